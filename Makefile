@@ -1,0 +1,47 @@
+# ridgebench: `make bench` and `make test` need python >= 3.11, git and make, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PROFILE ?= small
+
+.PHONY: bench test lint report clean help
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make bench    benchmark this machine: BLAS x threads x nodes x strategy (PROFILE=small)"
+	@echo "make report   publish the pages again from the recorded results"
+	@echo "make test     run the tests"
+	@echo "make lint     run ruff and mypy"
+	@echo "make clean    remove .venv, build outputs and caches; results stay"
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "ridgebench needs Python 3.11 or newer; set PYTHON=... (found %s)" % sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+# One stamp per set of extras: what is up to date is not done again.
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e '.[bench,report]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e '.[bench,report,dev]'
+	@touch $@ $(VENV)/.bench
+
+bench: $(VENV)/.bench
+	$(BIN)/ridgebench bench --profile $(PROFILE)
+
+report: $(VENV)/.bench
+	$(BIN)/ridgebench report
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) .asv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,71 @@
+"""The ``ridgebench`` command line: one file per command in `bench_core.cli.commands`.
+
+A command's file is named after it and defines ``command`` (a click command or group); the first
+line of its docstring is its line in ``ridgebench --help``, which therefore imports no command.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from bench_core import __version__
+from bench_core.errors import RidgebenchError, UnknownName
+from bench_core.plugins import Registry
+
+COMMANDS = Registry("command", "bench_core.cli.commands", "command")
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command's module only when that command runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return COMMANDS.names()
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        try:
+            found = COMMANDS.get(cmd_name)
+        except UnknownName as error:
+            raise click.UsageError(str(error), ctx=ctx) from None
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _first_line(name)) for name in self.list_commands(ctx)])
+
+
+def _first_line(name: str) -> str:
+    """Return the first docstring line of a command's file without importing it."""
+    spec = find_spec(f"{COMMANDS.package}.{name.replace('-', '_')}")
+    assert spec is not None and spec.origin is not None
+    docstring = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or ""
+    return docstring.partition("\n")[0]
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="ridgebench")
+def cli() -> None:
+    """Find out, with proof, which BLAS, threads, nodes and strategy fit your ridge fastest."""
+
+
+def main() -> None:
+    """Run the command line; errors that are the user's to mend are printed without a traceback.
+
+    Set ``RIDGEBENCH_TRACEBACK=1`` to see where such an error was raised.
+    """
+    try:
+        cli.main(prog_name="ridgebench")
+    except RidgebenchError as error:
+        if os.environ.get("RIDGEBENCH_TRACEBACK"):
+            raise
+        click.secho(f"ridgebench: {error}", fg="red" if sys.stderr.isatty() else None, err=True)
+        sys.exit(2)

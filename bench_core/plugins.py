@@ -1,0 +1,63 @@
+"""Finding plug-ins by name: one file here, or an entry point in somebody else's package.
+
+A built-in plug-in is one module in the folder of its kind; the file's name, with ``_`` for
+``-``, is the plug-in's name, and one attribute of the module is the plug-in. A third party
+declares an entry point of the same name in the kind's group. Listing imports nothing, so the
+command line stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+from bench_core.errors import unknown
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Plug-ins of one kind.
+
+    Parameters
+    ----------
+    kind : what one plug-in is called in messages ("strategy").
+    package : dotted name of the package whose modules are the built-in plug-ins; modules whose
+        names start with an underscore are not plug-ins.
+    attribute : the name, in each built-in module, of the plug-in.
+    group : entry-point group of third parties, if they may add one.
+    """
+
+    kind: str
+    package: str
+    attribute: str
+    group: str | None = None
+
+    def names(self) -> list[str]:
+        """Return every name that `get` answers to, sorted."""
+        return sorted(self._builtin() | set(self._installed()))
+
+    def get(self, name: str) -> Any:
+        """Return the plug-in called ``name``; raise `UnknownName` with near names otherwise."""
+        if name in self._builtin():
+            module = importlib.import_module(f"{self.package}.{name.replace('-', '_')}")
+            return getattr(module, self.attribute)
+        installed = self._installed()
+        if name in installed:
+            return installed[name].load()
+        raise unknown(self.kind, name, self.names())
+
+    def _builtin(self) -> set[str]:
+        package = importlib.import_module(self.package)
+        return {
+            module.name.replace("_", "-")
+            for module in pkgutil.iter_modules(package.__path__)
+            if not module.name.startswith("_")
+        }
+
+    def _installed(self) -> dict[str, Any]:
+        if self.group is None:
+            return {}
+        return {point.name: point for point in entry_points(group=self.group)}
