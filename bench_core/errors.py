@@ -28,10 +28,8 @@ class NotEnough(RidgebenchError, RuntimeError):
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownName:
     """Return the error for a ``name`` that is no known ``kind``, with near names first.
 
-    >>> raise unknown("strategy", "bmr", ["bmor", "mor", "ridgecv"])
-    Traceback (most recent call last):
-    ...
-    bench_core.errors.UnknownName: unknown strategy 'bmr': did you mean 'bmor', 'mor'? known: bmor, mor, ridgecv
+    >>> print(unknown("strategy", "bmr", ["bmor", "mor", "ridgecv"]))
+    unknown strategy 'bmr': did you mean 'bmor', 'mor'? known: bmor, mor, ridgecv
     """
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)

@@ -1,1 +1,1 @@
-"""Feature extractors for brain encoding, each a plug-in; this package knows nothing of strategies."""
+"""Feature extractors for brain encoding, each a plug-in; nothing here knows of strategies."""

@@ -43,7 +43,8 @@ class _LazyGroup(click.Group):
 def _first_line(name: str) -> str:
     """Return the first docstring line of a command's file without importing it."""
     spec = find_spec(f"{COMMANDS.package}.{name.replace('-', '_')}")
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     docstring = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or ""
     return docstring.partition("\n")[0]
 
