@@ -1,0 +1,169 @@
+"""A problem on disk: a folder of ``.npy`` files and one ``problem.json`` that describes them.
+
+The folder appears whole or not at all: everything is written into a hidden sibling folder, which
+is renamed at the end. Opening reads no data: sizes and headers are compared with the description
+and the arrays are mapped into memory, so that processes of one node share their pages.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import DTypeLike, NDArray
+
+from bench_core.errors import BadInput, NotEnough, readable_bytes
+
+SCHEMA = "ridgebench-problem/1"
+DESCRIPTION = "problem.json"
+
+
+class FolderWriter:
+    """Write arrays of known size block by block, from any thread, into a folder to come.
+
+    Use as a context manager: `put` blocks of rows, then `commit`. Left without `commit`, or by an
+    exception, nothing remains.
+
+    Parameters
+    ----------
+    folder : the folder to create; it must not exist.
+    arrays : name → (shape, dtype) of every ``NAME.npy``.
+    """
+
+    def __init__(self, folder: Path, arrays: Mapping[str, tuple[tuple[int, ...], DTypeLike]]):
+        self._folder = Path(folder)
+        self._specs = {name: (shape, np.dtype(dtype)) for name, (shape, dtype) in arrays.items()}
+        self._files: dict[str, int] = {}
+        self._offsets: dict[str, int] = {}
+        self._partial: Path | None = None
+
+    def __enter__(self) -> FolderWriter:
+        if self._folder.exists():
+            raise BadInput(f"{self._folder} exists already: choose another folder or remove it")
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        needed = sum(int(np.prod(s)) * d.itemsize for s, d in self._specs.values())
+        free = shutil.disk_usage(self._folder.parent).free
+        if needed > free:
+            raise NotEnough(
+                f"{self._folder} needs {readable_bytes(needed)} of disk ({needed} bytes) and "
+                f"{readable_bytes(free)} ({free} bytes) are free: use a smaller scale or float32"
+            )
+        self._partial = Path(
+            tempfile.mkdtemp(prefix=f".{self._folder.name}.partial-", dir=self._folder.parent)
+        )
+        for name, (shape, dtype) in self._specs.items():
+            self._create(self._partial / f"{name}.npy", name, shape, dtype)
+        return self
+
+    def _create(self, path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        header = {
+            "descr": npy.dtype_to_descr(dtype),
+            "fortran_order": False,
+            "shape": shape,
+        }
+        with path.open("wb") as stream:
+            npy.write_array_header_1_0(stream, header)
+            self._offsets[name] = stream.tell()
+            stream.truncate(stream.tell() + int(np.prod(shape)) * dtype.itemsize)
+        self._files[name] = os.open(path, os.O_WRONLY)
+
+    def put(self, name: str, start: int, block: NDArray[Any]) -> None:
+        """Write ``block`` as the rows from ``start`` on of array ``name``, converting its dtype."""
+        shape, dtype = self._specs[name]
+        row_bytes = int(np.prod(shape[1:])) * dtype.itemsize
+        data = np.ascontiguousarray(block, dtype=dtype).reshape(-1).view(np.uint8).data
+        at = self._offsets[name] + start * row_bytes
+        while len(data):
+            written = os.pwrite(self._files[name], data, at)
+            at += written
+            data = data[written:]
+
+    def commit(self, description: Mapping[str, Any]) -> None:
+        """Add `DESCRIPTION` and give the folder its name; raise `BadInput` if it exists by now."""
+        assert self._partial is not None
+        arrays = {
+            name: {
+                "shape": list(shape),
+                "dtype": npy.dtype_to_descr(dtype),
+                "bytes": os.fstat(self._files[name]).st_size,
+            }
+            for name, (shape, dtype) in self._specs.items()
+        }
+        self._close()
+        text = json.dumps({"schema": SCHEMA, **description, "arrays": arrays}, indent=1)
+        (self._partial / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+        self._partial.chmod(0o755)
+        try:
+            self._partial.rename(self._folder)
+        except OSError as error:
+            if not self._folder.exists():
+                raise
+            raise BadInput(
+                f"{self._folder} was created by somebody else meanwhile: open it instead"
+            ) from error
+        self._partial = None
+
+    def _close(self) -> None:
+        for file in self._files.values():
+            os.close(file)
+        self._files.clear()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+        if self._partial is not None:
+            shutil.rmtree(self._partial)
+
+
+def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return the description and the read-only memory-mapped arrays of a problem folder.
+
+    Raises `BadInput` when the folder, its description or an array is missing, written by another
+    version, or not of the size described (a copy that was cut short).
+    """
+    folder = Path(folder)
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        what = "has no" if folder.is_dir() else "is no folder with a"
+        raise BadInput(f"{folder} {what} {DESCRIPTION}: make one with `ridgebench problem make`")
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        schema, listed = description["schema"], description["arrays"]
+        arrays = {name: (tuple(a["shape"]), a["dtype"], a["bytes"]) for name, a in listed.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"{path} is damaged ({error}): make or copy the problem again") from error
+    if schema != SCHEMA:
+        raise BadInput(f"{path} has schema {schema!r}, not {SCHEMA!r}: make the problem again")
+    return description, {
+        name: _mapped(folder / f"{name}.npy", *array) for name, array in arrays.items()
+    }
+
+
+def _mapped(path: Path, shape: tuple[int, ...], dtype: str, size: int) -> NDArray[Any]:
+    again = "make or copy the problem again"
+    if not path.is_file():
+        raise BadInput(f"{path} is missing: {again}")
+    found = path.stat().st_size
+    if found != size:
+        raise BadInput(f"{path} has {found} bytes instead of {size}: {again}")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise BadInput(f"{path} is damaged ({error}): {again}") from error
+    if array.shape != shape or array.dtype != np.dtype(dtype):
+        raise BadInput(
+            f"{path} holds {array.shape} {array.dtype}, not {shape} {np.dtype(dtype)}: {again}"
+        )
+    return array

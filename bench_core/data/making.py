@@ -1,0 +1,53 @@
+"""Making any problem by its name."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+from bench_core.data.problem import Problem
+from bench_core.data.shapes import HAXBY, shape
+from bench_core.data.synthetic import Progress, synthetic
+from bench_core.errors import BadInput
+
+
+def make(
+    name: str,
+    *,
+    scale: float = 1.0,
+    subject: str = "sub-01",
+    seed: int = 0,
+    dtype: str = "float64",
+    folder: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Problem:
+    """Return problem ``name`` of `shapes.shape`, synthetic but for ``haxby2001``.
+
+    With ``folder`` it is written there block by block and returned memory-mapped, whatever its
+    size; otherwise it is made in memory. Name, subject, seed and size fix every number.
+
+    Raises `UnknownName`, `BadInput`, or `NotEnough` for too little memory or disk.
+    """
+    size = shape(name, scale=scale, subject=subject)
+    if dtype not in ("float32", "float64"):
+        raise BadInput(f"dtype {dtype!r} is not one of 'float32', 'float64'")
+    if name != HAXBY:
+        return synthetic(
+            size.t,
+            size.p,
+            size.s,
+            seed=seed,
+            dtype=dtype,
+            folder=folder,
+            name=name,
+            salt=zlib.crc32(f"{name}/{subject}".encode()),
+            meta={"subject": subject, "scale": size.scale},
+            progress=progress,
+        )
+    from bench_core.data.haxby import haxby2001
+
+    problem = haxby2001(dtype=dtype)
+    if folder is None:
+        return problem
+    problem.save(folder)
+    return Problem.open(folder)

@@ -1,0 +1,181 @@
+"""One ridge problem: X, Y, the run of every sample and what is known about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench_core.checks import check_xy, row_blocks
+from bench_core.data.folder import FolderWriter, read_folder
+from bench_core.errors import BadInput
+
+_COPY_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A many-target regression problem, in memory or memory-mapped.
+
+    Parameters
+    ----------
+    X : features (t, p), float32 or float64.
+    Y : targets (t, s), of the dtype of X.
+    runs : the run of every sample (t,), integers.
+    name : what it is called in tables and records.
+    target_names : s names, or None.
+    planted : for synthetic problems, the Pearson r (s,) of every target with its own noiseless
+        response, 0 for targets without one: what a fit on unlimited data attains. None for real
+        data.
+    meta : anything else that JSON can hold: source, licence, seed, delays, …
+
+    Raises
+    ------
+    BadInput : when sizes or dtypes do not fit together. Values are not read here; see
+        `bench_core.checks.check_xy`.
+    """
+
+    X: NDArray[Any]
+    Y: NDArray[Any]
+    runs: NDArray[Any]
+    name: str = "unnamed"
+    target_names: Sequence[str] | None = None
+    planted: NDArray[Any] | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_xy(self.X, self.Y, finite=False)
+        if self.X.dtype != self.Y.dtype or self.X.dtype not in (np.float32, np.float64):
+            raise BadInput(
+                f"X is {self.X.dtype} and Y is {self.Y.dtype}: both must be float32 or float64"
+            )
+        if self.runs.shape != (self.t,) or self.runs.dtype.kind not in "iu":
+            raise BadInput(
+                f"runs must be {self.t} integers, one per sample, "
+                f"not {self.runs.dtype} of shape {self.runs.shape}"
+            )
+        for what, values in (("target names", self.target_names), ("planted r", self.planted)):
+            if values is not None and len(values) != self.s:
+                raise BadInput(f"{len(values)} {what} for {self.s} targets: give one for each")
+
+    @classmethod
+    def from_arrays(
+        cls,
+        X: ArrayLike,
+        Y: ArrayLike,
+        runs: ArrayLike | None = None,
+        *,
+        name: str = "unnamed",
+        target_names: Sequence[str] | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> Problem:
+        """Return your own data as a problem; without ``runs`` all samples are of run 1.
+
+        Whole numbers become float64, and a float32 beside a float64 becomes float64; other arrays
+        are not copied. Raises `BadInput` as the class does, and for NaN or infinity.
+        """
+        X_, Y_ = np.asanyarray(X), np.asanyarray(Y)
+        check_xy(X_, Y_)
+        dtype = np.float32 if X_.dtype == Y_.dtype == np.float32 else np.float64
+        runs_ = np.ones(len(X_), dtype=np.int32) if runs is None else np.asarray(runs)
+        return cls(
+            X_.astype(dtype, copy=False),
+            Y_.astype(dtype, copy=False),
+            runs_,
+            name=name,
+            target_names=target_names,
+            meta=dict(meta or {}),
+        )
+
+    @property
+    def t(self) -> int:
+        """Samples."""
+        return int(self.X.shape[0])
+
+    @property
+    def p(self) -> int:
+        """Features."""
+        return int(self.X.shape[1])
+
+    @property
+    def s(self) -> int:
+        """Targets."""
+        return int(self.Y.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of X and Y."""
+        return self.X.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of X and Y together."""
+        return int(self.X.nbytes + self.Y.nbytes)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the problem to a new ``folder``, block-wise; the folder appears whole or not."""
+        self.save_rows(folder, None)
+
+    def save_rows(self, folder: str | Path, rows: NDArray[np.intp] | None) -> None:
+        """Write the problem of the given ``rows`` (all for None), in their order, as `save`."""
+        t = self.t if rows is None else len(rows)
+        small = self._small(rows)
+        arrays = {
+            "X": ((t, self.p), self.dtype),
+            "Y": ((t, self.s), self.dtype),
+            **{name: (array.shape, array.dtype) for name, array in small.items()},
+        }
+        with FolderWriter(Path(folder), arrays) as writer:
+            for name, array in (("X", self.X), ("Y", self.Y)):
+                row_bytes = array.shape[1] * array.itemsize
+                for block in row_blocks(t, row_bytes, _COPY_BYTES):
+                    chosen = block if rows is None else rows[block]
+                    writer.put(name, block.start, array[chosen])
+            for name, array in small.items():
+                writer.put(name, 0, array)
+            writer.commit({"name": self.name, "meta": self.meta})
+
+    def take(self, rows: NDArray[np.intp]) -> Problem:
+        """Return the problem of the given ``rows``, in their order, in memory."""
+        return Problem(
+            np.asarray(self.X[rows]),
+            np.asarray(self.Y[rows]),
+            np.asarray(self.runs[rows]),
+            name=self.name,
+            target_names=self.target_names,
+            planted=self.planted,
+            meta=self.meta,
+        )
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Problem:
+        """Return the problem saved in ``folder``, X and Y memory-mapped and read-only.
+
+        Raises `BadInput` when a file is missing, damaged or cut short.
+        """
+        description, arrays = read_folder(Path(folder))
+        absent = {"X", "Y", "runs"} - arrays.keys()
+        if absent:
+            raise BadInput(f"{folder} describes no {', '.join(sorted(absent))}: make it again")
+        names = arrays.get("target_names")
+        return cls(
+            arrays["X"],
+            arrays["Y"],
+            np.array(arrays["runs"]),
+            name=str(description.get("name", Path(folder).name)),
+            target_names=None if names is None else names.tolist(),
+            planted=None if "planted" not in arrays else np.array(arrays["planted"]),
+            meta=dict(description.get("meta", {})),
+        )
+
+    def _small(self, rows: NDArray[np.intp] | None) -> dict[str, NDArray[Any]]:
+        found = {"runs": self.runs if rows is None else self.runs[rows]}
+        if self.planted is not None:
+            found["planted"] = self.planted
+        if self.target_names is not None:
+            found["target_names"] = np.array(list(self.target_names), dtype=np.str_)
+        return found

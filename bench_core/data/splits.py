@@ -1,0 +1,112 @@
+"""Which samples train and which test: at random, as in the thesis, or whole runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench_core.checks import check_memory
+from bench_core.data.problem import Problem
+from bench_core.errors import BadInput
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Row numbers of the training and of the test samples, each in ascending order.
+
+    ``kind`` is "random" or "run"; ``warning`` says why held-out accuracy would be too good, or is
+    None.
+    """
+
+    train: NDArray[np.intp]
+    test: NDArray[np.intp]
+    kind: str
+    seed: int | None = None
+    warning: str | None = None
+
+    def apply(self, problem: Problem, folder: str | Path | None = None) -> tuple[Problem, Problem]:
+        """Return the training and the test problem.
+
+        In memory, or, when ``folder`` is given, written block-wise to ``folder/train`` and
+        ``folder/test`` and opened memory-mapped. Raises `NotEnough` when memory does not suffice.
+        """
+        if folder is None:
+            check_memory(problem.nbytes, f"splitting {problem.name} in memory")
+            return problem.take(self.train), problem.take(self.test)
+        parts = []
+        for part, rows in (("train", self.train), ("test", self.test)):
+            problem.save_rows(Path(folder) / part, rows)
+            parts.append(Problem.open(Path(folder) / part))
+        return parts[0], parts[1]
+
+
+def random_split(problem: Problem, *, test_fraction: float = 0.1, seed: int = 0) -> Split:
+    """Draw ⌈t · test_fraction⌉ test samples at random; the thesis's split is 90/10.
+
+    Raises `BadInput` when fewer than two samples would be left on either side.
+    """
+    t = problem.t
+    tests = _count(t, test_fraction)
+    if tests < 2 or t - tests < 2:
+        raise BadInput(
+            f"test_fraction {test_fraction!r} of {t} samples leaves {t - tests} to train and "
+            f"{tests} to test: at least 2 are needed on either side"
+        )
+    order = np.random.default_rng(seed).permutation(t)
+    return Split(
+        train=np.sort(order[tests:]),
+        test=np.sort(order[:tests]),
+        kind="random",
+        seed=seed,
+        warning=_leak(problem),
+    )
+
+
+def run_split(
+    problem: Problem,
+    *,
+    test_runs: Collection[int] | None = None,
+    test_fraction: float = 0.1,
+) -> Split:
+    """Hold out whole runs: ``test_runs``, or the last ⌈runs · test_fraction⌉.
+
+    Raises `BadInput` for runs the problem does not have, or when none would be left on one side.
+    """
+    _, first = np.unique(problem.runs, return_index=True)
+    known = [int(problem.runs[row]) for row in np.sort(first)]
+    if test_runs is None:
+        chosen = known[len(known) - _count(len(known), test_fraction) :]
+    else:
+        chosen = list(test_runs)
+        strange = sorted(set(chosen) - set(known))
+        if strange:
+            raise BadInput(f"{problem.name} has no run {strange[0]}: its runs are {known}")
+    held = np.isin(problem.runs, chosen)
+    if held.all() or not held.any():
+        raise BadInput(
+            f"holding out runs {chosen} of {known} leaves nothing to "
+            f"{'train' if held.all() else 'test'}: both sides need at least one run"
+        )
+    return Split(train=np.flatnonzero(~held), test=np.flatnonzero(held), kind="run")
+
+
+def _count(total: int, fraction: float) -> int:
+    if not 0 < fraction < 1:
+        raise BadInput(f"test_fraction {fraction!r} is not between 0 and 1: the thesis uses 0.1")
+    return math.ceil(total * fraction - 1e-9)
+
+
+def _leak(problem: Problem) -> str | None:
+    delays = problem.meta.get("delays") or []
+    if len(delays) < 2:
+        return None
+    return (
+        f"random split of delayed features: neighbouring rows share {len(delays) - 1} of "
+        f"{len(delays)} delays and their noise is correlated, so test samples resemble training "
+        "samples and accuracy is too good; a split by run avoids this"
+    )
