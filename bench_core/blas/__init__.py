@@ -1,0 +1,21 @@
+"""The BLAS under numpy and scipy: which one runs, with proof, and how to put another there."""
+
+from __future__ import annotations
+
+from bench_core.blas.detection import detect, require
+from bench_core.blas.environment import declared, thread_environment
+from bench_core.blas.kernels import KernelAdvice, kernel_advice, kernel_environment
+from bench_core.blas.report import BlasMismatch, BlasReport, Library
+
+__all__ = [
+    "BlasMismatch",
+    "BlasReport",
+    "KernelAdvice",
+    "Library",
+    "declared",
+    "detect",
+    "kernel_advice",
+    "kernel_environment",
+    "require",
+    "thread_environment",
+]

@@ -1,0 +1,27 @@
+"""The BLAS libraries that ridgebench knows: one file each, its ``LIBRARY`` the description.
+
+To add one, write one more file here; `bench_core.blas.libraries._base` says what it must answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from bench_core.blas.libraries._base import BlasLibrary, Runtime
+from bench_core.plugins import Registry
+
+LIBRARIES = Registry("BLAS", "bench_core.blas.libraries", "LIBRARY")
+
+__all__ = ["LIBRARIES", "BlasLibrary", "Runtime", "everyone", "identify"]
+
+
+def everyone() -> list[BlasLibrary]:
+    """Return every known library, the most specific to recognise first."""
+    known = [LIBRARIES.get(name) for name in LIBRARIES.names()]
+    return sorted(known, key=lambda library: (-library.priority, library.name))
+
+
+def identify(path: Path, exported: Collection[str]) -> BlasLibrary | None:
+    """Return the library that the file at ``path`` is, from the names it exports."""
+    return next((lib for lib in everyone() if lib.recognises(path, exported)), None)

@@ -1,0 +1,31 @@
+"""The reference BLAS of netlib: plain Fortran, one thread, the yardstick of correctness."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench_core.blas.libraries._base import BlasLibrary, Runtime, system_files
+
+
+class Netlib(BlasLibrary):
+    """The reference BLAS; whatever offers gemm and is nothing else."""
+
+    name = "netlib"
+    title = "the reference BLAS"
+    conda_spec = "libblas=*=*netlib"
+    install_hint = "on Debian or Ubuntu: apt-get install libblas3"
+    priority = -10
+
+    def recognises(self, path: Path, exported: Collection[str]) -> bool:
+        return any(name in exported for name in ("dgemm_", "dgemm_64_", "cblas_dgemm"))
+
+    def candidates(self) -> Iterable[Path]:
+        return system_files("blas/libblas.so.3", "blas64/libblas64.so.3")
+
+    def runtime(self, path: str, mapped: Collection[str], info: Mapping[str, Any]) -> Runtime:
+        return Runtime(None, "generic", "sequential", 1)
+
+
+LIBRARY = Netlib()

@@ -1,0 +1,48 @@
+"""What `detect` reports: the library behind numpy and the one behind scipy."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench_core.errors import RidgebenchError
+
+
+class BlasMismatch(RidgebenchError):
+    """Another BLAS answered than the one asked for: no figure may be recorded."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """One BLAS as it runs in this process.
+
+    Attributes
+    ----------
+    name : "openblas", "mkl", "blis", "netlib", "accelerate", or "unknown".
+    version : as the library itself says.
+    architecture : the kernels it dispatched to on this CPU, in the library's own words.
+    threading_layer : "pthreads", "openmp", "intel", "gnu", "tbb", "sequential" or None.
+    threads : how many threads it would use now.
+    file : the mapped file that holds the function called.
+    interface : width of its integers at the call: "lp64" (32 bits) or "ilp64" (64 bits).
+    """
+
+    name: str
+    version: str | None
+    architecture: str | None
+    threading_layer: str | None
+    threads: int | None
+    file: str | None
+    interface: str | None
+
+
+@dataclass(frozen=True)
+class BlasReport:
+    """The library behind `numpy` and the one behind `scipy`, after a real call of each."""
+
+    numpy: Library
+    scipy: Library
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Return ``{"numpy": {...}, "scipy": {...}}`` ready for JSON."""
+        return asdict(self)

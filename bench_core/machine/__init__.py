@@ -1,0 +1,97 @@
+"""The machine: processor, cores and memory that this process may use, GPUs, load."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from typing import Any
+
+from bench_core.machine.cgroup import Limits, limits
+from bench_core.machine.gpu import gpus
+from bench_core.machine.processor import Cpu, cpu
+
+__all__ = [
+    "Cpu",
+    "Limits",
+    "affinity",
+    "available_cores",
+    "available_memory",
+    "cpu",
+    "describe",
+    "gpus",
+    "limits",
+    "load",
+]
+
+
+def affinity() -> list[int]:
+    """Return the numbers of the processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def available_cores() -> int:
+    """Return how many cores this process can keep busy: its affinity, cut to its quota."""
+    quota = limits().cores
+    cores = len(affinity())
+    return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def available_memory() -> int:
+    """Return the bytes that this process may still use: of the machine, and of its quota."""
+    import psutil
+
+    free = limits().memory_free_bytes
+    available = int(psutil.virtual_memory().available)
+    return available if free is None else min(available, free)
+
+
+def describe() -> dict[str, Any]:
+    """Return the machine as records keep it; the keys are stable.
+
+    ``cpu`` (model, vendor, architecture, features), ``cores`` (logical, physical, affinity,
+    available), ``cgroup`` (cores, memory_bytes: null where unlimited), ``memory`` (total_bytes,
+    available_bytes), ``gpus`` (name, memory_bytes, driver), ``system``.
+    """
+    import psutil
+
+    processor = cpu()
+    limit = limits()
+    return {
+        "cpu": {
+            "model": processor.model,
+            "vendor": processor.vendor,
+            "architecture": platform.machine(),
+            "features": list(processor.features),
+        },
+        "cores": {
+            "logical": os.cpu_count(),
+            "physical": psutil.cpu_count(logical=False),
+            "affinity": affinity(),
+            "available": available_cores(),
+        },
+        "cgroup": {"cores": limit.cores, "memory_bytes": limit.memory_bytes},
+        "memory": {
+            "total_bytes": int(psutil.virtual_memory().total),
+            "available_bytes": available_memory(),
+        },
+        "gpus": gpus(),
+        "system": f"{platform.system()} {platform.release()}",
+    }
+
+
+def load(interval: float = 0.2) -> dict[str, Any]:
+    """Return how busy the machine is: over ``interval`` seconds, and the kernel's averages.
+
+    ``busy_cores`` counts the cores kept busy by other processes during the interval (this one
+    sleeps); ``average`` holds the 1, 5 and 15 minute load averages.
+    """
+    import psutil
+
+    psutil.cpu_percent()
+    time.sleep(interval)
+    share = psutil.cpu_percent() / 100.0
+    average = list(os.getloadavg()) if hasattr(os, "getloadavg") else None
+    return {"busy_cores": round(share * (os.cpu_count() or 1), 2), "average": average}
