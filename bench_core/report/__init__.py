@@ -1,0 +1,1 @@
+"""Tables, figures and pages, drawn from recorded measurements only; nothing here measures."""

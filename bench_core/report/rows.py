@@ -1,0 +1,163 @@
+"""What a reader compares: one row per fit, with its ratios and its proof.
+
+The same rows make the terminal's table, the page and its figures.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from bench_core.report.runs import Run
+from bench_core.scaling import distributed_speed_up, parallel_efficiency, speed_up
+
+
+@dataclass(frozen=True)
+class Row:
+    """One valid fit: configuration, seconds, ratios within its run, accuracy, proof."""
+
+    machine: str
+    environment: str
+    suite: str
+    problem: str
+    scale: str
+    dtype: str
+    strategy: str
+    nodes: int
+    threads: int
+    seconds: float
+    ci95: tuple[float, float] | None
+    su: float | None
+    pe: float | None
+    dsu: float | None
+    peak_bytes: int | None
+    r_mean: float | None
+    r_max: float | None
+    null_max: float | None
+    disagreement: float | None
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Measurements that gave no number, grouped: why, and how many."""
+
+    environment: str
+    status: str
+    reason: str
+    count: int
+
+
+def environment_label(run: Run) -> str:
+    """Return the BLAS that answered in a run, its version and kernels: ``openblas 0.3.30 Haswell``.
+
+    Taken from the proof in the records, not from the environment's name; the name is the answer
+    only where nothing was measured.
+    """
+    for record in run.records:
+        proof = (record.get("blas") or {}).get("numpy")
+        if record["status"] == "ok" and proof:
+            words = [proof["name"], proof.get("version"), proof.get("architecture")]
+            return " ".join(str(word) for word in words if word)
+    return run.environment
+
+
+def rows(runs: Iterable[Run]) -> list[Row]:
+    """Return a row per valid fit; ratios are against the references of the same run."""
+    found = []
+    for run in runs:
+        valid = [one for one in run.fits if one["status"] == "ok"]
+        seconds = {_configuration(one): one["times"]["median_s"] for one in valid}
+        label = environment_label(run)
+        found += [_row(run.machine, label, one, seconds) for one in valid]
+    return sorted(
+        found,
+        key=lambda row: (row.machine, row.suite, row.problem, row.scale, row.dtype, row.seconds),
+    )
+
+
+def troubles(runs: Iterable[Run]) -> list[Trouble]:
+    """Return what was skipped, invalid or failed, grouped by environment and reason."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for run in runs:
+        label = environment_label(run)
+        for record in run.records:
+            if record["status"] != "ok":
+                counts[label, record["status"], str(record["reason"])] += 1
+    order = {"failed": 0, "invalid": 1, "skipped": 2}
+    return sorted(
+        (Trouble(*key, count) for key, count in counts.items()),
+        key=lambda one: (order.get(one.status, 3), one.environment, -one.count, one.reason),
+    )
+
+
+def fastest(table: Iterable[Row]) -> list[Row]:
+    """Return the fastest row of each machine, problem, scale and precision that has a choice."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in table:
+        groups.setdefault((row.machine, row.problem, row.scale, row.dtype), []).append(row)
+    return [min(group, key=lambda row: row.seconds) for group in groups.values() if len(group) > 1]
+
+
+def scale_text(scale: float) -> str:
+    """Return a scale as people write it: ``1/16``."""
+    return str(Fraction(scale).limit_denominator(10_000))
+
+
+def _configuration(
+    record: dict[str, Any], strategy: str | None = None, nodes: int = 0, threads: int = 0
+) -> tuple[Any, ...]:
+    """Return what makes two fits comparable, optionally of another strategy, nodes or threads."""
+    case = record["case"]
+    problem = case["problem"]
+    return (
+        problem["name"],
+        problem["subject"],
+        problem["scale"],
+        problem["seed"],
+        problem["dtype"],
+        case["split"]["kind"],
+        strategy or case["strategy"],
+        nodes or case["nodes"],
+        threads or case["threads"],
+    )
+
+
+def _row(
+    machine: str,
+    label: str,
+    record: dict[str, Any],
+    seconds: dict[tuple[Any, ...], float],
+) -> Row:
+    case, times = record["case"], record["times"]
+    one_thread = seconds.get(_configuration(record, threads=1))
+    reference = seconds.get(_configuration(record, "ridgecv", nodes=1, threads=1))
+    measured = times["median_s"]
+    accuracy = record.get("accuracy") or {}
+    memory = record.get("memory") or {}
+    interval = times.get("ci95_s")
+    return Row(
+        machine=machine,
+        environment=label,
+        suite=case["suite"],
+        problem=case["problem"]["name"],
+        scale=scale_text(case["problem"]["scale"]),
+        dtype=case["problem"]["dtype"],
+        strategy=case["strategy"],
+        nodes=case["nodes"],
+        threads=case["threads"],
+        seconds=measured,
+        ci95=tuple(interval) if interval else None,
+        su=None if one_thread is None else speed_up(one_thread, measured),
+        pe=None
+        if one_thread is None
+        else parallel_efficiency(one_thread, measured, case["threads"]),
+        dsu=None if reference is None else distributed_speed_up(reference, measured),
+        peak_bytes=memory.get("peak_bytes"),
+        r_mean=accuracy.get("mean"),
+        r_max=accuracy.get("max"),
+        null_max=(record.get("null") or {}).get("max"),
+        disagreement=(record.get("agreement") or {}).get("worst"),
+    )

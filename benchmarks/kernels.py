@@ -1,0 +1,57 @@
+"""Rates of gemm, syrk, eigh and svd, next to each other in one process per thread count."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import THREADS, Suite, left_out
+
+
+class Kernels(Suite):
+    suite = "kernels"
+    params = (
+        ["gemm", "syrk", "eigh", "svd"],
+        ["float64", "float32"],
+        THREADS,
+        [1024, 4096],
+    )
+    param_names = ("kernel", "precision", "threads", "size")
+
+    def setup(self, session: str, kernel: str, precision: str, threads: int, size: int) -> None:
+        from bench_core.measure.store import publish_kernels
+
+        from bench_core.measure.kernels import measure_kernels
+
+        reason = left_out(self.suite, threads=threads, size=size)
+        if reason is not None:
+            raise NotImplementedError(reason)
+        record = measure_kernels(
+            threads,
+            size,
+            blas=os.environ.get("RIDGEBENCH_BLAS"),
+            kernels=os.environ.get("RIDGEBENCH_KERNELS", "default"),
+            store=Path(session),
+        )
+        publish_kernels(record)
+        if record["status"] == "skipped":
+            raise NotImplementedError(record["reason"])
+        if record["status"] != "ok":
+            raise RuntimeError(f"{record['status']}: {record['reason']}")
+        self.rate = record["rates"][precision][kernel]
+
+    def track_time(self, session: str, *parameters: Any) -> float:
+        return self.rate["seconds"]
+
+    track_time.unit = "seconds"
+
+    def track_gflops(self, session: str, *parameters: Any) -> float:
+        return self.rate["gflops"]
+
+    track_gflops.unit = "GFLOP/s"
+
+    def track_fraction_of_gemm(self, session: str, *parameters: Any) -> float:
+        return self.rate["fraction_of_gemm"]
+
+    track_fraction_of_gemm.unit = "of the gemm rate"

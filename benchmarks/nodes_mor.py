@@ -1,0 +1,41 @@
+"""Figure 3.9: MultiOutput (one RidgeCV per target) against nodes and threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.common import NODES, THREADS, FitSuite, left_out, make_case, profile
+
+
+class MultiOutput(FitSuite):
+    suite = "nodes_mor"
+    params = (["ridgecv", "mor"], NODES, THREADS, ["1/32", "1/16", "1/8", "1"])
+    param_names = ("strategy", "nodes", "threads", "scale")
+
+    def case(self, strategy: str, nodes: int, threads: int, scale: str) -> Any:
+        return make_case(
+            self.suite,
+            "whole-brain-mor",
+            scale,
+            strategy=strategy,
+            nodes=nodes,
+            threads=threads,
+            repeats=profile()["mor_repeats" if strategy == "mor" else "repeats"],
+        )
+
+    def skip(self, strategy: str, nodes: int, threads: int, scale: str) -> str | None:
+        return left_out(self.suite, strategy=strategy, nodes=nodes, threads=threads, scale=scale)
+
+    def track_time(self, session: str, *parameters: Any) -> float:
+        return self.record["times"]["median_s"]
+
+    track_time.unit = "seconds"
+
+    def track_inverse_dsu(
+        self, session: str, strategy: str, nodes: int, threads: int, scale: str
+    ) -> float:
+        """T(mor, c nodes, N threads) / T(ridgecv, 1 node, 1 thread): 1 / DSU."""
+        reference = self.measured(session, self.case("ridgecv", 1, 1, scale))
+        return self.record["times"]["median_s"] / reference["times"]["median_s"]
+
+    track_inverse_dsu.unit = "of the ridgecv 1-thread time"
