@@ -101,9 +101,15 @@ def fastest(table: Iterable[Row]) -> list[Row]:
     return [min(group, key=lambda row: row.seconds) for group in groups.values() if len(group) > 1]
 
 
-def scale_text(scale: float) -> str:
-    """Return a scale as people write it: ``1/16``."""
-    return str(Fraction(scale).limit_denominator(10_000))
+def scale_text(scale: float | None) -> str:
+    """Return a scale as people write it, ``1/16``; real data have none."""
+    return "" if scale is None else str(Fraction(scale).limit_denominator(10_000))
+
+
+def strategy_text(case: dict[str, Any]) -> str:
+    """Return a strategy with the options that it was given: ``ridgecv gcv_mode=svd``."""
+    options = [f"{key}={value}" for key, value in sorted(case["options"].items())]
+    return " ".join([case["strategy"], *options])
 
 
 def _configuration(
@@ -119,7 +125,7 @@ def _configuration(
         problem["seed"],
         problem["dtype"],
         case["split"]["kind"],
-        strategy or case["strategy"],
+        strategy or strategy_text(case),
         nodes or case["nodes"],
         threads or case["threads"],
     )
@@ -145,7 +151,7 @@ def _row(
         problem=case["problem"]["name"],
         scale=scale_text(case["problem"]["scale"]),
         dtype=case["problem"]["dtype"],
-        strategy=case["strategy"],
+        strategy=strategy_text(case),
         nodes=case["nodes"],
         threads=case["threads"],
         seconds=measured,

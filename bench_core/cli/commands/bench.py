@@ -1,0 +1,43 @@
+"""Benchmark this machine: BLAS x threads x nodes x strategy, with a summary and pages."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--profile",
+    default="small",
+    show_default=True,
+    help="What to run of the grids: small (15 minutes on two cores), medium, full.",
+)
+@click.option("--machine", help="Name of this machine in the results; default: its host name.")
+@click.argument("asv_arguments", nargs=-1, type=click.UNPROCESSED)
+def command(profile: str, machine: str | None, asv_arguments: tuple[str, ...]) -> None:
+    """Benchmark this machine: BLAS x threads x nodes x strategy.
+
+    Runs `asv run` on the commit that is checked out, in environments that asv builds from the
+    matrix of asv.conf.json, then prints the summary and writes the pages. Further arguments go to
+    `asv run`, for example: ridgebench bench -- --bench kernels
+    """
+    import os
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from bench_core.report.progress import watch
+    from bench_core.report.site import asv, build_site, find_project, machine_name
+    from bench_core.report.terminal import print_summary
+
+    console = Console()
+    project = find_project(Path.cwd())
+    name = machine_name(project, machine)
+    environment = {**os.environ, "RIDGEBENCH_PROFILE": profile}
+    arguments = ["run", "HEAD^!", "--no-pull", "--show-stderr", "--machine", name]
+    with watch(project.pending, console):
+        asv(project, *arguments, *asv_arguments, environment=environment)
+    runs = build_site(project, name)
+    print_summary(runs, console)
+    console.print(f"\nPage:        {project.page.relative_to(project.root)}")
+    console.print("asv's pages: asv preview (they load libraries from the internet)")

@@ -1,0 +1,93 @@
+"""One self-contained page: figures inline, no script, nothing fetched; it reads offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bench_core import __version__
+from bench_core.errors import readable_bytes
+from bench_core.report import figures
+from bench_core.report.rows import environment_label, fastest, rows, troubles
+from bench_core.report.runs import Run
+from bench_core.report.terminal import describe, seconds_text
+
+
+def write_page(runs: list[Run], path: Path) -> Path:
+    """Write the page of ``runs`` (one machine or several) to ``path``, atomically."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("bench_core.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(seconds=seconds_text, bytes=readable_bytes)
+    table = rows(runs)
+    text = environment.get_template("page.html").render(
+        version=__version__,
+        machines=_machines(runs),
+        answers=[describe(row) for row in fastest(table)],
+        proofs=[_proof(run) for run in runs],
+        figures=_figures(runs),
+        rows=table,
+        troubles=troubles(runs),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def _figures(runs: list[Run]) -> list[tuple[str, str, str]]:
+    """Return title, caption and SVG of each figure that there is something to draw for."""
+    table = rows(runs)
+    candidates = [
+        (
+            "Strategies",
+            "Time of a whole fit, median and 95 % interval; shorter is better.",
+            figures.strategies_figure(table),
+        ),
+        (
+            "Threads",
+            "RidgeCV's speed-up over one thread (thesis figures 3.6 and 3.8, grey: as published).",
+            figures.speed_up_figure(table),
+        ),
+        (
+            "Kernels",
+            "What each BLAS reaches on the operations that a ridge is made of, in one process.",
+            figures.kernels_figure(runs),
+        ),
+        (
+            "Accuracy",
+            "Held-out correlation beside its shuffled null: a fast answer must be the same answer.",
+            figures.accuracy_figure(table),
+        ),
+    ]
+    return [(title, caption, svg) for title, caption, svg in candidates if svg is not None]
+
+
+def _proof(run: Run) -> dict[str, Any]:
+    """Return what one environment's records prove of its BLAS."""
+    proved = [one["blas"] for one in run.records if one["status"] == "ok" and one.get("blas")]
+    return {
+        "machine": run.machine,
+        "label": environment_label(run),
+        "name": run.environment,
+        "commit": run.commit,
+        "libraries": {who: proved[0][who] for who in ("numpy", "scipy")} if proved else {},
+        "records": len(proved),
+    }
+
+
+def _machines(runs: list[Run]) -> list[dict[str, Any]]:
+    """Return name and description of each machine, from the first record that has one."""
+    found: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        for record in run.fits:
+            if record.get("machine"):
+                found.setdefault(run.machine, record["machine"])
+    return [{"name": name, **about} for name, about in found.items()]

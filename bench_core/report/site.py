@@ -1,0 +1,107 @@
+"""From what was measured to what people read: collected results, asv's pages and our own page."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench_core.errors import RidgebenchError
+from bench_core.report.page import write_page
+from bench_core.report.published_results import write_published
+from bench_core.report.runs import Run, collect, latest, read_runs
+
+CONFIGURATION = "asv.conf.json"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout with an asv configuration, and the places that the configuration names."""
+
+    root: Path
+    results: Path
+    html: Path
+
+    @property
+    def pending(self) -> Path:
+        """Where the benchmarks leave their records."""
+        return self.root / ".asv" / "records"
+
+    @property
+    def page(self) -> Path:
+        """Our own page, inside asv's published folder."""
+        return self.html / "ridgebench.html"
+
+
+def find_project(start: Path) -> Project:
+    """Return the project in ``start`` or the nearest folder above it.
+
+    Raises
+    ------
+    RidgebenchError : no folder from ``start`` upwards holds ``asv.conf.json``.
+    """
+    for folder in (start, *start.parents):
+        if (folder / CONFIGURATION).exists():
+            configuration = _configuration(folder / CONFIGURATION)
+            return Project(
+                folder,
+                folder / configuration.results_dir,
+                folder / configuration.html_dir,
+            )
+    raise RidgebenchError(
+        f"no {CONFIGURATION} in {start} or above: run this inside a clone of ridgebench"
+    )
+
+
+def asv(project: Project, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    """Run asv in the project with its output passed through.
+
+    Raises
+    ------
+    RidgebenchError : asv ended with an exit code that means failure. 2 means that some benchmark
+        failed; the summary shows which, so it is no error here.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "asv", *arguments], cwd=project.root, env=environment
+    )
+    if done.returncode not in (0, 2):
+        raise RidgebenchError(
+            f"asv {arguments[0]} ended with exit code {done.returncode}; its output is above"
+        )
+
+
+def machine_name(project: Project, wanted: str | None = None) -> str:
+    """Return the machine's name in asv's machine file, described there now if it was not."""
+    from asv.machine import Machine
+
+    name = wanted or Machine.get_unique_machine_name()
+    arguments = ["machine", "--yes"]
+    if wanted:
+        arguments += ["--machine", wanted]
+    done = subprocess.run(
+        [sys.executable, "-m", "asv", *arguments],
+        cwd=project.root,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise RidgebenchError(f"asv machine failed: {(done.stderr or done.stdout).strip()}")
+    return str(name)
+
+
+def build_site(project: Project, machine: str) -> list[Run]:
+    """Collect this machine's records, publish everything, and return the runs to summarise."""
+    collect(project.pending, project.results, machine)
+    write_published(project.results, project.root)
+    asv(project, "publish", "--no-pull")
+    runs = latest(read_runs(project.results, machine)) or latest(read_runs(project.results))
+    write_page(runs, project.page)
+    return runs
+
+
+def _configuration(path: Path) -> Any:
+    from asv.config import Config
+
+    return Config.load(str(path))

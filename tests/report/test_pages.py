@@ -1,0 +1,119 @@
+import io
+import re
+from html.parser import HTMLParser
+
+import pytest
+from rich.console import Console
+
+from bench_core.report.page import write_page
+from bench_core.report.progress import line, watch
+from bench_core.report.runs import Run
+from bench_core.report.terminal import print_summary, seconds_text
+
+
+@pytest.fixture
+def runs(record):
+    kernels = {
+        "schema": "ridgebench-kernels/1",
+        "status": "ok",
+        "reason": None,
+        "case": {"threads": 2, "size": 1024, "blas": "openblas", "kernels": "default"},
+        "blas": record()["blas"],
+        "rates": {
+            precision: {
+                kernel: {"seconds": 0.1, "gflops": 50.0, "fraction_of_gemm": 0.5}
+                for kernel in ("gemm", "syrk", "eigh", "svd")
+            }
+            for precision in ("float64", "float32")
+        },
+    }
+    haxby = {"name": "haxby2001", "subject": None, "scale": None}
+    records = [
+        kernels,
+        record(8.0),
+        record(2.5, strategy="bmor", nodes=2),
+        record(6.0, suite="threads", problem={"name": "parcels"}),
+        record(3.0, suite="threads", problem={"name": "parcels"}, threads=2),
+        record(0.5, suite="accuracy", problem=haxby),
+        record(status="skipped", reason="4 threads, <2> cores", threads=4),
+    ]
+    return [Run("here", "c0ffee00", "env-a", records)]
+
+
+def _printed(runs):
+    out = io.StringIO()
+    print_summary(runs, Console(file=out, width=200))
+    return out.getvalue()
+
+
+def test_the_summary_answers_first_with_proof(runs):
+    text = _printed(runs)
+    assert re.search(
+        r"fastest.*whole-brain-bmor at scale 1/16 \(float64\): bmor, 2 nodes x 1 thread, "
+        r"openblas 0.3.30 Haswell: 2.5 s, 3.20 times ridgecv on one thread",
+        text,
+    )
+    assert "4 threads, <2> cores" in text
+    assert re.search(r"parcels 1/16 float64 +│ ridgecv.* 2 │ +3 s │ 2.00 │ 1.00", text)
+
+
+def test_nothing_measured_says_what_to_run():
+    assert "ridgebench bench" in _printed([])
+
+
+class _Page(HTMLParser):
+    """Collects what a browser would fetch or run, and the text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href") and value and not value.startswith("#"):
+                self.fetched.append(value)
+
+
+def test_the_page_reads_without_internet(runs, tmp_path):
+    path = write_page(runs, tmp_path / "html" / "ridgebench.html")
+    text = path.read_text(encoding="utf-8")
+    page = _Page()
+    page.feed(text)
+    assert page.fetched == ["index.html"]
+    assert "script" not in page.tags
+    assert page.tags.count("svg") == 4  # strategies, threads, kernels, accuracy
+    assert "4 threads, &lt;2&gt; cores" in text
+    assert "3.20 times ridgecv on one thread" in text
+    assert "libscipy_openblas.so" in text
+    assert not list(path.parent.glob("*.part"))
+
+
+def test_the_page_of_nothing_is_a_page(tmp_path):
+    text = write_page([], tmp_path / "ridgebench.html").read_text(encoding="utf-8")
+    assert "more than one configuration yet" in text
+
+
+def test_progress_says_each_record_once(tmp_path, record, leave):
+    out = io.StringIO()
+    environment = "virtualenv-py3.11-RIDGEBENCH_BLASopenblas-RIDGEBENCH_KERNELSbest"
+    leave(tmp_path, environment, "c" * 40, [record(1.0, threads=8)])  # an earlier run's
+    with watch(tmp_path, Console(file=out, width=120), interval=0.01):
+        leave(tmp_path, environment, "c" * 40, [record(2.5, nodes=2, strategy="bmor")])
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 1
+    assert "openblas best" in lines[0]
+    assert "whole-brain-bmor 1/16 float64, bmor 2 x 1: 2.5 s, mean r 0.250" in lines[0]
+
+
+def test_progress_passes_over_what_was_skipped(record):
+    assert line(record(status="skipped", reason="too big")) is None
+    assert line(record(status="failed", reason="boom")) == "failed: boom"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0123456, "12.3 ms"), (2.5, "2.5 s"), (4199.2, "4,199 s")]
+)
+def test_times_have_three_digits(seconds, text):
+    assert seconds_text(seconds) == text

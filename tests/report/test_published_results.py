@@ -1,0 +1,89 @@
+"""The published times as asv reads them back."""
+
+import json
+import math
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("asv", reason="asv is the bench extra")
+
+from asv.results import iter_results
+
+from bench_core.errors import RidgebenchError
+from bench_core.report.published_results import write_published
+
+
+@pytest.fixture
+def repository(tmp_path):
+    def git(*arguments):
+        subprocess.run(
+            ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+        )
+
+    git("init", "-q", "-b", "main")
+    for number in range(2):
+        git("commit", "-q", "--allow-empty", "-m", str(number))
+    return tmp_path
+
+
+def _first_commit(repository: Path) -> str:
+    done = subprocess.run(
+        ["git", "rev-list", "--max-parents=0", "HEAD"], cwd=repository, capture_output=True
+    )
+    return done.stdout.decode().strip()
+
+
+def test_asv_reads_the_published_times(repository):
+    write_published(repository / "results", repository)
+    found = {one.env_vars["RIDGEBENCH_BLAS"]: one for one in iter_results(repository / "results")}
+    assert set(found) == {"mkl", "openblas"}
+    assert {one.commit_hash for one in found.values()} == {_first_commit(repository)}
+    name = "threads.Threads.track_inverse_speed_up"
+    values = dict(
+        zip(
+            [(r, n) for r in ("parcels", "roi") for n in (1, 2, 4, 8, 16, 32)],
+            found["mkl"].get_result_value(name, found["mkl"].get_result_params(name)),
+            strict=True,
+        )
+    )
+    assert values["parcels", 1] == 1.0
+    # Figure 3.6, MKL, parcels: mean over six subjects of 491, 449, … over 4199, 4142, … seconds.
+    assert values["parcels", 32] == pytest.approx(480.17 / 4161.0, rel=1e-4)
+    dsu = "nodes_bmor.WholeBrain.track_inverse_dsu"
+    numbers = found["mkl"].get_result_value(dsu, found["mkl"].get_result_params(dsu))
+    assert 1 / min(x for x in numbers if not math.isnan(x)) == pytest.approx(28.1, abs=0.2)
+    assert "nodes_mor.MultiOutput.track_time" not in found["openblas"].get_all_result_keys()
+
+
+def test_a_rewritten_history_leaves_no_stale_file(repository):
+    results = repository / "results"
+    (first, _) = write_published(results, repository)
+    stale = first.with_name(f"00000000-{first.name.split('-', 1)[1]}")
+    stale.write_text(first.read_text())
+    assert write_published(results, repository)[0] == first
+    assert not stale.exists()
+
+
+def test_no_checkout_is_an_error(tmp_path):
+    with pytest.raises(RidgebenchError, match="no git checkout"):
+        write_published(tmp_path / "results", tmp_path)
+
+
+def test_names_and_parameters_are_those_of_the_suites(repository):
+    """A benchmark renamed without its published twin would lose the comparison silently."""
+    import importlib
+
+    write_published(repository / "results", repository)
+    for path in (repository / "results").rglob("*published*.json"):
+        for name, row in json.loads(path.read_text())["results"].items():
+            module, class_name, track = name.split(".")
+            suite = getattr(importlib.import_module(f"benchmarks.{module}"), class_name)
+            assert callable(getattr(suite, track))
+            assert row[2] == suite.version
+            for published, ours in zip(row[1], suite.params, strict=True):
+                assert set(published) <= {repr(value) for value in ours}

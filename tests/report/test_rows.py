@@ -1,0 +1,81 @@
+import pytest
+
+from bench_core.report.rows import environment_label, fastest, rows, scale_text, troubles
+from bench_core.report.runs import Run
+
+
+def test_ratios_are_within_one_run(record):
+    run = Run(
+        "here",
+        "c0ffee00",
+        "env-a",
+        [
+            record(8.0),
+            record(5.0, threads=2),
+            record(4.0, strategy="bmor", nodes=2),
+            record(2.0, strategy="bmor", nodes=2, threads=2),
+        ],
+    )
+    other = Run("here", "c0ffee00", "env-b", [record(1.0, strategy="bmor", nodes=2, threads=2)])
+    found = {
+        (row.strategy, row.nodes, row.threads): row for row in rows([run]) if row.seconds != 1.0
+    }
+    assert found["ridgecv", 1, 2].su == pytest.approx(8 / 5)
+    assert found["ridgecv", 1, 2].pe == pytest.approx(8 / 5 / 2)
+    assert found["bmor", 2, 2].su == pytest.approx(4 / 2)
+    assert found["bmor", 2, 2].pe == pytest.approx(1.0)
+    assert found["bmor", 2, 2].dsu == pytest.approx(8 / 2)
+    (alone,) = rows([other])
+    assert (alone.su, alone.pe, alone.dsu) == (None, None, None)
+
+
+def test_only_valid_measurements_make_rows_or_references(record):
+    run = Run(
+        "here",
+        "c0ffee00",
+        "env-a",
+        [record(8.0, status="invalid", reason="wrong BLAS"), record(4.0, threads=2)],
+    )
+    (row,) = rows([run])
+    assert row.threads == 2
+    assert row.dsu is None
+    (trouble,) = troubles([run])
+    assert (trouble.status, trouble.reason, trouble.count) == ("invalid", "wrong BLAS", 1)
+
+
+def test_another_problem_is_no_reference(record):
+    run = Run(
+        "here",
+        "c0ffee00",
+        "env-a",
+        [record(8.0, problem={"dtype": "float32"}), record(4.0, threads=2)],
+    )
+    assert all(row.dsu is None for row in rows([run]) if row.threads == 2)
+
+
+def test_options_are_part_of_a_strategy(record):
+    run = Run(
+        "here",
+        "c0ffee00",
+        "env-a",
+        [record(8.0), record(6.0, options={"gcv_mode": "svd"})],
+    )
+    assert [row.strategy for row in rows([run])] == ["ridgecv gcv_mode=svd", "ridgecv"]
+    assert fastest(rows([run]))[0].seconds == 6.0
+
+
+def test_label_is_what_was_proved(record):
+    assert environment_label(Run("m", "c", "env-a", [record()])) == "openblas 0.3.30 Haswell"
+    failed = record(status="failed", reason="x")
+    assert environment_label(Run("m", "c", "env-a", [failed])) == "env-a"
+
+
+def test_troubles_are_counted_by_reason(record):
+    skipped = [record(status="skipped", reason="4 threads, 2 cores", threads=4) for _ in range(3)]
+    failed = record(status="failed", reason="boom")
+    found = troubles([Run("m", "c", "env-a", [record(), *skipped, failed])])
+    assert [(one.status, one.count) for one in found] == [("failed", 1), ("skipped", 3)]
+
+
+def test_scales_are_written_as_people_write_them():
+    assert [scale_text(1 / 16), scale_text(1.0), scale_text(None)] == ["1/16", "1", ""]
