@@ -1,0 +1,102 @@
+"""The asv suites as asv sees them: names, pinned versions, profiles, the matrix."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import benchmarks
+from bench_core.errors import UnknownName
+from benchmarks import common
+
+ROOT = Path(benchmarks.__file__).parents[1]
+
+
+def _suites():
+    for module in pkgutil.iter_modules(benchmarks.__path__):
+        loaded = importlib.import_module(f"benchmarks.{module.name}")
+        for name, item in vars(loaded).items():
+            if inspect.isclass(item) and item.__module__ == loaded.__name__:
+                tracks = [
+                    one for one in dir(item) if one.startswith(("track_", "time_", "peakmem_"))
+                ]
+                if tracks:
+                    yield pytest.param(item, tracks, id=f"{module.name}.{name}")
+
+
+@pytest.mark.parametrize(("suite", "tracks"), list(_suites()))
+def test_versions_are_pinned_and_units_given(suite, tracks):
+    """asv drops the history of a benchmark whose source changed unless its version is pinned."""
+    for track in tracks:
+        function = getattr(suite, track)
+        assert isinstance(getattr(function, "version", getattr(suite, "version", None)), str)
+        if track.startswith("track_"):
+            assert getattr(function, "unit", getattr(suite, "unit", None))
+
+
+@pytest.mark.parametrize(("suite", "tracks"), list(_suites()))
+def test_every_parameter_has_a_name(suite, tracks):
+    params = getattr(suite, "params", ())
+    grids = params if params and isinstance(params[0], list | tuple) else [params]
+    if params:
+        assert len(suite.param_names) == len(grids)
+
+
+def test_the_thesis_grids_are_there():
+    assert common.THREADS == [1, 2, 4, 8, 16, 32]
+    assert common.NODES == [1, 2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("name", ["small", "medium", "full"])
+def test_profiles_name_values_of_the_grids(name, monkeypatch):
+    """A profile that names a value which no grid has would leave everything out."""
+    monkeypatch.setenv("RIDGEBENCH_PROFILE", name)
+    chosen = common.profile()
+    for section, allowed in chosen.items():
+        if not isinstance(allowed, dict):
+            continue
+        module = importlib.import_module(f"benchmarks.{section}")
+        grids = [
+            dict(zip(item.param_names, item.params, strict=True))
+            for item in vars(module).values()
+            if inspect.isclass(item) and getattr(item, "suite", None) == section
+        ]
+        for key, values in allowed.items():
+            assert any(set(values) <= set(grid.get(key, ())) for grid in grids), (section, key)
+
+
+def test_an_unknown_profile_offers_near_ones(monkeypatch):
+    monkeypatch.setenv("RIDGEBENCH_PROFILE", "smal")
+    with pytest.raises(UnknownName, match="did you mean 'small'"):
+        common.profile()
+
+
+def test_what_a_profile_leaves_out_has_a_reason(monkeypatch):
+    monkeypatch.setenv("RIDGEBENCH_PROFILE", "small")
+    assert common.left_out("threads", scale="1/16", threads=2) is None
+    reason = common.left_out("threads", scale="1", threads=2)
+    assert reason == "profile small leaves out scale 1"
+
+
+def test_the_matrix_is_two_libraries_and_a_line_of_best_kernels():
+    config = pytest.importorskip("asv.config", reason="asv is the bench extra")
+    from asv.environment import iter_matrix
+
+    conf = config.Config.load(str(ROOT / "asv.conf.json"))
+    found = {
+        (
+            one["env", "RIDGEBENCH_BLAS"],
+            one["env_nobuild", "RIDGEBENCH_KERNELS"],
+            ("req", "pip+mkl") in one,
+        )
+        for one in iter_matrix("virtualenv", ["3.11"], conf)
+    }
+    assert found == {
+        ("openblas", "default", False),
+        ("openblas", "best", False),
+        ("mkl", "default", True),
+    }
