@@ -1,14 +1,15 @@
 """Problems to fit: the thesis's shapes, synthetic and real data, folders, splits."""
 
 from bench_core.data.delays import delayed
+from bench_core.data.generator import synthetic
 from bench_core.data.making import make
 from bench_core.data.problem import Problem
-from bench_core.data.shapes import DELAYS, SUBJECTS, THESIS_ALPHAS, Shape, names, shape
+from bench_core.data.shapes import DELAYS, HAXBY, SUBJECTS, THESIS_ALPHAS, Shape, names, shape
 from bench_core.data.splits import Split, random_split, run_split
-from bench_core.data.synthetic import synthetic
 
 __all__ = [
     "DELAYS",
+    "HAXBY",
     "SUBJECTS",
     "THESIS_ALPHAS",
     "Problem",

@@ -36,10 +36,21 @@ class FolderWriter:
     ----------
     folder : the folder to create; it must not exist.
     arrays : name → (shape, dtype) of every ``NAME.npy``.
+    description : what else `DESCRIPTION` says; anything that JSON can hold.
     """
 
-    def __init__(self, folder: Path, arrays: Mapping[str, tuple[tuple[int, ...], DTypeLike]]):
+    def __init__(
+        self,
+        folder: Path,
+        arrays: Mapping[str, tuple[tuple[int, ...], DTypeLike]],
+        description: Mapping[str, Any],
+    ):
         self._folder = Path(folder)
+        try:
+            json.dumps(description)
+        except TypeError as error:
+            raise BadInput(f"what describes {folder} does not fit into JSON: {error}") from error
+        self._description = description
         self._specs = {name: (shape, np.dtype(dtype)) for name, (shape, dtype) in arrays.items()}
         self._files: dict[str, int] = {}
         self._offsets: dict[str, int] = {}
@@ -86,7 +97,7 @@ class FolderWriter:
             at += written
             data = data[written:]
 
-    def commit(self, description: Mapping[str, Any]) -> None:
+    def commit(self) -> None:
         """Add `DESCRIPTION` and give the folder its name; raise `BadInput` if it exists by now."""
         assert self._partial is not None
         arrays = {
@@ -98,7 +109,7 @@ class FolderWriter:
             for name, (shape, dtype) in self._specs.items()
         }
         self._close()
-        text = json.dumps({"schema": SCHEMA, **description, "arrays": arrays}, indent=1)
+        text = json.dumps({"schema": SCHEMA, **self._description, "arrays": arrays}, indent=1)
         (self._partial / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
         self._partial.chmod(0o755)
         try:

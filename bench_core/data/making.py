@@ -5,9 +5,9 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
+from bench_core.data.generator import Progress, synthetic
 from bench_core.data.problem import Problem
 from bench_core.data.shapes import HAXBY, shape
-from bench_core.data.synthetic import Progress, synthetic
 from bench_core.errors import BadInput
 
 

@@ -129,7 +129,8 @@ class Problem:
             "Y": ((t, self.s), self.dtype),
             **{name: (array.shape, array.dtype) for name, array in small.items()},
         }
-        with FolderWriter(Path(folder), arrays) as writer:
+        description = {"name": self.name, "meta": self.meta}
+        with FolderWriter(Path(folder), arrays, description) as writer:
             for name, array in (("X", self.X), ("Y", self.Y)):
                 row_bytes = array.shape[1] * array.itemsize
                 for block in row_blocks(t, row_bytes, _COPY_BYTES):
@@ -137,7 +138,7 @@ class Problem:
                     writer.put(name, block.start, array[chosen])
             for name, array in small.items():
                 writer.put(name, 0, array)
-            writer.commit({"name": self.name, "meta": self.meta})
+            writer.commit()
 
     def take(self, rows: NDArray[np.intp]) -> Problem:
         """Return the problem of the given ``rows``, in their order, in memory."""

@@ -15,7 +15,6 @@ whatever the block size, the number of threads and the BLAS; float64 holds the v
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from bench_core.data.folder import FolderWriter
 from bench_core.data.problem import Problem
 from bench_core.data.shapes import DELAYS
 from bench_core.errors import BadInput
+from bench_core.machine import available_cores
 
 Progress = Callable[[int, int], None]
 """Called with the bytes written so far and the bytes in all."""
@@ -84,8 +84,8 @@ def synthetic(
     """Return a synthetic problem of t samples, p features (a multiple of 4) and s targets.
 
     With ``folder`` it is written there block by block and returned memory-mapped: memory stays
-    at about ``threads`` × 4 × ``block_bytes``, whatever the size. ``salt`` gives problems of one
-    seed different numbers.
+    at a few ``block_bytes`` and one run's base features for each of ``threads`` (default: the
+    cores there are), whatever t and s. ``salt`` gives problems of one seed different numbers.
 
     Raises `BadInput` for sizes or a dtype that make no problem, `NotEnough` for too little memory
     or disk.
@@ -115,9 +115,15 @@ def synthetic(
         "planted_targets": len(plan.r),
         **(meta or {}),
     }
+    threads = threads or available_cores()
     total = t * (p + s) * np.dtype(dtype).itemsize
+    held = total if folder is None else 0
+    check_memory(
+        held + threads * _thread_bytes(plan, block_bytes),
+        f"making {name} ({t} samples, {p} features, {s} targets, {dtype}) "
+        + ("in memory" if folder is None else "in a folder"),
+    )
     if folder is None:
-        check_memory(total, f"{name} ({t} × {p} features, {s} targets, {dtype})")
         arrays = {"X": np.empty((t, p), dtype), "Y": np.empty((t, s), dtype)}
 
         def put(which: str, start: int, block: NDArray[Any]) -> None:
@@ -131,11 +137,11 @@ def synthetic(
         "runs": (runs.shape, runs.dtype),
         "planted": (planted.shape, planted.dtype),
     }
-    with FolderWriter(Path(folder), files) as writer:
+    with FolderWriter(Path(folder), files, {"name": name, "meta": meta}) as writer:
         _fill(plan, writer.put, block_bytes, threads, np.dtype(dtype), total, progress)
         writer.put("runs", 0, runs)
         writer.put("planted", 0, planted)
-        writer.commit({"name": name, "meta": meta})
+        writer.commit()
     return Problem.open(folder)
 
 
@@ -163,14 +169,13 @@ def _fill(
     plan: _Plan,
     put: Callable[[str, int, NDArray[Any]], None],
     block_bytes: int,
-    threads: int | None,
+    threads: int,
     dtype: np.dtype[Any],
     total: int,
     progress: Progress | None,
 ) -> None:
     """Generate every run, several at a time, and report bytes as runs are done."""
     runs = range(len(plan.bounds) - 1)
-    threads = threads or len(os.sched_getaffinity(0))
     row_bytes = (len(DELAYS) * plan.q + plan.s) * dtype.itemsize
     done = 0
     with ThreadPoolExecutor(max_workers=threads) as pool:
@@ -207,6 +212,13 @@ def _fill_run(
         put("Y", start + done, noise)
         done += len(noise)
     return run
+
+
+def _thread_bytes(plan: _Plan, block_bytes: int) -> int:
+    """Return what one thread of `_fill` holds at most: a run's base features and some blocks."""
+    base = (int(np.diff(plan.bounds).max()) + max(DELAYS)) * plan.q * 4
+    row = 4 * max(plan.s, len(DELAYS) * plan.q)
+    return 2 * base + 6 * max(block_bytes, row)
 
 
 def _blocks(n: int, row_bytes: int, block_bytes: int) -> Iterator[slice]:
