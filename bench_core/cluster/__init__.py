@@ -1,0 +1,30 @@
+"""Clusters: several worker processes with their own BLAS threads and cores, all on Dask.
+
+``local(nodes, threads)`` starts them on this machine. Another kind of cluster is one more module
+here whose function ``connect`` returns a `Cluster`; `get` finds it by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench_core.cluster._arrays import ArrayRef, RowFile
+from bench_core.cluster._base import Cluster, NodeInfo, NodeLost
+from bench_core.cluster._cores import pin
+from bench_core.cluster.local import local
+from bench_core.plugins import Registry
+
+__all__ = ["ArrayRef", "Cluster", "NodeInfo", "NodeLost", "RowFile", "get", "local", "names", "pin"]
+
+CLUSTERS = Registry("cluster", "bench_core.cluster", "connect")
+
+
+def names() -> list[str]:
+    """Return the kinds of cluster, sorted."""
+    return CLUSTERS.names()
+
+
+def get(name: str) -> Callable[..., Cluster]:
+    """Return the function that starts a cluster of this kind; raise `UnknownName` otherwise."""
+    found: Callable[..., Cluster] = CLUSTERS.get(name)
+    return found

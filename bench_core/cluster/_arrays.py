@@ -1,0 +1,200 @@
+"""Arrays that travel between processes as the name of a file, never as a pickle."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import uuid
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench_core.errors import BadInput, NotEnough, readable_bytes
+
+# What one process has open: a fresh mapping would have to fault in every page again.
+_OPEN: dict[ArrayRef, np.memmap[Any, Any]] = {}
+
+# Rows are written in blocks of about this size, so that no second copy of all of them is made.
+_BLOCK_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class ArrayRef:
+    """An array on disk: where it lies and how to map it. Small, picklable, hashable.
+
+    Attributes
+    ----------
+    path, offset : the file and the byte at which the array's first element lies.
+    shape, dtype, order : as for `numpy.memmap`; ``dtype`` in numpy's string form.
+    stamp : inode, modification time in ns and size of the file when it was shared, so that a
+        file that was replaced since is not taken for it.
+    """
+
+    path: str
+    offset: int
+    shape: tuple[int, ...]
+    dtype: str
+    order: Literal["C", "F"]
+    stamp: tuple[int, int, int]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the array."""
+        return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+
+    def open(self) -> np.memmap[Any, Any]:
+        """Map the array read-only; one process maps it once and keeps it.
+
+        Raises
+        ------
+        BadInput : the file is gone or too short.
+        """
+        if self not in _OPEN:
+            for ref in [ref for ref in _OPEN if not os.path.exists(ref.path)]:
+                del _OPEN[ref]
+            try:
+                _OPEN[self] = np.memmap(
+                    self.path, np.dtype(self.dtype), "r", self.offset, self.shape, self.order
+                )
+            except (OSError, ValueError) as error:
+                raise BadInput(
+                    f"cannot map the shared array {self.path} ({error}): keep the file in place "
+                    "while a fit uses it, on a file system that every node sees"
+                ) from error
+        return _OPEN[self]
+
+
+def share_array(array: ArrayLike, scratch: Path) -> ArrayRef:
+    """Return a reference to ``array`` by file.
+
+    An array that is a mapped file, or a contiguous part of one, is shared as that file and
+    nothing is copied. Any other is written to ``scratch`` once, and its file is removed when the
+    reference is no longer used here.
+
+    Raises
+    ------
+    BadInput : the array holds Python objects.
+    NotEnough : scratch lacks the space.
+    """
+    values = np.asanyarray(array)
+    if values.dtype.hasobject:
+        raise BadInput(f"an array of dtype {values.dtype} cannot be shared: convert it to float")
+    ref = _by_own_file(values)
+    if ref is None:
+        path = scratch / f"array-{uuid.uuid4().hex}.npy"
+        _check_space(scratch, values.nbytes)
+        np.save(path, values)
+        ref = _by_own_file(np.load(path, mmap_mode="r"))
+        assert ref is not None
+        weakref.finalize(ref, path.unlink, missing_ok=True)
+    return ref
+
+
+def _by_own_file(array: NDArray[Any]) -> ArrayRef | None:
+    """Return the reference to the file that ``array`` already is, or None if it is none."""
+    contiguous: Literal["C", "F"] | None = (
+        "C" if array.flags.c_contiguous else "F" if array.flags.f_contiguous else None
+    )
+    mapped, mapping = _mapping(array)
+    if mapped is None or contiguous is None or array.size == 0 or mapped.mode == "c":
+        return None
+    path = mapped.filename
+    if path is None or not os.path.exists(path):
+        return None
+    if array.flags.writeable:
+        mapped.flush()
+    # A view keeps the offset of the array that was mapped first, so count from the mapping itself,
+    # which starts at a multiple of the allocation granularity.
+    start = mapped.offset - mapped.offset % mmap.ALLOCATIONGRANULARITY
+    first = np.frombuffer(mapping, dtype=np.uint8).ctypes.data
+    stat = os.stat(path)
+    ref = ArrayRef(
+        path=os.path.realpath(path),
+        offset=start + array.ctypes.data - first,
+        shape=array.shape,
+        dtype=array.dtype.str,
+        order=contiguous,
+        stamp=(stat.st_ino, stat.st_mtime_ns, stat.st_size),
+    )
+    return ref if _is_still(ref, array) else None
+
+
+def _mapping(array: NDArray[Any]) -> tuple[np.memmap[Any, Any] | None, Any]:
+    """Return the `numpy.memmap` that ``array`` is a view of, and its ``mmap.mmap``."""
+    mapped: np.memmap[Any, Any] | None = None
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap):
+            mapped = base
+        base = base.base
+    return (mapped, base) if isinstance(base, mmap.mmap) else (None, None)
+
+
+def _is_still(ref: ArrayRef, array: NDArray[Any]) -> bool:
+    """Tell whether the file still holds the array (it may have been replaced since mapped)."""
+    try:
+        stored = ref.open()
+    except BadInput:
+        return False
+    ends = [(0,) * array.ndim, (-1,) * array.ndim, tuple(n // 2 for n in array.shape)]
+    return all(stored[at].tobytes() == array[at].tobytes() for at in ends)
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise NotEnough(
+            f"scratch {folder} has {readable_bytes(free)} free, {readable_bytes(needed)} are "
+            "needed: free some, or name another folder (scratch=…, or the variable TMPDIR)"
+        )
+
+
+@dataclass(frozen=True)
+class RowFile:
+    """A two-dimensional ``.npy`` file that several processes fill, each its own rows.
+
+    Written with ordinary writes: a full disk is then an error, where a store into a mapping
+    would kill the process, and other machines of a network file system see the rows once the
+    file is closed.
+    """
+
+    path: str
+    offset: int
+    shape: tuple[int, int]
+    dtype: str
+
+    @classmethod
+    def create(cls, folder: Path, shape: tuple[int, int], dtype: np.dtype[Any]) -> RowFile:
+        """Create the file with room for ``shape``; raise `NotEnough` where there is none."""
+        _check_space(folder, shape[0] * shape[1] * dtype.itemsize)
+        path = folder / f"rows-{uuid.uuid4().hex}.npy"
+        empty = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        return cls(str(path), empty.offset, shape, dtype.str)
+
+    def write(self, first: int, rows: NDArray[Any]) -> None:
+        """Store ``rows`` (n × columns), converted to the file's dtype, from row ``first`` on."""
+        columns = self.shape[1]
+        row_bytes = columns * np.dtype(self.dtype).itemsize
+        assert rows.shape[1] == columns
+        assert 0 <= first <= first + len(rows) <= self.shape[0]
+        step = max(1, _BLOCK_BYTES // row_bytes)
+        with open(self.path, "r+b") as file:
+            file.seek(self.offset + first * row_bytes)
+            for start in range(0, len(rows), step):
+                block = np.ascontiguousarray(rows[start : start + step], dtype=self.dtype)
+                file.write(block.data)
+
+    def take(self) -> np.memmap[Any, Any]:
+        """Map the file read-only and unlink it: it lives as long as the array that is returned."""
+        rows: np.memmap[Any, Any] = np.load(self.path, mmap_mode="r")
+        self.remove()
+        return rows
+
+    def remove(self) -> None:
+        """Delete the file; again is no error."""
+        Path(self.path).unlink(missing_ok=True)

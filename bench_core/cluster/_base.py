@@ -1,0 +1,342 @@
+"""The cluster that strategies see: nodes, shared arrays, tasks on nodes, bytes moved."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import dask
+import numpy as np
+from distributed import Client, Future, Scheduler, SpecCluster, wait
+from distributed.scheduler import KilledWorker
+from numpy.typing import ArrayLike, DTypeLike
+
+from bench_core.cluster import _counting
+from bench_core.cluster._arrays import ArrayRef, RowFile, share_array
+from bench_core.errors import RidgebenchError
+
+Result = TypeVar("Result")
+
+# Imports over a slow network file system are what takes long.
+START_TIMEOUT_S = 120.0
+_STOP_TIMEOUT_S = 3.0
+
+
+class NodeLost(RidgebenchError, RuntimeError):
+    """A node's process ended while it was needed; the message says which, and how."""
+
+
+@dataclass(frozen=True)
+class NodeInfo:
+    """One node of a running cluster.
+
+    Attributes
+    ----------
+    address : of its Dask worker.
+    pid, cpus : its process and the CPUs that the process may run on.
+    blas : its `bench_core.blas.proof`.
+    """
+
+    address: str
+    pid: int
+    cpus: tuple[int, ...]
+    blas: dict[str, Any]
+
+
+class _Scheduler(Scheduler):
+    def start_http_server(self, *_args: Any, **_kwargs: Any) -> None:
+        """Listen on no port for a dashboard that nobody reads."""
+
+
+class Cluster:
+    """Worker processes behind one Dask scheduler, which runs in this process.
+
+    A subclass says how the process of one node is started (`_launch`); the rest is common.
+    Use it as a context manager: leaving it ends every process and removes every scratch file.
+
+    Parameters
+    ----------
+    nodes, threads : worker processes, and BLAS threads of each.
+    host : the address that scheduler and nodes listen on.
+    blas : the library that every node must prove it calls, or None.
+    scratch : folder in which the cluster makes its own; every node must see it. None: the
+        system's folder for temporary files.
+
+    Attributes
+    ----------
+    client : the Dask client.
+    workers : one `NodeInfo` per node, in order.
+    scratch : the cluster's own folder.
+
+    Raises
+    ------
+    BlasMismatch : a node's numpy or scipy calls another library than ``blas``.
+    NodeLost : a node did not start.
+    """
+
+    kind = "cluster"
+    client: Client
+
+    def __init__(
+        self,
+        nodes: int,
+        threads: int,
+        *,
+        host: str,
+        blas: str | None = None,
+        scratch: str | Path | None = None,
+    ) -> None:
+        self.nodes = nodes
+        self.threads = threads
+        self.host = host
+        self.blas = blas
+        self.workers: list[NodeInfo] = []
+        self.scratch = Path(tempfile.mkdtemp(prefix="ridgebench-", dir=scratch))
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._finalizer = weakref.finalize(self, _end, self._processes, self.scratch)
+        self._open = contextlib.ExitStack()
+        self._open.callback(self._finalizer)
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _launch(self, config: Path, node: int) -> subprocess.Popen[bytes]:
+        """Start the process of one node, given its configuration file."""
+        raise NotImplementedError
+
+    def _cpus(self, node: int) -> list[int]:
+        """Return the CPUs that this node keeps to; empty: any."""
+        raise NotImplementedError
+
+    def _start(self) -> None:
+        _counting.install()
+        scheduler = {
+            "cls": _Scheduler,
+            "options": {
+                "host": self.host,
+                "port": 0,
+                "protocol": "tcp://",
+                "dashboard": False,
+                # A fit that lost a node has lost its meaning as a measurement: fail at once.
+                "allowed_failures": 0,
+            },
+        }
+        # A node that computes for minutes without answering is at work, not dead; that its
+        # process has ended is noticed here.
+        with dask.config.set({"distributed.scheduler.worker-ttl": None}):
+            running = SpecCluster(
+                workers={}, scheduler=scheduler, silence_logs=logging.CRITICAL, name=self.kind
+            )
+        self._open.callback(running.close)
+        for node in range(self.nodes):
+            self._processes.append(self._launch(self._configure(running, node), node))
+        self.workers = self._await_reports()
+        self.client = Client(running, set_as_default=False)
+        self._open.callback(self.client.close)
+
+    def _configure(self, running: SpecCluster, node: int) -> Path:
+        config = {
+            "scheduler": running.scheduler_address,
+            "name": f"node-{node}",
+            "host": self.host,
+            "cpus": self._cpus(node),
+            "blas": self.blas,
+            "scratch": str(self.scratch),
+            "report": str(self._report(node)),
+            "watch_parent": True,
+            "path": [entry for entry in sys.path if entry],
+        }
+        path = self.scratch / f"node-{node}.json"
+        path.write_text(json.dumps(config), encoding="utf-8")
+        return path
+
+    def _report(self, node: int) -> Path:
+        return self.scratch / f"node-{node}.report"
+
+    def _await_reports(self) -> list[NodeInfo]:
+        limit = time.monotonic() + START_TIMEOUT_S
+        found: list[NodeInfo] = []
+        while len(found) < self.nodes:
+            node = len(found)
+            ended = self._processes[node].poll() is not None
+            if self._report(node).exists():
+                content = pickle.loads(self._report(node).read_bytes())
+                if "error" in content:
+                    raise content["error"]
+                content["cpus"] = tuple(content["cpus"])
+                found.append(NodeInfo(**content))
+            elif ended:
+                raise NodeLost(f"{self._describe_end(node)}, before it was ready{self._log(node)}")
+            elif time.monotonic() > limit:
+                raise NodeLost(
+                    f"node {node} was not ready after {START_TIMEOUT_S:.0f} s{self._log(node)}"
+                )
+            else:
+                time.sleep(0.02)
+        return found
+
+    def close(self) -> None:
+        """End every process and remove every scratch file; again is no error."""
+        self._open.close()
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Cluster:
+        """Return itself: scikit-learn's ``clone`` copies parameters, processes have no copy."""
+        return self
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} cluster: {self.nodes} nodes × {self.threads} threads>"
+
+    def share(self, array: ArrayLike) -> ArrayRef:
+        """Return ``array`` by file, for tasks to `ArrayRef.open`; a mapped file is not copied.
+
+        Keep the reference while tasks use it: a file written for it is removed with it.
+        """
+        return share_array(array, self.scratch)
+
+    def rows(self, shape: tuple[int, int], dtype: DTypeLike) -> RowFile:
+        """Create a file on scratch that the nodes fill by rows."""
+        return RowFile.create(self.scratch, shape, np.dtype(dtype))
+
+    def map(
+        self, function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]]
+    ) -> list[Result]:
+        """Call ``function(*task)`` for every task, task i on node i mod c, and wait.
+
+        Returns
+        -------
+        The results in the order of the tasks.
+
+        Raises
+        ------
+        NodeLost : a node's process ended meanwhile.
+        Whatever ``function`` raised, as it raised it.
+        """
+        with self.watched():
+            futures = [
+                self.client.submit(
+                    function, *task, pure=False, workers=[self.workers[index % self.nodes].address]
+                )
+                for index, task in enumerate(tasks)
+            ]
+            try:
+                self._wait(futures)
+                results: list[Result] = self.client.gather(futures)
+            finally:
+                self.client.cancel([future for future in futures if not future.done()])
+        return results
+
+    def _wait(self, futures: list[Future]) -> None:
+        """Wait until all are done or one has failed; look whether the nodes live meanwhile."""
+        pending = set(futures)
+        while pending:
+            try:
+                with self.client.as_current():
+                    done, pending = wait(pending, timeout=0.5, return_when="FIRST_COMPLETED")
+            except TimeoutError:
+                self.check()
+                continue
+            for future in done:
+                if future.status == "error":
+                    future.result()
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Raise `NodeLost` where work inside fails because a node's process ended."""
+        self.check()
+        try:
+            yield
+        except KilledWorker as error:
+            limit = time.monotonic() + _STOP_TIMEOUT_S
+            while time.monotonic() < limit:  # the connection breaks before the process is reaped
+                self.check()
+                time.sleep(0.02)
+            raise NodeLost(
+                f"{error.last_worker.name} lost its connection: start the cluster anew"
+            ) from error
+        self.check()
+
+    def check(self) -> None:
+        """Raise `NodeLost` if a node's process has ended."""
+        for node, process in enumerate(self._processes):
+            if process.poll() is not None:
+                raise NodeLost(
+                    f"{self._describe_end(node)}: nothing of this fit is kept{self._log(node)}"
+                )
+
+    def bytes_moved(self) -> dict[str, int]:
+        """Return the bytes that processes of this cluster have sent each other so far.
+
+        Counted where Dask writes a message, so pickled arguments and results are in it; a
+        heartbeat per node and second is too. Take the difference of two calls.
+
+        Returns
+        -------
+        ``to_workers``, ``from_workers``, ``between_workers`` and their sum ``total``.
+        """
+        workers = self.client.run(_counting.sent)
+        return _counting.between(_counting.sent(), list(workers.values()))
+
+    def _describe_end(self, node: int) -> str:
+        """Say which node's process ended, and how."""
+        process = self._processes[node]
+        known = self.workers[node] if node < len(self.workers) else None
+        cores = f", cores {', '.join(map(str, known.cpus))}" if known else ""
+        status = process.returncode
+        if status is None or status >= 0:
+            how = f"ended with status {status}"
+        else:
+            how = f"was killed by {signal.Signals(-status).name}"
+        if status == -signal.SIGKILL:
+            how += (
+                " (the system does that when memory runs out: try fewer nodes, a smaller scale "
+                "or float32)"
+            )
+        return f"node {node} (pid {process.pid}{cores}) {how}"
+
+    def _log(self, node: int) -> str:
+        """Return the end of what the node's process has printed, to append to a message."""
+        path = self.scratch / f"node-{node}.log"
+        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-8:]
+        return "\n  " + "\n  ".join(lines) if lines else ""
+
+
+def _end(processes: list[subprocess.Popen[bytes]], scratch: Path) -> None:
+    """End the processes and remove the folder."""
+    for process in processes:
+        if process.stdin is not None:
+            process.stdin.close()  # which each node's process watches
+    limit = time.monotonic() + _STOP_TIMEOUT_S
+    for process in processes:
+        try:
+            process.wait(max(0.0, limit - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,118 @@
+"""The ``local`` cluster: c worker processes of this machine, each with N BLAS threads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+from bench_core.blas import declared, kernel_environment, thread_environment
+from bench_core.cluster._base import Cluster
+from bench_core.cluster._cores import shares, whole_cores_first
+from bench_core.errors import BadInput, NotEnough
+from bench_core.machine import available_cores
+
+
+class LocalCluster(Cluster):
+    """Processes of this machine that talk over the loopback interface only."""
+
+    kind = "local"
+
+    def __init__(
+        self,
+        nodes: int,
+        threads: int,
+        *,
+        blas: str | None,
+        kernels: Literal["default", "best"],
+        scratch: str | Path | None,
+        pinned: bool,
+    ) -> None:
+        self._environment = {
+            **os.environ,
+            **thread_environment(threads),
+            **kernel_environment(kernels),
+            **({"RIDGEBENCH_BLAS": blas} if blas is not None else {}),
+        }
+        usable = whole_cores_first(os.sched_getaffinity(0))
+        self._shares = shares(usable, nodes, threads) if pinned else [[] for _ in range(nodes)]
+        super().__init__(nodes, threads, host="127.0.0.1", blas=blas, scratch=scratch)
+
+    def _cpus(self, node: int) -> list[int]:
+        return self._shares[node]
+
+    def _launch(self, config: Path, node: int) -> subprocess.Popen[bytes]:
+        # A child inherits the affinity of the thread that starts it, so this one takes the node's
+        # for a moment: a BLAS counts the cores it may use when it is loaded.
+        before = os.sched_getaffinity(0)
+        try:
+            if self._shares[node]:
+                os.sched_setaffinity(0, self._shares[node])
+            with config.with_suffix(".log").open("wb") as log:
+                return subprocess.Popen(
+                    [sys.executable, "-m", "bench_core.cluster._node", str(config)],
+                    env=self._environment,
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # an interrupt from the terminal is ours to handle
+                )
+        finally:
+            os.sched_setaffinity(0, before)
+
+
+def local(
+    nodes: int,
+    threads: int,
+    *,
+    blas: str | None = None,
+    kernels: Literal["default", "best"] = "default",
+    scratch: str | Path | None = None,
+    oversubscribe: bool = False,
+) -> Cluster:
+    """Start ``nodes`` worker processes on this machine and wait until they serve.
+
+    Every process gets its thread and kernel variables before its BLAS is loaded, its own
+    ``threads`` CPUs (whole cores first), and proves which BLAS it calls. It ends when this
+    process does.
+
+    Parameters
+    ----------
+    nodes, threads : worker processes, and BLAS threads of each.
+    blas : library that every node must prove it calls; None: the one that the variable
+        ``RIDGEBENCH_BLAS`` declares, if it does.
+    kernels : "best" adds the variables that make the BLAS run its best kernels on this CPU.
+    scratch : folder for shared arrays and results; None: the folder for temporary files.
+    oversubscribe : allow more threads than cores, unpinned. For tests of correctness: what is
+        timed that way means nothing.
+
+    Raises
+    ------
+    BadInput : ``nodes`` or ``threads`` below 1.
+    NotEnough : ``nodes × threads`` exceeds the cores that this process may use.
+    BlasMismatch : a node calls another library than declared.
+    NodeLost : a node did not start.
+    """
+    for name, value in (("nodes", nodes), ("threads", threads)):
+        if value < 1:
+            raise BadInput(f"{name} = {value}: a cluster needs at least 1")
+    cores = available_cores()
+    pinned = nodes * threads <= cores
+    if not pinned and not oversubscribe:
+        raise NotEnough(
+            f"{nodes} nodes × {threads} threads need {nodes * threads} cores, this process may "
+            f"use {cores}: ask for fewer nodes or threads"
+        )
+    return LocalCluster(
+        nodes,
+        threads,
+        blas=blas if blas is not None else declared(),
+        kernels=kernels,
+        scratch=scratch,
+        pinned=pinned,
+    )
+
+
+connect = local

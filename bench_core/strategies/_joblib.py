@@ -1,0 +1,36 @@
+"""joblib's Dask backend, with the one end of a task that it does not hear of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from joblib._dask import DaskDistributedBackend
+
+
+class DaskBackend(DaskDistributedBackend):
+    """joblib's Dask backend, which also stops when a task is lost with its worker.
+
+    joblib hears of errors that a task raises, because they come back as results. A task that
+    Dask itself gives up, because its worker died, never calls back (joblib 1.6), and
+    ``Parallel`` would wait for it for ever.
+    """
+
+    def submit(self, func: Any, callback: Callable[[Any], None] | None = None) -> Future[Any]:
+        """Submit a batch of tasks; ``callback`` gets its outcome, which may be an exception."""
+        future: Future[Any] = super().submit(func, callback)
+
+        def report(done: Future[Any]) -> None:
+            error = done.exception()
+            if error is not None and callback is not None:
+                callback(error)
+
+        future.add_done_callback(report)
+        return future
+
+    def retrieve_result_callback(self, out: Any) -> Any:
+        """Return a batch's results, or raise the exception that ended it."""
+        if isinstance(out, BaseException):
+            raise out
+        return super().retrieve_result_callback(out)

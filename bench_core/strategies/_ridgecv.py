@@ -1,0 +1,104 @@
+"""scikit-learn's RidgeCV as the strategies call it, and the memory it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from sklearn import config_context
+from sklearn.linear_model import RidgeCV
+
+from bench_core.checks import check_xy
+from bench_core.errors import BadInput, unknown
+
+GCV_MODES = ("auto", "eigen", "svd")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One RidgeCV fit of s targets: ``coef`` (s, p), ``intercept`` (s,), penalty and its score."""
+
+    coef: NDArray[Any]
+    intercept: NDArray[Any]
+    alpha: float
+    best_score: float
+
+
+def ridgecv_options(gcv_mode: str | None, cv: Any) -> dict[str, Any]:
+    """Return RidgeCV's keyword arguments for these options.
+
+    Parameters
+    ----------
+    gcv_mode : how leave-one-out factorises: None and "auto" as scikit-learn chooses, "eigen",
+        "svd".
+    cv : None for leave-one-out, a number of contiguous folds, or a scikit-learn splitter
+        (``PredefinedSplit(runs)`` for folds by run).
+
+    Raises
+    ------
+    UnknownName : no such ``gcv_mode``. BadInput : fewer than 2 folds, or both options at once.
+    """
+    if gcv_mode is not None and gcv_mode not in GCV_MODES:
+        raise unknown("gcv_mode", gcv_mode, GCV_MODES)
+    if cv is None:
+        return {"gcv_mode": gcv_mode}
+    if isinstance(cv, int) and cv < 2:
+        raise BadInput(f"cv = {cv}: give at least 2 folds, or None for leave-one-out")
+    if gcv_mode is not None:
+        raise BadInput(f"gcv_mode = {gcv_mode!r} is for leave-one-out only: leave it or cv out")
+    return {"cv": cv}
+
+
+def check_folds(cv: Any, t: int) -> None:
+    """Raise `BadInput` where ``cv`` asks for more folds than there are samples."""
+    if isinstance(cv, int) and cv > t:
+        raise BadInput(f"cv = {cv} folds of {t} samples: give at most {t}")
+
+
+def fit_ridgecv(
+    X: NDArray[Any],
+    Y: NDArray[Any],
+    alphas: Sequence[float] | NDArray[np.float64],
+    fit_intercept: bool,
+    options: dict[str, Any],
+) -> Fitted:
+    """Fit RidgeCV with one penalty for all targets of Y (t, s) on X (t, p).
+
+    Raises
+    ------
+    BadInput : X or Y holds NaN or infinity.
+    """
+    check_xy(X, Y)
+    model = RidgeCV(alphas=alphas, fit_intercept=fit_intercept, **options)
+    with config_context(assume_finite=True):  # just seen: one pass over the data less
+        model.fit(X, Y)
+    s, p = Y.shape[1], X.shape[1]
+    return Fitted(
+        # One target comes back without its dimension, no intercept as the number 0.
+        coef=model.coef_.reshape(s, p),
+        intercept=np.array(np.broadcast_to(model.intercept_, s), dtype=model.coef_.dtype),
+        alpha=float(model.alpha_),
+        best_score=float(model.best_score_),
+    )
+
+
+def working_bytes(t: int, p: int, s: int) -> int:
+    """Return the bytes that a leave-one-out RidgeCV fit allocates besides X and Y.
+
+    scikit-learn 1.9, which computes in float64 whatever the input: the counts of t × p, t × s,
+    p × s and n × n arrays (n = min(t, p)) alive at once were read off its allocations, plus two
+    n × n arrays that the eigensolver takes (LAPACK's dsyevd).
+    """
+    if p < t:
+        doubles = 3 * t * p + 6 * t * s + 4 * p * s + (3 + 2) * p * p
+    else:
+        doubles = t * p + 3 * t * s + 3 * p * s + (3 + 2) * t * t
+    return 8 * doubles
+
+
+def problem_bytes(t: int, p: int, s: int, dtype: DTypeLike) -> int:
+    """Return the bytes of X and Y."""
+    return (t * p + t * s) * np.dtype(dtype).itemsize

@@ -1,0 +1,139 @@
+"""``bmor``: batches of targets in parallel, algorithm 1 of the thesis (B-MOR).
+
+S. Ahmadi, "Scaling up Machine Learning Models for fMRI Brain Encoding" (Concordia University,
+2025), section 3.2.2.4. The published code drops the targets beyond a multiple of c; here every
+target is in a batch.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from bench_core.checks import check_xy
+from bench_core.cluster import ArrayRef, Cluster, RowFile
+from bench_core.data import THESIS_ALPHAS
+from bench_core.errors import BadInput
+from bench_core.strategies._base import Strategy, node_cluster
+from bench_core.strategies._ridgecv import (
+    check_folds,
+    fit_ridgecv,
+    problem_bytes,
+    ridgecv_options,
+    working_bytes,
+)
+
+
+def batch_boundaries(s: int, nodes: int) -> list[int]:
+    """Return the n + 1 boundaries ⌊i·s/n⌋ of n = min(s, nodes) contiguous batches of s targets.
+
+    >>> batch_boundaries(7, 3)
+    [0, 2, 4, 7]
+    """
+    n = min(s, nodes)
+    return [i * s // n for i in range(n + 1)]
+
+
+class BatchMultiOutput(Strategy):
+    """One RidgeCV per contiguous batch of targets, one batch per node, one penalty per batch.
+
+    Nodes map X and Y and read only their targets; their coefficients go into one file on
+    scratch, which ``coef_`` maps. The file has no name any more when the fit is done, so it goes
+    when ``coef_`` does.
+
+    Parameters
+    ----------
+    alphas, fit_intercept, cluster : as for every `Strategy`.
+    gcv_mode, cv : as for ``ridgecv``.
+
+    Attributes
+    ----------
+    coef_ : (s, p), memory-mapped, read-only.
+    alpha_ : (s,), the penalty of every target's batch.
+    cv_results_ : ``alphas`` (r,), ``boundaries`` (n + 1,), ``alpha`` (n,) per batch and
+        ``best_score`` (n,), each batch's as for ``ridgecv``.
+    """
+
+    name = "bmor"
+    summary = "batches of targets on nodes, RidgeCV each (algorithm 1); one penalty per batch"
+    penalty_scope = "batch"
+    distributed = True
+
+    def __init__(
+        self,
+        alphas: Sequence[float] = THESIS_ALPHAS,
+        *,
+        fit_intercept: bool = True,
+        cluster: Cluster | None = None,
+        gcv_mode: str | None = None,
+        cv: Any = None,
+    ) -> None:
+        super().__init__(alphas, fit_intercept=fit_intercept, cluster=cluster)
+        self.gcv_mode = gcv_mode
+        self.cv = cv
+
+    @classmethod
+    def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
+        """Return the bytes of X, Y, coefficients, and of a leave-one-out fit on every node."""
+        bounds = batch_boundaries(s, nodes)
+        fits = sum(working_bytes(t, p, stop - start) for start, stop in _batches(bounds))
+        return problem_bytes(t, p, s, dtype) + s * p * np.dtype(dtype).itemsize + fits
+
+    def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
+        cluster = node_cluster(self)
+        options = ridgecv_options(self.gcv_mode, self.cv)
+        check_folds(self.cv, len(X))
+        s, p = Y.shape[1], X.shape[1]
+        bounds = batch_boundaries(s, cluster.nodes)
+        X_ref, Y_ref = cluster.share(X), cluster.share(Y)
+        rows = cluster.rows((s, p), X.dtype if X.dtype.kind == "f" else np.float64)
+        try:
+            batches = cluster.map(
+                _fit_batch,
+                [
+                    (X_ref, Y_ref, start, stop, alphas, self.fit_intercept, options, rows)
+                    for start, stop in _batches(bounds)
+                ],
+            )
+            self.coef_ = rows.take()
+        except BadInput:
+            check_xy(X, Y)  # a node counts its own columns: name the target by its number in Y
+            raise
+        finally:
+            rows.remove()
+        intercepts, chosen, scores = zip(*batches, strict=True)
+        self.intercept_ = np.concatenate(intercepts)
+        self.alpha_ = np.repeat(np.array(chosen), np.diff(bounds))
+        self.cv_results_ = {
+            "alphas": alphas,
+            "boundaries": np.array(bounds),
+            "alpha": np.array(chosen),
+            "best_score": np.array(scores),
+        }
+
+
+def _batches(bounds: Sequence[int]) -> list[tuple[int, int]]:
+    return list(itertools.pairwise(bounds))
+
+
+def _fit_batch(
+    X_ref: ArrayRef,
+    Y_ref: ArrayRef,
+    start: int,
+    stop: int,
+    alphas: NDArray[np.float64],
+    fit_intercept: bool,
+    options: dict[str, Any],
+    rows: RowFile,
+) -> tuple[NDArray[Any], float, float]:
+    """Fit targets start … stop − 1 on this node; return their intercepts, penalty and score."""
+    fitted = fit_ridgecv(X_ref.open(), Y_ref.open()[:, start:stop], alphas, fit_intercept, options)
+    rows.write(start, fitted.coef)
+    return fitted.intercept, fitted.alpha, fitted.best_score
+
+
+STRATEGY = BatchMultiOutput

@@ -1,0 +1,110 @@
+"""``mor``: one RidgeCV per target, spread over the nodes by joblib (the thesis's MOR).
+
+S. Ahmadi, "Scaling up Machine Learning Models for fMRI Brain Encoding" (Concordia University,
+2025), section 3.2.2.3: scikit-learn's MultiOutputRegressor over RidgeCV on joblib's Dask
+backend. X is factorised again for every target, which is what makes it slow; that is the
+strategy. Copies of X and Y are not: nodes map their files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from sklearn.linear_model import RidgeCV
+from sklearn.multioutput import MultiOutputRegressor
+
+from bench_core.checks import check_xy
+from bench_core.cluster import ArrayRef, Cluster
+from bench_core.data import THESIS_ALPHAS
+from bench_core.strategies._base import Strategy, node_cluster
+from bench_core.strategies._joblib import DaskBackend
+from bench_core.strategies._ridgecv import (
+    check_folds,
+    problem_bytes,
+    ridgecv_options,
+    working_bytes,
+)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """X and Y by file, in the place of X: what a task carries instead of them."""
+
+    X: ArrayRef
+    Y: ArrayRef
+
+
+class _TargetRidgeCV(RidgeCV):
+    """RidgeCV of one target, given by its number."""
+
+    def fit(self, data: _Data, target: NDArray[np.intp]) -> _TargetRidgeCV:
+        """Map X and Y and fit column ``target`` (an array of one number) of Y."""
+        # Folds, if any, are looped over here: the node is busy with this target already.
+        with joblib.parallel_config(backend="sequential"):
+            super().fit(data.X.open(), np.asarray(data.Y.open()[:, target[0]]))
+        return self
+
+
+class MultiOutput(Strategy):
+    """One RidgeCV per target in parallel; one penalty per target.
+
+    Parameters
+    ----------
+    alphas, fit_intercept, cluster : as for every `Strategy`.
+    gcv_mode, cv : as for ``ridgecv``.
+
+    Attributes
+    ----------
+    alpha_ : (s,).
+    cv_results_ : ``alphas`` (r,) and ``best_score`` (s,), each target's as for ``ridgecv``.
+    """
+
+    name = "mor"
+    summary = "MultiOutputRegressor over RidgeCV on joblib's Dask backend; one penalty per target"
+    penalty_scope = "target"
+    distributed = True
+
+    def __init__(
+        self,
+        alphas: Sequence[float] = THESIS_ALPHAS,
+        *,
+        fit_intercept: bool = True,
+        cluster: Cluster | None = None,
+        gcv_mode: str | None = None,
+        cv: Any = None,
+    ) -> None:
+        super().__init__(alphas, fit_intercept=fit_intercept, cluster=cluster)
+        self.gcv_mode = gcv_mode
+        self.cv = cv
+
+    @classmethod
+    def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
+        """Return the bytes of X, Y, two copies of the coefficients, and a fit on every node."""
+        fits = min(s, nodes) * working_bytes(t, p, 1)
+        return problem_bytes(t, p, s, dtype) + 2 * s * p * np.dtype(dtype).itemsize + fits
+
+    def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
+        cluster = node_cluster(self)
+        options = ridgecv_options(self.gcv_mode, self.cv)
+        check_folds(self.cv, len(X))
+        check_xy(X, Y)
+        data = _Data(cluster.share(X), cluster.share(Y))
+        one = _TargetRidgeCV(alphas=alphas, fit_intercept=self.fit_intercept, **options)
+        # MultiOutputRegressor cuts its Y into columns and leaves X alone: given the targets'
+        # numbers as Y, a task carries one number.
+        numbers = np.arange(Y.shape[1])[None, :]
+        with cluster.watched(), joblib.parallel_config(DaskBackend(client=cluster.client)):
+            fitted = MultiOutputRegressor(one, n_jobs=-1).fit(data, numbers).estimators_
+        self.coef_ = np.stack([target.coef_ for target in fitted])
+        self.intercept_ = np.array([target.intercept_ for target in fitted], self.coef_.dtype)
+        self.alpha_ = np.array([target.alpha_ for target in fitted], np.float64)
+        scores = np.array([target.best_score_ for target in fitted])
+        self.cv_results_ = {"alphas": alphas, "best_score": scores}
+
+
+STRATEGY = MultiOutput

@@ -1,0 +1,71 @@
+"""``ridgecv``: scikit-learn's RidgeCV, the multithreaded baseline of the thesis (section 3.2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from bench_core.cluster import Cluster
+from bench_core.data import THESIS_ALPHAS
+from bench_core.strategies._base import Strategy
+from bench_core.strategies._ridgecv import (
+    check_folds,
+    fit_ridgecv,
+    problem_bytes,
+    ridgecv_options,
+    working_bytes,
+)
+
+
+class RidgeCVStrategy(Strategy):
+    """One process, one factorisation of X, one penalty for all targets.
+
+    Parameters
+    ----------
+    alphas, fit_intercept : as for every `Strategy`.
+    gcv_mode : how leave-one-out factorises X: None or "auto", "eigen", "svd".
+    cv : None for leave-one-out, a number of contiguous folds, or a scikit-learn splitter.
+
+    Attributes
+    ----------
+    cv_results_ : ``alphas`` (r,) and ``best_score``: minus the mean squared leave-one-out error
+        at the chosen penalty, or with ``cv`` the mean R² over folds and targets.
+    """
+
+    name = "ridgecv"
+    summary = "scikit-learn's RidgeCV in one process; one penalty for all targets"
+    penalty_scope = "all"
+    claims_ridgecv = True
+
+    def __init__(
+        self,
+        alphas: Sequence[float] = THESIS_ALPHAS,
+        *,
+        fit_intercept: bool = True,
+        cluster: Cluster | None = None,
+        gcv_mode: str | None = None,
+        cv: Any = None,
+    ) -> None:
+        super().__init__(alphas, fit_intercept=fit_intercept, cluster=cluster)
+        self.gcv_mode = gcv_mode
+        self.cv = cv
+
+    @classmethod
+    def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
+        """Return the bytes of X, Y and of a leave-one-out fit of all targets at once."""
+        return problem_bytes(t, p, s, dtype) + working_bytes(t, p, s)
+
+    def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
+        options = ridgecv_options(self.gcv_mode, self.cv)
+        check_folds(self.cv, len(X))
+        fitted = fit_ridgecv(X, Y, alphas, self.fit_intercept, options)
+        self.coef_ = fitted.coef
+        self.intercept_ = fitted.intercept
+        self.alpha_ = fitted.alpha
+        self.cv_results_ = {"alphas": alphas, "best_score": fitted.best_score}
+
+
+STRATEGY = RidgeCVStrategy
