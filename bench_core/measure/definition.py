@@ -1,0 +1,97 @@
+"""Whether a fit is what its strategy says it is, by scikit-learn's own words.
+
+Given the penalties that a strategy chose, the right answer is scikit-learn's `Ridge` at these
+penalties. It is fitted in float64 on a seeded sample of targets, and the predictions of the
+held-out samples are compared. Nothing here is part of the timed work.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench_core.data import Problem
+
+SAMPLE = 64
+TOLERANCE = {"float64": 1e-8, "float32": 1e-3}
+# A singular value decomposition is the more exact definition, and costs about 6 t p² operations:
+# beyond this many, seconds turn into minutes, and Cholesky has to do.
+SVD_FLOPS = 2e11
+
+
+def sampled_targets(s: int, seed: int, limit: int = SAMPLE) -> NDArray[np.intp]:
+    """Return the numbers, ascending, of ``min(s, limit)`` targets drawn with ``seed``."""
+    drawn = np.random.default_rng([seed, s]).choice(s, size=min(s, limit), replace=False)
+    return np.sort(drawn)
+
+
+def definition_bytes(t: int, p: int, test: int, s: int) -> int:
+    """Return an estimate of the bytes that `agreement` needs beside the problem.
+
+    A float64 X, its centred copy, what a decomposition adds, and the predictions of all targets.
+    """
+    few = min(t, p)
+    return 8 * (3 * t * p + 3 * few * few + 2 * test * s)
+
+
+def solver_for(t: int, p: int) -> str:
+    """Return the solver of the definition: "svd" where it is affordable, else "cholesky"."""
+    return "svd" if 6.0 * t * p * min(t, p) <= SVD_FLOPS else "cholesky"
+
+
+def agreement(
+    train: Problem,
+    test: Problem,
+    predictions: ArrayLike,
+    alphas: ArrayLike,
+    *,
+    fit_intercept: bool,
+    seed: int,
+) -> dict[str, Any]:
+    """Return the record's ``agreement`` of a fit with scikit-learn's Ridge.
+
+    ``worst`` is the largest absolute difference of a prediction from the definition's, in units
+    of the root mean square of the definition's predictions of that target about their mean. That
+    unit is at least a hundredth of the target's standard deviation in training: a target without
+    a response would otherwise be judged by its rounding. For a constant target it is the size of
+    its value, or 1.
+
+    Parameters
+    ----------
+    predictions : the strategy's, of all targets for ``test.X`` (t_test, s).
+    alphas : penalty of every target (s,), `Strategy.definition_alphas`.
+    """
+    from sklearn.linear_model import Ridge
+
+    targets = sampled_targets(train.s, seed)
+    X, X_test = (np.asarray(part.X, dtype=np.float64) for part in (train, test))
+    Y = np.asarray(train.Y[:, targets], dtype=np.float64)
+    penalties = np.asarray(alphas, dtype=np.float64)[targets]
+    solver = solver_for(*X.shape)
+    ridge = Ridge(alpha=penalties, fit_intercept=fit_intercept, solver=solver)
+    # One target makes Ridge return one-dimensional predictions.
+    expected = ridge.fit(X, Y).predict(X_test).reshape(len(X_test), len(targets))
+    found = np.asarray(predictions)[:, targets].astype(np.float64)
+    unit = np.maximum(expected.std(axis=0), 0.01 * Y.std(axis=0))
+    size = np.abs(expected).max(axis=0)
+    unit = np.where(unit > 1e-12 * size, unit, np.where(size > 0, size, 1.0))
+    worst = float(np.max(np.abs(found - expected) / unit))
+    tolerance = TOLERANCE[str(train.dtype)]
+    return {
+        "tolerance": tolerance,
+        "worst": worst if np.isfinite(worst) else None,
+        "targets": len(targets),
+        "solver": solver,
+        "same_penalty": None,
+        "reference_penalty": None,
+        "note": None,
+        "agrees": bool(worst <= tolerance),
+    }
+
+
+def penalty_counts(alphas: ArrayLike, scope: str) -> dict[str, Any]:
+    """Return the record's ``penalty``: distinct penalties of the targets, and how many of each."""
+    values, counts = np.unique(np.asarray(alphas, dtype=np.float64), return_counts=True)
+    return {"scope": scope, "values": values.tolist(), "counts": counts.tolist()}

@@ -1,0 +1,148 @@
+"""Fitting under observation: warm-up, timed repeats, and the null."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from bench_core.accuracy import pearson_r, shuffled_rows, summary
+from bench_core.data import Problem
+from bench_core.measure.definition import sampled_targets
+from bench_core.measure.memory import MemoryWatch
+
+#: Median fit time above which the null of "auto" is found on the sampled targets only.
+LONG_FIT_S = 60.0
+_WARM_SIZE = 384
+_READ_BYTES = 8 * 2**20
+
+Counter = Callable[[], dict[str, int]]
+
+
+def warm_blas(dtype: str) -> None:
+    """Call numpy's and scipy's BLAS and LAPACK once, so that libraries and threads are there."""
+    import scipy.linalg
+
+    square = np.random.default_rng(0).standard_normal((_WARM_SIZE, _WARM_SIZE)).astype(dtype)
+    gram = square @ square.T
+    for linalg in (np.linalg, scipy.linalg):
+        linalg.eigh(gram)
+        linalg.svd(square, full_matrices=False)
+    scipy.linalg.solve(gram + np.eye(_WARM_SIZE, dtype=dtype), square[:, :8], assume_a="pos")
+
+
+def corner(problem: Problem, nodes: int) -> Problem:
+    """Return at most 64 samples, 16 features and a few targets per node, in memory."""
+    rows, targets = min(problem.t, 64), min(problem.s, max(8, 2 * nodes))
+    return Problem(
+        np.array(problem.X[:rows, :16]),
+        np.array(problem.Y[:rows, :targets]),
+        problem.runs[:rows],
+    )
+
+
+def read_through(folder: Path) -> None:
+    """Read every array of a problem folder once, so that the first fit does not wait for the disk.
+
+    The pages go to the page cache only: no process's memory grows by them.
+    """
+    buffer = bytearray(_READ_BYTES)
+    for path in sorted(folder.glob("*.npy")):
+        with path.open("rb", buffering=0) as file:
+            while file.readinto(buffer):
+                pass
+
+
+def timed_fits(
+    make: Callable[[], Any],
+    problem: Problem,
+    repeats: int,
+    *,
+    bytes_moved: Counter | None = None,
+    say: Callable[[str], None] = lambda words: None,
+) -> tuple[Any, list[float], dict[str, int]]:
+    """Fit ``repeats`` new estimators one after another.
+
+    Returns the last one, the wall time of each fit in seconds, and the bytes moved by one fit
+    (the median over the fits of each count; the counters are read outside the timed part).
+    """
+    model: Any = None
+    times: list[float] = []
+    moved: list[dict[str, int]] = []
+    for number in range(1, repeats + 1):
+        say(f"fit {number} of {repeats}")
+        model = None  # so that two fits are never in memory together
+        gc.collect()
+        model = make()
+        before = bytes_moved() if bytes_moved else {"total": 0}
+        started = perf_counter()
+        model.fit(problem.X, problem.Y)
+        times.append(perf_counter() - started)
+        after = bytes_moved() if bytes_moved else {"total": 0}
+        moved.append({name: after[name] - before.get(name, 0) for name in after})
+    return model, times, {name: int(median(one[name] for one in moved)) for name in moved[0]}
+
+
+def watched_fits(
+    make: Callable[[], Any],
+    problem: Problem,
+    repeats: int,
+    watch: MemoryWatch,
+    *,
+    names: dict[int, str],
+    bytes_moved: Counter | None = None,
+    say: Callable[[str], None] = lambda words: None,
+) -> tuple[Any, list[float], dict[str, int], dict[str, Any]]:
+    """Return `timed_fits` and the record's ``memory``, sampled over all of the repeats."""
+    gc.collect()
+    watch.start()
+    model, times, moved = timed_fits(make, problem, repeats, bytes_moved=bytes_moved, say=say)
+    return model, times, moved, watch.stop(names)
+
+
+def null_accuracy(
+    make: Callable[[], Any],
+    train: Problem,
+    test: Problem,
+    *,
+    method: str,
+    fit_seconds: float,
+    alphas: tuple[float, ...],
+    fit_intercept: bool,
+    seed: int,
+) -> dict[str, Any] | None:
+    """Return held-out r after training on rows of X shuffled against those of Y; None for "skip".
+
+    "fit" fits the strategy itself once more. "sample" fits scikit-learn's RidgeCV to the sampled
+    targets instead; "auto" does so for fits of more than `LONG_FIT_S`.
+    """
+    if method == "auto":
+        method = "fit" if fit_seconds <= LONG_FIT_S else "sample"
+    if method == "skip":
+        return None
+    rows = shuffled_rows(train.t, seed=seed)
+    if method == "fit":
+        X, Y = train.X, train.Y
+        # Only which rows meet matters, so the smaller of the two is the one to copy.
+        if train.p <= train.s:
+            X = X[rows]
+        else:
+            Y = Y[rows]
+        model, truth = make(), test.Y
+    else:
+        from sklearn.linear_model import RidgeCV
+
+        targets = sampled_targets(train.s, seed)
+        X, Y = train.X, train.Y[:, targets][rows]
+        model, truth = RidgeCV(alphas=alphas, fit_intercept=fit_intercept), test.Y[:, targets]
+    predictions = np.asarray(model.fit(X, Y).predict(test.X)).reshape(truth.shape)
+    return {
+        "method": method,
+        "targets": int(truth.shape[1]),
+        **summary(pearson_r(truth, predictions)),
+    }

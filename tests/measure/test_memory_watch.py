@@ -1,0 +1,134 @@
+"""The memory sampler against allocations of known size."""
+
+from __future__ import annotations
+
+import mmap
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from bench_core.measure.memory import MemoryWatch
+
+MIB = 2**20
+SIZE = 96 * MIB
+# What the interpreter and the allocator may add or keep beside the array.
+SLACK = 16 * MIB
+
+CHILD = f"""
+import sys
+block = bytearray(b"x") * {SIZE}
+print("there", flush=True)
+sys.stdin.read()
+"""
+
+
+def _child() -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "there\n"
+    return process
+
+
+def test_an_array_of_known_size_is_the_difference_of_peak_and_baseline() -> None:
+    with MemoryWatch(interval_ms=10) as watch:
+        watch.start()
+        block = np.ones(SIZE // 8)
+        time.sleep(0.1)
+        del block
+        found = watch.stop()
+    assert abs(found["peak_bytes"] - found["baseline_bytes"] - SIZE) < SLACK
+    assert found["peak_rss_bytes"] >= found["peak_bytes"]
+    assert found["samples"] >= 5
+    assert found["interval_ms"] == 10
+
+
+def test_an_allocation_that_is_gone_before_the_end_is_still_the_peak() -> None:
+    with MemoryWatch(interval_ms=5) as watch:
+        watch.start()
+        block = np.ones(SIZE // 8)
+        time.sleep(0.1)
+        del block
+        time.sleep(0.3)
+        found = watch.stop()
+    assert found["peak_bytes"] - found["baseline_bytes"] > SIZE - SLACK
+
+
+def test_a_child_process_is_counted_and_named() -> None:
+    with MemoryWatch(interval_ms=10) as watch:
+        watch.start()
+        process = _child()
+        time.sleep(0.6)
+        found = watch.stop({process.pid: "node 0"})
+        process.communicate()
+    assert found["peak_bytes"] - found["baseline_bytes"] > SIZE - SLACK
+    (node,) = [one for one in found["per_process"] if one["process"] == "node 0"]
+    assert abs(node["private_bytes"] - SIZE) < SLACK
+    assert sum(one["private_bytes"] for one in found["per_process"]) <= found["peak_bytes"]
+
+
+def test_two_windows_of_one_watch_do_not_share_their_peak() -> None:
+    with MemoryWatch(interval_ms=10) as watch:
+        watch.start()
+        block = np.ones(SIZE // 8)
+        time.sleep(0.05)
+        first = watch.stop()
+        del block
+        watch.start()
+        time.sleep(0.05)
+        second = watch.stop()
+    assert first["peak_bytes"] - second["peak_bytes"] > SIZE - SLACK
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_pages_that_several_processes_map_are_counted_once(copies: int, tmp_path: object) -> None:
+    path = f"{tmp_path}/shared"
+    with open(path, "wb") as file:
+        file.write(b"x" * SIZE)
+    reader = f"""
+import mmap, sys
+with open({path!r}, "rb") as file:
+    mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+total = sum(mapped[i] for i in range(0, {SIZE}, {mmap.PAGESIZE}))
+print("there", flush=True)
+sys.stdin.read()
+"""
+    with MemoryWatch(interval_ms=10) as watch:
+        watch.start()
+        readers = [
+            subprocess.Popen(
+                [sys.executable, "-c", reader],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(copies)
+        ]
+        for process in readers:
+            assert process.stdout is not None
+            process.stdout.readline()
+        time.sleep(0.6)
+        found = watch.stop()
+        for process in readers:
+            process.communicate()
+    assert abs(found["peak_bytes"] - found["baseline_bytes"] - SIZE) < SLACK * copies
+    if copies > 1:
+        assert found["peak_rss_bytes"] - found["baseline_bytes"] > copies * SIZE - SLACK
+
+
+def test_the_sampler_keeps_its_interval_and_leaves_with_its_owner() -> None:
+    watch = MemoryWatch(interval_ms=20)
+    with watch:
+        watch.start()
+        time.sleep(0.5)
+        found = watch.stop()
+        sampler = watch._process
+    assert sampler is not None
+    assert sampler.returncode == 0
+    # At the promised interval 25 samples; a busy machine may cost some of them.
+    assert 8 <= found["samples"] <= 28
+    assert found["longest_gap_ms"] > 0
