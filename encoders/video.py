@@ -1,0 +1,160 @@
+"""Frames of a video at given times, by presentation time stamp.
+
+A frame is on the screen from its own time stamp until the next frame's. Frame rates and frame
+counts are never used: they are wrong for variable rates, and for containers that round them.
+Times count from the first frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from bench_core.errors import BadInput
+from encoders.protocol import Frames, Takes
+
+# Sample times are products of floats, time stamps are ratios of integers: an equality between
+# them is meant when they differ by less than a microsecond (the finest usual tick is 11 µs).
+_SAME = 1e-6
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The frames of one TR.
+
+    Parameters
+    ----------
+    tr : number of the TR, 0 at the start of the video.
+    pixels : (frames, height, width, 3) uint8, red, green, blue.
+    times : (frames,) presentation time stamps in seconds.
+    """
+
+    tr: int
+    pixels: NDArray[np.uint8]
+    times: NDArray[np.float64]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    try:
+        container = av.open(str(path))
+    except (OSError, ValueError) as error:  # PyAV's errors derive from these
+        raise BadInput(f"{path} cannot be opened as a video: {error}") from error
+    with container:
+        if not container.streams.video:
+            raise BadInput(f"{path} holds no video stream")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        yield container, stream
+
+
+def duration(path: str | Path) -> float | None:
+    """Return the length in seconds that the file claims, None when it claims none.
+
+    For progress bars; what `samples` gives is decided by the frames themselves.
+    """
+    with _opened(Path(path)) as (container, stream):
+        if stream.duration is not None and stream.time_base is not None:
+            return float(stream.duration * stream.time_base)
+        return None if container.duration is None else container.duration / av.time_base
+
+
+def frames(path: str | Path) -> Iterator[tuple[float, float, Any]]:
+    """Yield (start, end, frame) of every frame: seconds from the first frame, and PyAV's frame.
+
+    The last frame ends after its own duration, or where the file gives none, after that of the
+    frame before. Raises `BadInput` for a file that is no video or breaks off in mid-stream, and
+    for frames without time stamps.
+    """
+    path = Path(path)
+    with _opened(path) as (container, stream):
+        first: float | None = None
+        held: tuple[float, Any] | None = None
+        gap = 0.0
+        try:
+            for frame in container.decode(stream):
+                if frame.pts is None:
+                    raise BadInput(f"{path} has frames without presentation time stamps")
+                stamp = float(frame.pts * frame.time_base)
+                first = stamp if first is None else first
+                now = stamp - first
+                if held is not None:
+                    if now <= held[0]:
+                        continue
+                    gap = now - held[0]
+                    yield held[0], now, held[1]
+                held = now, frame
+        except av.FFmpegError as error:
+            raise BadInput(f"{path} cannot be decoded to its end: {error}") from error
+        if held is None:
+            raise BadInput(f"{path} holds no frame that can be decoded")
+        last = held[1]
+        length = float(last.duration * last.time_base) if last.duration else gap
+        yield held[0], held[0] + length, last
+
+
+def samples(
+    path: str | Path, takes: Takes, *, tr: float, phase: float = 0.0, start: int = 0
+) -> Iterator[Sample]:
+    """Yield one `Sample` per TR of the video, from TR ``start`` on, as it is decoded.
+
+    TR i is at i · ``tr`` + ``phase`` seconds; its frames are those on the screen at that time
+    plus each of ``takes.offsets``. A TR one of whose frames would lie before the first frame or
+    after the end of the last has no sample.
+
+    Only chosen frames are turned into pixels, each once, whatever the number of clips it is in.
+    """
+    offsets = takes.offsets + phase
+    before = int(np.ceil((-offsets[0] - _SAME) / tr))
+    # The next TR that waits for each slot of a clip; slot 0 comes first in time.
+    waiting = np.full(takes.frames, max(start, before, 0), dtype=np.int64)
+    open_clips: dict[int, tuple[NDArray[np.uint8], NDArray[np.float64]]] = {}
+    shape: tuple[int, ...] | None = None
+    for shown, until, frame in frames(path):
+        pixels: NDArray[np.uint8] | None = None
+        for slot in range(takes.frames):
+            while waiting[slot] * tr + offsets[slot] + _SAME < until:
+                wanted = int(waiting[slot])
+                waiting[slot] += 1
+                if pixels is None:
+                    pixels = frame.to_ndarray(format="rgb24")
+                    shape = shape or pixels.shape
+                    if pixels.shape != shape:
+                        raise BadInput(f"{path} changes its frame size at {shown:.3f} s")
+                if slot == 0:
+                    open_clips[wanted] = (
+                        np.empty((takes.frames, *shape), dtype=np.uint8),
+                        np.empty(takes.frames),
+                    )
+                clip, times = open_clips[wanted]
+                clip[slot], times[slot] = pixels, shown
+                if slot == takes.frames - 1:
+                    del open_clips[wanted]
+                    yield Sample(wanted, clip, times)
+
+
+def batches(
+    path: str | Path, takes: Takes, size: int, *, tr: float, phase: float = 0.0, start: int = 0
+) -> Iterator[tuple[NDArray[np.int64], Frames]]:
+    """Yield the TRs (n,) and `Frames` of up to ``size`` samples at a time; see `samples`."""
+    held: list[Sample] = []
+    for sample in samples(path, takes, tr=tr, phase=phase, start=start):
+        held.append(sample)
+        if len(held) == size:
+            yield _batch(held)
+            held = []
+    if held:
+        yield _batch(held)
+
+
+def _batch(held: list[Sample]) -> tuple[NDArray[np.int64], Frames]:
+    trs = np.array([sample.tr for sample in held], dtype=np.int64)
+    pixels = np.stack([sample.pixels for sample in held])
+    return trs, Frames(pixels, np.stack([sample.times for sample in held]))
