@@ -39,7 +39,11 @@ Content = bytes | Path | Link
 
 @dataclass(frozen=True)
 class Package:
-    """One build of one package: its metadata, and its files by path in the environment."""
+    """One build of one package: its metadata, and its files by path in the environment.
+
+    Files that hold ``prefix``, the folder they were built for, are marked so: whoever installs them
+    puts the environment's folder there, which must not be longer (the rest is filled with zeros).
+    """
 
     name: str
     version: str
@@ -49,6 +53,7 @@ class Package:
     features: tuple[str, ...] = ()
     subdir: str = HERE
     files: Mapping[str, Content] = field(default_factory=dict)
+    prefix: str | None = None
 
     def index(self) -> dict[str, object]:
         """Return ``info/index.json``."""
@@ -69,7 +74,10 @@ class Package:
 
 
 def write_channel(folder: Path, packages: Iterable[Package]) -> str:
-    """Write ``packages`` and their index into ``folder``; return the channel's address."""
+    """Write ``packages`` and their index into ``folder``; return the channel's address.
+
+    Packages that ``folder`` holds already stay, and are indexed again.
+    """
     (folder / "noarch").mkdir(parents=True, exist_ok=True)
     for package in packages:
         (folder / package.subdir).mkdir(exist_ok=True)
@@ -82,28 +90,36 @@ def _write_archive(folder: Path, package: Package) -> None:
     stem = f"{package.name}-{package.version}-{package.build}"
     info = {
         "info/index.json": json.dumps(package.index()).encode(),
-        "info/paths.json": json.dumps(_paths(package.files)).encode(),
+        "info/paths.json": json.dumps(_paths(package)).encode(),
     }
     with zipfile.ZipFile(folder / f"{stem}.conda", "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("metadata.json", json.dumps({"conda_pkg_format_version": 2}))
         for part, files in (("pkg", package.files), ("info", info)):
-            with archive.open(f"{part}-{stem}.tar.zst", "w", force_zip64=True) as out:
-                with _RawZstd(out) as compressed:
-                    _write_tar(compressed, files)
+            with (
+                archive.open(f"{part}-{stem}.tar.zst", "w", force_zip64=True) as out,
+                _RawZstd(out) as compressed,
+            ):
+                _write_tar(compressed, files)
 
 
-def _paths(files: Mapping[str, Content]) -> dict[str, object]:
+def _paths(package: Package) -> dict[str, object]:
+    """Return ``info/paths.json``."""
     entries = []
-    for path, content in sorted(files.items()):
+    for path, content in sorted(package.files.items()):
         if isinstance(content, Link):
-            kind, digest, size = "softlink", hashlib.sha256(b"").hexdigest(), 0
+            entry = {"path_type": "softlink", **_digest(b"")}
         else:
             data = content if isinstance(content, bytes) else content.read_bytes()
-            kind, digest, size = "hardlink", hashlib.sha256(data).hexdigest(), len(data)
-        entries.append(
-            {"_path": path, "path_type": kind, "sha256": digest, "size_in_bytes": size}
-        )
+            entry = {"path_type": "hardlink", **_digest(data)}
+            if package.prefix is not None and package.prefix.encode() in data:
+                entry["prefix_placeholder"] = package.prefix
+                entry["file_mode"] = "binary" if b"\0" in data else "text"
+        entries.append({"_path": path, **entry})
     return {"paths": entries, "paths_version": 1}
+
+
+def _digest(data: bytes) -> dict[str, object]:
+    return {"sha256": hashlib.sha256(data).hexdigest(), "size_in_bytes": len(data)}
 
 
 def _write_tar(out: IO[bytes], files: Mapping[str, Content]) -> None:

@@ -27,8 +27,9 @@ def channel(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Every package that an environment file names, and BLAS builds for two platforms."""
     lowest = {}
     for spec in dependencies("openblas"):
-        name, version = re.fullmatch(r"([\w-]+)(?:>=([\d.]+))?.*", spec).groups()
-        lowest[name] = version or "1.0"
+        parsed = re.match(r"([\w-]+)(?:>=([\d.]+))?", spec)
+        assert parsed is not None
+        lowest[parsed.group(1)] = parsed.group(2) or "1.0"
     del lowest["libblas"]
     users = {"numpy": BLAS_USERS, "scipy": BLAS_USERS, "scikit-learn": ("numpy", "scipy")}
     packages = [
@@ -50,9 +51,7 @@ def solved(channel: str, specs: list[str], subdir: str = "linux-64") -> dict[str
 
 
 @pytest.mark.parametrize(("subdir", "name"), CASES)
-def test_each_file_gets_the_library_it_is_named_after(
-    channel: str, subdir: str, name: str
-) -> None:
+def test_each_file_gets_the_library_it_is_named_after(channel: str, subdir: str, name: str) -> None:
     chosen = solved(channel, dependencies(name), subdir)
     build = {"accelerate": "newaccelerate"}.get(name, name)
     lapack = {"blis": "netlib"}.get(name, build)

@@ -1,0 +1,156 @@
+"""A channel of packages that really run, made from what pip installs.
+
+conda-forge links one build of numpy to whichever libblas is installed. pip's wheels bind to their
+own OpenBLAS, so here numpy and scipy have two builds: the wheels as they are, and the wheels
+relinked to oneMKL by `ridgebench blas use mkl`. Each needs its own build of libblas, and the spec
+``libblas=*=*mkl`` therefore brings the relinked ones along.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import Distribution, distribution, distributions
+from pathlib import Path
+
+from blas_builds import BLAS_USERS, blas_builds
+from conda_channel import Content, Link, Package, write_channel
+
+ROOT = Path(__file__).parents[2]
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+SITE = f"lib/python{PYTHON}/site-packages"
+NAME_LENGTH = 200
+PIP = b"""#!/bin/sh
+exec "$(dirname "$0")/python" -m pip "$@"
+"""
+# Loads whatever this BLAS loads for products and factorisations through numpy and scipy.
+EXERCISE = """
+import numpy as np
+from scipy import linalg
+a = np.random.default_rng(0).standard_normal((300, 300))
+for dtype in ("float32", "float64"):
+    x = a.astype(dtype)
+    x @ x.T, np.linalg.eigh(x @ x.T), np.linalg.svd(x), linalg.svd(x), linalg.eigh(x @ x.T)
+print(*sorted({line.split(maxsplit=5)[5].strip() for line in open("/proc/self/maps")
+               if "/libmkl" in line or "/libiomp" in line}), sep="\\n")
+"""
+
+
+@dataclass(frozen=True)
+class Donor:
+    """A virtual environment with numpy, scipy and oneMKL, whose files the packages are made of."""
+
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    def install(self) -> None:
+        """Fill it: from pip, what may be relinked or is not at hand; the rest by reference."""
+        run(sys.executable, "-m", "venv", "--without-pip", self.folder)
+        wheels = [f"{name}=={distribution(name).version}" for name in ("numpy", "scipy")]
+        pip = (sys.executable, "-m", "pip", "--python", self.python, "install", "--quiet")
+        run(*pip, "--no-deps", "--only-binary", ":all:", *wheels, "mkl", "intel-openmp")
+        here = Path(distribution("threadpoolctl").locate_file(""))
+        (self.folder / SITE / "ridgebench.pth").write_text(f"{ROOT}\n{here}\n")
+
+    def relink(self) -> None:
+        """Point numpy and scipy at oneMKL."""
+        run(self.python, "-m", "bench_core.cli", "blas", "use", "mkl")
+
+    def files(self, name: str) -> dict[str, Content]:
+        """Return the files of an installed distribution, by their place in an environment."""
+        (found,) = distributions(name=name, path=[str(self.folder / SITE)])
+        return site_files(found)
+
+    def mkl_files(self) -> dict[str, Content]:
+        """Return the libraries that oneMKL maps on this machine's processor."""
+        mapped = run(self.python, "-c", EXERCISE).split()
+        return {f"lib/{Path(path).name}": Path(path) for path in mapped}
+
+
+def run(*command: object, env: dict[str, str] | None = None) -> str:
+    """Run a command and return its output; on failure, raise with everything it said."""
+    done = subprocess.run([str(word) for word in command], env=env, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+def site_files(found: Distribution) -> dict[str, Content]:
+    """Return the files of ``found`` that lie in site-packages, bytecode left out."""
+    return {
+        f"{SITE}/{file}": Path(str(found.locate_file(file)))
+        for file in found.files or ()
+        if ".." not in file.parts and file.suffix != ".pyc"
+    }
+
+
+def python_package() -> Package:
+    """Return a package that makes an environment run on this very interpreter.
+
+    Its standard library stays where it is: ``pyvenv.cfg`` says where, as in a virtual environment.
+    """
+    base = Path(os.path.realpath(sys.executable))
+    version = ".".join(map(str, sys.version_info[:3]))
+    config = f"home = {base.parent}\ninclude-system-site-packages = false\nversion = {version}\n"
+    return Package(
+        "python",
+        version,
+        files={
+            "bin/python": Link(str(base)),
+            "bin/python3": Link("python"),
+            f"bin/python{PYTHON}": Link("python"),
+            "pyvenv.cfg": config.encode(),
+        },
+    )
+
+
+def installed(name: str, depends: tuple[str, ...] = ()) -> Package:
+    """Return a package made of a distribution that is installed beside the tests."""
+    found = distribution(name)
+    return Package(name, found.version, depends=("python", *depends), files=site_files(found))
+
+
+def build_channel(folder: Path) -> str:
+    """Build the donor, the packages and the index under ``folder``; return the address."""
+    # Relinking writes the library's full path into numpy and scipy; as conda-build does, a folder
+    # with a name longer than any environment's leaves room for theirs.
+    donor = Donor(folder / "donor".ljust(NAME_LENGTH, "_"))
+    donor.install()
+    pip = installed("pip")
+    packages = [
+        python_package(),
+        Package("pip", pip.version, depends=pip.depends, files={**pip.files, "bin/pip": PIP}),
+        # asv names it among the requirements of every environment; nothing here needs it.
+        Package("wheel", "0.45.1", subdir="noarch"),
+        installed("joblib"),
+        installed("threadpoolctl"),
+        installed("scikit-learn", ("numpy", "scipy", "joblib", "threadpoolctl")),
+        *blas_builds("openblas"),
+        *users_of("openblas", donor),
+    ]
+    channel = folder / "channel"
+    write_channel(channel, packages)
+    donor.relink()
+    packages = [*blas_builds("mkl", files=donor.mkl_files()), *users_of("mkl", donor)]
+    return write_channel(channel, packages)
+
+
+def users_of(blas: str, donor: Donor) -> list[Package]:
+    """Return numpy and scipy as they now are in ``donor``, tied to one build of libblas."""
+    depends = ("python", *BLAS_USERS, f"libblas * *{blas}")
+    return [
+        Package(
+            name,
+            distribution(name).version,
+            f"py{PYTHON.replace('.', '')}_{blas}",
+            depends=depends if name == "numpy" else (*depends, "numpy"),
+            files=donor.files(name),
+            prefix=str(donor.folder),
+        )
+        for name in ("numpy", "scipy")
+    ]
