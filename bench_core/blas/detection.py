@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import os
 import platform
 import re
 import sys
@@ -49,8 +50,9 @@ def mappings() -> list[Region]:
 def bound_files(module_file: str, names: Iterable[str]) -> dict[str, str]:
     """Return the file that each of ``names``, called by a loaded module, is bound to.
 
-    Names that the module does not call are left out; so are those that the linker has not
-    resolved yet (it waits for the first call unless LD_BIND_NOW is set).
+    Names that the module does not call are left out. A name that the linker has not resolved
+    yet (Python has it resolve all at import, others at the first call) gives the module's own
+    file or "".
     """
     regions = mappings()
     path = Path(module_file).resolve()
@@ -64,9 +66,7 @@ def bound_files(module_file: str, names: Iterable[str]) -> dict[str, str]:
     found = {}
     for name, slot in binary.slots(set(names)).items():
         target = ctypes.c_size_t.from_address(bias + slot).value
-        file = next((r.file for r in regions if r.start <= target < r.end), None)
-        if file is not None and file != str(path):
-            found[name] = file
+        found[name] = next((r.file for r in regions if r.start <= target < r.end), "")
     return found
 
 
@@ -83,10 +83,13 @@ def require(name: str) -> BlasReport:
 
     Raises
     ------
-    BlasMismatch : another library answered.
+    BlasMismatch : another library answered, or the environment makes this one answer wrongly.
     UnknownName : no BLAS has that name.
     """
     wanted = LIBRARIES.get(name)
+    conflict = wanted.conflict(os.environ)
+    if conflict:
+        raise BlasMismatch(conflict)
     report = detect()
     for package, found in (("numpy", report.numpy), ("scipy", report.scipy)):
         if found.name != wanted.name:
@@ -116,6 +119,7 @@ def _linux(module_file: str) -> Library:
     binary = elf.read(module_file)
     gemm = [name for name in binary.undefined if _GEMM.fullmatch(name)]
     bound = bound_files(module_file, gemm)
+    bound = {name: file for name, file in bound.items() if file not in ("", module_file)}
     if not bound:
         return Library("unknown", None, None, None, None, None, None)
     name, file = next(iter(bound.items()))
@@ -128,7 +132,7 @@ def _describe(file: str, interface: str | None) -> Library:
     library = identify(Path(file), elf.read(file).exported)
     if library is None:
         return Library("unknown", None, None, None, None, file, interface)
-    runtime = library.runtime(file, {m.file for m in mappings()}, _threadpool(file))
+    runtime = library.runtime(file, {m.file for m in mappings()}, _threadpool(file, library.name))
     return Library(
         name=library.name,
         version=runtime.version,
@@ -140,11 +144,15 @@ def _describe(file: str, interface: str | None) -> Library:
     )
 
 
-def _threadpool(file: str) -> Mapping[str, Any]:
+def _threadpool(file: str, name: str) -> Mapping[str, Any]:
+    """Return threadpoolctl's entry for ``file``, or for the only library called ``name``."""
     from threadpoolctl import threadpool_info
 
-    same = (i for i in threadpool_info() if Path(i["filepath"]).resolve() == Path(file).resolve())
-    return next(same, {})
+    entries = [info for info in threadpool_info() if info["internal_api"] == name]
+    same = [info for info in entries if Path(info["filepath"]).resolve() == Path(file).resolve()]
+    if same or len(entries) == 1:
+        return (same or entries)[0]
+    return {}
 
 
 def _elsewhere(package: str) -> Library:

@@ -35,6 +35,8 @@ class BlasLibrary(ABC):
     thread_variables : environment variables that hold its thread count.
     fixed_variables : what else must be set for that count to be kept to.
     kernel_variable : environment variable that chooses its kernels, if there is one.
+    lapack : whether it offers LAPACK too.
+    priority : libraries of higher priority are tried first when a file is to be recognised.
     kernel_levels : its core types, best first, with the instruction set each is written for.
     """
 
@@ -46,7 +48,8 @@ class BlasLibrary(ABC):
     fixed_variables: ClassVar[Mapping[str, str]] = {}
     kernel_variable: ClassVar[str | None] = None
     kernel_levels: ClassVar[Mapping[str, str]] = {}
-    priority: ClassVar[int] = 0  # recognised before those of lower priority
+    lapack: ClassVar[bool] = True
+    priority: ClassVar[int] = 0
 
     @abstractmethod
     def recognises(self, path: Path, exported: Collection[str]) -> bool:
@@ -54,24 +57,17 @@ class BlasLibrary(ABC):
 
     @abstractmethod
     def candidates(self) -> Iterable[Path]:
-        """Yield where this library may lie on this system, best first (existing files only)."""
+        """Yield where this library may lie on this system, best first (existing files only).
 
-    def spellings(self, routine: str, cblas: bool, bits: int) -> list[str]:
-        """Return the names under which it may export ``routine``, whose integers have ``bits``.
-
-        ``routine`` is lower case without underscore or suffix, such as "dgemm"; ``cblas`` says
-        that its C interface is meant (``cblas_dgemm``); ``bits`` is 32 or 64.
+        Builds with 32-bit and with 64-bit integers may both be among them.
         """
-        stem = f"cblas_{routine}" if cblas else f"{routine}_"
-        if bits == 32:
-            return [stem]
-        return [f"{stem}64_", f"{stem}_64" if cblas else f"{routine}_64_", f"{routine}_64"]
 
-    def returns_complex_by_value(self, exported: Collection[str]) -> bool | None:
-        """Say how its Fortran functions return complex numbers: gfortran's way, by value?
+    def is_part(self, file: Path, library: Path) -> bool:
+        """Say whether the mapped ``file`` is the library that ``library`` names, or part of it."""
+        return file == library.resolve()
 
-        False means through a hidden first argument (Intel, f2c); None that it cannot be told.
-        """
+    def conflict(self, environment: Mapping[str, str]) -> str | None:
+        """Return why this library would give wrong answers with those variables set, if it would."""
         return None
 
     def kernels_in(self, exported: Collection[str]) -> frozenset[str]:

@@ -17,6 +17,7 @@ class Blis(BlasLibrary):
     install_hint = "on Debian or Ubuntu: apt-get install libblis4-pthread libblis64-4-pthread"
     thread_variables = ("BLIS_NUM_THREADS",)
     kernel_variable = "BLIS_ARCH_TYPE"
+    lapack = False
     priority = 10
 
     def recognises(self, path: Path, exported: Collection[str]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
 import sys
 import sysconfig
@@ -28,7 +27,7 @@ class Mkl(BlasLibrary):
     priority = 20
 
     def recognises(self, path: Path, exported: Collection[str]) -> bool:
-        return "mkl_get_version_string" in exported or "MKL_Get_Version_String" in exported
+        return path.name.startswith("libmkl_")
 
     def candidates(self) -> Iterable[Path]:
         folders = [
@@ -43,11 +42,19 @@ class Mkl(BlasLibrary):
             for name in ("libmkl_rt.so.3", "libmkl_rt.so.2", "libmkl_rt.so")
         )
 
-    def spellings(self, routine: str, cblas: bool, bits: int) -> list[str]:
-        stem = f"cblas_{routine}" if cblas else routine
-        if bits == 64:
-            return [f"{stem}_64"]
-        return [stem] if cblas else [f"{routine}_", routine]
+    def is_part(self, file: Path, library: Path) -> bool:
+        # libmkl_rt loads its other parts for everybody to see, so that modules imported after the
+        # first call find the names there.
+        return file.name.startswith("libmkl_") and file.parent == library.resolve().parent
+
+    def conflict(self, environment: Mapping[str, str]) -> str | None:
+        layer = environment.get("MKL_INTERFACE_LAYER", "")
+        if "ILP64" in layer.upper():
+            return (
+                f"MKL_INTERFACE_LAYER={layer} makes oneMKL read 64-bit integers where scipy passes "
+                "32-bit ones; unset it (numpy's 64-bit calls have names of their own)"
+            )
+        return None
 
     def runtime(self, path: str, mapped: Collection[str], info: Mapping[str, Any]) -> Runtime:
         kernels = {hit.group(1) for file in mapped if (hit := _KERNELS.search(file))}
@@ -55,16 +62,8 @@ class Mkl(BlasLibrary):
             info.get("version"),
             "+".join(sorted(kernels)) or None,
             info.get("threading_layer"),
-            _max_threads(path, info.get("num_threads")),
+            info.get("num_threads"),
         )
-
-
-def _max_threads(path: str, told: int | None) -> int | None:
-    """Ask MKL for its thread count, which `told` has from the same function when it has it."""
-    if told is not None:
-        return told
-    ask = ctypes.CDLL(path).MKL_Get_Max_Threads
-    return int(ask())
 
 
 LIBRARY = Mkl()

@@ -16,6 +16,7 @@ class Netlib(BlasLibrary):
     title = "the reference BLAS"
     conda_spec = "libblas=*=*netlib"
     install_hint = "on Debian or Ubuntu: apt-get install libblas3"
+    lapack = False
     priority = -10
 
     def recognises(self, path: Path, exported: Collection[str]) -> bool:

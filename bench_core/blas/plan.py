@@ -1,0 +1,125 @@
+"""Which symbol goes where, decided before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench_core.blas import elf
+from bench_core.blas.libraries import LIBRARIES
+from bench_core.blas.probe import Probe, UnusableLibrary, probe
+from bench_core.blas.routines import Style, missing
+from bench_core.blas.wheels import Wheel
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """What becomes of one extension module.
+
+    Attributes
+    ----------
+    name : its path below the folder of packages.
+    bundled : the DT_NEEDED entry it has now.
+    renames : old symbol to new, for the calls that move.
+    kept : symbols that stay with the bundled library.
+    """
+
+    name: str
+    bundled: str
+    renames: dict[str, str]
+    kept: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PackagePlan:
+    """What becomes of one package.
+
+    Attributes
+    ----------
+    wheel : the package.
+    library : the file that its calls will go to.
+    name : the BLAS that this file is.
+    files : its extension modules.
+    reasons : why some routines stay with the bundled library, by reason; sorted names.
+    """
+
+    wheel: Wheel
+    library: Path
+    name: str
+    files: tuple[FilePlan, ...]
+    reasons: dict[str, list[str]]
+
+
+LACKS_LAPACK = "it offers BLAS without LAPACK"
+COMPLEX_BY_ARGUMENT = "it returns complex numbers by another calling convention"
+
+
+def find(target: str) -> list[Path]:
+    """Return the files that ``target`` may mean: a library's name, or a path.
+
+    Raises `UnknownName` for a name that is neither, `UnusableLibrary` where the library is not
+    installed.
+    """
+    if "/" in target or Path(target).is_file():
+        return [Path(target).absolute()]
+    library = LIBRARIES.get(target)
+    files = list(library.candidates())
+    if not files:
+        raise UnusableLibrary(
+            f"{library.title} is not installed on this system: {library.install_hint}"
+        )
+    return files
+
+
+def make(wheel: Wheel, files: Sequence[Path]) -> PackagePlan:
+    """Return the plan that points ``wheel`` at the first of ``files`` that fits it.
+
+    Raises `UnusableLibrary` with what is missing: the integer width, or symbols by name.
+    """
+    probes = [probe(path) for path in files]
+    for found in probes:
+        styles = [style for style, bits in found.bits.items() if bits == wheel.bits]
+        if styles:
+            return _plan(wheel, found, styles)
+    have = "; ".join(f"{p.path} takes {_widths(p)}-bit ones" for p in probes)
+    hint = LIBRARIES.get(probes[0].name).install_hint
+    raise UnusableLibrary(
+        f"{wheel.package} {wheel.version} passes {wheel.bits}-bit integers to its BLAS; {have}. "
+        f"A build for {wheel.bits}-bit integers is needed ({hint}); `--only` with the other "
+        "package relinks that one alone"
+    )
+
+
+def _plan(wheel: Wheel, found: Probe, styles: list[Style]) -> PackagePlan:
+    library = LIBRARIES.get(found.name)
+    exported = elf.read(found.path).exported
+    wanted = {r for r in wheel.routines if r.is_blas or library.lapack}
+    style = min(styles, key=lambda s: len(missing(wanted, s, exported)))
+    lacking = missing(wanted, style, exported)
+    if lacking:
+        raise UnusableLibrary(
+            f"{found.path} lacks {len(lacking)} of the {len(wanted)} symbols that "
+            f"{wheel.package} {wheel.version} calls: {', '.join(lacking)}"
+        )
+    by_value = found.by_value.get(style, False)
+    reasons: dict[str, set[str]] = {}
+    plans = []
+    for caller in wheel.callers:
+        renames, kept = {}, []
+        for symbol, routine in caller.symbols.items():
+            if routine.complex_function and not by_value:
+                kept.append(symbol)
+                reasons.setdefault(COMPLEX_BY_ARGUMENT, set()).add(routine.name)
+            elif routine not in wanted:
+                kept.append(symbol)
+                reasons.setdefault(LACKS_LAPACK, set()).add(routine.name)
+            else:
+                renames[symbol] = style.spell(routine)
+        plans.append(FilePlan(caller.name, caller.bundled, renames, tuple(sorted(kept))))
+    explained = {reason: sorted(names) for reason, names in reasons.items()}
+    return PackagePlan(wheel, found.path, found.name, tuple(plans), explained)
+
+
+def _widths(found: Probe) -> str:
+    return " and ".join(str(bits) for bits in sorted(set(found.bits.values())))

