@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.common import FitSuite, left_out, make_case
+from benchmarks.common import FitSuite, make_case
 
 
 class Accuracy(FitSuite):
@@ -24,9 +24,6 @@ class Accuracy(FitSuite):
             split="run" if problem == "haxby2001" else "random",
             repeats=1,
         )
-
-    def skip(self, problem: str, strategy: str, dtype: str) -> str | None:
-        return left_out(self.suite, problem=problem, strategy=strategy, dtype=dtype)
 
     def track_r_mean(self, session: str, *parameters: Any) -> float:
         return self.record["accuracy"]["mean"]

@@ -3,19 +3,27 @@
 asv runs every (benchmark, parameter set) in a process of its own. `setup_cache` gives each
 `asv run` of an environment a folder of its own; the first benchmark that wants the figures of a
 parameter set measures into it, the others read, and the next run measures anew. Every record is
-also copied to `.asv/records`, from where `ridgebench report` collects it.
+also published to `.asv/records`, from where `ridgebench report` collects it.
 """
 
 from __future__ import annotations
 
+import importlib
+import itertools
 import os
+import pkgutil
 import tomllib
+from collections import Counter
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
 
 THREADS = [1, 2, 4, 8, 16, 32]
 NODES = [1, 2, 4, 6, 8]
+
+# Of the checkout that the suites lie in, whichever configuration file asv was given.
+os.environ.setdefault("RIDGEBENCH_RECORDS", str(Path(__file__).parents[1] / ".asv" / "records"))
 
 _PROFILES = tomllib.loads((Path(__file__).parent / "profiles.toml").read_text(encoding="utf-8"))
 
@@ -30,66 +38,84 @@ def profile() -> dict[str, Any]:
     return {"name": name, **_PROFILES[name]}
 
 
-def left_out(suite: str, **parameters: object) -> str | None:
-    """Return why the profile leaves these parameters out, None when it runs them."""
-    chosen = profile()
-    for key, value in parameters.items():
-        allowed = chosen.get(suite, {}).get(key)
-        if allowed is not None and value not in allowed:
-            return f"profile {chosen['name']} leaves out {key} {value}"
-    return None
-
-
 class Suite:
     """Base of every suite. ``suite`` is its module's name and the profile's section."""
 
     version = "1"  # pinned: an edit of the source must not drop the history
     timeout = 24 * 3600.0
     suite: ClassVar[str]
+    params: ClassVar[tuple[list[Any], ...]] = ()
+    param_names: ClassVar[tuple[str, ...]] = ()
 
     def setup_cache(self) -> str:
-        return os.getcwd()
+        """Return the folder of this run and environment, and publish what will be left out."""
+        from bench_core.measure import session_store
+        from bench_core.measure.left_out import publish_left_out
+
+        publish_left_out(left_out())
+        return session_store()
+
+    @classmethod
+    def reason_to_skip(cls, *parameters: Any) -> str | None:
+        """Return why a parameter set does not run here, before anything heavy is imported."""
+        from bench_core.machine import available_cores
+
+        chosen = profile()
+        named = dict(zip(cls.param_names, parameters, strict=True))
+        for key, value in named.items():
+            allowed = chosen.get(cls.suite, {}).get(key)
+            if allowed is not None and value not in allowed:
+                return f"profile {chosen['name']} leaves out {key} {value}"
+        needed = named.get("nodes", 1) * named.get("threads", 1)
+        if needed > (cores := available_cores()):
+            return f"more nodes x threads than the {cores} cores that are available"
+        return None
+
+    def setup(self, session: str, *parameters: Any) -> None:
+        reason = self.reason_to_skip(*parameters)
+        if reason is not None:
+            raise NotImplementedError(reason)
+        self.prepare(session, *parameters)
+
+    def prepare(self, session: str, *parameters: Any) -> None:
+        """Measure one parameter set, or read what another benchmark of this run measured."""
+        raise NotImplementedError
 
 
 class FitSuite(Suite):
-    """Base of the suites that fit: says which case belongs to which parameters."""
+    """Base of the suites that fit: they say which case belongs to which parameters."""
 
-    def case(self, *parameters: Any, **changes: Any) -> Any:
+    def case(self, *parameters: Any) -> Any:
         """Return the `bench_core.measure.Case` of one parameter set."""
         raise NotImplementedError
 
-    def skip(self, *parameters: Any) -> str | None:
-        """Return why a parameter set is not run in this profile."""
-        raise NotImplementedError
+    def prepare(self, session: str, *parameters: Any) -> None:
+        self.record = measured(session, self.case(*parameters))
 
-    def setup(self, session: str, *parameters: Any) -> None:
-        from bench_core.measure import publish, skipped
 
-        reason = self.skip(*parameters)
-        if reason is not None:
-            publish(skipped(self.case(*parameters), reason), Path(session))
-            raise NotImplementedError(reason)
-        self.record = self.measured(session, self.case(*parameters))
+def measured(session: str, case: Any) -> dict[str, Any]:
+    """Return the case's record of this session, measuring it if no other benchmark has."""
+    from bench_core.measure import measure, publish
 
-    def measured(self, session: str, case: Any) -> dict[str, Any]:
-        """Return the case's record of this session, measuring it if no other benchmark has."""
-        from bench_core.measure import measure, publish
+    record = measure(case, store=Path(session))
+    publish(record)
+    return usable(record)
 
-        record = measure(case, store=Path(session))
-        publish(record, Path(session))
-        if record["status"] == "skipped":
-            raise NotImplementedError(record["reason"])
-        if record["status"] != "ok":
-            raise RuntimeError(f"{record['status']}: {record['reason']}")
-        return record
+
+def usable(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a valid record; let asv skip a skipped one and fail on any other."""
+    if record["status"] == "skipped":
+        raise NotImplementedError(record["reason"])
+    if record["status"] != "ok":
+        raise RuntimeError(f"{record['status']}: {record['reason']}")
+    return record
 
 
 def make_case(suite: str, resolution: str, scale: str, **rest: Any) -> Any:
     """Return a `Case` in this environment's BLAS and kernels and the profile's repeats."""
     from bench_core.measure import Case
 
-    chosen = profile()
-    rest.setdefault("repeats", chosen["repeats"])
+    rest.setdefault("repeats", profile()["repeats"])
     return Case(
         suite=suite,
         problem=resolution,
@@ -98,3 +124,24 @@ def make_case(suite: str, resolution: str, scale: str, **rest: Any) -> Any:
         kernels=os.environ.get("RIDGEBENCH_KERNELS", "default"),
         **rest,
     )
+
+
+def left_out() -> Counter[tuple[str, str]]:
+    """Count, per suite and reason, the parameter sets of all suites that do not run here."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for suite in suites():
+        for parameters in itertools.product(*suite.params):
+            reason = suite.reason_to_skip(*parameters)
+            if reason is not None:
+                counts[suite.suite, reason] += 1
+    return counts
+
+
+def suites() -> Iterator[type[Suite]]:
+    """Yield every suite of this folder that has parameters."""
+    package = __name__.rpartition(".")[0]
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        loaded = importlib.import_module(f"{package}.{module.name}")
+        for item in vars(loaded).values():
+            if isinstance(item, type) and issubclass(item, Suite) and item.params:
+                yield item

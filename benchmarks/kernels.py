@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import THREADS, Suite, left_out
+from benchmarks.common import THREADS, Suite, usable
 
 
 class Kernels(Suite):
@@ -19,14 +19,10 @@ class Kernels(Suite):
     )
     param_names = ("kernel", "precision", "threads", "size")
 
-    def setup(self, session: str, kernel: str, precision: str, threads: int, size: int) -> None:
-        from bench_core.measure.store import publish_kernels
-
+    def prepare(self, session: str, kernel: str, precision: str, threads: int, size: int) -> None:
+        from bench_core.measure import publish_kernels
         from bench_core.measure.kernels import measure_kernels
 
-        reason = left_out(self.suite, threads=threads, size=size)
-        if reason is not None:
-            raise NotImplementedError(reason)
         record = measure_kernels(
             threads,
             size,
@@ -35,11 +31,7 @@ class Kernels(Suite):
             store=Path(session),
         )
         publish_kernels(record)
-        if record["status"] == "skipped":
-            raise NotImplementedError(record["reason"])
-        if record["status"] != "ok":
-            raise RuntimeError(f"{record['status']}: {record['reason']}")
-        self.rate = record["rates"][precision][kernel]
+        self.rate = usable(record)["rates"][precision][kernel]
 
     def track_time(self, session: str, *parameters: Any) -> float:
         return self.rate["seconds"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.common import NODES, THREADS, FitSuite, left_out, make_case
+from benchmarks.common import NODES, THREADS, FitSuite, make_case, measured
 
 
 class WholeBrain(FitSuite):
@@ -20,9 +20,6 @@ class WholeBrain(FitSuite):
             self.suite, "whole-brain-bmor", scale, strategy=strategy, nodes=nodes, threads=threads
         )
 
-    def skip(self, strategy: str, nodes: int, threads: int, scale: str) -> str | None:
-        return left_out(self.suite, strategy=strategy, nodes=nodes, threads=threads, scale=scale)
-
     def track_time(self, session: str, *parameters: Any) -> float:
         return self.record["times"]["median_s"]
 
@@ -32,7 +29,7 @@ class WholeBrain(FitSuite):
         self, session: str, strategy: str, nodes: int, threads: int, scale: str
     ) -> float:
         """T(strategy, c nodes, N threads) / T(ridgecv, 1 node, 1 thread): 1 / DSU."""
-        reference = self.measured(session, self.case("ridgecv", 1, 1, scale))
+        reference = measured(session, self.case("ridgecv", 1, 1, scale))
         return self.record["times"]["median_s"] / reference["times"]["median_s"]
 
     track_inverse_dsu.unit = "of the ridgecv 1-thread time"

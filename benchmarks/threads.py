@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.common import THREADS, FitSuite, left_out, make_case
+from benchmarks.common import THREADS, FitSuite, make_case, measured
 
 
 class Threads(FitSuite):
@@ -17,11 +17,8 @@ class Threads(FitSuite):
             self.suite, resolution, scale, strategy="ridgecv", nodes=1, threads=threads
         )
 
-    def skip(self, resolution: str, threads: int, scale: str) -> str | None:
-        return left_out(self.suite, resolution=resolution, threads=threads, scale=scale)
-
     def _one_thread(self, session: str, resolution: str, scale: str) -> float:
-        return self.measured(session, self.case(resolution, 1, scale))["times"]["median_s"]
+        return measured(session, self.case(resolution, 1, scale))["times"]["median_s"]
 
     def track_time(self, session: str, *parameters: Any) -> float:
         return self.record["times"]["median_s"]

@@ -84,7 +84,11 @@ def troubles(runs: Iterable[Run]) -> list[Trouble]:
     for run in runs:
         label = environment_label(run)
         for record in run.records:
-            if record["status"] != "ok":
+            if "left_out" in record:
+                for one in record["left_out"]:
+                    reason = f"{one['suite']}: {one['reason']}"
+                    counts[label, record["status"], reason] += one["count"]
+            elif record["status"] != "ok":
                 counts[label, record["status"], str(record["reason"])] += 1
     order = {"failed": 0, "invalid": 1, "skipped": 2}
     return sorted(

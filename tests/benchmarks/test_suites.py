@@ -75,11 +75,18 @@ def test_an_unknown_profile_offers_near_ones(monkeypatch):
         common.profile()
 
 
-def test_what_a_profile_leaves_out_has_a_reason(monkeypatch):
+def test_what_does_not_run_has_a_reason(monkeypatch):
+    from benchmarks.threads import Threads
+
     monkeypatch.setenv("RIDGEBENCH_PROFILE", "small")
-    assert common.left_out("threads", scale="1/16", threads=2) is None
-    reason = common.left_out("threads", scale="1", threads=2)
-    assert reason == "profile small leaves out scale 1"
+    monkeypatch.setattr("bench_core.machine.available_cores", lambda: 2)
+    assert Threads.reason_to_skip("parcels", 2, "1/16") is None
+    assert Threads.reason_to_skip("parcels", 2, "1") == "profile small leaves out scale 1"
+    assert "2 cores" in (Threads.reason_to_skip("parcels", 4, "1/16") or "")
+    counts = common.left_out()
+    assert counts["threads", "profile small leaves out scale 1"] == 2 * len(common.THREADS)
+    cores = "more nodes x threads than the 2 cores that are available"
+    assert counts["threads", cores] == 2 * (len(common.THREADS) - 2)
 
 
 def test_the_matrix_is_two_libraries_and_a_line_of_best_kernels():

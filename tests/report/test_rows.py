@@ -77,5 +77,20 @@ def test_troubles_are_counted_by_reason(record):
     assert [(one.status, one.count) for one in found] == [("failed", 1), ("skipped", 3)]
 
 
+def test_what_the_grids_leave_out_is_counted():
+    left_out = {
+        "schema": "ridgebench-left-out/1",
+        "status": "skipped",
+        "reason": "left out of the grids",
+        "case": {},
+        "left_out": [
+            {"suite": "threads", "reason": "profile small leaves out scale 1", "count": 9}
+        ],
+    }
+    (found,) = troubles([Run("m", "c", "env-a", [left_out])])
+    assert (found.status, found.count) == ("skipped", 9)
+    assert found.reason == "threads: profile small leaves out scale 1"
+
+
 def test_scales_are_written_as_people_write_them():
     assert [scale_text(1 / 16), scale_text(1.0), scale_text(None)] == ["1/16", "1", ""]
