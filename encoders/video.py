@@ -87,7 +87,7 @@ def frames(path: str | Path) -> Iterator[tuple[float, float, Any]]:
                 now = stamp - first
                 if held is not None:
                     if now <= held[0]:
-                        continue
+                        continue  # never on the screen
                     gap = now - held[0]
                     yield held[0], now, held[1]
                 held = now, frame
@@ -116,7 +116,7 @@ def samples(
     # The next TR that waits for each slot of a clip; slot 0 comes first in time.
     waiting = np.full(takes.frames, max(start, before, 0), dtype=np.int64)
     open_clips: dict[int, tuple[NDArray[np.uint8], NDArray[np.float64]]] = {}
-    shape: tuple[int, ...] | None = None
+    shape: tuple[int, ...] = ()
     for shown, until, frame in frames(path):
         pixels: NDArray[np.uint8] | None = None
         for slot in range(takes.frames):

@@ -1,0 +1,41 @@
+"""Digests of files, tensors and descriptions: what stored features are keyed by."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench_core.errors import BadInput
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def of_file(path: str | Path, algorithm: str = "sha256") -> str:
+    """Return the hex digest of a file's bytes; raise `BadInput` for one that cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, algorithm).hexdigest()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+
+
+def of_json(description: object) -> str:
+    """Return the hex SHA-256 of a description that JSON can hold, whatever its key order."""
+    text = json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def of_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Return the hex SHA-256 of named tensors: names, shapes, dtypes and values."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
