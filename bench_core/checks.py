@@ -125,7 +125,6 @@ def constant_columns(Y: ArrayLike) -> NDArray[np.bool_]:
     if t == 0:
         return constant
     first = array[0]
-    constant &= first == first
     start, rows = 0, 8
     while start < t and constant.any():
         columns = slice(None) if constant.all() else np.flatnonzero(constant)

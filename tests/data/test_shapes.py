@@ -33,6 +33,11 @@ def test_the_scales_the_benchmarks_use():
     assert (parcels.t, parcels.p, parcels.s) == (8_650, 2_048, 55)
 
 
+def test_rounding_errors_of_the_product_do_not_count():
+    assert 10_000 * 0.57 < 5_700
+    assert data.shape("whole-brain-bmor", scale=0.57).t == 5_700
+
+
 @given(
     name=st.sampled_from([n for n in data.names() if n != data.HAXBY]),
     subject=st.sampled_from(data.SUBJECTS),

@@ -35,6 +35,8 @@ def test_random_split_is_an_ordered_partition(t, fraction, seed):
 def test_random_split_is_the_thesis_s():
     for t, train in ((2_500, 2_250), (8_650, 7_785), (69_202, 62_281)):
         assert len(data.random_split(problem_of([1] * t)).train) == train
+    assert 100 * 0.07 > 7  # and yet 7 % of 100 are 7
+    assert len(data.random_split(problem_of([1] * 100), test_fraction=0.07).test) == 7
     one, two = (data.random_split(problem_of([1] * 100), seed=seed).test for seed in (0, 1))
     assert (one != two).any()
 
