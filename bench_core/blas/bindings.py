@@ -1,6 +1,6 @@
 """Which library every BLAS and LAPACK call of numpy and scipy really goes to.
 
-Run in a process of its own. Python and ctypes load modules with RTLD_NOW, so that the linker has
+Found in a process of its own. Python and ctypes load modules with RTLD_NOW, so that the linker has
 resolved every call when the slots are read (see `bench_core.blas.detection`). LD_BIND_NOW would
 not do: oneMKL's own libraries rest on some names that they never resolve.
 """
@@ -14,16 +14,25 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from bench_core.blas.detection import bound_files
+from bench_core.blas import elf
+from bench_core.blas.detection import bound_files, mappings
+from bench_core.blas.routines import STYLES
 from bench_core.errors import RidgebenchError
 
+Bindings = dict[str, dict[str, str]]
 
-def bindings(folder: Path, calls: Mapping[str, list[str]]) -> dict[str, dict[str, str]]:
-    """Return, for every file and symbol of ``calls``, the library file that it is bound to.
 
-    ``calls`` maps the names of extension modules below ``folder`` to symbols that they take.
-    A symbol that is bound to nothing is left out.
+def bindings(folder: Path, calls: Mapping[str, list[str]] | None = None) -> Bindings:
+    """Return, by file and symbol, the library file that each call is bound to.
+
+    Parameters
+    ----------
+    folder : where numpy and scipy are installed.
+    calls : names of extension modules below ``folder`` and the symbols that they take; a symbol
+        that is bound to nothing is there with "". Without it, every call of numpy and scipy into
+        any library that offers BLAS or LAPACK.
     """
     done = subprocess.run(
         [sys.executable, "-m", "bench_core.blas.bindings"],
@@ -34,25 +43,53 @@ def bindings(folder: Path, calls: Mapping[str, list[str]]) -> dict[str, dict[str
         check=False,
     )
     if done.returncode != 0:
-        raise RidgebenchError(f"numpy and scipy do not load: {done.stderr.strip()[-2000:]}")
-    answer: dict[str, dict[str, str]] = json.loads(done.stdout)
+        raise RidgebenchError(
+            f"numpy and scipy do not load (exit status {done.returncode}): "
+            f"{(done.stderr or done.stdout).strip()[-2000:]}"
+        )
+    answer: Bindings = json.loads(done.stdout)
     return answer
 
 
 def _main() -> None:
     asked = json.load(sys.stdin)
-    # Loaded first, in the order of real use, since what is there already can change what the
-    # linker finds for those that come later.
+    folder = Path(asked["folder"])
+    # Called first, as a program would: what is loaded by then can change what the linker finds
+    # for the modules that come later.
     import numpy.linalg
     import scipy.linalg
 
     numpy.linalg.eigvalsh(scipy.linalg.blas.dgemm(1.0, numpy.eye(2), numpy.eye(2)))
-    found = {}
-    for name, symbols in asked["calls"].items():
-        path = Path(asked["folder"], name)
+    found: Bindings = {}
+    for name, symbols in (asked["calls"] or _every_call(folder)).items():
+        path = folder / name
         ctypes.CDLL(str(path), mode=os.RTLD_NOW)
-        found[name] = bound_files(str(path), symbols)
+        bound = bound_files(str(path), symbols)
+        if bound:
+            found[name] = bound
     json.dump(found, sys.stdout)
+
+
+def _every_call(folder: Path) -> dict[str, list[str]]:
+    offered: set[str] = set()
+    for file in {region.file for region in mappings()}:
+        exported = _exported(file)
+        if any(s.fortran.format(r) in exported for s in STYLES for r in ("dgemm", "dgesdd")):
+            offered |= exported
+    calls: dict[str, Any] = {}
+    for package in ("numpy", "scipy"):
+        for path in sorted((folder / package).rglob("*.so")):
+            symbols = sorted(offered & set(elf.read(path).undefined))
+            if symbols:
+                calls[path.relative_to(folder).as_posix()] = symbols
+    return calls
+
+
+def _exported(file: str) -> frozenset[str]:
+    try:
+        return elf.read(file).exported
+    except (elf.NotElf, OSError):
+        return frozenset()
 
 
 if __name__ == "__main__":

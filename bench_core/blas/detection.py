@@ -125,11 +125,14 @@ def _linux(module_file: str) -> Library:
     name, file = next(iter(bound.items()))
     hit = _GEMM.fullmatch(name)
     assert hit is not None
-    return _describe(file, "ilp64" if hit.group(1) else "lp64")
+    return _describe(file, 64 if hit.group(1) else 32)
 
 
-def _describe(file: str, interface: str | None) -> Library:
+def _describe(file: str, bits: int) -> Library:
     library = identify(Path(file), elf.read(file).exported)
+    if library is not None:
+        bits = library.integer_bits(file) or bits
+    interface = "ilp64" if bits == 64 else "lp64"
     if library is None:
         return Library("unknown", None, None, None, None, file, interface)
     runtime = library.runtime(file, {m.file for m in mappings()}, _threadpool(file, library.name))

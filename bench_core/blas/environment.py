@@ -42,6 +42,7 @@ def threading_variables() -> dict[str, str]:
 
 
 _RELATED = {
+    "BLIS_ARCH_TYPE",
     "BLIS_IC_NT",
     "BLIS_JC_NT",
     "BLIS_JR_NT",

@@ -1,7 +1,7 @@
 """Whether the BLAS runs the best kernels this processor can run, and what to set if not.
 
-OpenBLAS and BLIS choose kernels by the processor's family and model, and fall back to older ones
-on a processor newer than themselves; the instruction sets may well be there. Nothing is measured
+OpenBLAS chooses kernels by the processor's family and model, and falls back to older ones on a
+processor newer than itself, though that may have the instructions. Nothing is measured
 here: processor features are compared with the kernels that the build holds.
 """
 
@@ -49,33 +49,42 @@ def kernel_environment(choice: str = "default") -> dict[str, str]:
 
 
 def kernel_advice(found: Library | None = None, processor: Cpu | None = None) -> KernelAdvice:
-    """Return the advice for numpy's BLAS, or for the library ``found`` on ``processor``."""
-    found = found or detect().numpy
+    """Return the advice for this environment, or for the library ``found`` on ``processor``.
+
+    numpy and scipy may bundle two builds: the advice is for the first that can be bettered.
+    """
     processor = processor or cpu()
+    if found is not None:
+        return _advice(found, processor)
+    report = detect()
+    advice = [_advice(library, processor) for library in (report.numpy, report.scipy)]
+    return next((each for each in advice if each.environment), advice[0])
+
+
+def _advice(found: Library, processor: Cpu) -> KernelAdvice:
     if found.name == "unknown" or found.file is None:
         return KernelAdvice(found.name, None, None, reason="no BLAS file was recognised")
     library = LIBRARIES.get(found.name)
+    current = found.architecture
+
+    def stay(reason: str) -> KernelAdvice:
+        return KernelAdvice(found.name, current, current, reason=f"{library.title} {reason}")
+
     variable = library.kernel_variable
     if variable is None:
-        reason = f"{library.title} chooses its kernels itself and no variable raises them"
-        return KernelAdvice(found.name, found.architecture, found.architecture, reason=reason)
+        return stay("chooses its kernels itself and no variable is known to better them")
     built = library.kernels_in(elf.read(Path(found.file)).exported)
     ladder = [core for core in library.kernel_order(processor) if core in built]
-    current = (found.architecture or "").upper()
-    if not ladder or current not in {core.upper() for core in built}:
-        reason = f"{library.title} runs {found.architecture} kernels; none better is known for it"
-        return KernelAdvice(found.name, found.architecture, found.architecture, reason=reason)
+    if not ladder or current is None or current.upper() not in built:
+        return stay(f"runs {current} kernels; none better is known for it")
     best = ladder[0]
     if library.rank(current) >= library.rank(best):
-        reason = (
-            f"{library.title} runs {found.architecture} kernels, the best this processor can use"
-        )
-        return KernelAdvice(found.name, found.architecture, found.architecture, reason=reason)
+        return stay(f"runs {current} kernels, the best this processor can use")
     return KernelAdvice(
         found.name,
-        found.architecture,
+        current,
         best,
         {variable: best},
-        f"{library.title} runs {found.architecture} kernels although the processor has "
+        f"{library.title} runs {current} kernels although the processor has "
         f"{processor.levels()[-1]}: set {variable}={best}",
     )

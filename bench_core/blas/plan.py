@@ -40,7 +40,7 @@ class PackagePlan:
     wheel : the package.
     library : the file that its calls will go to.
     name : the BLAS that this file is.
-    files : its extension modules.
+    files : its extension modules; those with no renames stay as they are.
     reasons : why some routines stay with the bundled library, by reason; sorted names.
     """
 
@@ -64,12 +64,12 @@ def find(target: str) -> list[Path]:
     if "/" in target or Path(target).is_file():
         return [Path(target).absolute()]
     library = LIBRARIES.get(target)
-    files = list(library.candidates())
+    files = list({path.resolve(): path for path in reversed(list(library.candidates()))}.values())
     if not files:
         raise UnusableLibrary(
             f"{library.title} is not installed on this system: {library.install_hint}"
         )
-    return files
+    return files[::-1]
 
 
 def make(wheel: Wheel, files: Sequence[Path]) -> PackagePlan:

@@ -116,7 +116,7 @@ def _apply(journal: Journal, target: str, made: list[PackagePlan], tell: Progres
 
 def _stage(journal: Journal, made: list[PackagePlan], tell: Progress) -> dict[str, Entry]:
     """Prepare every replacement beside the live files, which stay as they are."""
-    steps = [(package, file) for package in made for file in package.files]
+    steps = [(package, file) for package in made for file in package.files if file.renames]
     entries = {}
     for done, (package, file) in enumerate(steps):
         tell(f"relinking {file.name}", done, len(steps))
@@ -141,17 +141,16 @@ def _patch(path: Path, library: Path, file: FilePlan) -> None:
     """Rename the calls of one file and point it at ``library``, by its full path.
 
     The full path leaves nothing to LD_LIBRARY_PATH. Where calls stay with the bundled library,
-    that is needed too, after the new one.
+    that stays needed too.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".symbols") as names:
         names.writelines(f"{old} {new}\n" for old, new in sorted(file.renames.items()))
         names.flush()
         command = [_patchelf(), "--rename-dynamic-symbols", names.name]
-        if file.renames:
-            command += ["--replace-needed", file.bundled, str(library)]
-            if file.kept:
-                # A new entry is put first, but names do not overlap: the order does not matter.
-                command += ["--add-needed", file.bundled]
+        command += ["--replace-needed", file.bundled, str(library)]
+        if file.kept:
+            # patchelf puts it first; prefixed names are in no other library, so it is no matter.
+            command += ["--add-needed", file.bundled]
         done = subprocess.run(
             [*command, str(path)], capture_output=True, text=True, timeout=120, check=False
         )

@@ -67,7 +67,11 @@ class BlasLibrary(ABC):
         return file == library.resolve()
 
     def conflict(self, environment: Mapping[str, str]) -> str | None:
-        """Return why this library would give wrong answers with those variables set, if it would."""
+        """Return why this library answers wrongly with those variables set; None if it does not."""
+        return None
+
+    def integer_bits(self, path: str) -> int | None:
+        """Return the integer width that the loaded library at ``path`` states, if it does."""
         return None
 
     def kernels_in(self, exported: Collection[str]) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -9,19 +10,25 @@ from bench_core.blas.libraries._base import BlasLibrary, system_files
 
 
 class Blis(BlasLibrary):
-    """BLIS; it offers no LAPACK, which therefore stays with the library it came with."""
+    """BLIS; it offers no LAPACK, which therefore stays with the library it came with.
+
+    It can be told its kernels by BLIS_ARCH_TYPE, but numbers them anew from release to release:
+    nothing is suggested.
+    """
 
     name = "blis"
     title = "BLIS"
     conda_spec = "libblas=*=*blis"
     install_hint = "on Debian or Ubuntu: apt-get install libblis4-pthread libblis64-4-pthread"
     thread_variables = ("BLIS_NUM_THREADS",)
-    kernel_variable = "BLIS_ARCH_TYPE"
     lapack = False
     priority = 10
 
     def recognises(self, path: Path, exported: Collection[str]) -> bool:
         return "bli_info_get_version_str" in exported
+
+    def integer_bits(self, path: str) -> int | None:
+        return int(ctypes.CDLL(path).bli_info_get_blas_int_size())
 
     def candidates(self) -> Iterable[Path]:
         return system_files(

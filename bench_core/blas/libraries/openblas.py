@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from bench_core.blas import elf
 from bench_core.blas.libraries._base import BlasLibrary, system_files
 from bench_core.machine import Cpu
 
@@ -41,6 +43,12 @@ class OpenBlas(BlasLibrary):
 
     def recognises(self, path: Path, exported: Collection[str]) -> bool:
         return any("openblas_get_config" in name for name in exported)
+
+    def integer_bits(self, path: str) -> int | None:
+        name = next(n for n in elf.read(path).exported if "openblas_get_config" in n)
+        ask = getattr(ctypes.CDLL(path), name)
+        ask.restype = ctypes.c_char_p
+        return 64 if b"USE64BITINT" in ask() else 32
 
     def kernels_in(self, exported: Collection[str]) -> frozenset[str]:
         # A build with run-time dispatch exports dgemm_kernel_<CORE>; one without has one set.

@@ -1,0 +1,161 @@
+"""Show which BLAS numpy and scipy call, with proof, or put another one there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bench_core.blas.journal import Choice
+    from bench_core.blas.relink import Progress
+
+
+@click.group()
+def command() -> None:
+    """Show which BLAS numpy and scipy call, with proof, or put another one there."""
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--proof", "with_proof", is_flag=True, help="Add where every single call goes.")
+def show(as_json: bool, with_proof: bool) -> None:
+    """Say which library answered a real call of numpy and of scipy."""
+    from bench_core.blas import declared, detect
+    from bench_core.blas.proof import proof, state
+
+    if with_proof:
+        report = proof()
+    else:
+        report = {**detect().to_dict(), "declared": declared(), "relinked": state()}
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+        return
+    from rich.console import Console
+
+    console = Console()
+    print_libraries(console, report)
+    if report["relinked"]["phase"] == "changing":
+        console.print("[yellow]an earlier `ridgebench blas use` was interrupted: run it again[/]")
+    for package, choice in report["relinked"]["packages"].items():
+        for reason, routines in choice["reasons"].items():
+            console.print(f"{package}: {_some(routines)} stay with the bundled library: {reason}")
+    for package, entries in report.get("calls", {}).items():
+        for entry in entries:
+            console.print(
+                f"{package}: {entry['symbols']} functions in {len(entry['files'])} files go to "
+                f"{entry['name']} ({entry['library']})",
+                soft_wrap=True,
+            )
+
+
+@command.command()
+@click.argument("target", nargs=-1, required=True)
+@click.option("--only", type=click.Choice(["numpy", "scipy"]), help="Change that package alone.")
+def use(target: tuple[str, ...], only: str | None) -> None:
+    """Point this environment's numpy and scipy at TARGET.
+
+    TARGET is mkl, openblas or blis (as pip or the system installed them), bundled (what the
+    wheels came with, byte for byte), or the path of a library; two paths where numpy and scipy
+    need builds of different integer width. The installed wheels are relinked; a change that does
+    not pass its checks is taken back.
+    """
+    from bench_core.blas.relink import use as relink
+
+    with _progress() as tell:
+        outcome = relink(target, only=only, progress=tell)
+    click.echo(f"{len(outcome.changed)} files replaced" if outcome.changed else "nothing to change")
+    for package in ("numpy", "scipy"):
+        choice = outcome.packages.get(package)
+        click.echo(f"{package}: {_destination(choice)}")
+
+
+@command.command()
+def provision() -> None:
+    """Put this environment on the BLAS that RIDGEBENCH_BLAS declares."""
+    from bench_core.blas.provision import provision as run
+
+    with _progress() as tell:
+        done = run(progress=tell)
+    click.echo(done)
+
+
+@command.command(context_settings={"ignore_unknown_options": True})
+@click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
+def selftest(pytest_arguments: tuple[str, ...]) -> None:
+    """Run numpy's and scipy's own linear-algebra tests on the BLAS that is there now.
+
+    Needs pytest and hypothesis; further arguments go to pytest. Takes minutes.
+    """
+    from bench_core.blas.selftest import selftest as run
+
+    raise SystemExit(run(pytest_arguments))
+
+
+_COLUMNS = {
+    "name": "library",
+    "version": "version",
+    "architecture": "kernels",
+    "interface": "integers",
+    "threading_layer": "threading",
+    "threads": "threads",
+}
+
+
+def print_libraries(console: Console, report: dict[str, Any]) -> None:
+    """Print the table of numpy's and scipy's libraries, and their files below it."""
+    from rich.table import Table
+
+    table = Table(title="BLAS", title_justify="left", box=None)
+    headings = ("package", "library", "version", "kernels", "integers", "threading", "threads")
+    for heading in (*headings, "file"):
+        table.add_column(heading, overflow="fold")
+    for package in ("numpy", "scipy"):
+        found = report[package]
+        keys = (
+            "name",
+            "version",
+            "architecture",
+            "interface",
+            "threading_layer",
+            "threads",
+            "file",
+        )
+        table.add_row(package, *(str(found[key] or "?") for key in keys))
+    return table
+
+
+def _destination(choice: Choice | None) -> str:
+    if choice is None:
+        return "its bundled library"
+    text = f"{choice.name} ({choice.library})"
+    for reason, routines in choice.reasons.items():
+        text += f"\n  {_some(routines)} stay with the bundled library: {reason}"
+    return text
+
+
+def _some(routines: list[str]) -> str:
+    """Name up to six routines, and count more."""
+    if len(routines) <= 6:
+        return ", ".join(routines)
+    return f"{len(routines)} routines ({', '.join(routines[:3])}, …)"
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Yield a callback that draws a progress bar on standard error."""
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("looking", total=None)
+
+        def tell(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield tell
