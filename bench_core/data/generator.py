@@ -179,10 +179,14 @@ def _fill(
     row_bytes = (len(DELAYS) * plan.q + plan.s) * dtype.itemsize
     done = 0
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        for run in pool.map(lambda run: _fill_run(plan, run, put, block_bytes), runs):
-            done += int(plan.bounds[run + 1] - plan.bounds[run]) * row_bytes
-            if progress is not None:
-                progress(done, total)
+        try:
+            for run in pool.map(lambda run: _fill_run(plan, run, put, block_bytes), runs):
+                done += int(plan.bounds[run + 1] - plan.bounds[run]) * row_bytes
+                if progress is not None:
+                    progress(done, total)
+        finally:
+            # After Ctrl-C or a full disk, the runs that have not begun need not be made.
+            pool.shutdown(cancel_futures=True)
 
 
 def _fill_run(

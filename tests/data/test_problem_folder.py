@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench_core.data import Problem, make
+from bench_core.data import Problem, generator, make
 from bench_core.errors import BadInput, NotEnough
 
 
@@ -132,12 +132,22 @@ def test_an_existing_folder_is_left_alone(tmp_path):
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
 
 
-def test_an_interrupted_write_leaves_nothing(tmp_path):
+def test_an_interrupted_write_stops_and_leaves_nothing(tmp_path, monkeypatch):
+    begun = []
+    fill = generator._fill_run
+
+    def counted(plan, run, *rest):
+        begun.append(run)
+        return fill(plan, run, *rest)
+
+    monkeypatch.setattr(generator, "_fill_run", counted)
+
     def interrupt(done, total):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make("whole-brain-mor", scale=1 / 8, folder=tmp_path / "p", progress=interrupt)
+        make("parcels", scale=1 / 16, folder=tmp_path / "p", progress=interrupt)
+    assert len(begun) < 10
     assert list(tmp_path.iterdir()) == []
 
 
