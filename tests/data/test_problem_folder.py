@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench_core.data import Problem, generator, make
+from bench_core.data import Problem, generator, synthetic
 from bench_core.errors import BadInput, NotEnough
 
 
@@ -138,6 +139,7 @@ def test_an_interrupted_write_stops_and_leaves_nothing(tmp_path, monkeypatch):
 
     def counted(plan, run, *rest):
         begun.append(run)
+        time.sleep(0.05 if run else 0)  # 39 more runs on 2 threads would take a second
         return fill(plan, run, *rest)
 
     monkeypatch.setattr(generator, "_fill_run", counted)
@@ -146,8 +148,8 @@ def test_an_interrupted_write_stops_and_leaves_nothing(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make("parcels", scale=1 / 16, folder=tmp_path / "p", progress=interrupt)
-    assert len(begun) < 10
+        synthetic(20_000, 4, 1, folder=tmp_path / "p", progress=interrupt, threads=2)
+    assert len(begun) < 40
     assert list(tmp_path.iterdir()) == []
 
 
