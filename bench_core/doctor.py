@@ -110,9 +110,7 @@ def core_warnings(report: BlasReport, available: int, busy: float) -> list[dict[
         remedy = "set OMP_NUM_THREADS and the library's own variable to the number of cores"
         found.append(_warning("oversubscribed", message, remedy))
     if busy > _BUSY_CORES:
-        message = (
-            f"other processes keep {busy:.1f} cores busy: timings taken now are not to be trusted"
-        )
+        message = f"other processes keep {busy:.1f} cores busy: do not trust timings taken now"
         found.append(_warning("busy", message, "measure when the machine is idle"))
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench_core.blas.detection import detect, require
 from bench_core.blas.environment import declared, thread_environment
 from bench_core.blas.kernels import KernelAdvice, kernel_advice, kernel_environment
+from bench_core.blas.proof import proof
 from bench_core.blas.report import BlasMismatch, BlasReport, Library
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "detect",
     "kernel_advice",
     "kernel_environment",
+    "proof",
     "require",
     "thread_environment",
 ]

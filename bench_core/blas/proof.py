@@ -31,9 +31,11 @@ def proof() -> dict[str, Any]:
 
     Keys: ``numpy`` and ``scipy`` as `detect` reports them; ``declared``; ``relinked`` as `state`
     reports it; ``calls``, for each package a list with one entry per library that its extension
-    modules are bound to (``library``, ``name``, ``symbols``: how many, ``files``), the most
-    called first; ``exceptions``, for each package the symbols that go elsewhere than most.
+    modules are bound to (``library``, ``name``, ``symbols``: how many, ``files``), the one that
+    gemm goes to first; ``exceptions``, for each package the symbols that go elsewhere.
     """
+    report = detect().to_dict()
+
     counted: dict[str, dict[str, set[tuple[str, str]]]] = {"numpy": {}, "scipy": {}}
     for file, bound in bindings(_folder()).items():
         package = counted[file.partition("/")[0]]
@@ -43,13 +45,14 @@ def proof() -> dict[str, Any]:
     exceptions: dict[str, dict[str, list[str]]] = {}
     for name, libraries in counted.items():
         entries = [_entry(library, pairs) for library, pairs in libraries.items()]
-        calls[name] = sorted(entries, key=lambda entry: -entry["symbols"])
+        main = _family(report[name]["file"] or "")
+        calls[name] = sorted(entries, key=lambda entry: entry["library"] != main)
         exceptions[name] = {
             entry["library"]: sorted({symbol for _, symbol in libraries[entry["library"]]})
             for entry in calls[name][1:]
         }
     return {
-        **detect().to_dict(),
+        **report,
         "declared": declared(),
         "relinked": state(),
         "calls": calls,

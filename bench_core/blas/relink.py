@@ -106,6 +106,9 @@ def _apply(journal: Journal, target: str, made: list[PackagePlan], tell: Progres
         raise VerificationFailed(
             f"{target} was taken out again and the bundled library is back: {error}"
         ) from None
+    except BaseException:
+        _bring_back(journal, packages)
+        raise
     for entry in staged.values():
         del entry.replaced[1:]
     journal.phase = "relinked"
@@ -116,7 +119,12 @@ def _apply(journal: Journal, target: str, made: list[PackagePlan], tell: Progres
 
 def _stage(journal: Journal, made: list[PackagePlan], tell: Progress) -> dict[str, Entry]:
     """Prepare every replacement beside the live files, which stay as they are."""
-    steps = [(package, file) for package in made for file in package.files if file.renames]
+    steps = [
+        (package, file)
+        for package in made
+        for file in package.files
+        if file.renames or file.name in journal.files
+    ]
     entries = {}
     for done, (package, file) in enumerate(steps):
         tell(f"relinking {file.name}", done, len(steps))
@@ -132,7 +140,8 @@ def _stage(journal: Journal, made: list[PackagePlan], tell: Progress) -> dict[st
             continue
         staged = journal.staged(file.name)
         copy_atomically(journal.original(file.name), staged)
-        _patch(staged, package.library, file)
+        if file.renames:
+            _patch(staged, package.library, file)
         entries[file.name] = Entry(original, [digest(staged)], recipe)
     return entries
 
@@ -188,13 +197,13 @@ def _check_originals(journal: Journal, found: Wheel) -> None:
 
 def prove(folder: Path, made: Sequence[PackagePlan]) -> None:
     """Raise `VerificationFailed` unless the linker binds every call as planned."""
-    calls = {f.name: [*f.renames.values(), *f.kept] for p in made for f in p.files}
+    calls = {file.name: _symbols(file) for package in made for file in package.files}
     found = bindings(folder, calls)
     for package in made:
         library = LIBRARIES.get(package.name)
         bundled = package.wheel.library.resolve()
         for file in package.files:
-            for symbol, where in found[file.name].items():
+            for symbol, where in found.get(file.name, {}).items():
                 kept = symbol in file.kept
                 right = (
                     Path(where) == bundled
@@ -206,6 +215,10 @@ def prove(folder: Path, made: Sequence[PackagePlan]) -> None:
                         f"{symbol} of {file.name} is bound to {where or 'nothing'}, not to "
                         f"{bundled if kept else package.library}"
                     )
+
+
+def _symbols(file: FilePlan) -> list[str]:
+    return [*file.renames.values(), *file.kept]
 
 
 def _bring_back(journal: Journal, packages: Sequence[str]) -> Outcome:

@@ -28,7 +28,7 @@ class Blis(BlasLibrary):
         return "bli_info_get_version_str" in exported
 
     def integer_bits(self, path: str) -> int | None:
-        return int(ctypes.CDLL(path).bli_info_get_blas_int_size())
+        return int(ctypes.CDLL(path).bli_info_get_blas_int_type_size())
 
     def candidates(self) -> Iterable[Path]:
         return system_files(

@@ -15,7 +15,7 @@ class Netlib(BlasLibrary):
     name = "netlib"
     title = "the reference BLAS"
     conda_spec = "libblas=*=*netlib"
-    install_hint = "on Debian or Ubuntu: apt-get install libblas3"
+    install_hint = "on Debian or Ubuntu: apt-get install libblas3 libblas64-3"
     lapack = False
     priority = -10
 

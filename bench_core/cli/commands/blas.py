@@ -44,11 +44,14 @@ def show(as_json: bool, with_proof: bool) -> None:
         console.print("[yellow]an earlier `ridgebench blas use` was interrupted: run it again[/]")
     for package, choice in report["relinked"]["packages"].items():
         for reason, routines in choice["reasons"].items():
-            console.print(f"{package}: {_some(routines)} stay with the bundled library: {reason}")
+            console.print(
+                f" {package}: {_some(routines)} stay with the bundled library: {reason}",
+                soft_wrap=True,
+            )
     for package, entries in report.get("calls", {}).items():
         for entry in entries:
             console.print(
-                f"{package}: {entry['symbols']} functions in {len(entry['files'])} files go to "
+                f" {package}: {entry['symbols']} functions in {len(entry['files'])} files go to "
                 f"{entry['name']} ({entry['library']})",
                 soft_wrap=True,
             )
@@ -112,22 +115,13 @@ def print_libraries(console: Console, report: dict[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(title="BLAS", title_justify="left", box=None)
-    headings = ("package", "library", "version", "kernels", "integers", "threading", "threads")
-    for heading in (*headings, "file"):
-        table.add_column(heading, overflow="fold")
+    for heading in ("package", *_COLUMNS.values()):
+        table.add_column(heading)
     for package in ("numpy", "scipy"):
-        found = report[package]
-        keys = (
-            "name",
-            "version",
-            "architecture",
-            "interface",
-            "threading_layer",
-            "threads",
-            "file",
-        )
-        table.add_row(package, *(str(found[key] or "?") for key in keys))
-    return table
+        table.add_row(package, *(str(report[package][key] or "?") for key in _COLUMNS))
+    console.print(table)
+    for package in ("numpy", "scipy"):
+        console.print(f" {package}: {report[package]['file']}", soft_wrap=True, highlight=False)
 
 
 def _destination(choice: Choice | None) -> str:
@@ -152,7 +146,8 @@ def _progress() -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import Progress as Bar
 
-    with Bar(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("looking", total=None)
 
         def tell(what: str, done: int, total: int) -> None:

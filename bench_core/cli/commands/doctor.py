@@ -57,9 +57,9 @@ def _show(found: dict[str, Any]) -> None:
     table.add_row("GPU", ", ".join(gpu["name"] for gpu in machine["gpus"]) or "none")
     average = found["load"]["average"]
     load = f"{found['load']['busy_cores']:g} cores busy"
-    table.add_row(
-        "load", load + (f"; averages {average[0]:.2f} {average[1]:.2f}" if average else "")
-    )
+    if average:
+        load += f"; averages {' '.join(f'{value:.2f}' for value in average)}"
+    table.add_row("load", load)
     for name, value in found["environment"].items():
         table.add_row(name, value)
     console.print(table)
@@ -71,8 +71,8 @@ def _show(found: dict[str, Any]) -> None:
         console.print(f"         {label}: {rate:.0f} GFLOP/s, one thread, double precision")
     console.print()
     for warning in found["warnings"]:
-        console.print(f"[bold yellow]warning[/]  {warning['message']}")
-        console.print(f"         → {warning['remedy']}")
+        console.print(f"[bold yellow]warning[/]  {warning['message']}", soft_wrap=True)
+        console.print(f"         → {warning['remedy']}", soft_wrap=True)
     if not found["warnings"]:
         console.print("[bold green]nothing to warn of[/]")
 
