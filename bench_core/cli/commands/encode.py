@@ -1,0 +1,198 @@
+"""Extract features of videos with an encoder, into a store that computes nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench_core.errors import BadInput, RidgebenchError
+
+if TYPE_CHECKING:
+    from encoders.encode import Encoded
+    from encoders.protocol import Encoder
+
+
+@click.command("encode")
+@click.argument("videos", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--encoder", "encoder_name", default="vgg16", show_default=True, help="Encoder.")
+@click.option(
+    "--layer", "layers", multiple=True, help="Layer to store; repeat for several. [default: fc2]"
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the feature store.")
+@click.option(
+    "--weights",
+    help="File of weights, or 'fetch' for the published ones. Without: random, untrained.",
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of random weights.")
+@click.option("--tr", type=float, default=None, help="Seconds per sample.  [default: 1.49]")
+@click.option(
+    "--phase", default=0.0, show_default=True, help="Seconds after a TR's onset to take its frame."
+)
+@click.option(
+    "--reduce",
+    "reducers",
+    default="none",
+    show_default=True,
+    help="Reducers, in order: none, pool, project=COUNT, pca=COUNT.",
+)
+@click.option("--train", multiple=True, help="Run that pca is fitted on (a video's name); repeat.")
+@click.option("--dtype", default="float32", show_default=True, help="float32 or float16.")
+@click.option("--batch", default=16, show_default=True, help="Samples at a time.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
+@click.option("--list", "listing", is_flag=True, help="List encoders, and --encoder's layers.")
+def command(
+    videos: Sequence[Path],
+    encoder_name: str,
+    layers: Sequence[str],
+    out: Path | None,
+    weights: str | None,
+    seed: int,
+    tr: float | None,
+    phase: float,
+    reducers: str,
+    train: Sequence[str],
+    dtype: str,
+    batch: int,
+    device: str,
+    listing: bool,
+) -> None:
+    """Store the features of VIDEOS, one row for every TR.
+
+    A video's name without its suffix is the name of its run. What is in the store already is not
+    computed again; what was interrupted goes on where it stopped.
+    """
+    _needs()
+    if listing:
+        _list(encoder_name if _given("encoder_name") else None)
+        return
+    if not videos or out is None:
+        raise click.UsageError("give one or more VIDEOs and --out DIR, or --list")
+    runs = _runs(videos)
+
+    from encoders.alignment import THESIS_TR
+    from encoders.reducers import parse
+    from encoders.registry import make
+    from encoders.store import FeatureStore
+
+    stages = parse(reducers)
+    store = FeatureStore(out)
+    encoder = make(encoder_name, weights, seed=seed, device=device)
+    _announce(encoder)
+    encoded = _with_progress(
+        runs,
+        encoder,
+        layers or ["fc2"],
+        store,
+        reducers=stages,
+        training=train,
+        tr=THESIS_TR if tr is None else tr,
+        phase=phase,
+        dtype=dtype,
+        batch=batch,
+    )
+    _report(encoded, encoder)
+
+
+def _needs() -> None:
+    """Say which extra to install when a package is absent, rather than fail on its import."""
+    from importlib.util import find_spec
+
+    absent = [name for name in ("av", "h5py", "safetensors", "torch") if find_spec(name) is None]
+    if absent:
+        raise RidgebenchError(
+            f"encode needs {', '.join(absent)}: pip install 'ridgebench[encoders]'"
+        )
+
+
+def _given(parameter: str) -> bool:
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source is not click.core.ParameterSource.DEFAULT
+
+
+def _runs(videos: Sequence[Path]) -> dict[str, Path]:
+    runs: dict[str, Path] = {}
+    for video in videos:
+        if video.stem in runs:
+            raise BadInput(
+                f"{runs[video.stem]} and {video} would both be run {video.stem!r}: rename one"
+            )
+        runs[video.stem] = video
+    return runs
+
+
+def _list(encoder_name: str | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from encoders.registry import ENCODERS, make, names
+
+    console = Console()
+    if encoder_name is None:
+        table = Table("encoder", "what it is", box=None)
+        for name in names():
+            table.add_row(name, getattr(ENCODERS.get(name), "summary", ""))
+        console.print(table)
+        console.print("Layers: ridgebench encode --list --encoder NAME")
+        return
+    encoder = make(encoder_name)
+    takes = encoder.takes
+    console.print(f"{encoder.name}: {encoder.summary}", highlight=False)
+    console.print(
+        f"takes {takes.kind} of {takes.size[0]} x {takes.size[1]} pixels"
+        + (f", {takes.frames} frames at {takes.frame_rate:g}/s" if takes.frame_rate else ""),
+        highlight=False,
+    )
+    console.print(f"preprocessing: {encoder.preprocessing}", highlight=False)
+    for layer in encoder.layers():
+        console.print(f"  {layer}", highlight=False)
+
+
+def _announce(encoder: Encoder) -> None:
+    click.echo(f"{encoder.name}: weights {encoder.weights}", err=True)
+    if not encoder.weights.trained:
+        click.secho(
+            "These features are of an UNTRAINED network. Give --weights FILE or --weights fetch.",
+            fg="yellow",
+            err=True,
+        )
+
+
+def _with_progress(
+    runs: dict[str, Path], encoder: Encoder, layers: Sequence[str], store: Any, **options: Any
+) -> list[Encoded]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from encoders.encode import encode
+    from encoders.video import duration
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        tasks: dict[str, Any] = {}
+
+        def advance(run: str, trs: int) -> None:
+            if run not in tasks:
+                seconds = duration(runs[run])
+                total = None if seconds is None else max(1, round(seconds / options["tr"]))
+                tasks[run] = bar.add_task(run, total=total)
+            bar.update(tasks[run], completed=trs)
+
+        return encode(runs, encoder, layers, store, progress=advance, **options)
+
+
+def _report(encoded: Sequence[Encoded], encoder: Encoder) -> None:
+    for each in encoded:
+        n, q = each.features.shape
+        what = f"{n} TRs x {q} features"
+        how = f"{each.computed} computed" if each.computed else "stored before"
+        mark = "" if encoder.weights.trained else ", untrained"
+        click.echo(f"{each.features.path}: {what}, {how}{mark}")

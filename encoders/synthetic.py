@@ -1,0 +1,69 @@
+"""Videos made here: for benchmarks, walk-throughs and tests, where no real stimulus can be had.
+
+`numbered` frames carry their own number as bars that survive lossy compression, so that a wrong
+frame shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from bench_core.errors import BadInput
+
+_BITS = 16
+_TICKS = 90_000  # per second: the usual clock of video containers
+
+
+def write_video(
+    path: str | Path,
+    frames: Iterable[NDArray[np.uint8]],
+    times: Sequence[float],
+    *,
+    codec: str = "libx264",
+    options: dict[str, str] | None = None,
+) -> None:
+    """Write ``frames`` (height, width, 3) uint8 to be shown from ``times`` on, in seconds.
+
+    Height and width must be even. ``times`` ascend; they need not be regular. The container is
+    chosen by the suffix (``.mkv``, ``.mp4``, …); Matroska rounds times to milliseconds.
+    """
+    stamps = [round(time * _TICKS) for time in times]
+    if any(b <= a for a, b in pairwise(stamps)):
+        raise BadInput("the times of frames must ascend")
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(codec, rate=Fraction(30), options=options or {})
+        stream.codec_context.time_base = Fraction(1, _TICKS)
+        stream.codec_context.bit_rate = 4_000_000
+        stream.pix_fmt = "yuv420p"
+        for number, (pixels, stamp) in enumerate(zip(frames, stamps, strict=True)):
+            if number == 0:
+                stream.height, stream.width = pixels.shape[:2]
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = stamp, Fraction(1, _TICKS)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def numbered(number: int, height: int = 48, width: int = 128) -> NDArray[np.uint8]:
+    """Return a frame that shows ``number`` (below 65,536) as 16 bars, white for 1."""
+    if not 0 <= number < 2**_BITS:
+        raise BadInput(f"number {number} does not fit in {_BITS} bars")
+    bits = (number >> np.arange(_BITS)) & 1
+    edges = np.arange(width) * _BITS // width
+    row = np.where(bits[edges], 235, 16).astype(np.uint8)
+    return np.broadcast_to(row[None, :, None], (height, width, 3)).copy()
+
+
+def read_number(pixels: NDArray[Any]) -> int:
+    """Return the number that a `numbered` frame (height, width, 3), of any size, shows."""
+    grey = pixels.mean(axis=(0, 2))
+    centres = ((np.arange(_BITS) + 0.5) * len(grey) / _BITS).astype(int)
+    return int(((grey[centres] > 127).astype(int) << np.arange(_BITS)).sum())
