@@ -10,11 +10,22 @@ from collections.abc import Callable
 
 from bench_core.cluster._arrays import ArrayRef, RowFile
 from bench_core.cluster._base import Cluster, NodeInfo, NodeLost
-from bench_core.cluster._cores import pin
+from bench_core.cluster._cores import pin, whole_cores_first
 from bench_core.cluster.local import local
 from bench_core.plugins import Registry
 
-__all__ = ["ArrayRef", "Cluster", "NodeInfo", "NodeLost", "RowFile", "get", "local", "names", "pin"]
+__all__ = [
+    "ArrayRef",
+    "Cluster",
+    "NodeInfo",
+    "NodeLost",
+    "RowFile",
+    "get",
+    "local",
+    "names",
+    "pin",
+    "whole_cores_first",
+]
 
 CLUSTERS = Registry("cluster", "bench_core.cluster", "connect")
 

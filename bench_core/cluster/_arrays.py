@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +18,9 @@ from bench_core.errors import BadInput, NotEnough, readable_bytes
 
 # What one process has open: a fresh mapping would have to fault in every page again.
 _OPEN: dict[ArrayRef, np.memmap[Any, Any]] = {}
+
+# Files that this process wrote for arrays that were none.
+_WRITTEN: set[str] = set()
 
 # Rows are written in blocks of about this size, so that no second copy of all of them is made.
 _BLOCK_BYTES = 64 * 2**20
@@ -57,16 +60,20 @@ class ArrayRef:
         if self not in _OPEN:
             for ref in [ref for ref in _OPEN if not os.path.exists(ref.path)]:
                 del _OPEN[ref]
-            try:
-                _OPEN[self] = np.memmap(
-                    self.path, np.dtype(self.dtype), "r", self.offset, self.shape, self.order
-                )
-            except (OSError, ValueError) as error:
-                raise BadInput(
-                    f"cannot map the shared array {self.path} ({error}): keep the file in place "
-                    "while a fit uses it, on a file system that every node sees"
-                ) from error
+            # A copy as the key: the file goes when the reference that was handed out does.
+            _OPEN[replace(self)] = self._map()
         return _OPEN[self]
+
+    def _map(self) -> np.memmap[Any, Any]:
+        try:
+            return np.memmap(
+                self.path, np.dtype(self.dtype), "r", self.offset, self.shape, self.order
+            )
+        except (OSError, ValueError) as error:
+            raise BadInput(
+                f"cannot map the shared array {self.path} ({error}): keep the file in place "
+                "while a fit uses it, on a file system that every node sees"
+            ) from error
 
 
 def share_array(array: ArrayLike, scratch: Path) -> ArrayRef:
@@ -91,8 +98,20 @@ def share_array(array: ArrayLike, scratch: Path) -> ArrayRef:
         np.save(path, values)
         ref = _by_own_file(np.load(path, mmap_mode="r"))
         assert ref is not None
-        weakref.finalize(ref, path.unlink, missing_ok=True)
+        _WRITTEN.add(ref.path)
+        weakref.finalize(ref, _remove, ref.path)
     return ref
+
+
+def release(ref: ArrayRef) -> None:
+    """Remove the file if it was written for the reference; a file that was there before stays."""
+    if ref.path in _WRITTEN:
+        _remove(ref.path)
+
+
+def _remove(path: str) -> None:
+    _WRITTEN.discard(path)
+    Path(path).unlink(missing_ok=True)
 
 
 def _by_own_file(array: NDArray[Any]) -> ArrayRef | None:
@@ -138,7 +157,7 @@ def _mapping(array: NDArray[Any]) -> tuple[np.memmap[Any, Any] | None, Any]:
 def _is_still(ref: ArrayRef, array: NDArray[Any]) -> bool:
     """Tell whether the file still holds the array (it may have been replaced since mapped)."""
     try:
-        stored = ref.open()
+        stored = ref._map()
     except BadInput:
         return False
     ends = [(0,) * array.ndim, (-1,) * array.ndim, tuple(n // 2 for n in array.shape)]

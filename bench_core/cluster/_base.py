@@ -26,7 +26,7 @@ from distributed.scheduler import KilledWorker
 from numpy.typing import ArrayLike, DTypeLike
 
 from bench_core.cluster import _counting
-from bench_core.cluster._arrays import ArrayRef, RowFile, share_array
+from bench_core.cluster._arrays import ArrayRef, RowFile, release, share_array
 from bench_core.errors import RidgebenchError
 
 Result = TypeVar("Result")
@@ -48,7 +48,8 @@ class NodeInfo:
     ----------
     address : of its Dask worker.
     pid, cpus : its process and the CPUs that the process may run on.
-    blas : its `bench_core.blas.proof`.
+    blas : what its numpy and scipy call, as `bench_core.blas.detect` found it there after a real
+        call.
     """
 
     address: str
@@ -106,6 +107,7 @@ class Cluster:
         self.blas = blas
         self.workers: list[NodeInfo] = []
         self.scratch = Path(tempfile.mkdtemp(prefix="ridgebench-", dir=scratch))
+        self._closed = False
         self._processes: list[subprocess.Popen[bytes]] = []
         self._finalizer = weakref.finalize(self, _end, self._processes, self.scratch)
         self._open = contextlib.ExitStack()
@@ -193,6 +195,7 @@ class Cluster:
 
     def close(self) -> None:
         """End every process and remove every scratch file; again is no error."""
+        self._closed = True
         self._open.close()
 
     def __enter__(self) -> Cluster:
@@ -218,10 +221,22 @@ class Cluster:
 
         Keep the reference while tasks use it: a file written for it is removed with it.
         """
+        self.check()
         return share_array(array, self.scratch)
+
+    @contextlib.contextmanager
+    def shared(self, *arrays: ArrayLike) -> Iterator[tuple[ArrayRef, ...]]:
+        """`share` the arrays while the context lasts; files written for them go when it ends."""
+        refs = tuple(self.share(array) for array in arrays)
+        try:
+            yield refs
+        finally:
+            for ref in refs:
+                release(ref)
 
     def rows(self, shape: tuple[int, int], dtype: DTypeLike) -> RowFile:
         """Create a file on scratch that the nodes fill by rows."""
+        self.check()
         return RowFile.create(self.scratch, shape, np.dtype(dtype))
 
     def map(
@@ -283,7 +298,9 @@ class Cluster:
         self.check()
 
     def check(self) -> None:
-        """Raise `NodeLost` if a node's process has ended."""
+        """Raise `NodeLost` if a node's process has ended, or all by `close`."""
+        if self._closed:
+            raise NodeLost(f"this {self.kind} cluster is closed: start another")
         for node, process in enumerate(self._processes):
             if process.poll() is not None:
                 raise NodeLost(

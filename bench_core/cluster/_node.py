@@ -59,9 +59,7 @@ def _prove_blas(declared: str | None) -> dict[str, Any]:
     """Return what this process's numpy and scipy call; raise `BlasMismatch` if not as declared."""
     from bench_core import blas
 
-    if declared is not None:
-        blas.require(declared)
-    return blas.detect().to_dict()
+    return (blas.detect() if declared is None else blas.require(declared)).to_dict()
 
 
 async def _serve(config: dict[str, Any], blas: dict[str, Any]) -> None:

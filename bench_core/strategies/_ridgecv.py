@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from sklearn import config_context
 from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import PredefinedSplit
 
 from bench_core.checks import check_xy
 from bench_core.errors import BadInput, unknown
@@ -27,35 +28,43 @@ class Fitted:
     best_score: float
 
 
-def ridgecv_options(gcv_mode: str | None, cv: Any) -> dict[str, Any]:
-    """Return RidgeCV's keyword arguments for these options.
+def ridgecv_options(gcv_mode: str | None, cv: Any, t: int) -> dict[str, Any]:
+    """Return RidgeCV's keyword arguments for these options and t samples.
 
     Parameters
     ----------
     gcv_mode : how leave-one-out factorises: None and "auto" as scikit-learn chooses, "eigen",
         "svd".
-    cv : None for leave-one-out, a number of contiguous folds, or a scikit-learn splitter
-        (``PredefinedSplit(runs)`` for folds by run).
+    cv : None for leave-one-out; a number of contiguous folds; the run of every sample (t
+        integers), for folds by run; or a scikit-learn splitter.
 
     Raises
     ------
-    UnknownName : no such ``gcv_mode``. BadInput : fewer than 2 folds, or both options at once.
+    UnknownName : no such ``gcv_mode``.
+    BadInput : fewer than 2 folds, more than samples, or both options at once.
     """
     if gcv_mode is not None and gcv_mode not in GCV_MODES:
         raise unknown("gcv_mode", gcv_mode, GCV_MODES)
     if cv is None:
         return {"gcv_mode": gcv_mode}
-    if isinstance(cv, int) and cv < 2:
-        raise BadInput(f"cv = {cv}: give at least 2 folds, or None for leave-one-out")
     if gcv_mode is not None:
         raise BadInput(f"gcv_mode = {gcv_mode!r} is for leave-one-out only: leave it or cv out")
+    if isinstance(cv, int | np.integer):
+        if cv < 2:
+            raise BadInput(f"cv = {cv}: give at least 2 folds, or None for leave-one-out")
+        if cv > t:
+            raise BadInput(f"cv = {cv} folds of {t} samples: give at most {t}")
+        return {"cv": int(cv)}
+    if isinstance(cv, np.ndarray) or (
+        isinstance(cv, Sequence) and all(isinstance(run, int | np.integer) for run in cv)
+    ):
+        if len(cv) != t:
+            raise BadInput(f"cv gives the run of {len(cv)} samples, X has {t}: give one each")
+        runs, fold = np.unique(cv, return_inverse=True)
+        if len(runs) < 2:
+            raise BadInput("cv puts every sample in one run: folds by run need at least 2")
+        return {"cv": PredefinedSplit(fold)}
     return {"cv": cv}
-
-
-def check_folds(cv: Any, t: int) -> None:
-    """Raise `BadInput` where ``cv`` asks for more folds than there are samples."""
-    if isinstance(cv, int) and cv > t:
-        raise BadInput(f"cv = {cv} folds of {t} samples: give at most {t}")
 
 
 def fit_ridgecv(
@@ -95,7 +104,7 @@ def working_bytes(t: int, p: int, s: int) -> int:
     if p < t:
         doubles = 3 * t * p + 6 * t * s + 4 * p * s + (3 + 2) * p * p
     else:
-        doubles = t * p + 3 * t * s + 3 * p * s + (3 + 2) * t * t
+        doubles = t * p + 6 * t * s + 3 * p * s + (3 + 2) * t * t
     return 8 * doubles
 
 

@@ -20,7 +20,6 @@ from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import BadInput
 from bench_core.strategies._base import Strategy, node_cluster
 from bench_core.strategies._ridgecv import (
-    check_folds,
     fit_ridgecv,
     problem_bytes,
     ridgecv_options,
@@ -85,20 +84,17 @@ class BatchMultiOutput(Strategy):
 
     def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         cluster = node_cluster(self)
-        options = ridgecv_options(self.gcv_mode, self.cv)
-        check_folds(self.cv, len(X))
+        options = ridgecv_options(self.gcv_mode, self.cv, len(X))
         s, p = Y.shape[1], X.shape[1]
         bounds = batch_boundaries(s, cluster.nodes)
-        X_ref, Y_ref = cluster.share(X), cluster.share(Y)
         rows = cluster.rows((s, p), X.dtype if X.dtype.kind == "f" else np.float64)
         try:
-            batches = cluster.map(
-                _fit_batch,
-                [
-                    (X_ref, Y_ref, start, stop, alphas, self.fit_intercept, options, rows)
+            with cluster.shared(X, Y) as refs:
+                tasks = [
+                    (*refs, start, stop, alphas, self.fit_intercept, options, rows)
                     for start, stop in _batches(bounds)
-                ],
-            )
+                ]
+                batches = cluster.map(_fit_batch, tasks)
             self.coef_ = rows.take()
         except BadInput:
             check_xy(X, Y)  # a node counts its own columns: name the target by its number in Y

@@ -24,7 +24,6 @@ from bench_core.data import THESIS_ALPHAS
 from bench_core.strategies._base import Strategy, node_cluster
 from bench_core.strategies._joblib import DaskBackend
 from bench_core.strategies._ridgecv import (
-    check_folds,
     problem_bytes,
     ridgecv_options,
     working_bytes,
@@ -90,16 +89,18 @@ class MultiOutput(Strategy):
 
     def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         cluster = node_cluster(self)
-        options = ridgecv_options(self.gcv_mode, self.cv)
-        check_folds(self.cv, len(X))
+        options = ridgecv_options(self.gcv_mode, self.cv, len(X))
         check_xy(X, Y)
-        data = _Data(cluster.share(X), cluster.share(Y))
         one = _TargetRidgeCV(alphas=alphas, fit_intercept=self.fit_intercept, **options)
         # MultiOutputRegressor cuts its Y into columns and leaves X alone: given the targets'
         # numbers as Y, a task carries one number.
         numbers = np.arange(Y.shape[1])[None, :]
-        with cluster.watched(), joblib.parallel_config(DaskBackend(client=cluster.client)):
-            fitted = MultiOutputRegressor(one, n_jobs=-1).fit(data, numbers).estimators_
+        with (
+            cluster.watched(),
+            cluster.shared(X, Y) as refs,
+            joblib.parallel_config(DaskBackend(client=cluster.client)),
+        ):
+            fitted = MultiOutputRegressor(one, n_jobs=-1).fit(_Data(*refs), numbers).estimators_
         self.coef_ = np.stack([target.coef_ for target in fitted])
         self.intercept_ = np.array([target.intercept_ for target in fitted], self.coef_.dtype)
         self.alpha_ = np.array([target.alpha_ for target in fitted], np.float64)

@@ -12,7 +12,6 @@ from bench_core.cluster import Cluster
 from bench_core.data import THESIS_ALPHAS
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._ridgecv import (
-    check_folds,
     fit_ridgecv,
     problem_bytes,
     ridgecv_options,
@@ -27,7 +26,8 @@ class RidgeCVStrategy(Strategy):
     ----------
     alphas, fit_intercept : as for every `Strategy`.
     gcv_mode : how leave-one-out factorises X: None or "auto", "eigen", "svd".
-    cv : None for leave-one-out, a number of contiguous folds, or a scikit-learn splitter.
+    cv : None for leave-one-out, a number of contiguous folds, the run of every sample (t,) for
+        folds by run, or a scikit-learn splitter.
 
     Attributes
     ----------
@@ -59,8 +59,7 @@ class RidgeCVStrategy(Strategy):
         return problem_bytes(t, p, s, dtype) + working_bytes(t, p, s)
 
     def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
-        options = ridgecv_options(self.gcv_mode, self.cv)
-        check_folds(self.cv, len(X))
+        options = ridgecv_options(self.gcv_mode, self.cv, len(X))
         fitted = fit_ridgecv(X, Y, alphas, self.fit_intercept, options)
         self.coef_ = fitted.coef
         self.intercept_ = fitted.intercept

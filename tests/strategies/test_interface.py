@@ -1,0 +1,237 @@
+"""What is common to strategies: names, parameters, estimates, refusals."""
+
+import sys
+import textwrap
+import tracemalloc
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from bench_core import strategies
+from bench_core.data import THESIS_ALPHAS, shape
+from bench_core.errors import BadInput, UnknownName
+from bench_core.strategies import Strategy
+
+BUILT_IN = ["bmor", "mor", "ridgecv"]
+
+
+def test_built_in_strategies_say_what_they_are():
+    assert set(BUILT_IN) <= set(strategies.names())
+    for name in strategies.names():
+        cls = strategies.get(name)
+        assert issubclass(cls, Strategy)
+        assert cls.name == name
+        assert cls.summary
+        assert cls.penalty_scope in ("all", "batch", "target")
+
+
+def test_unknown_strategy_offers_near_names():
+    with pytest.raises(UnknownName, match=r"unknown strategy 'bmro': did you mean 'bmor'.*known:"):
+        strategies.get("bmro")
+
+
+def test_strategy_of_an_installed_package_is_found(tmp_path, monkeypatch, make_problem):
+    (tmp_path / "elsewhere.py").write_text(
+        textwrap.dedent("""
+            import numpy as np
+            from bench_core.strategies import Strategy
+
+            class Zero(Strategy):
+                name = "predict-zero"
+                summary = "predicts nothing, quickly"
+                penalty_scope = "all"
+
+                def _fit(self, X, Y, alphas):
+                    self.coef_ = np.zeros((Y.shape[1], X.shape[1]))
+                    self.intercept_ = np.zeros(Y.shape[1])
+                    self.alpha_ = float(alphas[0])
+        """)
+    )
+    installed = tmp_path / "elsewhere-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text(
+        "[ridgebench.strategies]\npredict-zero = elsewhere:Zero\n"
+    )
+    assert "predict-zero" not in strategies.names()
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        assert "predict-zero" in strategies.names()
+        X, Y = make_problem(10, 3, 2)
+        assert not strategies.get("predict-zero")().fit(X, Y).predict(X).any()
+        with pytest.raises(UnknownName, match="predict-zero"):
+            strategies.get("predict-zer")
+    finally:
+        sys.modules.pop("elsewhere", None)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_parameters_are_scikit_learns(cluster_of, name):
+    cls = strategies.get(name)
+    cluster = cluster_of(1) if cls.distributed else None
+    model = cls([1.0, 2.0], fit_intercept=False, cluster=cluster, gcv_mode="svd")
+    assert model.get_params() == {
+        "alphas": [1.0, 2.0],
+        "fit_intercept": False,
+        "cluster": cluster,
+        "gcv_mode": "svd",
+        "cv": None,
+    }
+    copy = clone(model)
+    assert copy is not model
+    assert copy.get_params() == model.get_params()
+    assert copy.cluster is cluster
+    assert copy.set_params(cv=5, gcv_mode=None).cv == 5
+    assert cls().alphas == THESIS_ALPHAS
+
+
+def test_score_is_scikit_learns(make_problem):
+    X, Y = make_problem(60, 12, 3)
+    model = strategies.get("ridgecv")((1.0,)).fit(X, Y)
+    residual = ((Y - model.predict(X)) ** 2).sum(axis=0) / ((Y - Y.mean(0)) ** 2).sum(axis=0)
+    assert model.score(X, Y) == pytest.approx(np.mean(1 - residual))
+
+
+def test_more_nodes_than_a_strategy_can_use_are_skipped_with_a_reason():
+    parcels = shape("parcels", scale=0.01)
+    assert strategies.get("ridgecv").skip(parcels, 1, 32) is None
+    reason = strategies.get("ridgecv").skip(parcels, 2, 1)
+    assert reason == "ridgecv runs in one process: nodes must be 1, not 2"
+    for name in ("bmor", "mor"):
+        assert strategies.get(name).skip(parcels, 8, 32) is None
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize(
+    ("t", "p", "s"), [(900, 300, 20), (300, 900, 20), (600, 100, 900), (100, 600, 900)]
+)
+def test_memory_estimate_covers_what_the_fit_allocates(make_problem, t, p, s, dtype):
+    X, Y = make_problem(t, p, s, dtype)
+    model = strategies.get("ridgecv")((1.0, 10.0, 100.0))
+    tracemalloc.start()
+    try:
+        model.fit(X, Y)
+        peak = tracemalloc.get_traced_memory()[1] + X.nbytes + Y.nbytes
+    finally:
+        tracemalloc.stop()
+    # LAPACK's own workspace is not traced, so the estimate lies above, but not far.
+    estimate = strategies.get("ridgecv").bytes_needed(t, p, s, dtype, 1)
+    assert 0.95 * peak < estimate < 1.7 * peak
+
+
+@pytest.mark.parametrize("name", ["bmor", "mor"])
+def test_memory_estimate_grows_with_nodes(name):
+    needed = [strategies.get(name).bytes_needed(1000, 200, 50, "f8", c) for c in (1, 2, 4, 8)]
+    assert needed == sorted(set(needed))
+
+
+def test_full_size_needs_what_it_needs():
+    # 69,202 × 16,384 in float64 is 8.4 GiB; a fit holds several arrays of that size.
+    needed = strategies.get("ridgecv").bytes_needed(69_202, 16_384, 444, "f8", 1)
+    assert 30 * 2**30 < needed < 80 * 2**30
+
+
+def bad(values, row, column, value):
+    values = values.copy()
+    values[row, column] = value
+    return values
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+class TestBadInput:
+    @pytest.fixture
+    def fit(self, cluster_of, name):
+        cls = strategies.get(name)
+        cluster = cluster_of(2) if cls.distributed else None
+
+        def fit(X, Y, alphas=(1.0, 10.0), **options):
+            return cls(alphas, cluster=cluster, **options).fit(X, Y)
+
+        return fit
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_not_finite_in_x(self, fit, make_problem, value):
+        X, Y = make_problem(30, 5, 6)
+        with pytest.raises(BadInput, match=f"X holds {value} at row 17, column 3"):
+            fit(bad(X, 17, 3, value), Y)
+
+    def test_nan_in_y_names_the_target(self, fit, make_problem, tmp_path):
+        X, Y = make_problem(30, 5, 6)
+        np.save(tmp_path / "Y.npy", bad(Y, 4, 5, np.nan))
+        with pytest.raises(BadInput, match="Y holds nan at row 4, column 5"):
+            fit(X, np.load(tmp_path / "Y.npy", mmap_mode="r"))
+
+    def test_unequal_t(self, fit, make_problem):
+        X, Y = make_problem(30, 5, 6)
+        with pytest.raises(BadInput, match="X has 30 samples and Y has 29"):
+            fit(X, Y[:29])
+
+    def test_no_targets(self, fit, make_problem):
+        X, Y = make_problem(30, 5, 6)
+        with pytest.raises(BadInput, match="no targets"):
+            fit(X, Y[:, :0])
+
+    def test_one_dimensional_y(self, fit, make_problem):
+        X, Y = make_problem(30, 5, 6)
+        with pytest.raises(BadInput, match="two dimensions"):
+            fit(X, Y[:, 0])
+
+    @pytest.mark.parametrize(
+        ("alphas", "message"),
+        [
+            ((), "no candidate penalty"),
+            ((1.0, 0.0), "penalty 0 is not"),
+            ((-2.0,), "penalty -2 is not"),
+            ((1.0, np.nan), "penalty nan is not"),
+            ((1.0, 3.0, 1.0), "penalty 1 is given more than once"),
+        ],
+    )
+    def test_penalties(self, fit, make_problem, alphas, message):
+        with pytest.raises(BadInput, match=message):
+            fit(*make_problem(30, 5, 6), alphas=alphas)
+
+    def test_options(self, fit, make_problem):
+        X, Y = make_problem(30, 5, 6)
+        with pytest.raises(UnknownName, match="unknown gcv_mode 'eign': did you mean 'eigen'"):
+            fit(X, Y, gcv_mode="eign")
+        with pytest.raises(BadInput, match="cv = 1: give at least 2 folds"):
+            fit(X, Y, cv=1)
+        with pytest.raises(BadInput, match="cv = 31 folds of 30 samples"):
+            fit(X, Y, cv=31)
+        with pytest.raises(BadInput, match="the run of 3 samples, X has 30"):
+            fit(X, Y, cv=[1, 1, 2])
+        with pytest.raises(BadInput, match="every sample in one run"):
+            fit(X, Y, cv=np.ones(30, int))
+        with pytest.raises(BadInput, match="leave it or cv out"):
+            fit(X, Y, cv=5, gcv_mode="svd")
+
+    def test_other_features_in_predict(self, fit, make_problem):
+        X, Y = make_problem(30, 5, 6)
+        model = fit(X, Y)
+        with pytest.raises(BadInput, match=r"X has shape \(30, 4\): the fit had 5 features"):
+            model.predict(X[:, :4])
+
+    def test_predict_before_fit(self, fit, name):
+        with pytest.raises(NotFittedError):
+            strategies.get(name)().predict(np.ones((2, 2)))
+
+
+def test_cluster_where_none_is_used_and_none_where_one_is(cluster_of, make_problem):
+    X, Y = make_problem(30, 5, 6)
+    with pytest.raises(BadInput, match=r"bmor runs on a cluster: pass cluster=local"):
+        strategies.get("bmor")().fit(X, Y)
+    with pytest.raises(BadInput, match="ridgecv runs in this process: leave cluster out"):
+        strategies.get("ridgecv")(cluster=cluster_of(1)).fit(X, Y)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_constant_targets_are_fitted_as_they_are(cluster_of, make_problem, name, recwarn):
+    X, Y = make_problem(30, 5, 3)
+    Y[:, 1] = 4.0
+    cls = strategies.get(name)
+    model = cls((1.0,), cluster=cluster_of(2) if cls.distributed else None).fit(X, Y)
+    np.testing.assert_allclose(model.coef_[1], 0, atol=1e-12)
+    assert model.intercept_[1] == pytest.approx(4.0)
+    assert not recwarn.list
