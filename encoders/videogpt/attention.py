@@ -1,0 +1,168 @@
+"""Multi-head attention over a grid of positions, along all of it or along one axis.
+
+Tensors are (b, *grid, channels); inside, (b, heads, *grid, channels per head). Both ways to
+compute softmax(q kᵀ / √d) v give the same numbers: torch's fused kernel, which never forms the
+attention matrix, and a reference that does, in the published model's order of operations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from encoders.videogpt.config import Attention
+
+
+class Product(nn.Module):
+    """softmax(q kᵀ / √d) v over the last two axes, fused or with the matrix materialised.
+
+    The reference's attention matrix is the output of the submodule ``softmax``, for hooks.
+    """
+
+    def __init__(self, attention: Attention, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.attention = attention
+        self.dropout = dropout
+        self.softmax = nn.Softmax(dim=-1)
+
+    def product(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, causal: bool = False
+    ) -> Tensor:
+        """Return the attention of ``q`` (…, n, d) on ``k`` (…, m, d) and ``v`` (…, m, e).
+
+        ``mask`` (n, m) is zero where a query may not look; ``causal`` says that it is the lower
+        triangle, so that the fused kernel need not read it.
+        """
+        dropout = self.dropout if self.training else 0.0
+        if self.attention == "sdpa":
+            allowed = None if mask is None or causal else mask != 0
+            return F.scaled_dot_product_attention(
+                q, k, v, attn_mask=allowed, dropout_p=dropout, is_causal=causal
+            )
+        scores = q @ k.transpose(-1, -2) / sqrt(q.shape[-1])
+        if mask is not None:
+            scores = scores.masked_fill(mask == 0, float("-inf"))
+        weights: Tensor = self.softmax(scores)
+        return F.dropout(weights.type_as(q), dropout, self.training) @ v
+
+
+class FullAttention(Product):
+    """Attention over all positions of the grid, causal or not."""
+
+    def __init__(
+        self, positions: int, causal: bool, attention: Attention, dropout: float = 0.0
+    ) -> None:
+        super().__init__(attention, dropout)
+        self.causal = causal
+        if causal:
+            # Kept in the state dict: published checkpoints hold it.
+            self.register_buffer("mask", torch.tril(torch.ones(positions, positions)))
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Return (b, heads, *grid of q, e)."""
+        grid = q.shape[2:-1]
+        q, k, v = (x.flatten(2, -2) for x in (q, k, v))
+        output = self.product(q, k, v, self.mask if self.causal else None, self.causal)
+        return output.unflatten(2, grid)
+
+    def step(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Return the attention of one new position (b, heads, 1, d) on all keys up to it."""
+        return self.product(q, k, v)
+
+
+class AxialAttention(Product):
+    """Attention along one axis of the grid; ``axis`` counts from the first grid axis."""
+
+    def __init__(self, axis: int, attention: Attention) -> None:
+        super().__init__(attention)
+        self.axis = axis + 2  # batch and heads come first
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Return (b, heads, *grid, e)."""
+        q, k, v = (x.movedim(self.axis, -2) for x in (q, k, v))
+        others = q.shape[1:-2]
+        # Heads and the other axes as one: fused kernels take four axes.
+        output = self.product(*(x.flatten(1, -3) for x in (q, k, v)))
+        return output.unflatten(1, others).movedim(-2, self.axis)
+
+
+@dataclass
+class KeyValues:
+    """Keys and values (b, heads, n, d) that one attention has seen so far while decoding."""
+
+    k: Tensor
+    v: Tensor
+
+
+class MultiHeadAttention(nn.Module):
+    """Projections to heads, attention, projection back.
+
+    Parameters
+    ----------
+    dim_q, dim_kv : widths of queries (and output) and of keys and values.
+    heads : each has ⌊dim_q / heads⌋ dimensions for keys and ⌊dim_kv / heads⌋ for values.
+    layers : the output projection starts with variance 1 / (dim_q · layers).
+    attn : what attends.
+    """
+
+    def __init__(
+        self, dim_q: int, dim_kv: int, heads: int, layers: int, attn: FullAttention | AxialAttention
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        keys, values = heads * (dim_q // heads), heads * (dim_kv // heads)
+        self.w_qs = nn.Linear(dim_q, keys, bias=False)
+        self.w_ks = nn.Linear(dim_kv, keys, bias=False)
+        self.w_vs = nn.Linear(dim_kv, values, bias=False)
+        self.fc = nn.Linear(values, dim_q)
+        nn.init.normal_(self.w_qs.weight, std=1 / sqrt(dim_q))
+        nn.init.normal_(self.w_ks.weight, std=1 / sqrt(dim_kv))
+        nn.init.normal_(self.w_vs.weight, std=1 / sqrt(dim_kv))
+        nn.init.normal_(self.fc.weight, std=1 / sqrt(dim_q * layers))
+        self.attn = attn
+
+    def forward(self, x: Tensor, source: Tensor | None = None) -> Tensor:
+        """Return the attention of ``x`` (b, *grid, dim_q) on ``source``, or on itself."""
+        source = x if source is None else source
+        q, k, v = self._split(self.w_qs(x)), *self._keys_values(source)
+        return self._merge(self.attn(q, k, v))
+
+    def keys_values(self, source: Tensor) -> KeyValues:
+        """Return the keys and values of ``source`` (b, *grid, dim_kv), grid flattened."""
+        k, v = self._keys_values(source)
+        return KeyValues(k.flatten(2, -2), v.flatten(2, -2))
+
+    def step(self, x: Tensor, seen: KeyValues, index: int | None = None) -> Tensor:
+        """Return the attention of one position ``x`` (b, 1, dim_q) on what was ``seen``.
+
+        With ``index`` the position's own keys and values are first written at that place.
+        """
+        assert isinstance(self.attn, FullAttention)
+        q, k, v = self._split(self.w_qs(x)), seen.k, seen.v
+        if index is not None:
+            new_k, new_v = self._keys_values(x)
+            k[:, :, index : index + 1], v[:, :, index : index + 1] = new_k, new_v
+            k, v = k[:, :, : index + 1], v[:, :, : index + 1]
+        return self._merge(self.attn.step(q, k, v))
+
+    def empty(self, batch: int, positions: int, like: Tensor) -> KeyValues:
+        """Return room for the keys and values of ``positions``."""
+
+        def room(width: int) -> Tensor:
+            return like.new_zeros(batch, self.heads, positions, width // self.heads)
+
+        return KeyValues(room(self.w_ks.out_features), room(self.w_vs.out_features))
+
+    def _keys_values(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        return self._split(self.w_ks(source)), self._split(self.w_vs(source))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).movedim(-2, 1)
+
+    def _merge(self, x: Tensor) -> Tensor:
+        output: Tensor = self.fc(x.movedim(1, -2).flatten(-2))
+        return output

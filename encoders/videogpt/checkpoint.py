@@ -1,0 +1,133 @@
+"""Weights in files: published checkpoints, Lightning's too, and those of our own training.
+
+Files are read with ``weights_only=True``: no code in them is run. Of classes besides tensors and
+plain values only `argparse.Namespace` is let through, in which published checkpoints keep their
+hyper-parameters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+from torch import Tensor, nn
+
+from bench_core.errors import BadInput
+from encoders.videogpt import published
+from encoders.videogpt.config import Attention, LayerNormKind, VideoGPTConfig
+from encoders.videogpt.gpt import VideoGPT
+from encoders.videogpt.vqvae import VQVAE
+
+FORMAT = "ridgebench-videogpt/1"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return what the file holds: ``state_dict`` and, where there are any, sizes.
+
+    Raises `BadInput` for a file that is missing, truncated, or would have to run code.
+    """
+    if not path.is_file():
+        raise BadInput(f"no checkpoint {path}")
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0] if str(error) else "not a torch file"
+        raise BadInput(
+            f"{path} holds more than weights and plain values, or is no torch file ({reason}); "
+            "save its state_dict and hyper-parameters alone"
+        ) from None
+    except (RuntimeError, EOFError, BadZipFile, ValueError, KeyError) as error:
+        raise BadInput(f"{path} is truncated or no torch file: {error}") from None
+    if not isinstance(content, Mapping):
+        raise BadInput(f"{path} holds {type(content).__name__}, not a state dict")
+    if "state_dict" in content:
+        return dict(content)
+    if content and all(isinstance(value, Tensor) for value in content.values()):
+        return {"state_dict": dict(content)}
+    raise BadInput(
+        f"{path} has no state_dict; it holds: {', '.join(map(str, content)) or 'nothing'}"
+    )
+
+
+def load(
+    path: Path,
+    *,
+    config: VideoGPTConfig | None = None,
+    attention: Attention = "sdpa",
+    layer_norm: LayerNormKind | None = None,
+) -> VideoGPT | VQVAE:
+    """Return the model that a checkpoint holds, in evaluation mode.
+
+    Parameters
+    ----------
+    config : sizes, needed only where the file does not tell them (a bare state dict), or tells
+        them wrongly.
+    attention : how attention is computed; not a property of the weights.
+    layer_norm : by default the published one for files with published hyper-parameters, and
+        the trained one for our own.
+
+    Raises `BadInput` for names or shapes that do not fit, and for a conditioning other than on
+    the previous clip's embeddings.
+    """
+    content = read(path)
+    state: dict[str, Tensor] = content["state_dict"]
+    is_gpt = any(name.startswith("attn_stack.") for name in state)
+    if config is None:
+        config = _config_of(content, state, path)
+    kind = layer_norm or config.gpt.layer_norm
+    config = config.with_sizes(attention=attention, layer_norm=kind)
+    model: VideoGPT | VQVAE
+    model = VideoGPT(config) if is_gpt else VQVAE(config.vqvae, attention)
+    _fill(model, state, path)
+    return model.eval()
+
+
+def load_gpt(path: Path, **options: Any) -> VideoGPT:
+    """Return the GPT of a checkpoint; raise `BadInput` if it holds a VQ-VAE alone."""
+    model = load(path, **options)
+    if not isinstance(model, VideoGPT):
+        raise BadInput(f"{path} holds a VQ-VAE alone; a GPT is needed")
+    return model
+
+
+def load_vqvae(path: Path, **options: Any) -> VQVAE:
+    """Return the VQ-VAE of a checkpoint, alone or inside a GPT."""
+    model = load(path, **options)
+    return model.vqvae if isinstance(model, VideoGPT) else model
+
+
+def _fill(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """Load ``state`` strictly, but for causal masks, which are no weights."""
+    wanted = model.state_dict()
+    missing = [n for n in wanted if n not in state and not n.endswith(".attn.attn.mask")]
+    surplus = [n for n in state if n not in wanted]
+    shapes = [
+        f"{n} is {tuple(state[n].shape)}, not {tuple(wanted[n].shape)}"
+        for n in wanted
+        if n in state and state[n].shape != wanted[n].shape
+    ]
+    for problem, names in (("lacks", missing), ("has unknown", surplus), ("differs:", shapes)):
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise BadInput(f"{path} does not fit: it {problem} {', '.join(names[:3])}{more}")
+    model.load_state_dict(dict(state), strict=False)
+
+
+def _config_of(
+    content: Mapping[str, Any], state: Mapping[str, Tensor], path: Path
+) -> VideoGPTConfig:
+    if content.get("format") == FORMAT:
+        return VideoGPTConfig.from_dict(content["config"])
+    hyper = published.hyper_parameters(content)
+    if hyper is None:
+        raise BadInput(f"{path} does not tell its sizes: name a preset or give a configuration")
+    try:
+        return published.sizes(hyper, state)
+    except (KeyError, BadInput) as error:
+        raise BadInput(f"{path} is no VideoGPT that can be built here: {error}") from None

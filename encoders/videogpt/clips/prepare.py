@@ -1,0 +1,89 @@
+"""From video files and recordings to runs of a clip store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from bench_core.errors import BadInput
+from encoders.videogpt.clips.gather import Shown, gather, read_video
+from encoders.videogpt.clips.recordings import length, machine_rate, replay
+from encoders.videogpt.clips.store import Stretch, write_run
+from encoders.videogpt.clips.timing import frame_times, read_events
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One repetition of a game in a run.
+
+    ``onset`` and ``duration`` are seconds on the scanner's clock; without them the recording
+    starts at 0 and runs at the machine's own frame rate.
+    """
+
+    path: Path
+    onset: float | None = None
+    duration: float | None = None
+
+
+def prepare_video(
+    folder: Path, name: str, path: Path, *, subject: str, side: int, frame_rate: float | None = None
+) -> Path:
+    """Write a video file as the run ``name`` of the store ``folder``; return the run's file."""
+    stretch = read_video(path, side, frame_rate)
+    return write_run(folder, name, [stretch], subject=subject, source=path.name)
+
+
+def prepare_recordings(
+    folder: Path,
+    name: str,
+    recordings: Sequence[Recording],
+    *,
+    subject: str,
+    side: int,
+    frame_rate: float | None = None,
+) -> Path:
+    """Write the recordings of one run as ``name`` of the store ``folder``; return its file."""
+
+    def stretches() -> Iterator[Stretch]:
+        for recording in recordings:
+            yield _replayed(recording, side, frame_rate)
+
+    source = ", ".join(recording.path.name for recording in recordings)
+    return write_run(folder, name, stretches(), subject=subject, source=source)
+
+
+def recordings_of(events: Path, root: Path) -> list[Recording]:
+    """Return the recordings that an events file names, below ``root``, with their timing.
+
+    Raises `BadInput` naming the first recording that is not there.
+    """
+    found = []
+    for event in read_events(events):
+        path = root / event.stim_file
+        if not path.is_file():
+            raise BadInput(f"{events} names {event.stim_file}, which is not below {root}")
+        found.append(Recording(path, event.onset, event.duration))
+    if not found:
+        raise BadInput(f"{events} names no recording")
+    return found
+
+
+def _replayed(recording: Recording, side: int, frame_rate: float | None) -> Stretch:
+    """Return one recording's frames, timed by its event."""
+    count = length(recording.path)
+    if recording.onset is None or recording.duration is None:
+        times = frame_times(count, 0.0, count / machine_rate(recording.path))
+    else:
+        times = frame_times(count, recording.onset, recording.duration)
+    ends = np.append(times[1:], 2 * times[-1] - times[-2] if count > 1 else np.inf)
+
+    def shown() -> Iterator[Shown]:
+        pictures = replay(recording.path)
+        for start, until, picture in zip(times, ends, pictures, strict=True):
+            yield float(start), float(until), partial(np.asarray, picture)
+
+    return gather(shown(), side, frame_rate)

@@ -1,0 +1,1 @@
+"""Training of both models: settings, data, one loop, checkpoints that resume exactly."""

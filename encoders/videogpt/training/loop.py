@@ -1,0 +1,231 @@
+"""The training loop, the same for both phases."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Callable
+from math import isfinite
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from bench_core.errors import RidgebenchError
+from encoders.videogpt import processes
+from encoders.videogpt.training import state
+from encoders.videogpt.training.batches import Order, ahead
+from encoders.videogpt.training.metrics import Metrics
+from encoders.videogpt.training.phases import Phase
+from encoders.videogpt.training.settings import TrainSettings
+from encoders.videogpt.training.sources import Batch, Source
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+Row = dict[str, float | int]
+Progress = Callable[[Row], None]
+
+
+class NonFiniteLoss(RidgebenchError, ArithmeticError):
+    """Loss or gradient became infinite or NaN; the message names the file that keeps the batch."""
+
+
+class Trainer:
+    """Trains one phase's model on the batches of one source.
+
+    Parameters
+    ----------
+    phase : holds the model, which is trained where it is; moved to ``device``.
+    source : samples to train on.
+    settings : see `TrainSettings`.
+    folder : for metrics and checkpoints; made if missing. None writes nothing.
+    device : of the model.
+    """
+
+    def __init__(
+        self,
+        phase: Phase,
+        source: Source,
+        settings: TrainSettings,
+        *,
+        folder: Path | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.device = torch.device(device)
+        self.phase = phase.to(self.device)
+        self.source = source
+        self.settings = settings
+        self.folder = folder
+        self.order = Order(
+            len(source),
+            settings.batch_size,
+            settings.seed,
+            processes.count(),
+            processes.rank(),
+        )
+        trained = [p for p in phase.parameters() if p.requires_grad]
+        # Adam in one kernel per device instead of several per parameter, where there is one.
+        fused = self.device.type in ("cuda", "cpu")
+        self.optimizer = torch.optim.Adam(
+            trained, lr=settings.learning_rate, betas=settings.betas, fused=fused
+        )
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "fp16")
+        self.step = 0
+        # Dropout must differ between processes; the first one's seed is that of a lone process.
+        torch.manual_seed(settings.seed + processes.rank())
+        self._run = self._wrapped()
+
+    def resume(self, path: Path) -> None:
+        """Continue from a checkpoint: the next losses are those of an uninterrupted run."""
+        self.step = state.restore(
+            path,
+            self.phase,
+            self.optimizer,
+            self.scaler,
+            settings=self.settings,
+            data=self.source.identity(),
+        )
+
+    def train(self, progress: Progress | None = None) -> list[Row]:
+        """Train up to ``settings.steps`` and return the metrics of the steps done here.
+
+        ``progress`` is called with every step's metrics. Raises `NonFiniteLoss`.
+        """
+        rows: list[Row] = []
+        metrics = self._metrics()
+        self.phase.train()
+        started = time.perf_counter()
+        try:
+            for step, batch in ahead(self._batch, self.step, self.settings.steps):
+                report = self.train_step(batch)
+                now = time.perf_counter()
+                row = {"step": step, **report, **self._speed(now - started)}
+                started = now
+                rows.append(row)
+                if metrics is not None:
+                    metrics.write(row)
+                if progress is not None:
+                    progress(row)
+                self._checkpoint()
+        finally:
+            if metrics is not None:
+                metrics.close()
+        return rows
+
+    def train_step(self, batch: Batch) -> dict[str, float]:
+        """Do one optimiser step on ``batch`` and return its metrics."""
+        rate = self.settings.rate(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batch = {name: x.to(self.device, non_blocking=True) for name, x in batch.items()}
+        with self._autocast():
+            loss, report = self._run(batch)
+        everywhere = _mean_over(torch.stack([loss.detach().float(), *_floats(report)]))
+        values = everywhere.tolist()
+        if not isfinite(values[0]):
+            self._stop(batch, "loss", values[0])
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
+        norm = self._clip()
+        # fp16 overflows now and then: the scaler then skips the step and lowers its scale.
+        if not (self.scaler.is_enabled() or isfinite(norm)):
+            self._stop(batch, "gradient's norm", norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.step += 1
+        return {
+            "loss": values[0],
+            **dict(zip(report, values[1:], strict=True)),
+            "learning_rate": rate,
+            "gradient_norm": norm,
+            "loss_scale": float(self.scaler.get_scale()),
+        }
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint; with several processes every one must call."""
+        state.save(
+            path,
+            self.phase,
+            self.optimizer,
+            self.scaler,
+            step=self.step,
+            settings=self.settings,
+            data=self.source.identity(),
+        )
+
+    def _wrapped(self) -> Callable[[Batch], tuple[Tensor, dict[str, Tensor]]]:
+        module: nn.Module = self.phase
+        if processes.count() > 1:
+            # Buffers are equal on all processes: their updates are summed over processes.
+            module = DistributedDataParallel(module, broadcast_buffers=False)
+        if self.settings.compile:
+            module.compile()
+        return module
+
+    def _clip(self) -> float:
+        """Clip the gradient and return the norm that it had."""
+        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        norm = nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
+        if self.settings.clip_gradient is not None:
+            nn.utils.clip_grads_with_norm_(trained, self.settings.clip_gradient, norm)
+        return float(norm)
+
+    def _autocast(self) -> torch.autocast:
+        kind = AUTOCAST.get(self.settings.precision)
+        return torch.autocast(self.device.type, dtype=kind, enabled=kind is not None)
+
+    def _batch(self, step: int) -> Batch:
+        batch = self.source.batch(self.order.at(step))
+        if self.device.type == "cuda":
+            batch = {name: x.pin_memory() for name, x in batch.items()}
+        return batch
+
+    def _metrics(self) -> Metrics | None:
+        if self.folder is None or processes.rank() > 0:
+            return None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return Metrics(self.folder, self.step, self.settings.tensorboard)
+
+    def _speed(self, seconds: float) -> dict[str, float]:
+        clips = self.settings.batch_size * processes.count()
+        return {"seconds": seconds, "clips_per_second": clips / seconds, "memory": self._memory()}
+
+    def _memory(self) -> float:
+        """Return the peak so far in bytes: allocated on the GPU, resident in this process."""
+        if self.device.type == "cuda":
+            return float(torch.cuda.max_memory_allocated(self.device))
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+
+    def _checkpoint(self) -> None:
+        last = self.step == self.settings.steps
+        if self.folder is not None and (last or self.step % self.settings.checkpoint_every == 0):
+            self.save(self.folder / state.NAME)
+
+    def _stop(self, batch: Batch, what: str, value: float) -> NoReturn:
+        """Keep the batch whose loss or gradient is not finite, and stop."""
+        where = "nowhere, as the run has no folder"
+        if self.folder is not None:
+            path = self.folder / f"nonfinite-step-{self.step}-process-{processes.rank()}.pt"
+            partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+            kept: dict[str, Any] = {name: x.cpu() for name, x in batch.items()}
+            torch.save({"step": self.step, "loss": value, "batch": kept}, partial)
+            os.replace(partial, path)
+            where = f"in {path}"
+        raise NonFiniteLoss(
+            f"the {what} is {value} at step {self.step} (learning rate "
+            f"{self.settings.rate(self.step):g}, {self.settings.precision}); the batch is kept "
+            f"{where}. The weights are those of the step before: lower the learning rate or "
+            "raise the precision"
+        )
+
+
+def _floats(report: dict[str, Tensor]) -> list[Tensor]:
+    return [value.float() for value in report.values()]
+
+
+def _mean_over(values: Tensor) -> Tensor:
+    """Return the mean over processes of metrics that are means over equal batches."""
+    return processes.sum_over(values) / processes.count()

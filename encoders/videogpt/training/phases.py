@@ -1,0 +1,66 @@
+"""The two phases as modules: a batch in, the loss and what to report of it out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from encoders.videogpt.config import VideoGPTConfig
+from encoders.videogpt.gpt import VideoGPT, cross_entropy
+from encoders.videogpt.training.sources import Batch
+from encoders.videogpt.vqvae import VQVAE, VQVAELoss, to_video
+
+Report = dict[str, Tensor]
+
+
+class VQVAEPhase(nn.Module):
+    """The VQ-VAE on ``frames``."""
+
+    name = "vqvae"
+
+    def __init__(self, model: VQVAE) -> None:
+        super().__init__()
+        self.model = model
+
+    @property
+    def config(self) -> VideoGPTConfig:
+        """Sizes for the checkpoint."""
+        return VideoGPTConfig(vqvae=self.model.config)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Report]:
+        """Return the loss and its parts."""
+        found: VQVAELoss = self.model(to_video(batch["frames"]))
+        return found.loss, {
+            "reconstruction": found.reconstruction.detach(),
+            "commitment": found.commitment.detach(),
+            "perplexity": found.perplexity.detach(),
+        }
+
+
+class GPTPhase(nn.Module):
+    """The GPT on cached codes (``before``, ``codes``), or on ``frames`` encoded at every step."""
+
+    name = "gpt"
+
+    def __init__(self, model: VideoGPT) -> None:
+        super().__init__()
+        self.model = model
+
+    @property
+    def config(self) -> VideoGPTConfig:
+        """Sizes for the checkpoint."""
+        return self.model.config
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Report]:
+        """Return the cross-entropy and the share of codes that the largest logit names."""
+        if "codes" in batch:
+            before, codes = batch["before"], batch["codes"]
+        else:
+            before, codes = self.model.encode(to_video(batch["frames"]))
+        logits = self.model(before, codes)
+        with torch.no_grad():
+            accuracy = (logits.argmax(-1) == codes).float().mean()
+        return cross_entropy(logits, codes), {"accuracy": accuracy}
+
+
+Phase = VQVAEPhase | GPTPhase

@@ -1,0 +1,96 @@
+"""How to train: everything that decides a run besides the model's sizes and the data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from math import cos, pi
+from typing import Any, Literal
+
+from bench_core.errors import BadInput, unknown
+
+Precision = Literal["fp32", "bf16", "fp16"]
+PRECISIONS = ("fp32", "bf16", "fp16")
+SCHEDULES = ("constant", "cosine")
+
+# What may differ between a run and its continuation.
+FREE = ("steps", "checkpoint_every", "tensorboard")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Settings of one training run.
+
+    Parameters
+    ----------
+    steps : optimiser steps in total, those before a checkpoint included.
+    batch_size : clips (VQ-VAE) or samples (GPT) per step on each process.
+    learning_rate, betas : of Adam.
+    schedule : ``"constant"``, or ``"cosine"``: half a cosine from the learning rate to 0 over
+        ``schedule_steps`` and 0 from then on.
+    clip_gradient : largest norm of the gradient; None leaves it.
+    precision : ``"fp32"``, or autocast to ``"bf16"`` or ``"fp16"`` (with loss scaling); weights
+        stay in single precision.
+    compile : run the model through `torch.compile`.
+    seed : of weights, order of samples, dropout and re-drawn codes.
+    checkpoint_every : steps between checkpoints; the last step always has one.
+    tensorboard : also write TensorBoard events, where it is installed.
+    """
+
+    steps: int
+    batch_size: int = 16
+    learning_rate: float = 3e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    schedule: Literal["constant", "cosine"] = "constant"
+    schedule_steps: int = 200_000
+    clip_gradient: float | None = None
+    precision: Precision = "fp32"
+    compile: bool = False
+    seed: int = 0
+    checkpoint_every: int = 1000
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "betas", tuple(self.betas))
+        for name in ("steps", "batch_size", "schedule_steps", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"{name} {getattr(self, name)} is below 1: use 1 or more")
+        if not self.learning_rate > 0:
+            raise BadInput(f"learning rate {self.learning_rate} must be above 0")
+        if self.clip_gradient is not None and not self.clip_gradient > 0:
+            raise BadInput(f"gradient clip {self.clip_gradient} must be above 0, or None")
+        if self.precision not in PRECISIONS:
+            raise unknown("precision", self.precision, PRECISIONS)
+        if self.schedule not in SCHEDULES:
+            raise unknown("schedule", self.schedule, SCHEDULES)
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of step ``step``, counted from 0."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        done = min(step / self.schedule_steps, 1.0)
+        return self.learning_rate * (1 + cos(pi * done)) / 2
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for files."""
+        return asdict(self)
+
+    def check_continues(self, other: dict[str, Any]) -> None:
+        """Raise `BadInput` naming the setting in which an earlier part of the run differs."""
+        for name, value in self.to_dict().items():
+            if name not in FREE and other.get(name) != value:
+                raise BadInput(
+                    f"the checkpoint was trained with {name} {other.get(name)!r}, this run has "
+                    f"{value!r}: use the same, or start a new run"
+                )
+
+
+def thesis_settings(phase: Literal["vqvae", "gpt"], steps: int, **changes: Any) -> TrainSettings:
+    """Return the published recipe of a phase, with some settings changed.
+
+    The VQ-VAE: Adam 3e-4, constant (the thesis's text says cosine, the published code has it for
+    the GPT only). The GPT: cosine to 200,000 steps, gradients clipped at 1, fp16.
+    """
+    settings = TrainSettings(steps=steps)
+    if phase == "gpt":
+        settings = replace(settings, schedule="cosine", clip_gradient=1.0, precision="fp16")
+    return replace(settings, **changes)

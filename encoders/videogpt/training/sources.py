@@ -1,0 +1,77 @@
+"""What a batch is made of: frames for the VQ-VAE, codes (cached) or frames for the GPT."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from encoders.videogpt.clips.store import ClipStore
+from encoders.videogpt.codes import Codes
+
+Batch = dict[str, Tensor]
+
+
+class Source(Protocol):
+    """Samples by number."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def batch(self, samples: NDArray[np.int64]) -> Batch:
+        """Return the tensors of ``samples``, on the CPU."""
+
+    def identity(self) -> str:
+        """Return text that changes when the samples do; a checkpoint remembers it."""
+
+
+class FrameSource:
+    """Windows of a clip store, as ``frames`` (b, count, side, side, 3) uint8."""
+
+    def __init__(self, store: ClipStore, windows: NDArray[np.int64], count: int) -> None:
+        self.store = store
+        self.windows = windows
+        self.count = count
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def batch(self, samples: NDArray[np.int64]) -> Batch:
+        """Return the frames of ``samples``."""
+        return {"frames": torch.from_numpy(self.store.windows(self.windows[samples], self.count))}
+
+    def identity(self) -> str:
+        """Return the runs, windows and their length."""
+        names = ",".join(f"{run.name}:{run.frames}" for run in self.store.runs)
+        return f"{names} {len(self.windows)}x{self.count} {_checksum(self.windows)}"
+
+
+class CodeSource:
+    """Cached codes, as ``before`` and ``codes`` (b, t, h, w) int64."""
+
+    def __init__(self, codes: Codes) -> None:
+        self.codes = codes
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def batch(self, samples: NDArray[np.int64]) -> Batch:
+        """Return the codes of ``samples``."""
+        before, codes = self.codes.pairs(samples)
+        return {
+            "before": torch.from_numpy(before.astype(np.int64)),
+            "codes": torch.from_numpy(codes.astype(np.int64)),
+        }
+
+    def identity(self) -> str:
+        """Return the key of the cache."""
+        return self.codes.key
+
+
+def _checksum(windows: NDArray[np.int64]) -> int:
+    """Return a number that tells one set of windows from another."""
+    weights = np.arange(1, windows.size + 1, dtype=np.int64) % 1_000_003
+    return int((windows.reshape(-1) * weights).sum() % (1 << 61))
