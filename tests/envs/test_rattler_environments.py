@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,14 @@ import pytest
 from blas_builds import build_string
 from runnable_channel import PYTHON, ROOT, build_channel, run
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(
+        (sys.platform, platform.machine()) != ("linux", "x86_64"),
+        reason="oneMKL's wheels, and relinking to them, are for Linux on x86-64",
+    ),
+]
 BACKENDS = ("openblas", "mkl")
 MACHINE = "bench"
 BENCHMARK = """
@@ -97,6 +105,9 @@ def run_bench(folder: Path) -> Bench:
         **os.environ,
         # asv keeps its machine file, and rattler its packages, away from the user's own.
         "HOME": str(folder),
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "PIP_NO_COMPILE": "1",
         "RATTLER_CACHE_DIR": str(folder / "rattler-cache"),
         "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
         "XDG_CONFIG_HOME": os.environ.get("XDG_CONFIG_HOME", str(Path.home() / ".config")),
