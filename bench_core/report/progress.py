@@ -1,6 +1,7 @@
 """Progress of an asv run: a line for every record the moment it appears.
 
-asv itself speaks only when all parameters of a benchmark are done, which can take long.
+asv itself speaks only when all parameters of a benchmark are done, which can take long. Every
+benchmark that reads a record publishes it again, so that only a changed one counts as new.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from bench_core.report.terminal import seconds_text
 def watch(pending: Path, console: Console, interval: float = 0.5) -> Iterator[None]:
     """Print a line for each record that appears or changes below ``pending`` meanwhile."""
     stop = threading.Event()
-    seen = _stamps(pending)
+    seen = _texts(pending)
 
     def look() -> None:
         while not stop.wait(interval):
@@ -58,18 +59,20 @@ def line(record: dict[str, Any]) -> str | None:
     )
 
 
-def _stamps(pending: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in pending.glob("*/*/*.json")}
+def _texts(pending: Path) -> dict[Path, str]:
+    """Return the text of every record, oldest first."""
+    paths = sorted(pending.glob("*/*/*.json"), key=lambda path: path.stat().st_mtime_ns)
+    return {path: path.read_text(encoding="utf-8") for path in paths}
 
 
-def _print_new(pending: Path, seen: dict[Path, int], console: Console) -> None:
-    for path, stamp in sorted(_stamps(pending).items(), key=lambda one: one[1]):
-        if seen.get(path) == stamp:
+def _print_new(pending: Path, seen: dict[Path, str], console: Console) -> None:
+    for path, text in _texts(pending).items():
+        if seen.get(path) == text:
             continue
-        seen[path] = stamp
-        text = line(json.loads(path.read_text(encoding="utf-8")))
-        if text is not None:
-            console.print(f"   [dim]{_short(path.parent.parent.name)}[/]  {text}", highlight=False)
+        seen[path] = text
+        said = line(json.loads(text))
+        if said is not None:
+            console.print(f"   [dim]{_short(path.parent.parent.name)}[/]  {said}", highlight=False)
 
 
 def _short(environment: str) -> str:

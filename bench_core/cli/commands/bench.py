@@ -34,7 +34,9 @@ def command(profile: str, machine: str | None, asv_arguments: tuple[str, ...]) -
     project = find_project(Path.cwd())
     name = machine_name(project, machine)
     environment = {**os.environ, "RIDGEBENCH_PROFILE": profile}
-    arguments = ["run", "HEAD^!", "--no-pull", "--show-stderr", "--machine", name]
+    # A fork per parameter set instead of an interpreter: the grids are large and mostly skipped
+    # here. What is timed runs in fresh processes of its own either way.
+    arguments = ["run", "HEAD^!", "--no-pull", "--launch-method", "forkserver", "--machine", name]
     with watch(project.pending, console):
         asv(project, *arguments, *asv_arguments, environment=environment)
     runs = build_site(project, name)
