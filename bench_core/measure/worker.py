@@ -55,15 +55,15 @@ def _measure(job: dict[str, Any], say: Say) -> dict[str, Any]:
     from bench_core import strategies
 
     strategy = strategies.get(case.strategy)
-    busy = sorted(os.sched_getaffinity(0))[: case.threads]
+    busy = choose_cores(case.threads)
     if not strategy.distributed:
-        clusters.pin(busy)  # before numpy loads: OpenBLAS counts its cores then
+        clusters.pin(busy)
     import numpy as np
 
-    from bench_core import blas
     from bench_core.accuracy import pearson_r, summary
     from bench_core.data import Problem
     from bench_core.measure.definition import agreement, penalty_counts
+    from bench_core.measure.evidence import blas_report, where_calls_go, wrong_threads
     from bench_core.measure.fitting import (
         corner,
         null_accuracy,
@@ -74,7 +74,7 @@ def _measure(job: dict[str, Any], say: Say) -> dict[str, Any]:
     from bench_core.measure.memory import MemoryWatch
     from bench_core.measure.statistics import time_summary
 
-    report = blas.require(case.blas) if case.blas else blas.detect()
+    blas_report(case.blas)  # a wrong library ends it here, before any work
     train, test = Problem.open(job["train"]), Problem.open(job["test"])
     alphas = tuple(job["alphas"])
     found: dict[str, Any] = {"status": "ok", "reason": None}
@@ -94,15 +94,6 @@ def _measure(job: dict[str, Any], say: Say) -> dict[str, Any]:
             )
             start_s = perf_counter() - started
             busy = sorted({cpu for node in cluster.workers for cpu in node.cpus})
-        nodes = [] if cluster is None else [node.blas for node in cluster.workers]
-        found["blas"] = {
-            "declared": case.blas,
-            **report.to_dict(),
-            "workers": nodes,
-            "proof": blas.proof(),
-        }
-        if reason := _too_many_threads([report.to_dict(), *nodes], case.threads):
-            return found | {"status": "invalid", "reason": reason}
 
         def make() -> Any:
             return strategy(
@@ -133,6 +124,14 @@ def _measure(job: dict[str, Any], say: Say) -> dict[str, Any]:
             say=say,
         )
         say("checking")
+        reports = [blas_report(case.blas)]
+        if cluster is not None:
+            answers = cluster.client.run(blas_report, case.blas)
+            reports += [answers[node.address] for node in cluster.workers]
+        found["blas"] = {"declared": case.blas, **reports[0], "workers": reports[1:]}
+        found["blas"]["proof"] = where_calls_go(reports[0], Path(job["scratch"]))
+        if reason := wrong_threads(reports, case.threads):
+            return found | {"status": "invalid", "reason": reason}
         started = perf_counter()
         predictions = np.asarray(model.predict(test.X))
         predict_s = perf_counter() - started
@@ -175,17 +174,11 @@ def _measure(job: dict[str, Any], say: Say) -> dict[str, Any]:
     return found
 
 
-def _too_many_threads(reports: list[dict[str, Any]], threads: int) -> str | None:
-    """Return what is wrong where a BLAS runs other than the ``threads`` it was given."""
-    for report in reports:
-        for caller in ("numpy", "scipy"):
-            runs = report[caller]["threads"]
-            if runs is not None and runs != threads:
-                return (
-                    f"{caller}'s {report[caller]['name']} runs {runs} threads where {threads} "
-                    "were asked for: look for thread settings in sitecustomize or a job script"
-                )
-    return None
+def choose_cores(threads: int) -> list[int]:
+    """Return the cores for ``threads`` threads, no two hardware threads of one core if possible."""
+    from bench_core.cluster._cores import whole_cores_first
+
+    return whole_cores_first(os.sched_getaffinity(0))[:threads]
 
 
 def _progress_channel() -> Say:

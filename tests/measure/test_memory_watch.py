@@ -62,7 +62,7 @@ def test_a_child_process_is_counted_and_named() -> None:
     with MemoryWatch(interval_ms=10) as watch:
         watch.start()
         process = _child()
-        time.sleep(0.6)
+        time.sleep(2)
         found = watch.stop({process.pid: "node 0"})
         process.communicate()
     assert found["peak_bytes"] - found["baseline_bytes"] > SIZE - SLACK
@@ -111,7 +111,7 @@ sys.stdin.read()
         for process in readers:
             assert process.stdout is not None
             process.stdout.readline()
-        time.sleep(0.6)
+        time.sleep(2)
         found = watch.stop()
         for process in readers:
             process.communicate()
