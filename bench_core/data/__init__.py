@@ -5,6 +5,7 @@ from bench_core.data.generator import synthetic
 from bench_core.data.making import make
 from bench_core.data.problem import Problem
 from bench_core.data.shapes import DELAYS, HAXBY, SUBJECTS, THESIS_ALPHAS, Shape, names, shape
+from bench_core.data.space import TargetSpace
 from bench_core.data.splits import Split, random_split, run_split
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Problem",
     "Shape",
     "Split",
+    "TargetSpace",
     "delayed",
     "make",
     "names",

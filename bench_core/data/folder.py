@@ -36,8 +36,11 @@ class FolderWriter:
     ----------
     folder : the folder to create; it must not exist.
     arrays : name → (shape, dtype) of every ``NAME.npy``.
-    description : what else `DESCRIPTION` says; anything that JSON can hold.
+    description : what else the description file says; anything that JSON can hold.
     """
+
+    schema = SCHEMA
+    description_file = DESCRIPTION
 
     def __init__(
         self,
@@ -67,12 +70,16 @@ class FolderWriter:
                 f"{self._folder} needs {readable_bytes(needed)} of disk ({needed} bytes) and "
                 f"{readable_bytes(free)} ({free} bytes) are free: use a smaller scale or float32"
             )
-        self._partial = Path(
-            tempfile.mkdtemp(prefix=f".{self._folder.name}.partial-", dir=self._folder.parent)
-        )
+        self._partial = self._begin()
         for name, (shape, dtype) in self._specs.items():
             self._create(self._partial / f"{name}.npy", name, shape, dtype)
         return self
+
+    def _begin(self) -> Path:
+        """Return the folder to write into."""
+        return Path(
+            tempfile.mkdtemp(prefix=f".{self._folder.name}.partial-", dir=self._folder.parent)
+        )
 
     def _create(self, path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         header = {
@@ -80,7 +87,7 @@ class FolderWriter:
             "fortran_order": False,
             "shape": shape,
         }
-        with path.open("wb") as stream:
+        with path.open("r+b" if path.exists() else "wb") as stream:
             npy.write_array_header_1_0(stream, header)
             self._offsets[name] = stream.tell()
             stream.truncate(stream.tell() + int(np.prod(shape)) * dtype.itemsize)
@@ -98,7 +105,7 @@ class FolderWriter:
             data = data[written:]
 
     def commit(self) -> None:
-        """Add `DESCRIPTION` and give the folder its name; raise `BadInput` if it exists by now."""
+        """Add the description, give the folder its name; raise `BadInput` if it exists by now."""
         assert self._partial is not None
         arrays = {
             name: {
@@ -109,8 +116,8 @@ class FolderWriter:
             for name, (shape, dtype) in self._specs.items()
         }
         self._close()
-        text = json.dumps({"schema": SCHEMA, **self._description, "arrays": arrays}, indent=1)
-        (self._partial / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+        text = json.dumps({"schema": self.schema, **self._description, "arrays": arrays}, indent=1)
+        (self._partial / self.description_file).write_text(text + "\n", encoding="utf-8")
         self._partial.chmod(0o755)
         try:
             self._partial.rename(self._folder)
@@ -135,35 +142,45 @@ class FolderWriter:
     ) -> None:
         self._close()
         if self._partial is not None:
-            shutil.rmtree(self._partial)
+            self._abandon(self._partial)
+
+    def _abandon(self, partial: Path) -> None:
+        """Deal with what was written when it does not become the folder."""
+        shutil.rmtree(partial)
 
 
-def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return the description and the read-only memory-mapped arrays of a problem folder.
+def read_folder(
+    folder: Path,
+    *,
+    schema: str = SCHEMA,
+    description_file: str = DESCRIPTION,
+    remedy: str = "make one with `ridgebench problem make`",
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return the description and the read-only memory-mapped arrays of a folder.
 
     Raises `BadInput` when the folder, its description or an array is missing, written by another
     version, or not of the size described (a copy that was cut short).
     """
     folder = Path(folder)
-    path = folder / DESCRIPTION
+    path = folder / description_file
     if not path.is_file():
         what = "has no" if folder.is_dir() else "is no folder with a"
-        raise BadInput(f"{folder} {what} {DESCRIPTION}: make one with `ridgebench problem make`")
+        raise BadInput(f"{folder} {what} {description_file}: {remedy}")
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
-        schema, listed = description["schema"], description["arrays"]
+        found, listed = description["schema"], description["arrays"]
         arrays = {name: (tuple(a["shape"]), a["dtype"], a["bytes"]) for name, a in listed.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"{path} is damaged ({error}): make or copy the problem again") from error
-    if schema != SCHEMA:
-        raise BadInput(f"{path} has schema {schema!r}, not {SCHEMA!r}: make the problem again")
+        raise BadInput(f"{path} is damaged ({error}): make or copy it again") from error
+    if found != schema:
+        raise BadInput(f"{path} has schema {found!r}, not {schema!r}: make it again")
     return description, {
         name: _mapped(folder / f"{name}.npy", *array) for name, array in arrays.items()
     }
 
 
 def _mapped(path: Path, shape: tuple[int, ...], dtype: str, size: int) -> NDArray[Any]:
-    again = "make or copy the problem again"
+    again = "make or copy it again"
     if not path.is_file():
         raise BadInput(f"{path} is missing: {again}")
     found = path.stat().st_size

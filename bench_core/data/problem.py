@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bench_core.checks import check_xy, row_blocks
 from bench_core.data.folder import FolderWriter, read_folder
+from bench_core.data.space import TargetSpace
 from bench_core.errors import BadInput
 
 _COPY_BYTES = 32 * 2**20
@@ -32,6 +33,8 @@ class Problem:
         response, 0 for targets without one: what a fit on unlimited data attains. None for real
         data.
     meta : anything else that JSON can hold: source, licence, seed, delays, …
+    space : where the targets lie in the brain, None where that is unknown.
+    volumes : for fMRI, the number of every sample's volume in its run (t,), or None.
 
     Raises
     ------
@@ -46,6 +49,8 @@ class Problem:
     target_names: Sequence[str] | None = None
     planted: NDArray[Any] | None = None
     meta: dict[str, Any] = field(default_factory=dict)
+    space: TargetSpace | None = None
+    volumes: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         check_xy(self.X, self.Y, finite=False)
@@ -61,6 +66,10 @@ class Problem:
         for what, values in (("target names", self.target_names), ("planted r", self.planted)):
             if values is not None and len(values) != self.s:
                 raise BadInput(f"{len(values)} {what} for {self.s} targets: give one for each")
+        if self.space is not None and self.space.s > self.s:
+            raise BadInput(f"a space of {self.space.s} targets for a problem of {self.s}")
+        if self.volumes is not None and self.volumes.shape != (self.t,):
+            raise BadInput(f"{self.volumes.shape} volume numbers for {self.t} samples")
 
     @classmethod
     def from_arrays(
@@ -72,6 +81,7 @@ class Problem:
         name: str = "unnamed",
         target_names: Sequence[str] | None = None,
         meta: Mapping[str, Any] | None = None,
+        space: TargetSpace | None = None,
     ) -> Problem:
         """Return your own data as a problem; without ``runs`` all samples are of run 1.
 
@@ -89,6 +99,7 @@ class Problem:
             name=name,
             target_names=target_names,
             meta=dict(meta or {}),
+            space=space,
         )
 
     @property
@@ -129,7 +140,9 @@ class Problem:
             "Y": ((t, self.s), self.dtype),
             **{name: (array.shape, array.dtype) for name, array in small.items()},
         }
-        description = {"name": self.name, "meta": self.meta}
+        description: dict[str, Any] = {"name": self.name, "meta": self.meta}
+        if self.space is not None:
+            description["space"] = self.space.description()
         with FolderWriter(Path(folder), arrays, description) as writer:
             for name, array in (("X", self.X), ("Y", self.Y)):
                 row_bytes = array.shape[1] * array.itemsize
@@ -150,6 +163,8 @@ class Problem:
             target_names=self.target_names,
             planted=self.planted,
             meta=self.meta,
+            space=self.space,
+            volumes=None if self.volumes is None else self.volumes[rows],
         )
 
     @classmethod
@@ -163,6 +178,7 @@ class Problem:
         if absent:
             raise BadInput(f"{folder} describes no {', '.join(sorted(absent))}: make it again")
         names = arrays.get("target_names")
+        space = description.get("space")
         return cls(
             arrays["X"],
             arrays["Y"],
@@ -171,12 +187,18 @@ class Problem:
             target_names=None if names is None else names.tolist(),
             planted=None if "planted" not in arrays else np.array(arrays["planted"]),
             meta=dict(description.get("meta", {})),
+            space=None if space is None else TargetSpace.stored(space, arrays),
+            volumes=None if "volumes" not in arrays else np.array(arrays["volumes"]),
         )
 
     def _small(self, rows: NDArray[np.intp] | None) -> dict[str, NDArray[Any]]:
         found = {"runs": self.runs if rows is None else self.runs[rows]}
         if self.planted is not None:
             found["planted"] = self.planted
+        if self.volumes is not None:
+            found["volumes"] = self.volumes if rows is None else self.volumes[rows]
+        if self.space is not None:
+            found |= self.space.arrays()
         if self.target_names is not None:
             found["target_names"] = np.array(list(self.target_names), dtype=np.str_)
         return found

@@ -10,8 +10,6 @@ from sklearn.linear_model import RidgeCV
 
 from bench_core import data
 from bench_core.accuracy import pearson_r, shuffled_rows, summary
-from bench_core.data.haxby import brain_map
-from bench_core.errors import BadInput
 
 
 @pytest.fixture(scope="module")
@@ -87,15 +85,11 @@ def test_voxels_are_standardised_without_trend_in_every_run(problem):
 
 
 def test_a_map_puts_values_at_their_voxels(problem):
-    volume = brain_map(problem, np.arange(530.0))
+    volume = problem.space.volume(np.arange(530.0))
     assert volume.shape == (40, 20, 1)
     assert np.isfinite(volume).sum() == 530
-    i, j, k = problem.meta["voxels"][17]
-    assert volume[i, j, k] == 17
-    assert problem.target_names[17] == f"voxel {i} {j} {k}"
-    assert np.array(problem.meta["affine"]).shape == (4, 4)
-    with pytest.raises(BadInput, match="synthetic"):
-        brain_map(data.synthetic(20, 4, 530), np.arange(530.0))
+    i, j, k = problem.target_names[17].split()[1:]
+    assert volume[int(i), int(j), int(k)] == 17
 
 
 def test_it_survives_a_folder(tmp_path, problem):
@@ -105,3 +99,7 @@ def test_it_survives_a_folder(tmp_path, problem):
     np.testing.assert_allclose(saved.Y, problem.Y, atol=1e-6)
     assert saved.meta == problem.meta
     assert saved.target_names == problem.target_names
+    assert saved.space.shape == (40, 20, 1)
+    assert (saved.space.voxels == problem.space.voxels).all()
+    assert (saved.space.affine == problem.space.affine).all()
+    assert (saved.volumes == np.tile(np.arange(121), 12)).all()
