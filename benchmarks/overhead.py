@@ -6,24 +6,26 @@ import os
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Suite, left_out
+from benchmarks.common import Suite
 
 
 class Overhead(Suite):
     suite = "overhead"
-    params = (["ridgecv", "bmor"], [1, 2])
-    param_names = ("strategy", "threads")
+    params = (["ridgecv", "bmor"], [1, 2], [1, 2])
+    param_names = ("strategy", "nodes", "threads")
 
-    def setup(self, session: str, strategy: str, threads: int) -> None:
-        from bench_core.machine import available_cores
+    @classmethod
+    def reason_to_skip(cls, *parameters: Any) -> str | None:
+        strategy, nodes, _ = parameters
+        if (strategy == "bmor") != (nodes == 2):
+            return "ridgecv is watched on 1 node and bmor on 2"
+        return super().reason_to_skip(*parameters)
+
+    def prepare(self, session: str, *parameters: Any) -> None:
         from bench_core.measure import Case
         from bench_core.measure.overhead import measure_overhead
 
-        nodes = 2 if strategy == "bmor" else 1
-        if reason := left_out(self.suite, strategy=strategy, threads=threads):
-            raise NotImplementedError(reason)
-        if nodes * threads > available_cores():
-            raise NotImplementedError(f"{nodes} × {threads} cores, {available_cores()} available")
+        strategy, nodes, threads = parameters
         case = Case(
             suite=self.suite,
             problem="parcels",
