@@ -1,0 +1,84 @@
+"""Writing coefficients to a ``.npy`` file block by block: complete under its name, or not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from bench_core.errors import BadInput, NotEnough, readable_bytes
+
+
+class CoefficientFile:
+    """Context in which rows of a (s, p) array are written in order to a new ``.npy`` file.
+
+    The file appears under ``path`` when the context ends well and all rows are there. On an
+    error or an interruption what was written is removed and an older file of that name stays.
+    Raises `BadInput` when the folder does not exist, `NotEnough` when its disk is too full.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], shape: tuple[int, int], dtype: DTypeLike):
+        self.path = Path(path)
+        self.shape = shape
+        self.dtype = np.dtype(dtype)
+        self._rows = 0
+        if self.path.suffix != ".npy":
+            raise BadInput(f"coefficient file {str(path)!r} must end in .npy")
+        if not self.path.parent.is_dir():
+            raise BadInput(f"folder {str(self.path.parent)!r} does not exist: create it first")
+        needed = shape[0] * shape[1] * self.dtype.itemsize
+        free = shutil.disk_usage(self.path.parent).free
+        if needed > free:
+            raise NotEnough(
+                f"coefficients need {readable_bytes(needed)} on disk and "
+                f"{str(self.path.parent)!r} has {readable_bytes(free)} free: "
+                "choose another folder, or coef=None"
+            )
+
+    def __enter__(self) -> CoefficientFile:
+        handle, name = tempfile.mkstemp(
+            dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".part"
+        )
+        self._temporary = Path(name)
+        self._file = os.fdopen(handle, "wb")
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self.dtype),
+            "fortran_order": False,
+            "shape": self.shape,
+        }
+        np.lib.format.write_array_header_1_0(self._file, header)
+        return self
+
+    def write(self, rows: NDArray[Any]) -> None:
+        """Append coefficients (b, p) of the next b targets."""
+        self._file.write(np.ascontiguousarray(rows, self.dtype).data)
+        self._rows += rows.shape[0]
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        complete = kind is None and self._rows == self.shape[0]
+        try:
+            if complete:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            self._file.close()
+            if complete:
+                # mkstemp makes files for their owner alone; a new file gets what umask grants.
+                mask = os.umask(0)
+                os.umask(mask)
+                self._temporary.chmod(0o666 & ~mask)
+                os.replace(self._temporary, self.path)
+        finally:
+            self._temporary.unlink(missing_ok=True)
+        if kind is None and not complete:
+            raise RuntimeError(f"{self._rows} of {self.shape[0]} rows of coefficients were written")

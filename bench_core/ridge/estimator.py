@@ -1,0 +1,327 @@
+"""Ridge regression of many targets with a cross-validated penalty, as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from bench_core.checks import check_alphas, check_xy
+from bench_core.errors import BadInput
+from bench_core.ridge.backend import find_device, full_float32_products, to_numpy
+from bench_core.ridge.coefficients import CoefficientFile
+from bench_core.ridge.dual_solver import DualSolver
+from bench_core.ridge.inputs import (
+    as_targets,
+    find_folds,
+    product_dtype,
+    safe_in_float32,
+    work_of,
+)
+from bench_core.ridge.plan import Plan, Work, make_plan
+from bench_core.ridge.primal_solver import PrimalSolver
+from bench_core.ridge.scores import best, check_scoring, pearson
+from bench_core.ridge.solver import Fold, Scores, Solver
+
+MOST_MAGNIFIED = 100.0
+"""Float32 products are used while their errors grow at most so often on the way to a score.
+
+Their relative error, some 1e-7, then stays below the 1e-4 by which float32 must tell two penalties
+apart. Beyond (targets that the fit explains nearly completely) everything is done in float64.
+"""
+
+
+class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Ridge regression of many targets, its penalty chosen by cross-validation.
+
+    Gives what `sklearn.linear_model.RidgeCV` gives, but factorises once, and with one penalty for
+    all targets scores every penalty from sums over the targets, at a cost that does not depend on
+    their number. X (t, p) and Y (t, s) may be memory-mapped; Y may be larger than memory.
+
+    Parameters
+    ----------
+    alphas : candidate penalties (r,), added to the squared singular values of the centred X.
+    fit_intercept : whether X and Y are centred.
+    cv : "loo" (leave-one-out, by its closed form), a number of contiguous folds, or a
+        scikit-learn splitter; ``groups`` go to `fit`.
+    scoring : "neg_mean_squared_error", "r2" or "pearson", averaged over targets (and over
+        folds). Targets that are constant have no r2 or pearson and are left out of the average.
+    alpha_per_target : whether every target gets the penalty that is best for itself.
+    dtype : precision of products with Y, "float32" or "float64"; None for float32 when X and Y
+        are float32. Factorisations and scores are in float64 always. Float32 gives way to float64
+        where it could not decide between penalties; ``plan_`` says what was done.
+    coef : "memory", a path ending in .npy (streamed there; ``coef_`` is then memory-mapped), or
+        None: coefficients are never formed and `predict` reads Y again.
+    memory_limit : bytes that a fit may use beyond X, Y and the process as it was (of the GPU's
+        memory on a GPU); None for no limit.
+    device : "cpu" (numpy), "torch" (torch on the CPU), "cuda" or "cuda:1" and so on.
+    batch_size : targets per block; None lets the plan choose.
+    progress : called with (what, blocks done, blocks in all) after every block, or None.
+
+    Attributes
+    ----------
+    alpha_ : chosen penalty, float or (s,) with ``alpha_per_target``.
+    best_score_ : its score, float or (s,).
+    coef_ : (s, p), (p,) for 1-D y; absent with ``coef=None``.
+    intercept_ : (s,) or float.
+    cv_results_ : "alphas" (r,), "mean_scores" (r,) and with ``alpha_per_target`` "scores" (r, s).
+    plan_ : the `Plan` that was carried out.
+
+    Raises
+    ------
+    BadInput : values, shapes or parameters that no fit can use.
+    NotEnough : no plan fits ``memory_limit``, or the disk is too full for the coefficients.
+    """
+
+    def __init__(
+        self,
+        alphas: Any = (0.1, 1.0, 10.0),
+        *,
+        fit_intercept: bool = True,
+        cv: Any = "loo",
+        scoring: str = "neg_mean_squared_error",
+        alpha_per_target: bool = False,
+        dtype: Any = None,
+        coef: Any = "memory",
+        memory_limit: int | None = None,
+        device: str = "cpu",
+        batch_size: int | None = None,
+        progress: Any = None,
+    ) -> None:
+        self.alphas = alphas
+        self.fit_intercept = fit_intercept
+        self.cv = cv
+        self.scoring = scoring
+        self.alpha_per_target = alpha_per_target
+        self.dtype = dtype
+        self.coef = coef
+        self.memory_limit = memory_limit
+        self.device = device
+        self.batch_size = batch_size
+        self.progress = progress
+
+    def plan(self, X: Any, Y: Any, groups: ArrayLike | None = None) -> Plan:
+        """Return what `fit` would do with arrays of these shapes and types; nothing is read.
+
+        Raises `NotEnough` when no plan fits ``memory_limit``.
+        """
+        folds = find_folds(self.cv, X, groups)
+        return self._make_plan(self._work(X, Y, folds, product_dtype(self.dtype, X, Y)))
+
+    def fit(self, X: Any, y: Any, groups: ArrayLike | None = None) -> MultiTargetRidgeCV:
+        """Choose the penalty and fit X (t, p) to y (t, s) or (t,); ``groups`` (t,) are for cv."""
+        self._fit(X, y, groups, None)
+        return self
+
+    def fit_score(
+        self,
+        X: Any,
+        y: Any,
+        X_test: Any,
+        y_test: Any,
+        groups: ArrayLike | None = None,
+    ) -> NDArray[np.float64]:
+        """Fit, and return Pearson's r (s,) of every target with its prediction on held-out rows.
+
+        Predictions are scored in the pass over Y that solves: with ``coef=None`` neither they
+        (but for one block) nor coefficients are ever held. NaN where a target or its prediction
+        is constant.
+        """
+        return self._fit(X, y, groups, (X_test, y_test))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return predictions (n, s), or (n,) for 1-D y.
+
+        With ``coef=None`` the training targets are read again, from the array that was fitted:
+        it must still be there, unchanged.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        if hasattr(self, "coef_"):
+            result: NDArray[Any] = X @ self.coef_.T + self.intercept_
+            return result
+        solver = self._solver
+        result = np.empty((X.shape[0], solver.Y.shape[1]), solver.dtype)
+        with full_float32_products(solver.device):
+            predict = solver.predictor(X)
+            for block in solver.blocks("predicting"):
+                result[:, block.columns] = to_numpy(predict(block, None))
+        result += self._target_means
+        return result[:, 0] if self._one_target else result
+
+    def _work(self, X: Any, Y: Any, folds: list[Fold], dtype: np.dtype[Any]) -> Work:
+        return work_of(
+            X,
+            Y,
+            len(check_alphas(self.alphas)),
+            folds=folds,
+            dtype=dtype,
+            scoring=check_scoring(self.scoring),
+            per_target=self.alpha_per_target,
+            coef=self.coef,
+        )
+
+    def _make_plan(self, work: Work) -> Plan:
+        return make_plan(work, memory_limit=self.memory_limit, width=self.batch_size)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        groups: ArrayLike | None,
+        test: tuple[Any, Any] | None,
+    ) -> NDArray[np.float64]:
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
+        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        Y = as_targets(y)
+        self._one_target = Y.ndim == 1
+        Y = Y[:, None] if self._one_target else Y
+        check_xy(X, Y, finite=False)
+        folds = find_folds(self.cv, X, groups)
+        dtype = product_dtype(self.dtype, X, Y)
+        if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
+            dtype = np.dtype(np.float64)
+        held_out = None if test is None else self._held_out(test, Y.shape[1])
+        for name in ("coef_", "_solver"):
+            self.__dict__.pop(name, None)
+        device = find_device(self.device)
+        with full_float32_products(device):
+            solver, scores = self._select(X, Y, folds, dtype)
+            self.plan_ = solver.plan
+            self._choose(scores)
+            solver.solve(self.alpha_)
+            return self._solve(solver, held_out)
+
+    def _held_out(self, test: tuple[Any, Any], s: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        X = validate_data(self, test[0], dtype=[np.float64, np.float32], reset=False)
+        Y = as_targets(test[1])
+        Y = Y[:, None] if Y.ndim == 1 else Y
+        if Y.shape != (X.shape[0], s):
+            raise BadInput(
+                f"y_test has shape {Y.shape}: {(X.shape[0], s)} are the held-out rows and targets"
+            )
+        return X, Y
+
+    def _select(
+        self, X: NDArray[Any], Y: NDArray[Any], folds: list[Fold], dtype: np.dtype[Any]
+    ) -> tuple[Solver, Scores]:
+        """Return a solver and its scores, in float64 when float32 turns out not to be enough."""
+        plan = self._make_plan(self._work(X, Y, folds, dtype))
+        form = DualSolver if plan.form == "dual" else PrimalSolver
+        solver = form(
+            X,
+            Y,
+            check_alphas(self.alphas),
+            plan,
+            intercept=self.fit_intercept,
+            scoring=self.scoring,
+            folds=folds,
+            device=find_device(self.device),
+            progress=self.progress,
+        )
+        scores = solver.select()
+        if dtype == np.float32 and scores.magnified is not None:
+            chosen = int(best(scores.shared))
+            if scores.magnified[chosen] > MOST_MAGNIFIED:
+                del solver
+                return self._select(X, Y, folds, np.dtype(np.float64))
+        return solver, scores
+
+    def _choose(self, scores: Scores) -> None:
+        alphas = check_alphas(self.alphas)
+        self.cv_results_ = {"alphas": alphas, "mean_scores": scores.shared}
+        if self.alpha_per_target:
+            assert scores.each is not None
+            index = best(scores.each)
+            self.alpha_: Any = alphas[index]
+            self.best_score_: Any = scores.each[index, np.arange(scores.each.shape[1])]
+            self.cv_results_["scores"] = scores.each
+            return
+        if np.isnan(scores.shared).all():
+            raise BadInput(
+                f"no penalty of {alphas.tolist()} has a {self.scoring} score: targets are all "
+                "constant, or every penalty is too small to leave a sample out"
+            )
+        chosen = int(best(scores.shared))
+        self.alpha_ = float(alphas[chosen])
+        self.best_score_ = float(scores.shared[chosen])
+
+    def _solve(
+        self, solver: Solver, held_out: tuple[NDArray[Any], NDArray[Any]] | None
+    ) -> NDArray[np.float64]:
+        """Run the pass over Y that forms coefficients and intercepts and scores held-out rows."""
+        s, p = solver.Y.shape[1], self.n_features_in_
+        dtype = np.dtype(product_dtype(self.dtype, solver.Y, solver.Y))
+        means, intercept = np.zeros(s), np.zeros(s)
+        r = np.full(s, np.nan)
+        coefficients: NDArray[Any] | None = None
+        with ExitStack() as stack:
+            file = None
+            if self.coef == "memory":
+                coefficients = np.empty((s, p), dtype)
+            elif self.coef is not None:
+                file = stack.enter_context(CoefficientFile(self.coef, (s, p), dtype))
+            origin = solver.predictor(np.zeros((1, p)))
+            predict = solver.predictor(held_out[0]) if held_out else None
+            for block in solver.blocks("solving"):
+                columns = block.columns
+                rows = None
+                if coefficients is not None and coefficients.dtype == solver.dtype:
+                    rows = solver.coefficients(block, coefficients[columns])
+                elif self.coef is not None:
+                    rows = solver.coefficients(block)
+                if self.fit_intercept:
+                    means[columns] = _column_means(block.values)
+                    if block.offset is not None:
+                        means[columns] += block.offset
+                    intercept[columns] = means[columns] + to_numpy(origin(block, rows))[0]
+                if predict is not None and held_out is not None:
+                    expected = solver.device.put(
+                        np.ascontiguousarray(held_out[1][:, columns]), solver.dtype
+                    )
+                    r[columns] = to_numpy(pearson(expected, predict(block, rows)))
+                if rows is not None:
+                    host = to_numpy(rows)
+                    if file is not None:
+                        file.write(host)
+                    elif coefficients is not None and not np.shares_memory(host, coefficients):
+                        coefficients[columns] = host
+        if file is not None:
+            coefficients = np.load(self.coef, mmap_mode="r")
+        self._finish(solver, coefficients, means, intercept.astype(dtype))
+        return r
+
+    def _finish(
+        self,
+        solver: Solver,
+        coefficients: NDArray[Any] | None,
+        means: NDArray[np.float64],
+        intercept: NDArray[Any],
+    ) -> None:
+        self.intercept_: Any = intercept
+        self._target_means = means
+        if coefficients is None:
+            self._solver = solver
+        else:
+            self.coef_ = coefficients[0] if self._one_target else coefficients
+        if self._one_target:
+            self.intercept_ = float(intercept[0])
+            if self.alpha_per_target:
+                self.alpha_ = float(self.alpha_[0])
+                self.best_score_ = float(self.best_score_[0])
+
+
+def _column_means(values: Any) -> NDArray[np.float64]:
+    """Return the column means of a block (t, b) on its device, by a product where numpy has one."""
+    if isinstance(values, np.ndarray):
+        ones = np.ones(values.shape[0], values.dtype)
+        return (ones @ values).astype(np.float64) / values.shape[0]
+    return to_numpy(values.mean(dim=0)).astype(np.float64)

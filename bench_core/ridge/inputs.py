@@ -1,0 +1,107 @@
+"""From what a caller passes to what a solver takes: types, folds, precision, shapes for a plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from bench_core.errors import BadInput
+from bench_core.ridge.plan import Work
+from bench_core.ridge.streaming import SAMPLED_ROWS
+
+FLOAT32_RANGE = 1e12
+"""Largest size, or inverse of the smallest, of values whose float32 products are safe."""
+
+
+def product_dtype(dtype: DTypeLike | None, X: Any, Y: Any) -> np.dtype[Any]:
+    """Return the precision of products: as asked, else float32 when X and Y both are, else float64.
+
+    Raises `BadInput` for any other type.
+    """
+    if dtype is None:
+        single = all(np.dtype(a.dtype) == np.float32 for a in (X, Y))
+        return np.dtype(np.float32 if single else np.float64)
+    found = np.dtype(dtype)
+    if found not in (np.float32, np.float64):
+        raise BadInput(f"dtype {found} is not offered: use 'float32' or 'float64'")
+    return found
+
+
+def safe_in_float32(array: NDArray[Any]) -> bool:
+    """Return whether a sample of rows lies where float32 squares neither overflow nor vanish."""
+    rows = np.abs(array[:: max(1, array.shape[0] // SAMPLED_ROWS)]).astype(np.float64)
+    largest = float(rows.max(initial=0.0))
+    return largest == 0 or 1 / FLOAT32_RANGE < largest < FLOAT32_RANGE
+
+
+def as_targets(y: ArrayLike) -> NDArray[Any]:
+    """Return y as an array (t, s) or (t,); float arrays, memory maps included, stay as they are."""
+    if isinstance(y, np.ndarray) and y.dtype in (np.float32, np.float64):
+        found: NDArray[Any] = y
+    else:
+        from sklearn.utils import check_array
+
+        found = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    if found.ndim not in (1, 2):
+        raise BadInput(f"y must have one or two dimensions, not shape {found.shape}")
+    return found
+
+
+def find_folds(
+    cv: Any, X: Any, groups: ArrayLike | None
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Return (train, test) row indices of every fold of ``cv``; none for "loo" or None.
+
+    ``cv`` may be a number of contiguous folds, a scikit-learn splitter (with ``groups`` where it
+    needs them) or a list of index pairs. Raises `BadInput` for anything else, and for a fold
+    without two rows to train on or one to score.
+    """
+    if cv is None or cv == "loo":
+        return []
+    if isinstance(cv, str):
+        raise BadInput(f"cv {cv!r} is unknown: use 'loo', a number of folds or a splitter")
+    from sklearn.model_selection import check_cv
+
+    try:
+        rows = np.empty((X.shape[0], 1))
+        folds = [
+            (np.asarray(train, np.intp), np.asarray(test, np.intp))
+            for train, test in check_cv(cv).split(rows, None, groups)
+        ]
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"cv {cv!r} does not split these {X.shape[0]} samples: {error}") from error
+    for number, (train, test) in enumerate(folds):
+        if len(train) < 2 or len(test) < 1:
+            raise BadInput(
+                f"fold {number} has {len(train)} training and {len(test)} held-out samples: "
+                "at least 2 and 1 are needed"
+            )
+    return folds
+
+
+def work_of(
+    X: Any,
+    Y: Any,
+    r: int,
+    *,
+    folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    dtype: np.dtype[Any],
+    scoring: str,
+    per_target: bool,
+    coef: Any,
+) -> Work:
+    """Return the shape of a fit as a planner wants it."""
+    return Work(
+        t=X.shape[0],
+        p=X.shape[1],
+        s=1 if len(Y.shape) == 1 else Y.shape[1],
+        r=r,
+        folds=tuple((len(train), len(test)) for train, test in folds),
+        dtype=dtype.name,
+        each=per_target or scoring == "pearson",
+        scaled=scoring == "r2",
+        per_target=per_target,
+        coef="memory" if coef == "memory" else None if coef is None else "file",
+    )

@@ -1,0 +1,106 @@
+"""The primal form as a solver: p × p matrices, see `bench_core.ridge.primal`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from bench_core.ridge import primal, validation
+from bench_core.ridge.backend import Array
+from bench_core.ridge.primal import TargetProducts
+from bench_core.ridge.solver import Predictor, Scores, Solver, magnification
+from bench_core.ridge.streaming import Block
+from bench_core.ridge.target_batches import training_and_test
+from bench_core.ridge.validation import Validation
+
+
+class PrimalSolver(Solver):
+    """p × p: see `bench_core.ridge.primal`."""
+
+    def select(self) -> Scores:
+        shared = self.plan.selection == "shared"
+        if self.folds:
+            scores = self._folds_shared() if shared else self._each(self._fold_checks())
+            self._factorise()
+            return scores
+        self._factorise()
+        if not shared:
+            check = validation.primal_loo(self.X, self.eigen, self.alphas, intercept=self.intercept)
+            return self._each(iter([check]))
+        inner = self.Y.shape[1] < 2 * self.Y.shape[0]
+        products, defined = self._products(lambda Y: primal.target_products(self.X, Y, inner=inner))
+        f = primal.filters(self.eigen, self.alphas)
+        rest = primal.complement_of_leverage(self.X, f, intercept=self.intercept)
+        squares = primal.loo_squares(self.X, self.eigen, products, self.alphas, rest)
+        magnified = magnification(1 / (rest * rest), products.squares, squares)
+        return Scores(self._mean_squares(squares, defined), magnified=magnified)
+
+    def _factorise(self) -> None:
+        """Replace Xc by Q = Xc V, its coordinates along the eigenvectors."""
+        self.eigen = primal.factorise(primal.covariance(self.X))
+        self.X = primal.rotate(self.X, self.eigen)
+
+    def _products(
+        self, products: Callable[[Array], TargetProducts], test: Array | None = None
+    ) -> tuple[TargetProducts, int]:
+        total, defined = None, 0
+        for block in self.blocks("multiplying targets", "mean"):
+            values = block.values
+            if self.scoring == "r2":
+                values, count = self._scaled(values, test)
+                defined += count
+            part = products(values)
+            if total is None:
+                total = part
+            else:
+                total += part
+        assert total is not None
+        self._require_finite(total.squares)
+        return total, defined
+
+    def _fold_checks(self) -> Iterator[Validation]:
+        for train, test in self.folds:
+            yield validation.primal_fold(self.X, train, test, self.alphas, intercept=self.intercept)
+
+    def _folds_shared(self) -> Scores:
+        found, magnified = [], []
+        for check in self._fold_checks():
+
+            def products(Y: Array, check: Validation = check) -> TargetProducts:
+                Y_S, Y_T = training_and_test(check, Y, intercept=self.intercept)
+                return validation.fold_products(check, Y_S, Y_T)
+
+            total, defined = self._products(products, check.test)
+            squares = validation.fold_squares(check, total, self.alphas)
+            found.append(self._mean_squares(squares, defined))
+            magnified.append(magnification(None, total.squares, squares))
+        return Scores(np.mean(found, axis=0), magnified=np.max(magnified, axis=0))
+
+    def coefficients(self, block: Block, out: NDArray[Any] | None = None) -> Array:
+        xp = array_namespace(self.X)
+        if isinstance(self.chosen, float):
+            f = 1 / (self.eigen.w + self.chosen)
+        else:
+            chosen = self.device.put(np.asarray(self.chosen)[block.columns])
+            f = 1 / (self.eigen.w[:, None] + chosen[None, :])
+        C = xp.matmul(self.X.T, block.values)
+        result = primal.coefficients(C, self.eigen, f)
+        if out is not None and self.device.is_numpy:
+            out[...] = result
+            return out
+        return result
+
+    def predictor(self, X: NDArray[Any]) -> Predictor:
+        xp = array_namespace(self.X)
+        new = self.new_rows(X)
+
+        def predict(block: Block, coefficients: Array | None) -> Array:
+            if coefficients is None:
+                coefficients = self.coefficients(block)
+            return xp.matmul(new, coefficients.T)
+
+        return predict

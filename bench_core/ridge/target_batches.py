@@ -1,0 +1,60 @@
+"""Scores of every target and penalty, a block of targets at a time.
+
+Needed where targets do not share everything: one penalty per target, Pearson's r (a ratio that
+no sum over targets gives), or so few targets that this is the shorter way. Nothing larger than
+n × b is formed, whatever the number of folds, penalties and targets.
+"""
+
+from __future__ import annotations
+
+from array_api_compat import array_namespace, device
+
+from bench_core.ridge.backend import Array, cast, to_numpy
+from bench_core.ridge.scores import column_scores
+from bench_core.ridge.validation import Validation
+
+
+def training_and_test(validation: Validation, Y: Array, *, intercept: bool) -> tuple[Array, Array]:
+    """Return the training and held-out rows of a block Y (t, b), less the training mean."""
+    xp = array_namespace(Y)
+    if validation.train is None:
+        Yc = Y - xp.mean(Y, axis=0) if intercept else Y
+        return Yc, Yc
+    Y_S = xp.take(Y, validation.train, axis=0)
+    Y_T = xp.take(Y, validation.test, axis=0)
+    if intercept:
+        mean = xp.mean(Y_S, axis=0)
+        Y_S -= mean
+        Y_T -= mean
+    return Y_S, Y_T
+
+
+def block_scores(
+    validation: Validation, Y: Array, scoring: str, *, intercept: bool
+) -> tuple[Array, Array, Array]:
+    """Return the scores of a block Y (t, b), and what tells how well they are conditioned.
+
+    The score of every penalty and target (r, b), float64; per penalty (r,) the sum of squared
+    residuals, and the sum of squared targets with the validation's gain.
+    """
+    xp = array_namespace(Y)
+    Y_S, Y_T = training_and_test(validation, Y, intercept=intercept)
+    dtype = to_numpy(Y[:0]).dtype
+    U, f = cast(validation.U, dtype), cast(validation.f, dtype)
+    C = xp.matmul(cast(validation.project, dtype), Y_S)
+    divisor = None if validation.divisor is None else cast(validation.divisor, dtype)
+    r = f.shape[0]
+    scores = xp.empty((r, Y.shape[1]), dtype=xp.float64, device=device(Y))
+    squares = xp.empty(r, dtype=xp.float64, device=device(Y))
+    for i in range(r):
+        residuals = xp.matmul(U, f[i][:, None] * C)
+        if not validation.direct:
+            residuals *= -1
+            residuals += Y_T
+        if divisor is not None:
+            residuals /= divisor[i][:, None]
+        scores[i] = column_scores(Y_T, residuals, scoring)
+        squares[i] = xp.sum(residuals * residuals, dtype=xp.float64)
+    own = xp.sum(Y_T * Y_T, axis=1, dtype=xp.float64)
+    gained = xp.sum(own) if validation.gain is None else xp.matmul(validation.gain, own)
+    return scores, squares, gained + xp.zeros_like(squares)
