@@ -23,6 +23,7 @@ from encoders.protocol import Frames, Takes
 # Sample times are products of floats, time stamps are ratios of integers: an equality between
 # them is meant when they differ by less than a microsecond (the finest usual tick is 11 µs).
 _SAME = 1e-6
+_MISSING = 1.0  # seconds: more than any rounding of a last frame's duration
 
 
 @dataclass(frozen=True)
@@ -61,17 +62,31 @@ def duration(path: str | Path) -> float | None:
     For progress bars; what `samples` gives is decided by the frames themselves.
     """
     with _opened(Path(path)) as (container, stream):
-        if stream.duration is not None and stream.time_base is not None:
-            return float(stream.duration * stream.time_base)
-        return None if container.duration is None else container.duration / av.time_base
+        claimed = _claimed(stream)
+        if claimed is None and container.duration is not None:
+            return float(container.duration / av.time_base)
+        return claimed
+
+
+def _claimed(stream: Any) -> float | None:
+    """Return the seconds that the video stream itself claims to last."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    # Matroska keeps it as hours:minutes:seconds.
+    parts = stream.metadata.get("DURATION", "").split(":")
+    try:
+        hours, minutes, seconds = map(float, parts)
+    except ValueError:
+        return None
+    return hours * 3600 + minutes * 60 + seconds
 
 
 def frames(path: str | Path) -> Iterator[tuple[float, float, Any]]:
     """Yield (start, end, frame) of every frame: seconds from the first frame, and PyAV's frame.
 
     The last frame ends after its own duration, or where the file gives none, after that of the
-    frame before. Raises `BadInput` for a file that is no video or breaks off in mid-stream, and
-    for frames without time stamps.
+    frame before. Raises `BadInput` for a file that is no video, for frames without time stamps,
+    and, after the last frame, when the file claims to last over a second longer.
     """
     path = Path(path)
     with _opened(path) as (container, stream):
@@ -97,7 +112,14 @@ def frames(path: str | Path) -> Iterator[tuple[float, float, Any]]:
             raise BadInput(f"{path} holds no frame that can be decoded")
         last = held[1]
         length = float(last.duration * last.time_base) if last.duration else gap
-        yield held[0], held[0] + length, last
+        end = held[0] + length
+        yield held[0], end, last
+        claimed = _claimed(stream)
+        if claimed is not None and end < claimed - _MISSING:
+            raise BadInput(
+                f"{path} ends after {end:.2f} s and claims {claimed:.2f} s: it is damaged or cut "
+                "short; copy or convert it again"
+            )
 
 
 def samples(

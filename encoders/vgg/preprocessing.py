@@ -1,7 +1,7 @@
 """From frames to network input, as torchvision and as Keras prepare them for VGG16.
 
-Resizing is torch's own; on bytes it follows Pillow's arithmetic, which is what torchvision's and
-Keras's loaders call. No Pillow and no torchvision are needed.
+Torchvision's and Keras's loaders resize with Pillow. Its result is given here without it: nearest
+pixels exactly, bilinear, by torch's own antialiased resizing of bytes, to one level of 255.
 """
 
 from __future__ import annotations
@@ -39,10 +39,22 @@ def resize(images: Tensor, size: tuple[int, int], interpolation: Interpolation) 
     if tuple(images.shape[-2:]) == tuple(size):
         return images
     if interpolation == "nearest":
-        return functional.interpolate(images, size, mode="nearest-exact")
+        rows, columns = (_nearest(n, to) for n, to in zip(images.shape[-2:], size, strict=True))
+        return images[..., rows, :][..., columns]
     return functional.interpolate(
         images, size, mode="bilinear", antialias=True, align_corners=False
     )
+
+
+def _nearest(length: int, wanted: int) -> Tensor:
+    """Return the pixel (wanted,) of ``length`` that Pillow takes for every pixel of a new row.
+
+    Centres that fall between two pixels are common (640 to 224), and go where the steps, added
+    up one by one, have drifted to: so they are added up here as well.
+    """
+    step = length / wanted
+    centres = np.cumsum(np.r_[step / 2, np.full(wanted - 1, step)])
+    return torch.from_numpy(np.minimum(centres.astype(np.int64), length - 1))
 
 
 def shorter_side(height: int, width: int, target: int) -> tuple[int, int]:
