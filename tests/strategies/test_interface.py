@@ -1,13 +1,15 @@
 """What is common to strategies: names, parameters, estimates, refusals."""
 
+import re
 import sys
-import textwrap
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import Ridge
 
 from bench_core import strategies
 from bench_core.data import THESIS_ALPHAS, shape
@@ -32,39 +34,45 @@ def test_unknown_strategy_offers_near_names():
         strategies.get("bmro")
 
 
+def documented_example() -> str:
+    """Return the class that docs/strategies.md shows to whoever adds a strategy."""
+    text = (Path(__file__).parents[2] / "docs" / "strategies.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    return next(block for block in blocks if "class Plain" in block)
+
+
 def test_strategy_of_an_installed_package_is_found(tmp_path, monkeypatch, make_problem):
-    (tmp_path / "elsewhere.py").write_text(
-        textwrap.dedent("""
-            import numpy as np
-            from bench_core.strategies import Strategy
-
-            class Zero(Strategy):
-                name = "predict-zero"
-                summary = "predicts nothing, quickly"
-                penalty_scope = "all"
-
-                def _fit(self, X, Y, alphas):
-                    self.coef_ = np.zeros((Y.shape[1], X.shape[1]))
-                    self.intercept_ = np.zeros(Y.shape[1])
-                    self.alpha_ = float(alphas[0])
-        """)
-    )
-    installed = tmp_path / "elsewhere-1.0.dist-info"
+    (tmp_path / "my_package.py").write_text(documented_example(), encoding="utf-8")
+    installed = tmp_path / "my_package-1.0.dist-info"
     installed.mkdir()
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n")
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
     (installed / "entry_points.txt").write_text(
-        "[ridgebench.strategies]\npredict-zero = elsewhere:Zero\n"
+        "[ridgebench.strategies]\nplain = my_package:Plain\n"
     )
-    assert "predict-zero" not in strategies.names()
+    assert "plain" not in strategies.names()
     monkeypatch.syspath_prepend(tmp_path)
     try:
-        assert "predict-zero" in strategies.names()
-        X, Y = make_problem(10, 3, 2)
-        assert not strategies.get("predict-zero")().fit(X, Y).predict(X).any()
-        with pytest.raises(UnknownName, match="predict-zero"):
-            strategies.get("predict-zer")
+        assert "plain" in strategies.names()
+        X, Y = make_problem(30, 5, 3)
+        model = strategies.get("plain")((7.0, 8.0)).fit(X, Y)
+        np.testing.assert_allclose(model.predict(X), Ridge(alpha=7.0).fit(X, Y).predict(X))
+        assert model.bytes_needed(10, 2, 1, "f8", 1) > 0
+        with pytest.raises(UnknownName, match="did you mean 'plain'"):
+            strategies.get("plane")
     finally:
-        sys.modules.pop("elsewhere", None)
+        sys.modules.pop("my_package", None)
+
+
+def test_float32_is_fitted_in_the_precision_that_the_documentation_says(make_problem):
+    X, Y = make_problem(60, 12, 4, "f4")
+    cls = strategies.get("ridgecv")
+    leave_one_out = cls((3.0, 30.0)).fit(X, Y).coef_
+    doubled = cls((3.0, 30.0)).fit(X.astype("f8"), Y.astype("f8")).coef_
+    np.testing.assert_array_equal(leave_one_out, doubled.astype("f4"))
+    folds = cls((3.0, 30.0), cv=3).fit(X, Y).coef_
+    doubled = cls((3.0, 30.0), cv=3).fit(X.astype("f8"), Y.astype("f8")).coef_
+    assert (folds != doubled.astype("f4")).any()
+    np.testing.assert_allclose(folds, doubled, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

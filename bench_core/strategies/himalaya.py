@@ -1,0 +1,157 @@
+"""``himalaya``: the ridge of the himalaya package, for comparison.
+
+T. Dupré la Tour, M. Eickenberg, A. O. Nunez-Elizalde, J. L. Gallant, "Feature-space selection
+with banded ridge regression", NeuroImage 264 (2022), 119728. himalaya selects by k-fold
+cross-validation; it has no leave-one-out shortcut, so it may choose another penalty than
+``ridgecv`` does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from bench_core.checks import check_xy
+from bench_core.cluster import Cluster
+from bench_core.data import THESIS_ALPHAS, Shape
+from bench_core.errors import BadInput, unknown
+from bench_core.strategies._base import Strategy
+from bench_core.strategies._ridgecv import problem_bytes
+
+BACKENDS = ("numpy", "torch")
+SOLVERS = ("auto", "ridge", "kernel")
+INSTALL = "pip install 'ridgebench[peers]'"
+
+
+class Himalaya(Strategy):
+    """himalaya's RidgeCV or KernelRidgeCV in one process, one penalty for all targets.
+
+    Computes in the precision of X. With ``backend="torch"`` the linear algebra is that of torch
+    on the CPU, which brings a BLAS of its own: what numpy and scipy call is then beside the point.
+
+    Parameters
+    ----------
+    alphas, fit_intercept : as for every `Strategy`.
+    cv : number of contiguous folds.
+    backend : "numpy" or "torch".
+    solver : "ridge" (singular values of X), "kernel" (eigenvalues of X Xᵀ), or "auto": whichever
+        himalaya recommends, "kernel" for t < p.
+    alphas_batch : penalties that are worked on at a time; himalaya holds a p × t array for each.
+
+    Attributes
+    ----------
+    cv_results_ : ``alphas`` (r,); ``best_score``, minus the mean squared error averaged over
+        folds and targets at the chosen penalty; ``solver``.
+    """
+
+    name = "himalaya"
+    summary = "himalaya's RidgeCV in one process, 5-fold; one penalty for all targets"
+    penalty_scope = "all"
+
+    def __init__(
+        self,
+        alphas: Sequence[float] = THESIS_ALPHAS,
+        *,
+        fit_intercept: bool = True,
+        cluster: Cluster | None = None,
+        cv: int = 5,
+        backend: str = "numpy",
+        solver: str = "auto",
+        alphas_batch: int = 1,
+    ) -> None:
+        super().__init__(alphas, fit_intercept=fit_intercept, cluster=cluster)
+        self.cv = cv
+        self.backend = backend
+        self.solver = solver
+        self.alphas_batch = alphas_batch
+
+    @classmethod
+    def skip(cls, shape: Shape, nodes: int, threads: int) -> str | None:
+        """Return why it cannot run: not installed, or more than one node."""
+        if find_spec("himalaya") is None:
+            return f"himalaya is not installed: {INSTALL}"
+        return super().skip(shape, nodes, threads)
+
+    @classmethod
+    def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
+        """Return the bytes of X, Y and the arrays that himalaya 0.4 holds at once (5 folds).
+
+        The counts were read off its allocations with the numpy backend and the default options,
+        plus what numpy and LAPACK take for the factorisation (dgesdd, dsyevd).
+        """
+        if t < p:
+            numbers = t * p + (4 + 2) * t * t + 3 * t * s + p * s
+        else:
+            numbers = (5 + 2) * t * p + (2 + 5) * p * p + 3 * t * s + 2 * p * s
+        return problem_bytes(t, p, s, dtype) + numbers * np.dtype(dtype).itemsize
+
+    def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
+        self._check_options(len(X))
+        check_xy(X, Y)
+        dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+        kernel = self.solver == "kernel" or (self.solver == "auto" and X.shape[0] < X.shape[1])
+        with _backend(self.backend) as backend:
+            model = self._model(kernel, alphas.astype(dtype))
+            model.fit(backend.asarray(np.asarray(X, dtype)), backend.asarray(np.asarray(Y, dtype)))
+            coef = model.get_primal_coef() if kernel else model.coef_
+            self.coef_ = backend.to_numpy(coef).T
+            if self.fit_intercept:
+                self.intercept_ = backend.to_numpy(model.intercept_)
+            else:
+                self.intercept_ = np.zeros(Y.shape[1], dtype)
+            best = float(backend.to_numpy(model.best_alphas_)[0])
+            score = float(np.mean(backend.to_numpy(model.cv_scores_), dtype=np.float64))
+        # himalaya returns the penalty through exp(-log), a rounding away from the candidate.
+        self.alpha_ = float(alphas[np.argmin(np.abs(np.log(alphas / best)))])
+        self.cv_results_ = {
+            "alphas": alphas,
+            "best_score": score,
+            "solver": "kernel" if kernel else "ridge",
+        }
+
+    def _check_options(self, t: int) -> None:
+        for package in ("himalaya", *(["torch"] if self.backend == "torch" else [])):
+            if find_spec(package) is None:
+                raise BadInput(f"{package} is not installed: {INSTALL}")
+        if self.backend not in BACKENDS:
+            raise unknown("backend", self.backend, BACKENDS)
+        if self.solver not in SOLVERS:
+            raise unknown("solver", self.solver, SOLVERS)
+        if not 2 <= self.cv <= t:
+            raise BadInput(f"cv = {self.cv} folds of {t} samples: give 2 to {t}")
+        if self.alphas_batch < 1:
+            raise BadInput(f"alphas_batch = {self.alphas_batch}: give at least 1")
+
+    def _model(self, kernel: bool, alphas: NDArray[Any]) -> Any:
+        from himalaya.kernel_ridge import KernelRidgeCV
+        from himalaya.ridge import RidgeCV
+
+        common: dict[str, Any] = {
+            "alphas": alphas,
+            "fit_intercept": self.fit_intercept,
+            "cv": self.cv,
+        }
+        shared = {"local_alpha": False, "n_alphas_batch": self.alphas_batch}
+        if kernel:
+            return KernelRidgeCV(kernel="linear", warn=False, solver_params=shared, **common)
+        return RidgeCV(solver_params={**shared, "warn": False}, **common)
+
+
+@contextlib.contextmanager
+def _backend(name: str) -> Iterator[Any]:
+    """Use this backend of himalaya, which is a global choice, and put the former back."""
+    from himalaya.backend import get_backend, set_backend
+
+    before = get_backend().name
+    try:
+        yield set_backend(name)
+    finally:
+        set_backend(before)
+
+
+STRATEGY = Himalaya
