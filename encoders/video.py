@@ -72,13 +72,15 @@ def _claimed(stream: Any) -> float | None:
     """Return the seconds that the video stream itself claims to last."""
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    # Matroska keeps it as hours:minutes:seconds.
+    # Matroska keeps it as hours:minutes:seconds, from its own zero and not from the first frame.
     parts = stream.metadata.get("DURATION", "").split(":")
     try:
         hours, minutes, seconds = map(float, parts)
     except ValueError:
         return None
-    return hours * 3600 + minutes * 60 + seconds
+    return (
+        hours * 3600 + minutes * 60 + seconds - float((stream.start_time or 0) * stream.time_base)
+    )
 
 
 def frames(path: str | Path) -> Iterator[tuple[float, float, Any]]:
