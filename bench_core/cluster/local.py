@@ -35,6 +35,8 @@ class LocalCluster(Cluster):
             **thread_environment(threads),
             **kernel_environment(kernels),
             **({"RIDGEBENCH_BLAS": blas} if blas is not None else {}),
+            # A node's log is read when the node has failed: what it did before is noise then.
+            "DASK_LOGGING__DISTRIBUTED": "warning",
         }
         usable = whole_cores_first(os.sched_getaffinity(0))
         self._shares = shares(usable, nodes, threads) if pinned else [[] for _ in range(nodes)]

@@ -1,4 +1,4 @@
-"""joblib's Dask backend, with the one end of a task that it does not hear of."""
+"""joblib's Dask backend, with two of its edges taken off."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from joblib._dask import DaskDistributedBackend
 
 
 class DaskBackend(DaskDistributedBackend):
-    """joblib's Dask backend, which also stops when a task is lost with its worker.
+    """joblib's Dask backend, which runs on one node too and stops when a node dies.
+
+    With a single worker, joblib would leave it idle and run the tasks in this process.
 
     joblib hears of errors that a task raises, because they come back as results. A task that
     Dask itself gives up, because its worker died, never calls back (joblib 1.6), and
     ``Parallel`` would wait for it for ever.
     """
+
+    def effective_n_jobs(self, n_jobs: int) -> int:
+        """Return how many tasks may run at once, never the 1 that means "here"."""
+        return max(2, super().effective_n_jobs(n_jobs))
 
     def submit(self, func: Any, callback: Callable[[Any], None] | None = None) -> Future[Any]:
         """Submit a batch of tasks; ``callback`` gets its outcome, which may be an exception."""

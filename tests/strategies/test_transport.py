@@ -66,17 +66,17 @@ def test_bmor_sends_no_coefficients_through_the_scheduler(cluster_of, make_probl
     assert isinstance(model.coef_, np.memmap)
 
 
-@pytest.mark.parametrize("name", DISTRIBUTED)
-def test_fit_leaves_no_files_but_its_result_outlives_the_cluster(make_problem, tmp_path, name):
+def test_fits_leave_no_files_but_their_results_outlive_the_cluster(make_problem, tmp_path):
     X, Y = make_problem(40, 8, 5)
     with local(1, 1, scratch=tmp_path) as cluster:
         before = sorted(os.listdir(cluster.scratch))
-        model = strategies.get(name)(ALPHAS, cluster=cluster).fit(X, Y)
+        models = [strategies.get(name)(ALPHAS, cluster=cluster).fit(X, Y) for name in DISTRIBUTED]
         assert sorted(os.listdir(cluster.scratch)) == before
     assert list(tmp_path.iterdir()) == []
-    assert np.isfinite(model.predict(X)).all()
-    with pytest.raises(NodeLost, match="is closed: start another"):
-        model.fit(X, Y)
+    for model in models:
+        assert np.isfinite(model.predict(X)).all()
+        with pytest.raises(NodeLost, match="is closed: start another"):
+            model.fit(X, Y)
 
 
 class Folds:
@@ -91,8 +91,17 @@ class Broken(Folds):
         raise KeyError("no folds for these samples")
 
 
-class Deadly(Folds):
+class Tell(Folds):
     def split(self, X, y=None, groups=None):
+        raise KeyError(f"in process {os.getpid()}")
+
+
+class Deadly(Folds):
+    def __init__(self):
+        self.maker = os.getpid()
+
+    def split(self, X, y=None, groups=None):
+        assert os.getpid() != self.maker, "the fit runs in the test's own process"
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -107,13 +116,22 @@ def test_error_on_a_node_is_raised_as_it_was(cluster_of, make_problem, name):
     assert np.isfinite(again.coef_).all()
 
 
+@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("name", DISTRIBUTED)
+def test_fits_run_on_nodes_even_if_there_is_one(cluster_of, make_problem, name, nodes):
+    cluster = cluster_of(nodes)
+    pids = "|".join(str(node.pid) for node in cluster.workers)
+    with pytest.raises(KeyError, match=f"in process ({pids})"):
+        strategies.get(name)(ALPHAS, cluster=cluster, cv=Tell()).fit(*make_problem(40, 8, 5))
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", DISTRIBUTED)
 def test_killed_node_ends_the_fit_with_its_name(make_problem, tmp_path, name):
     X, Y = make_problem(40, 8, 5)
-    with local(2, 1, oversubscribe=True, scratch=tmp_path) as cluster:
-        pids = "|".join(str(node.pid) for node in cluster.workers)
-        with pytest.raises(NodeLost, match=rf"node [01] \(pid ({pids}), .* killed by SIGKILL"):
+    with local(1, 1, scratch=tmp_path) as cluster:
+        pid = cluster.workers[0].pid
+        with pytest.raises(NodeLost, match=rf"node 0 \(pid {pid}, .* was killed by SIGKILL"):
             strategies.get(name)(ALPHAS, cluster=cluster, cv=Deadly()).fit(X, Y)
         remaining = [file for file in os.listdir(cluster.scratch) if file.endswith(".npy")]
         assert remaining == []
