@@ -8,8 +8,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from bench_core.blas import journal as journals
@@ -22,9 +23,9 @@ from bench_core.blas.verify import VerificationFailed, verify
 from bench_core.blas.wheels import (
     PACKAGES,
     NotRelinkable,
-    Wheel,
     digest,
-    recorded_digest,
+    package_modules,
+    recorded_digests,
     site_packages,
     wheel,
 )
@@ -71,12 +72,16 @@ def use(
         journal.forget_reinstalled()
         packages = PACKAGES if only is None else (only,)
         if list(targets) == ["bundled"]:
-            return _bring_back(journal, packages)
+            outcome = _bring_back(journal, packages)
+            for package in packages:
+                _check_recorded(folder, package, package_modules(folder, package))
+            return outcome
         files = [file for target in targets for file in plans.find(target)]
         wheels = [wheel(package, folder, journal.originals()) for package in packages]
         made = [plans.make(found, files) for found in wheels]
         for found in wheels:
-            _check_originals(journal, found)
+            untouched = {caller.name for caller in found.callers} - set(journal.files)
+            _check_recorded(folder, found.package, untouched)
         return _apply(journal, " ".join(targets), made, tell)
 
 
@@ -182,16 +187,14 @@ def _recipe(library: Path, file: FilePlan) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _check_originals(journal: Journal, found: Wheel) -> None:
+def _check_recorded(folder: Path, package: str, names: Iterable[str]) -> None:
     """Refuse to take a file for an original that is not what pip installed."""
-    for caller in found.callers:
-        if caller.name in journal.files:
-            continue
-        recorded = recorded_digest(found.package, caller.name)
-        if recorded is not None and recorded != digest(journal.folder / caller.name):
+    recorded = recorded_digests(package)
+    for name in sorted(names):
+        if recorded.get(name, "") not in ("", digest(folder / name)):
             raise NotRelinkable(
-                f"{caller.name} is not what pip installed; reinstall it with "
-                f"`pip install --force-reinstall --no-deps {found.package}=={found.version}`"
+                f"{name} is not what pip installed, and no original of it is kept; run "
+                f"`pip install --force-reinstall --no-deps {package}=={version(package)}`"
             )
 
 

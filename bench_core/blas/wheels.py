@@ -99,12 +99,19 @@ def conda_advice() -> str:
     return f"run `conda install SPEC` with {specs}"
 
 
-def recorded_digest(package: str, name: str) -> str | None:
-    """Return the SHA-256 (hex) that pip recorded for the file ``name`` of ``package``."""
-    for file in _installed(package).files or ():
-        if file.as_posix() == name and file.hash is not None and file.hash.mode == "sha256":
-            return base64.urlsafe_b64decode(file.hash.value + "==").hex()
-    return None
+def recorded_digests(package: str) -> dict[str, str]:
+    """Return the SHA-256 (hex) that pip recorded for each file of ``package``, by name."""
+    return {
+        file.as_posix(): base64.urlsafe_b64decode(file.hash.value + "==").hex()
+        for file in _installed(package).files or ()
+        if file.hash is not None and file.hash.mode == "sha256"
+    }
+
+
+def package_modules(folder: Path, package: str) -> list[str]:
+    """Return the names of all extension modules of ``package``, below ``folder``."""
+    found = Path(folder, package).rglob("*.so")
+    return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
 def digest(path: Path) -> str:
@@ -128,9 +135,8 @@ def wheel(package: str, folder: Path, original: dict[str, Path]) -> Wheel:
     found = _installed(package)
     callers = []
     libraries: set[Path] = set()
-    for path in sorted(Path(folder, package).rglob("*.so")):
-        name = path.relative_to(folder).as_posix()
-        source = original.get(name, path)
+    for name in package_modules(folder, package):
+        source = original.get(name, folder / name)
         binary = elf.read(source)
         bundled = next((n for n in binary.needed if _BUNDLED.fullmatch(Path(n).name)), None)
         if bundled is None:

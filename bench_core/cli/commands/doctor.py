@@ -43,7 +43,7 @@ def _show(found: dict[str, Any]) -> None:
     table.add_row(
         "cores",
         f"{cores['available']} available of {cores['logical']} logical, "
-        f"{cores['physical']} physical; affinity {_ranges(cores['affinity'])}",
+        f"{cores['physical']} physical; affinity {processor_ranges(cores['affinity'])}",
     )
     quota = "none" if limits["cores"] is None else f"{limits['cores']:g} cores"
     bytes_limit = limits["memory_bytes"]
@@ -77,7 +77,7 @@ def _show(found: dict[str, Any]) -> None:
         console.print("[bold green]nothing to warn of[/]")
 
 
-def _ranges(numbers: list[int]) -> str:
+def processor_ranges(numbers: list[int]) -> str:
     """Write [0, 1, 2, 5] as 0-2,5."""
     parts: list[list[int]] = []
     for number in numbers:
