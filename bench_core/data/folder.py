@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.lib import format as npy
@@ -59,7 +59,7 @@ class FolderWriter:
         self._offsets: dict[str, int] = {}
         self._partial: Path | None = None
 
-    def __enter__(self) -> FolderWriter:
+    def __enter__(self) -> Self:
         if self._folder.exists():
             raise BadInput(f"{self._folder} exists already: choose another folder or remove it")
         self._folder.parent.mkdir(parents=True, exist_ok=True)

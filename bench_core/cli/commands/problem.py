@@ -1,4 +1,4 @@
-"""List, make and look at ridge problems: the thesis's shapes, synthetic or real."""
+"""List, make, build and look at ridge problems: synthetic ones, or your own fMRI data."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
+    from rich.table import Table
+
     from bench_core.data import Problem
 
 
@@ -34,7 +37,7 @@ _subject = click.option("--subject", default="sub-01", show_default=True, help="
 
 @click.group()
 def command() -> None:
-    """List, make and look at ridge problems: the thesis's shapes, synthetic or real."""
+    """List, make, build and look at ridge problems: synthetic ones, or your own fMRI data."""
 
 
 @command.command("list")
@@ -82,20 +85,12 @@ def list_(scale: float, subject: str) -> None:
 )
 def make(name: str, scale: float, subject: str, seed: int, dtype: str, folder: Path) -> None:
     """Write problem NAME into a folder, block by block."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import DownloadColumn
 
     from bench_core import data
 
     size = data.shape(name, scale=scale, subject=subject)
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with _progress(DownloadColumn()) as progress:
         task = progress.add_task(name, total=size.nbytes(dtype))
         problem = data.make(
             name,
@@ -108,6 +103,60 @@ def make(name: str, scale: float, subject: str, seed: int, dtype: str, folder: P
         )
         progress.update(task, completed=size.nbytes(dtype))
     click.echo(_one_line(problem, folder))
+
+
+@command.command()
+@click.argument("config", metavar="CONFIG", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder to create, instead of the one that CONFIG names.",
+)
+@click.option("--plan", "only_plan", is_flag=True, help="Say what would be built; read no images.")
+def build(config: Path, out: Path | None, only_plan: bool) -> None:
+    """Build a problem from fMRI data and features, as the TOML file CONFIG says.
+
+    One run after the other is read, so memory stays near what one run needs. What was interrupted
+    goes on where it stopped. docs/problems.md describes CONFIG.
+    """
+    _needs()
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn
+
+    from bench_core.brain.build import build as write
+    from bench_core.brain.build import plan
+    from bench_core.brain.settings import Settings
+    from bench_core.errors import BadInput
+
+    settings = Settings.read(config)
+    folder = out or settings.out
+    if folder is None and not only_plan:
+        raise BadInput(f"{config} names no folder: give out, or --out DIR")
+    planned = plan(settings)
+    Console().print(_pairing(planned.table()))
+    if only_plan or folder is None:
+        click.echo(f"{settings.name}: X {planned.t} × {planned.p}, Y {planned.t} × {planned.s}")
+        return
+    with _progress(MofNCompleteColumn()) as progress:
+        task = progress.add_task("building", total=len(planned.runs))
+        problem = write(
+            planned,
+            folder,
+            progress=lambda run, done, _: progress.update(task, completed=done, description=run),
+        )
+    click.echo(_one_line(problem, folder))
+
+
+@command.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def example(folder: Path, seed: int) -> None:
+    """Write a small example into DIR: videos, an fMRIPrep folder, and CONFIG files."""
+    _needs("av")
+    from bench_core.brain.example import write_example
+
+    click.echo(f"{folder}: {write_example(folder, seed=seed)}")
 
 
 @command.command()
@@ -133,7 +182,52 @@ def show(folder: Path, check: bool) -> None:
             check_xy(problem.X, problem.Y)
             constant = int(constant_columns(problem.Y).sum())
         table.add_row("checked", f"all values finite; {constant} of {problem.s} targets constant")
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    if problem.meta.get("pairing"):
+        console.print(_pairing(problem.meta["pairing"]))
+
+
+def _progress(count: ProgressColumn) -> Progress:
+    """Return a progress bar on standard error that counts as ``count`` does."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn()
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def _needs(*more: str) -> None:
+    """Say which extra to install when a package is absent, rather than fail on its import."""
+    from importlib.util import find_spec
+
+    from bench_core.errors import RidgebenchError
+
+    absent = [name for name in ("nilearn", "h5py", *more) if find_spec(name) is None]
+    if absent:
+        extras = "brain,encoders" if "av" in absent else "brain"
+        raise RidgebenchError(f"this needs {', '.join(absent)}: pip install 'ridgebench[{extras}]'")
+
+
+def _pairing(rows: list[dict[str, Any]]) -> Table:
+    """Return the table of what was paired, what was left out, and why."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table(title="runs and stimuli", title_justify="left", box=SIMPLE)
+    table.add_column("run", justify="right")
+    table.add_column("name", overflow="fold")
+    table.add_column("stimulus", overflow="fold")
+    for name in ("TRs", "volumes", "samples"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        if "left_out" in row:
+            table.add_row("–", row["name"], f"left out: {row['left_out']}", "", "", "")
+            continue
+        trs = "" if row["stimulus_trs"] is None else str(row["stimulus_trs"])
+        numbers = (trs, str(row["volumes"]), str(row["samples"]))
+        table.add_row(str(row["number"]), row["name"], row["stimulus"], *numbers)
+    return table
 
 
 def _one_line(problem: Problem, folder: Path) -> str:

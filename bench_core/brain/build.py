@@ -1,0 +1,230 @@
+"""Building a problem: every run's features and targets, streamed into one folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from bench_core import __version__
+from bench_core.brain.features import Features
+from bench_core.brain.pairing import Pair, check_lengths, pair
+from bench_core.brain.settings import Settings
+from bench_core.brain.targets import LeftOut, Targets
+from bench_core.checks import row_blocks
+from bench_core.data.problem import Problem
+from bench_core.data.resumable import ResumableFolderWriter
+from bench_core.errors import BadInput
+from encoders.alignment import Alignment, align, usable_volumes
+
+Progress = Callable[[str, int, int], None]
+"""Called with a run's name, the runs done so far, and the runs in all."""
+
+_TR_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedRun:
+    """One run of the problem.
+
+    Parameters
+    ----------
+    number : what it is called in ``runs``, from 1.
+    volumes : (m,) the volumes that become samples.
+    start : the row of the first of them in the problem.
+    """
+
+    number: int
+    pair: Pair
+    volumes: NDArray[np.intp]
+    start: int
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """All that is known before any image is read."""
+
+    settings: Settings
+    alignment: Alignment
+    targets: Targets
+    features: Features
+    runs: Sequence[PlannedRun]
+    left_out: Sequence[LeftOut]
+
+    @property
+    def t(self) -> int:
+        """Samples of the problem."""
+        return sum(len(run.volumes) for run in self.runs)
+
+    @property
+    def p(self) -> int:
+        """Features of the problem."""
+        return self.features.q * self.alignment.window
+
+    @property
+    def s(self) -> int:
+        """Targets of the problem."""
+        return len(self.targets.names)
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row per run, and one per run or stimulus left out, in terms of JSON."""
+        rows: list[dict[str, Any]] = []
+        for run in self.runs:
+            source = run.pair.run
+            rows.append(
+                {
+                    "name": source.name,
+                    "number": run.number,
+                    "stimulus": run.pair.stimulus,
+                    "volumes": source.volumes,
+                    "unsteady": source.volumes - len(source.kept),
+                    "stimulus_trs": self.features.length(run.pair.stimulus),
+                    "samples": len(run.volumes),
+                }
+            )
+        return rows + [{"name": each.name, "left_out": each.reason} for each in self.left_out]
+
+    def key(self) -> str:
+        """Return a digest of all that decides the numbers: settings, files, runs, versions."""
+        import nibabel
+        import nilearn
+
+        files = {path for run in self.runs for path in run.pair.run.files}
+        files |= {self.features.file(run.pair.stimulus) for run in self.runs}
+        files |= set(self.targets.files)
+        seen = {str(f): (f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(files)}
+        what = {
+            "settings": self.settings.description(),
+            "files": seen,
+            "runs": [(run.pair.run.name, run.pair.stimulus, run.start) for run in self.runs],
+            "versions": [__version__, np.__version__, nibabel.__version__, nilearn.__version__],
+        }
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def plan(settings: Settings) -> Plan:
+    """Return what the problem will be, from names, headers and tables of confounds alone.
+
+    Raises `BadInput` or `UnknownName` for settings that do not fit the files, a run that is not
+    as long as its stimulus, or another repetition time than the features'.
+    """
+    alignment = settings.samples.alignment()
+    base = settings.path.resolve().parent
+    targets: Targets = settings.targets.open(base, settings.dtype, settings.pairing.exclude)
+    features: Features = settings.features.open(alignment)
+    pairs, unpaired = pair(targets.runs, features.stimuli, settings.pairing)
+    left_out = [*targets.left_out, *unpaired]
+    runs: list[PlannedRun] = []
+    start = 0
+    for each in pairs:
+        run, stimulus = each.run, each.stimulus
+        if run.tr is not None and abs(run.tr - alignment.tr) > _TR_TOLERANCE:
+            raise BadInput(
+                f"run {run.name} has a repetition time of {run.tr:g} s and samples.tr is "
+                f"{alignment.tr:g} s: correct samples.tr"
+            )
+        length = features.length(stimulus)
+        expected = None if length is None else length - alignment.first
+        check_lengths(run, stimulus, expected, settings.pairing)
+        usable = usable_volumes(features.trs(stimulus, run.volumes), run.volumes, alignment)
+        volumes = np.intersect1d(usable, run.kept, assume_unique=True)
+        if not len(volumes):
+            left_out.append(LeftOut(run.name, "no volume has a full window of features"))
+            continue
+        runs.append(PlannedRun(len(runs) + 1, each, volumes, start))
+        start += len(volumes)
+    if start < 2:
+        raise BadInput(f"{settings.path}: {start} samples in all, too few for a problem")
+    return Plan(settings, alignment, targets, features, runs, left_out)
+
+
+def build(planned: Plan, folder: str | Path, *, progress: Progress | None = None) -> Problem:
+    """Write the problem into a new ``folder``, one run at a time, and return it memory-mapped.
+
+    Interrupted, it goes on with the next run when called again with the same plan. Memory stays
+    near what one run needs.
+
+    Raises `BadInput` for a damaged file, naming it; what was written before is kept.
+    """
+    t, s, dtype = planned.t, planned.s, planned.settings.dtype
+    runs = np.concatenate([np.full(len(r.volumes), r.number, np.int32) for r in planned.runs])
+    small: dict[str, NDArray[Any]] = {
+        "runs": runs,
+        "volumes": np.concatenate([run.volumes for run in planned.runs]).astype(np.int32),
+        "target_names": np.array(list(planned.targets.names), dtype=np.str_),
+    }
+    description: dict[str, Any] = {"name": planned.settings.name, "meta": _meta(planned)}
+    if planned.targets.space is not None:
+        small |= planned.targets.space.arrays()
+        description["space"] = planned.targets.space.description()
+    arrays: dict[str, tuple[tuple[int, ...], DTypeLike]] = {
+        "X": ((t, planned.p), dtype),
+        "Y": ((t, s), dtype),
+        **{name: (array.shape, array.dtype) for name, array in small.items()},
+    }
+    with ResumableFolderWriter(Path(folder), arrays, description, planned.key()) as writer:
+        for done, run in enumerate(planned.runs):
+            if progress is not None:
+                progress(run.pair.run.name, done, len(planned.runs))
+            if run.pair.run.name not in writer.done:
+                _write_run(planned, run, writer)
+        for name, array in small.items():
+            writer.put(name, 0, array)
+        writer.commit()
+    if progress is not None:
+        progress("", len(planned.runs), len(planned.runs))
+    return Problem.open(folder)
+
+
+def _write_run(planned: Plan, run: PlannedRun, writer: ResumableFolderWriter) -> None:
+    source, stimulus = run.pair.run, run.pair.stimulus
+    Y = planned.targets.read(source)
+    if Y.shape != (len(source.kept), planned.s):
+        raise BadInput(
+            f"run {source.name} gives {Y.shape[0]} × {Y.shape[1]} values instead of "
+            f"{len(source.kept)} × {planned.s}: its file does not hold what its header says"
+        )
+    rows = np.searchsorted(source.kept, run.volumes)
+    for block in row_blocks(len(rows), Y.shape[1] * Y.itemsize):
+        writer.put("Y", run.start + block.start, Y[rows[block]])
+    del Y
+    trs = planned.features.trs(stimulus, source.volumes)
+    features = planned.features.read(stimulus, source.volumes)
+    samples = align(features, trs, source.volumes, planned.alignment)
+    rows = np.searchsorted(samples.volumes, run.volumes)
+    for block in row_blocks(len(rows), samples.X.shape[1] * samples.X.itemsize):
+        writer.put("X", run.start + block.start, samples.X[rows[block]])
+    writer.mark(source.name)
+
+
+def _meta(planned: Plan) -> dict[str, Any]:
+    import nibabel
+    import nilearn
+
+    alignment = planned.alignment
+    meta: dict[str, Any] = {
+        "source": f"built from {planned.settings.path.name}",
+        "delays": list(alignment.delays),
+        "repetition_time_s": alignment.tr,
+        "alignment": asdict(alignment),
+        "targets": dict(planned.targets.about),
+        "features_of": dict(planned.features.about),
+        "pairing": planned.table(),
+        "settings": planned.settings.description(),
+        "versions": {
+            "ridgebench": __version__,
+            "nibabel": nibabel.__version__,
+            "nilearn": nilearn.__version__,
+        },
+    }
+    if planned.features.columns is not None:
+        names = planned.features.columns
+        meta["features"] = [f"{name} delay {d}" for d in alignment.delays for name in names]
+    subject = planned.targets.about.get("subject")
+    return meta if subject is None else {**meta, "subject": subject}

@@ -1,0 +1,187 @@
+"""What is read out of every fMRI volume: parcels, a region, or the whole brain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench_core.data.space import TargetSpace
+from bench_core.errors import BadInput
+
+Kind = Literal["parcels", "roi", "whole-brain"]
+BASC = "basc:"
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """What is done to every voxel's time course, besides removing confounds.
+
+    Parameters
+    ----------
+    smoothing_mm : full width at half maximum of the Gaussian; 0 for none.
+    standardize : as nilearn's maskers name it; "none" leaves values as they are.
+    """
+
+    smoothing_mm: float
+    standardize: str
+    dtype: str
+
+
+@dataclass(frozen=True, eq=False)
+class Extraction:
+    """Targets on the grid of the functional images.
+
+    Parameters
+    ----------
+    space : where the targets are.
+    names : one per target.
+    image : the mask or the labels, resampled to the functional grid.
+    parcels : whether ``image`` holds labels.
+    lost : labels that have no voxel left on that grid.
+    """
+
+    space: TargetSpace
+    names: list[str]
+    image: Any
+    parcels: bool
+    lost: tuple[int, ...] = ()
+
+    def read(
+        self,
+        bold: Any,
+        confounds: NDArray[np.float64] | None,
+        kept: NDArray[np.intp],
+        cleaning: Cleaning,
+    ) -> NDArray[Any]:
+        """Return the targets (m, s) in the m ``kept`` volumes of the image ``bold``."""
+        from nilearn.maskers import NiftiLabelsMasker, NiftiMasker
+
+        options = {
+            "smoothing_fwhm": cleaning.smoothing_mm or None,
+            "standardize": False if cleaning.standardize == "none" else cleaning.standardize,
+            "dtype": cleaning.dtype,
+        }
+        masker = (
+            NiftiLabelsMasker(self.image, resampling_target=None, **options)
+            if self.parcels
+            else NiftiMasker(self.image, **options)
+        )
+        chosen = None if len(kept) == bold.shape[3] else kept
+        found = masker.fit_transform(bold, confounds=confounds, sample_mask=chosen)
+        return np.asarray(found, dtype=cleaning.dtype)
+
+
+def of_parcels(labels: Any, reference: Any, template: str | None) -> Extraction:
+    """Return one target per label of the image ``labels``, in the order of their numbers.
+
+    ``reference`` gives the functional grid. The image is resampled to the nearest label.
+    """
+    from nilearn.image import new_img_like
+
+    before = _integers(labels)
+    on_grid = _integers(_on_grid(labels, reference))
+    numbers = _numbers(on_grid)
+    if not numbers:
+        raise BadInput("no label lies on the grid of the functional images: are both in one space?")
+    return Extraction(
+        TargetSpace.of_labels(on_grid, numbers, reference.affine, template=template),
+        [f"parcel {number}" for number in numbers],
+        new_img_like(reference, on_grid.astype(np.int32)),
+        parcels=True,
+        lost=tuple(sorted(set(_numbers(before)) - set(numbers))),
+    )
+
+
+def of_mask(
+    mask: Any, reference: Any, template: str | None, numbers: Sequence[int] = ()
+) -> Extraction:
+    """Return one target per voxel where ``mask`` is not 0, or is one of the label ``numbers``."""
+    from nilearn.image import new_img_like
+
+    values = _integers(_on_grid(mask, reference))
+    absent = sorted(set(numbers) - set(_numbers(values)))
+    if absent:
+        raise BadInput(
+            f"targets.numbers has {absent[0]}, a label with no voxel on the functional grid: "
+            f"there are {_listed(_numbers(values))}"
+        )
+    inside = np.isin(values, numbers) if len(numbers) else values != 0
+    if not inside.any():
+        raise BadInput("the mask has no voxel on the grid of the functional images")
+    space = TargetSpace.of_mask(inside, reference.affine, template=template)
+    return Extraction(
+        space,
+        [f"voxel {i} {j} {k}" for i, j, k in space.voxels],
+        new_img_like(reference, inside.astype(np.int8)),
+        parcels=False,
+    )
+
+
+def load_image(path: Path, what: str) -> Any:
+    """Return the NIfTI image in ``path``, its data not read yet; ``what`` it is, for errors."""
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+
+    try:
+        return nibabel.load(path)
+    except FileNotFoundError:
+        raise BadInput(f"{what} {path} does not exist: correct its path") from None
+    except (ImageFileError, EOFError, OSError, ValueError) as error:
+        raise BadInput(f"{what} {path} is no image that can be read: {error}") from error
+
+
+def basc(text: str, data_dir: Path | None) -> Path:
+    """Return the file of the BASC parcellation named as ``basc:444``, fetched by nilearn.
+
+    Raises `BadInput` when there is no such resolution or it can be neither found nor fetched.
+    """
+    from nilearn.datasets import fetch_atlas_basc_multiscale_2015
+
+    try:
+        resolution = int(text.removeprefix(BASC))
+        atlas = fetch_atlas_basc_multiscale_2015(
+            data_dir=None if data_dir is None else str(data_dir), resolution=resolution, verbose=0
+        )
+    except ValueError as error:
+        raise BadInput(f"targets.labels is {text!r}: {error}") from error
+    except OSError as error:
+        raise BadInput(
+            f"{text} cannot be fetched ({error}): give the file of a parcellation as "
+            "targets.labels, or the folder nilearn keeps it in as targets.data_dir"
+        ) from error
+    return Path(atlas["maps"])
+
+
+def _on_grid(image: Any, reference: Any) -> Any:
+    from nilearn.image import resample_to_img
+
+    if len(image.shape) == 4 and image.shape[3] == 1:
+        from nilearn.image import index_img
+
+        image = index_img(image, 0)
+    if len(image.shape) != 3:
+        raise BadInput(f"a mask or label image must have three axes, not shape {image.shape}")
+    if image.shape == reference.shape[:3] and np.allclose(image.affine, reference.affine):
+        return image
+    return resample_to_img(
+        image, reference, interpolation="nearest", force_resample=True, copy_header=True
+    )
+
+
+def _integers(image: Any) -> NDArray[np.int64]:
+    values = np.rint(np.nan_to_num(np.asarray(image.dataobj, dtype=np.float64)))
+    return values.reshape(values.shape[:3]).astype(np.int64)
+
+
+def _numbers(values: NDArray[np.int64]) -> list[int]:
+    return [int(number) for number in np.unique(values) if number != 0]
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:12]))
+    return shown + (f", … {numbers[-1]}" if len(numbers) > 12 else "")

@@ -1,0 +1,294 @@
+"""Features of the stimuli: from the encoders' store, from ``.npy`` files, or from events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench_core.brain.names import Pattern
+from bench_core.brain.timeseries import load_npy
+from bench_core.data.events import Event, boxcars, read_events
+from bench_core.errors import BadInput, unknown
+
+if TYPE_CHECKING:
+    from encoders.alignment import Alignment
+    from encoders.store import StoredFeatures
+
+
+class Features(Protocol):
+    """Features of every stimulus, opened: sizes are known, values are read when asked for.
+
+    ``stimuli`` are the names, ``q`` the features, ``columns`` their names or None, ``about`` what
+    to tell of them in the problem's ``meta``.
+    """
+
+    stimuli: Sequence[str]
+    q: int
+    columns: Sequence[str] | None
+    about: Mapping[str, Any]
+
+    def trs(self, stimulus: str, volumes: int) -> NDArray[np.int64]:
+        """Return the TRs (n,) that have features, ascending; the run has ``volumes``."""
+
+    def length(self, stimulus: str) -> int | None:
+        """Return the TRs of the stimulus, None when nothing says how long it is."""
+
+    def read(self, stimulus: str, volumes: int) -> NDArray[Any]:
+        """Return the features (n, q), one row for each of `trs`."""
+
+    def file(self, stimulus: str) -> Path:
+        """Return the file that is read for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreSettings:
+    """``[features]`` with ``source = "store"``: what ``ridgebench encode`` wrote."""
+
+    folder: Annotated[Path, "the folder given to ridgebench encode as --out"]
+    layer: Annotated[str | None, "the layer, where several are stored"] = None
+    encoder: Annotated[str | None, "the encoder, where features of several are stored"] = None
+    weights: Annotated[str | None, "the beginning of the digest of the weights"] = None
+    reducers: Annotated[tuple[str, ...] | None, "names of the reducers, in order"] = None
+
+    def open(self, alignment: Alignment) -> StoredStimuli:
+        """Return the features; raise `BadInput` unless one set of them is meant."""
+        from encoders.store import FeatureStore
+
+        if not self.folder.is_dir():
+            raise BadInput(f"features.folder {self.folder} does not exist: run ridgebench encode")
+        every = FeatureStore(self.folder).find()
+        found = [each for each in every if self._wants(each)]
+        kinds = {_kind(each): each for each in found}
+        if not found:
+            known = ", ".join(sorted({_words(each) for each in every})) or "nothing"
+            raise BadInput(f"{self.folder} has no such features: there is {known}")
+        if len(kinds) > 1:
+            raise BadInput(
+                f"{self.folder} has several kinds of features: "
+                f"{'; '.join(sorted(_words(each) for each in kinds.values()))}. Choose with "
+                "features.layer, .encoder, .weights and .reducers"
+            )
+        stimuli: dict[str, StoredFeatures] = {}
+        for each in found:
+            if each.run in stimuli:
+                raise BadInput(
+                    f"{self.folder} has features of two stimuli called {each.run}: "
+                    f"{stimuli[each.run].path.name} and {each.path.name}; delete one"
+                )
+            stimuli[each.run] = each
+        made = float(found[0].identity["tr"])
+        if abs(made - alignment.tr) > 1e-6:
+            raise BadInput(
+                f"the features were made for a TR of {made} s and samples.tr is {alignment.tr} s: "
+                "correct one, or encode again"
+            )
+        return StoredStimuli(stimuli)
+
+    def _wants(self, each: StoredFeatures) -> bool:
+        reducers = tuple(str(reducer["name"]) for reducer in each.identity["reducers"])
+        return (
+            self.layer in (None, each.layer)
+            and self.encoder in (None, each.encoder)
+            and str(each.identity["weights"]).startswith(self.weights or "")
+            and self.reducers in (None, reducers)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NpyFeatureSettings:
+    """``[features]`` with ``source = "npy"``: one array (TRs, features) per stimulus."""
+
+    folder: Annotated[Path, "the folder of the arrays"]
+    pattern: Annotated[str, "pattern of the files, * for the stimulus's name"] = "*.npy"
+
+    def open(self, alignment: Alignment) -> NpyStimuli:
+        """Return the features."""
+        files = Pattern(self.pattern).find(self.folder)
+        if not files:
+            raise BadInput(f"{self.folder} has no file {self.pattern}: correct features.pattern")
+        sizes = {name: load_npy(path).shape for name, path in files.items()}
+        first = next(iter(sizes))
+        for name, (_, q) in sizes.items():
+            if q != sizes[first][1]:
+                raise BadInput(
+                    f"{files[name]} has {q} features and {files[first]} has {sizes[first][1]}: "
+                    "all must have the same"
+                )
+        return NpyStimuli(files, {name: n for name, (n, _) in sizes.items()}, sizes[first][1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventSettings:
+    """``[features]`` with ``source = "events"``: one 0/1 feature for every category."""
+
+    folder: Annotated[Path, "the folder of the tables of events"]
+    pattern: Annotated[str, "pattern of the tables, * for the run's name"] = "*_events.tsv"
+    categories: Annotated[tuple[str, ...], "trial types to use, all where not given"] = ()
+
+    def open(self, alignment: Alignment) -> EventStimuli:
+        """Return the features."""
+        files = Pattern(self.pattern).find(self.folder)
+        if not files:
+            raise BadInput(f"{self.folder} has no file {self.pattern}: correct features.pattern")
+        events = {name: read_events(path) for name, path in files.items()}
+        known = sorted({event.category for each in events.values() for event in each})
+        for category in self.categories:
+            if category not in known:
+                raise unknown("trial type in features.categories", category, known)
+        used = list(self.categories) or known
+        kept = {
+            name: [event for event in each if event.category in used]
+            for name, each in events.items()
+        }
+        if alignment.first:
+            raise BadInput("samples.first is not for events: their onsets count from volume 0")
+        return EventStimuli(files, kept, used, alignment.tr, max(alignment.delays))
+
+
+@dataclass(frozen=True)
+class StoredStimuli:
+    """See `Features`."""
+
+    stored: Mapping[str, StoredFeatures]
+    columns: Sequence[str] | None = None
+
+    @property
+    def stimuli(self) -> Sequence[str]:
+        """Names of the stimuli."""
+        return sorted(self.stored)
+
+    @property
+    def _one(self) -> StoredFeatures:
+        return next(iter(self.stored.values()))
+
+    @property
+    def q(self) -> int:
+        """Features per TR."""
+        return self._one.shape[1]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What to tell of them."""
+        identity = self._one.identity
+        names = ("encoder", "layer", "weights", "trained", "preprocessing", "reducers", "dtype")
+        about = {name: identity[name] for name in names}
+        return about if identity["trained"] else {**about, "note": "untrained: random weights"}
+
+    def trs(self, stimulus: str, volumes: int) -> NDArray[np.int64]:
+        """Return the TRs that have features."""
+        return self.stored[stimulus].trs
+
+    def length(self, stimulus: str) -> int | None:
+        """Return the TRs up to the last that has features."""
+        return int(self.stored[stimulus].trs[-1]) + 1
+
+    def read(self, stimulus: str, volumes: int) -> NDArray[Any]:
+        """Return the features (n, q)."""
+        return self.stored[stimulus].read()
+
+    def file(self, stimulus: str) -> Path:
+        """Return the file that is read."""
+        return self.stored[stimulus].path
+
+
+@dataclass(frozen=True)
+class NpyStimuli:
+    """See `Features`."""
+
+    files: Mapping[str, Path]
+    lengths: Mapping[str, int]
+    q: int
+    columns: Sequence[str] | None = None
+
+    @property
+    def stimuli(self) -> Sequence[str]:
+        """Names of the stimuli."""
+        return sorted(self.files)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What to tell of them."""
+        return {"source": "arrays of the user's own"}
+
+    def trs(self, stimulus: str, volumes: int) -> NDArray[np.int64]:
+        """Return the TRs that have features: row i is TR i."""
+        return np.arange(self.lengths[stimulus], dtype=np.int64)
+
+    def length(self, stimulus: str) -> int | None:
+        """Return the rows of the array."""
+        return self.lengths[stimulus]
+
+    def read(self, stimulus: str, volumes: int) -> NDArray[Any]:
+        """Return the features (n, q); raise `BadInput` for NaN or infinity."""
+        found = load_npy(self.files[stimulus])
+        if not np.isfinite(found).all():
+            row, column = np.argwhere(~np.isfinite(found))[0]
+            raise BadInput(
+                f"{self.files[stimulus]} holds {found[row, column]} in row {row}, column {column}: "
+                "mend the file"
+            )
+        return found
+
+    def file(self, stimulus: str) -> Path:
+        """Return the file that is read."""
+        return self.files[stimulus]
+
+
+@dataclass(frozen=True)
+class EventStimuli:
+    """See `Features`. Before the run began nothing was shown, so every window can be filled."""
+
+    files: Mapping[str, Path]
+    events: Mapping[str, Sequence[Event]]
+    columns: Sequence[str]
+    tr: float
+    lead: int
+
+    @property
+    def stimuli(self) -> Sequence[str]:
+        """Names of the runs that have events."""
+        return sorted(self.files)
+
+    @property
+    def q(self) -> int:
+        """Categories."""
+        return len(self.columns)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What to tell of them."""
+        return {"source": "events", "categories": list(self.columns)}
+
+    def trs(self, stimulus: str, volumes: int) -> NDArray[np.int64]:
+        """Return the TRs of the run and `lead` ones before it, when nothing was on."""
+        return np.arange(-self.lead, volumes, dtype=np.int64)
+
+    def length(self, stimulus: str) -> int | None:
+        """Return None: events do not say how long the run was."""
+        return None
+
+    def read(self, stimulus: str, volumes: int) -> NDArray[Any]:
+        """Return (n, categories): 1 where a stimulus was on as the TR began."""
+        before = np.zeros((self.lead, self.q))
+        return np.vstack([before, boxcars(self.events[stimulus], self.columns, volumes, self.tr)])
+
+    def file(self, stimulus: str) -> Path:
+        """Return the table that is read."""
+        return self.files[stimulus]
+
+
+def _kind(each: StoredFeatures) -> str:
+    """Return all that must be alike for features to be of one kind, as text."""
+    identity = {name: each.identity[name] for name in sorted(each.identity) if name != "stimulus"}
+    return f"{identity} {each.shape[1]}"
+
+
+def _words(each: StoredFeatures) -> str:
+    reducers = "-".join(str(reducer["name"]) for reducer in each.identity["reducers"])
+    weights = str(each.identity["weights"])[:12]
+    return f"{each.encoder} {each.layer} ({reducers}, weights {weights}, TR {each.identity['tr']})"

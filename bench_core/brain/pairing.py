@@ -1,0 +1,122 @@
+"""Which stimulus was shown in which run, found by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from string import Formatter
+from typing import Annotated
+
+from bench_core.brain.names import entities
+from bench_core.brain.targets import LeftOut, Run
+from bench_core.errors import BadInput, unknown
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairingSettings:
+    """``[pairing]``: how the names of runs and stimuli belong together."""
+
+    stimulus: Annotated[
+        str | None, 'the stimulus\'s name made of the run\'s entities: "{task}", "friends_{task}"'
+    ] = None
+    by_name: Annotated[dict[str, str], 'stimulus of single runs, RUN = "STIMULUS"'] = field(
+        default_factory=dict
+    )
+    exclude: Annotated[tuple[str, ...], "runs to leave out, with * and ? as wildcards"] = ()
+    tolerance_trs: Annotated[int, "TRs that a run and its stimulus may differ by"] = 1
+
+    def __post_init__(self) -> None:
+        if self.tolerance_trs < 0:
+            raise BadInput(f"pairing.tolerance_trs is {self.tolerance_trs}: give 0 or more")
+        try:
+            parsed = list(Formatter().parse(self.stimulus or ""))
+        except ValueError as error:
+            raise BadInput(f"pairing.stimulus {self.stimulus!r}: {error}") from error
+        if any(name is not None and not name.isalnum() for _, name, _, _ in parsed):
+            raise BadInput(
+                f"pairing.stimulus {self.stimulus!r}: between braces stands an entity, as {{task}}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A run and the stimulus shown in it."""
+
+    run: Run
+    stimulus: str
+
+
+def pair(
+    runs: Sequence[Run], stimuli: Sequence[str], settings: PairingSettings
+) -> tuple[list[Pair], list[LeftOut]]:
+    """Return the pairs, in the order of ``runs``, and every run and stimulus without one.
+
+    A run's stimulus is the one that ``settings.by_name`` names, else the one called as
+    ``settings.stimulus`` says, else the first that exists of: the run's whole name; the name
+    without the subject; without the session; the task and run (``a_run-2``); the task.
+
+    Raises `UnknownName` for a name in ``by_name`` that nothing answers to, and `BadInput` when no
+    run is paired.
+    """
+    names = [run.name for run in runs]
+    for name, stimulus in settings.by_name.items():
+        if name not in names:
+            raise unknown("run in [pairing.by_name]", name, names)
+        if stimulus not in stimuli:
+            raise unknown("stimulus in [pairing.by_name]", stimulus, stimuli)
+    pairs, left_out = [], []
+    for run in runs:
+        tried = candidates(run.name, settings)
+        found = next((name for name in tried if name in stimuli), None)
+        if found is None:
+            left_out.append(LeftOut(run.name, f"no stimulus called {' or '.join(tried)}"))
+        else:
+            pairs.append(Pair(run, found))
+    if not pairs:
+        raise BadInput(
+            f"no run has a stimulus: runs are {_some(names)}, stimuli {_some(stimuli)}; "
+            "give pairing.stimulus or [pairing.by_name]"
+        )
+    shown = {each.stimulus for each in pairs}
+    left_out += [LeftOut(name, "stimulus of no run") for name in stimuli if name not in shown]
+    return pairs, left_out
+
+
+def candidates(name: str, settings: PairingSettings) -> list[str]:
+    """Return the names that a run's stimulus may have, the most telling first."""
+    if name in settings.by_name:
+        return [settings.by_name[name]]
+    found = entities(name)
+    if settings.stimulus is not None:
+        try:
+            return [settings.stimulus.format(**found)]
+        except KeyError as error:
+            raise BadInput(
+                f"pairing.stimulus {settings.stimulus!r} needs the entity {error.args[0]}, "
+                f"which run {name} lacks"
+            ) from None
+    tried = [name, _joined(found, without=("sub",)), _joined(found, without=("sub", "ses"))]
+    if "task" in found:
+        if "run" in found:
+            tried.append(f"{found['task']}_run-{found['run']}")
+        tried.append(found["task"])
+    return [each for each in dict.fromkeys(tried) if each]
+
+
+def check_lengths(run: Run, stimulus: str, trs: int | None, settings: PairingSettings) -> None:
+    """Raise `BadInput` when the run is not as long as the stimulus of ``trs`` TRs."""
+    if trs is not None and abs(run.volumes - trs) > settings.tolerance_trs:
+        raise BadInput(
+            f"run {run.name} has {run.volumes} volumes and its stimulus {stimulus} {trs} TRs: "
+            f"they differ by {abs(run.volumes - trs)}, more than pairing.tolerance_trs = "
+            f"{settings.tolerance_trs}. Correct the pairing or samples.first, or name the run in "
+            "pairing.exclude; nothing is resampled"
+        )
+
+
+def _joined(found: Mapping[str, str], without: Sequence[str]) -> str:
+    return "_".join(f"{key}-{value}" for key, value in found.items() if key not in without)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f", … ({len(names)} in all)" if len(names) > 5 else "")

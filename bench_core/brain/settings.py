@@ -1,0 +1,113 @@
+"""The TOML file that says what a problem is made of."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from bench_core.brain.features import EventSettings, NpyFeatureSettings, StoreSettings
+from bench_core.brain.images import FmriprepSettings, NiftiSettings
+from bench_core.brain.pairing import PairingSettings
+from bench_core.brain.timeseries import AlgonautsSettings, CneuromodSettings, NpySettings
+from bench_core.brain.toml import read_section, read_toml
+from bench_core.errors import BadInput, unknown
+from encoders.alignment import THESIS_TR, Alignment
+
+TARGETS = {
+    "fmriprep": FmriprepSettings,
+    "images": NiftiSettings,
+    "cneuromod-h5": CneuromodSettings,
+    "algonauts-h5": AlgonautsSettings,
+    "npy": NpySettings,
+}
+FEATURES = {"store": StoreSettings, "npy": NpyFeatureSettings, "events": EventSettings}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleSettings:
+    """``[samples]``: which TRs of the stimulus predict a volume; see `encoders.alignment`."""
+
+    tr: Annotated[float, "repetition time in seconds"] = THESIS_TR
+    window: Annotated[int, "TRs whose features are concatenated"] = 4
+    start: Annotated[int, "TRs from a volume back to the latest TR of its window"] = 1
+    first: Annotated[int, "TR of the stimulus at which volume 0 was acquired"] = 0
+
+    def alignment(self) -> Alignment:
+        """Return the alignment; raise `BadInput` for values that make none."""
+        return Alignment(tr=self.tr, window=self.window, start=self.start, first=self.first)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that the file says.
+
+    Parameters
+    ----------
+    path : the file.
+    name : of the problem.
+    out : the folder to make, None when the file does not say.
+    dtype : of the problem's arrays.
+    """
+
+    path: Path
+    name: str
+    out: Path | None
+    dtype: str
+    targets: Any
+    features: Any
+    samples: SampleSettings
+    pairing: PairingSettings
+
+    @classmethod
+    def read(cls, path: str | Path) -> Settings:
+        """Return what the file says; raise `BadInput` or `UnknownName`, naming the key."""
+        path = Path(path)
+        tables = read_toml(path)
+        base = path.resolve().parent
+        sections = {
+            name: tables.pop(name, {}) for name in ("targets", "features", "samples", "pairing")
+        }
+        try:
+            top = read_section(_Top, tables, "", base)
+            return cls(
+                path,
+                top.name or path.stem,
+                top.out,
+                top.dtype,
+                _of_source(TARGETS, sections["targets"], "targets", base),
+                _of_source(FEATURES, sections["features"], "features", base),
+                read_section(SampleSettings, sections["samples"], "samples", base),
+                read_section(PairingSettings, sections["pairing"], "pairing", base),
+            )
+        except (BadInput, LookupError) as error:
+            raise type(error)(f"{path}: {error}") from error
+
+    def description(self) -> dict[str, Any]:
+        """Return all settings in terms of JSON, for the problem's ``meta``."""
+        sections = ("targets", "features", "samples", "pairing")
+        return {name: _plain(asdict(getattr(self, name))) for name in sections}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Top:
+    name: Annotated[str | None, "what the problem is called"] = None
+    out: Annotated[Path | None, "the folder to make"] = None
+    dtype: Annotated[Literal["float32", "float64"], "of X and Y"] = "float32"
+
+
+def _of_source(sources: dict[str, Any], table: Any, where: str, base: Path) -> Any:
+    if not isinstance(table, dict) or "source" not in table:
+        raise BadInput(f"{where}.source is missing: one of {', '.join(sources)}")
+    rest = {name: value for name, value in table.items() if name != "source"}
+    if table["source"] not in sources:
+        raise unknown(f"{where}.source", str(table["source"]), sources)
+    return read_section(sources[table["source"]], rest, where, base)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    return str(value) if isinstance(value, Path) else value
