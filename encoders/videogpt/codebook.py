@@ -6,7 +6,6 @@ van den Oord et al. (2017), appendix A.1, with the re-drawing of unused codes of
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from math import sqrt
 from typing import NamedTuple
 
@@ -15,17 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from encoders.videogpt import processes
+from encoders.videogpt.precision import at_least_single, full_precision
 
 DECAY = 0.99
 LAPLACE = 1e-7
 COMMITMENT = 0.25
-
-
-def full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Return a context without autocast; shapes only (device "meta") have none to switch off."""
-    if device.type == "meta":
-        return nullcontext()
-    return torch.autocast(device.type, enabled=False)
 
 
 class Quantised(NamedTuple):
@@ -68,7 +61,7 @@ class Codebook(nn.Module):
         """Quantise ``z`` (b, d, t, h, w); in training mode also update the codes."""
         # Distances lose too many digits in half precision: which code is nearest would change.
         with full_precision(z.device):
-            z = z.float()
+            z = at_least_single(z)
             flat = z.movedim(1, -1).flatten(0, -2)
             if self.training and self._is_empty():
                 self._start(flat.detach())

@@ -5,10 +5,14 @@ The padding of an axis is kernel − stride in total, the odd one on the left.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from encoders.videogpt.config import Grid
+from encoders.videogpt.precision import full_precision
 
 
 def same_padding(kernel: int, stride: Grid) -> tuple[int, ...]:
@@ -20,6 +24,37 @@ def same_padding(kernel: int, stride: Grid) -> tuple[int, ...]:
     return tuple(padding)
 
 
+def _single_on_cpu(x: Tensor) -> tuple[Tensor, AbstractContextManager[object]]:
+    """Return ``x`` and the context for a convolution of it: single precision on CPUs.
+
+    The bfloat16 gradient of a 3-D convolution's weights reads memory that was never written when
+    the grid is small (4 × 4 positions, AVX-512 with bfloat16, torch 2.13): infinite at random.
+    """
+    if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        return x, nullcontext()
+    return x.float(), full_precision(x.device)
+
+
+class Conv3d(nn.Conv3d):
+    """Torch's convolution, but in single precision on CPUs whatever autocast says."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution of ``x`` (b, c, t, h, w)."""
+        x, precision = _single_on_cpu(x)
+        with precision:
+            return super().forward(x)
+
+
+class ConvTranspose3d(nn.ConvTranspose3d):
+    """Torch's transposed convolution, but in single precision on CPUs, as `Conv3d`."""
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Return the transposed convolution of ``x`` (b, c, t, h, w)."""
+        x, precision = _single_on_cpu(x)
+        with precision:
+            return super().forward(x, output_size)
+
+
 class SamePadConv3d(nn.Module):
     """Convolution (b, c, t, h, w) → (b, c', t/s, h/s, w/s)."""
 
@@ -28,7 +63,7 @@ class SamePadConv3d(nn.Module):
     ) -> None:
         super().__init__()
         self.padding = same_padding(kernel, stride)
-        self.conv = nn.Conv3d(inputs, outputs, kernel, stride=stride, bias=bias)
+        self.conv = Conv3d(inputs, outputs, kernel, stride=stride, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the padded convolution of ``x``."""
@@ -47,7 +82,7 @@ class SamePadConvTranspose3d(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: Grid) -> None:
         super().__init__()
         self.padding = same_padding(kernel, stride)
-        self.convt = nn.ConvTranspose3d(
+        self.convt = ConvTranspose3d(
             inputs, outputs, kernel, stride=stride, padding=(kernel - 1,) * 3
         )
 

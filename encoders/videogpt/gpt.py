@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from encoders.videogpt.config import VideoGPTConfig
+from encoders.videogpt.convolutions import Conv3d
+from encoders.videogpt.precision import at_least_single
 from encoders.videogpt.transformer import AttentionStack, Decoding, LayerNorm, PositionEmbedding
 from encoders.videogpt.vqvae import VQVAE
 
@@ -22,7 +24,7 @@ class ChannelLayerNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` normalised, in single precision inside."""
-        output: Tensor = self.norm(x.float().movedim(1, -1))
+        output: Tensor = self.norm(at_least_single(x).movedim(1, -1))
         return output.movedim(-1, 1).type_as(x)
 
 
@@ -45,11 +47,11 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.proj_conv = nn.Conv3d(inputs, outputs, 1, bias=False)
+        self.proj_conv = Conv3d(inputs, outputs, 1, bias=False)
         self.proj_bnr = NormReLU(outputs, relu=False)
-        self.conv1 = nn.Conv3d(inputs, outputs, 3, padding=1, bias=False)
+        self.conv1 = Conv3d(inputs, outputs, 3, padding=1, bias=False)
         self.bnr1 = NormReLU(outputs)
-        self.conv2 = nn.Conv3d(outputs, outputs, 3, padding=1, bias=False)
+        self.conv2 = Conv3d(outputs, outputs, 3, padding=1, bias=False)
         self.bnr2 = NormReLU(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -148,4 +150,4 @@ class VideoGPT(nn.Module):
 
 def cross_entropy(logits: Tensor, codes: Tensor) -> Tensor:
     """Return the mean cross-entropy of ``codes`` (…) under ``logits`` (…, n_codes), in nats."""
-    return F.cross_entropy(logits.float().flatten(0, -2), codes.flatten())
+    return F.cross_entropy(at_least_single(logits).flatten(0, -2), codes.flatten())

@@ -8,6 +8,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from encoders.videogpt.precision import at_least_single
+
 
 def count() -> int:
     """Return the number of training processes."""
@@ -59,9 +61,9 @@ class BatchNorm3d(nn.BatchNorm3d):
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         assert self.momentum is not None
-        values = x.float()
+        values = at_least_single(x)
         axes, shape = (0, 2, 3, 4), (1, -1, 1, 1, 1)
-        here = x.new_full((), x.numel() / x.shape[1], dtype=torch.float32)
+        here = values.new_full((), x.numel() / x.shape[1])
         size = sum_over(here)
         mean = _SumOver.apply(values.sum(axes)) / size
         centred = values - mean.view(shape)

@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from encoders.videogpt.attention import FullAttention, KeyValues, MultiHeadAttention
 from encoders.videogpt.config import GPTConfig, Grid, LayerNormKind
+from encoders.videogpt.precision import at_least_single
 
 EPSILON = 1e-5
 
@@ -37,7 +38,7 @@ class LayerNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` (…, width) normalised over its last axis."""
-        values = x.float()
+        values = at_least_single(x)
         if self.kind == "standard":
             normed = F.layer_norm(values, values.shape[-1:], self.g, self.b, EPSILON)
         else:

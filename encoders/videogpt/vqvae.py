@@ -16,6 +16,7 @@ from encoders.videogpt.attention import AxialAttention, MultiHeadAttention
 from encoders.videogpt.codebook import Codebook
 from encoders.videogpt.config import AXIAL_HEADS, Attention, VQVAEConfig
 from encoders.videogpt.convolutions import SamePadConv3d, SamePadConvTranspose3d
+from encoders.videogpt.precision import at_least_single
 from encoders.videogpt.processes import BatchNorm3d
 
 # The variance of video values by which the published reconstruction error is divided.
@@ -156,7 +157,7 @@ class VQVAE(nn.Module):
         """Return the loss of ``video``: MSE / 0.06 + commitment."""
         quantised = self.codebook(self.pre_vq_conv(self.encoder(video)))
         output = self.decoder(self.post_vq_conv(quantised.embeddings))
-        error = F.mse_loss(output.float(), video.float()) / DATA_VARIANCE
+        error = F.mse_loss(at_least_single(output), video) / DATA_VARIANCE
         return VQVAELoss(
             error + quantised.commitment,
             error,
