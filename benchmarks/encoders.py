@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Suite, left_out
+from benchmarks.common import Suite
 
 NEEDS = ("av", "h5py", "torch")
 
@@ -16,14 +16,14 @@ class Encoders(Suite):
     params = (["vgg16"], ["fc2"], ["cpu", "cuda"], [1, 8])
     param_names = ("encoder", "layer", "device", "batch")
 
-    def setup(self, session: str, encoder: str, layer: str, device: str, batch: int) -> None:
+    @classmethod
+    def reason_to_skip(cls, *parameters: Any) -> str | None:
         absent = [name for name in NEEDS if find_spec(name) is None]
-        reason = left_out(self.suite, encoder=encoder, device=device, batch=batch)
         if absent:
-            reason = f"{', '.join(absent)} not installed here: pip install 'ridgebench[encoders]'"
-        if reason is not None:
-            raise NotImplementedError(reason)
+            return f"{', '.join(absent)} not installed here: pip install 'ridgebench[encoders]'"
+        return super().reason_to_skip(*parameters)
 
+    def prepare(self, session: str, encoder: str, layer: str, device: str, batch: int) -> None:
         from encoders.speed import measured, without_device
 
         reason = without_device(device)

@@ -132,16 +132,16 @@ def measured(
     batch: int = 16,
     seconds: float = 12.0,
     tr: float = 0.5,
-    size: tuple[int, int] = (480, 640),
+    frame: tuple[int, int] = (480, 640),
     **options: Any,
 ) -> dict[str, Any]:
     """Return the rates of the encoder called ``name``, with random weights, on a made-up video.
 
     Measured once: kept as JSON in ``folder``, where a second call with the same arguments finds
-    them. ``seconds``, ``size`` and ``tr`` are the video's and the sampling's, ``options`` the
-    encoder's.
+    them. ``seconds`` and ``frame`` (height, width) are the video's, ``tr`` the
+    sampling's, ``options`` the encoder's.
     """
-    asked = [name, layer, device, batch, seconds, tr, list(size), options]
+    asked = [name, layer, device, batch, seconds, tr, list(frame), options]
     path = folder / f"encoder-speed-{digests.of_json(asked)[:16]}.json"
     if path.exists():
         known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -152,7 +152,7 @@ def measured(
     flops = encoder.flops() if isinstance(encoder, VGG16Encoder) else None
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         video = Path(scratch) / "video.mp4"
-        sample_video(video, seconds, height=size[0], width=size[1])
+        sample_video(video, seconds, height=frame[0], width=frame[1])
         speed = measure(encoder, video, layer, tr=tr, batch=batch, flops=flops).to_dict()
         part = Path(scratch) / path.name
         part.write_text(json.dumps(speed), encoding="utf-8")

@@ -76,9 +76,9 @@ def test_a_tr_on_the_border_of_two_frames_takes_the_later(rate: int, tmp_path: P
 def test_a_claimed_frame_rate_is_not_believed(tmp_path: Path) -> None:
     # Two frames a second, in a file whose stream says thirty.
     path = video(tmp_path / "x.mp4", np.arange(20) / 2)
-    assert shown(path, tr=1.49) == {k: [int(k * 1.49 * 2)] for k in range(6)} | (
-        {6: [17]} if 6 in shown(path, tr=1.49) else {}
-    )
+    found = shown(path, tr=1.49)
+    assert len(found) >= 6
+    assert found == {k: [int(k * 1.49 * 2)] for k in range(len(found))}
 
 
 @pytest.mark.parametrize("lead", [0, 3])
@@ -117,9 +117,8 @@ def test_a_video_cut_short_is_an_error_and_not_a_short_run(suffix: str, tmp_path
     path = tmp_path / f"x{suffix}"
     noise = np.random.default_rng(0).integers(0, 40, (150, 48, 128, 3)).astype(np.uint8)
     # With the index in front, a player would show what is there and stop.
-    with av.open(
-        str(path), "w", options={"movflags": "faststart"} if suffix == ".mp4" else {}
-    ) as c:
+    options = {"movflags": "faststart"} if suffix == ".mp4" else {}
+    with av.open(str(path), "w", options=options) as c:
         stream = c.add_stream("libx264", rate=30)
         stream.width, stream.height, stream.pix_fmt = 128, 48, "yuv420p"
         for k in range(150):
