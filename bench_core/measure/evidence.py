@@ -41,7 +41,8 @@ def where_calls_go(report: Report, scratch: Path) -> dict[str, Any]:
     Reading every symbol of every extension module takes seconds, so the answer is kept in
     ``scratch`` for as long as the same libraries answer and no extension module has changed.
     """
-    state = json.dumps([report, _extension_modules()], sort_keys=True)
+    libraries = [[report[caller]["file"], report[caller]["version"]] for caller in sorted(report)]
+    state = json.dumps([libraries, _extension_modules()])
     kept = scratch / "blas" / f"{hashlib.sha256(state.encode()).hexdigest()[:16]}.json"
     if kept.is_file():
         found: dict[str, Any] = json.loads(kept.read_text("utf-8"))

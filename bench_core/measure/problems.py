@@ -173,6 +173,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _make(case: Case, source: dict[str, Any], folder: Path) -> None:
+    from bench_core.checks import check_xy
     from bench_core.data import Problem, make, random_split, run_split
 
     partial = folder.with_name(f"{folder.name}.partial")
@@ -196,7 +197,9 @@ def _make(case: Case, source: dict[str, Any], folder: Path) -> None:
                 folder=partial / "whole",
             )
         else:
-            whole = _as_dtype(Problem.open(case.problem), case.dtype)
+            given = Problem.open(case.problem)
+            check_xy(given.X, given.Y)
+            whole = _as_dtype(given, case.dtype)
         split = run_split(whole) if case.split == "run" else random_split(whole, seed=case.seed)
         train, test = split.apply(whole, partial)
         facts = {

@@ -83,15 +83,16 @@ def run_worker(
             for stream in (process.stdin, process.stdout):
                 if stream is not None:
                     stream.close()
-        found = _outcome(process.returncode, folder / "out.json", ended)
+        words = printed.read_text("utf-8", errors="replace")
+        found = _outcome(process.returncode, folder / "out.json", words, ended)
         log.unlink(missing_ok=True)
         if found["status"] == "failed":
             log.parent.mkdir(parents=True, exist_ok=True)
-            log.write_bytes(printed.read_bytes())
+            log.write_text(words, encoding="utf-8")
         return found
 
 
-def _outcome(returncode: int, out: Path, ended: str | None) -> dict[str, Any]:
+def _outcome(returncode: int, out: Path, printed: str, ended: str | None) -> dict[str, Any]:
     if ended is None and out.is_file():
         found: dict[str, Any] = json.loads(out.read_text("utf-8"))
         if returncode == 0 or found["status"] == "failed":
@@ -101,7 +102,8 @@ def _outcome(returncode: int, out: Path, ended: str | None) -> dict[str, Any]:
         if returncode == -signal.SIGKILL:
             ended += ", as the system does when memory runs out: try a smaller scale or float32"
     if ended is None:
-        ended = f"the worker process ended with status {returncode}"
+        last = (printed.strip().splitlines() or ["it printed nothing"])[-1]
+        ended = f"the worker process ended with status {returncode}: {last}"
     return {"status": "failed", "reason": ended}
 
 

@@ -128,10 +128,15 @@ def _measure(job: dict[str, Any], say: Say) -> dict[str, Any]:
         if cluster is not None:
             answers = cluster.client.run(blas_report, case.blas)
             reports += [answers[node.address] for node in cluster.workers]
-        found["blas"] = {"declared": case.blas, **reports[0], "workers": reports[1:]}
-        found["blas"]["proof"] = where_calls_go(reports[0], Path(job["scratch"]))
+        found["blas"] = {
+            "declared": case.blas,
+            **reports[0],
+            "workers": reports[1:],
+            "proof": None,
+        }
         if reason := wrong_threads(reports, case.threads):
             return found | {"status": "invalid", "reason": reason}
+        found["blas"]["proof"] = where_calls_go(reports[0], Path(job["scratch"]))
         started = perf_counter()
         predictions = np.asarray(model.predict(test.X))
         predict_s = perf_counter() - started

@@ -1,0 +1,334 @@
+"""Whole measurements, each in a process of its own: what records say of good fits and bad ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from sklearn.linear_model import RidgeCV
+
+from bench_core.blas import detect
+from bench_core.data import THESIS_ALPHAS, Problem, random_split
+from bench_core.errors import BadInput, UnknownName
+from bench_core.machine import available_cores
+from bench_core.measure import Case, measure, read, read_all, validate
+from bench_core.measure.process import run_worker
+
+Run = Callable[..., dict[str, Any]]
+
+pytestmark = pytest.mark.usefixtures("oddities")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def run(store: Path, scratch: Path, problem_folder: Path) -> Run:
+    """Measure a strategy on the tiny problem, without a null unless asked."""
+
+    def run(strategy: str, *, timeout: float | None = 120, **changes: Any) -> dict[str, Any]:
+        changes = {"problem": str(problem_folder), "null": "skip", **changes}
+        case = Case(strategy=strategy, **changes)
+        record = measure(case, store=store, scratch=scratch, timeout=timeout)
+        validate(record)
+        return record
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def good(run: Run) -> dict[str, Any]:
+    return run("ridgecv", repeats=3, null="auto")
+
+
+def test_a_record_of_a_good_fit_has_the_right_answers(
+    good: dict[str, Any], problem_folder: Path
+) -> None:
+    problem = Problem.open(problem_folder)
+    split = random_split(problem, seed=0)
+    train, test = split.apply(problem)
+    truth = RidgeCV(THESIS_ALPHAS).fit(train.X, train.Y)
+    predicted = truth.predict(test.X)
+    r = [np.corrcoef(test.Y[:, j], predicted[:, j])[0, 1] for j in range(8)]
+    assert good["status"] == "ok"
+    assert good["reason"] is None
+    assert good["penalty"] == {"scope": "all", "values": [truth.alpha_], "counts": [9]}
+    assert good["accuracy"]["mean"] == pytest.approx(np.mean(r), abs=1e-9)
+    assert good["accuracy"]["max"] == pytest.approx(np.max(r), abs=1e-9)
+    assert (good["accuracy"]["defined"], good["accuracy"]["undefined"]) == (8, 1)
+    assert good["null"]["method"] == "fit"
+    assert good["null"]["mean"] < good["accuracy"]["mean"] - 0.3
+    agreement = good["agreement"]
+    assert agreement["agrees"]
+    assert agreement["worst"] < 1e-12
+    assert agreement["same_penalty"] is True
+    assert agreement["reference_penalty"] == truth.alpha_
+    assert agreement["targets"] == 9
+
+
+def test_a_record_says_how_long_and_how_much(good: dict[str, Any]) -> None:
+    times, memory = good["times"], good["memory"]
+    assert len(times["fit_s"]) == 3
+    assert times["median_s"] == sorted(times["fit_s"])[1]
+    assert times["ci95_s"][0] <= times["median_s"] <= times["ci95_s"][1]
+    assert times["cluster_start_s"] is None
+    assert memory["interval_ms"] <= 50
+    assert memory["peak_bytes"] >= memory["baseline_bytes"] > 20 * 2**20
+    assert [one["process"] for one in memory["per_process"]] == ["main"]
+    assert good["bytes_moved"] == {"total": 0}
+    assert good["seconds"] > sum(times["fit_s"])
+    assert good["memory_needed"]["needed_bytes"] <= good["memory_needed"]["available_bytes"]
+
+
+def test_a_record_proves_its_blas_and_its_surroundings(good: dict[str, Any]) -> None:
+    here = detect().to_dict()
+    for caller in ("numpy", "scipy"):
+        assert good["blas"][caller]["name"] == here[caller]["name"]
+        assert good["blas"][caller]["version"] == here[caller]["version"]
+        assert good["blas"][caller]["threads"] == 1
+        assert good["blas"]["proof"]["calls"][caller]
+    assert good["versions"]["numpy"] == np.__version__
+    assert good["machine"]["cores"]["available"] == available_cores()
+    assert set(good["load"]) == {"before", "after"}
+    problem = good["case"]["problem"]
+    assert [problem[name] for name in ("name", "t", "p", "s")] == ["tiny", 200, 6, 9]
+    assert (problem["t_train"], problem["t_test"]) == (180, 20)
+    assert good["case"]["alphas"] == list(THESIS_ALPHAS)
+
+
+def test_a_record_gives_no_place_or_name_of_the_machine_away(
+    good: dict[str, Any], store: Path, scratch: Path
+) -> None:
+    text = json.dumps(good)
+    for secret in (
+        str(Path.home()) + "/",
+        tempfile.gettempdir() + "/",
+        sys.prefix,
+        str(store),
+        str(scratch),
+        f'"{platform.node()}"',
+        str(Path(__file__).parents[2]),
+    ):
+        assert secret not in text
+
+
+def test_a_record_in_the_store_is_read_and_the_asking_suite_is_named(
+    good: dict[str, Any], store: Path, problem_folder: Path
+) -> None:
+    case = Case(str(problem_folder), "ridgecv", suite="other", repeats=3)
+    # A scratch folder that cannot be made: nothing may be measured.
+    again = measure(case, store=store, scratch=Path("/dev/null/nowhere"))
+    assert again["id"] == good["id"]
+    assert again["case"] == {**good["case"], "suite": "other"}
+    assert good in read_all(store)
+
+
+@pytest.mark.skipif(available_cores() < 2, reason="two nodes need two cores")
+def test_nodes_are_measured_together(run: Run) -> None:
+    record = run("bmor", nodes=2)
+    assert record["status"] == "ok"
+    assert record["penalty"]["scope"] == "batch"
+    assert record["times"]["cluster_start_s"] > 0
+    assert record["bytes_moved"]["total"] > 0
+    assert record["bytes_moved"]["total"] == sum(
+        count for name, count in record["bytes_moved"].items() if name != "total"
+    )
+    processes = [one["process"] for one in record["memory"]["per_process"]]
+    assert {"main", "node 0", "node 1"} <= set(processes)
+    assert len(record["blas"]["workers"]) == 2
+    assert all(one["numpy"]["threads"] == 1 for one in record["blas"]["workers"])
+    assert record["agreement"]["same_penalty"] is None
+
+
+def test_another_blas_than_declared_gives_no_number(run: Run) -> None:
+    other = "mkl" if detect().numpy.name != "mkl" else "openblas"
+    record = run("ridgecv", blas=other)
+    assert record["status"] == "invalid"
+    assert other in record["reason"]
+    assert record["times"] is None
+
+
+def test_predictions_that_are_not_the_definitions_are_invalid(run: Run) -> None:
+    record = run("shifted")
+    assert record["status"] == "invalid"
+    assert "differ from scikit-learn's Ridge" in record["reason"]
+    assert not record["agreement"]["agrees"]
+    assert record["agreement"]["worst"] > record["agreement"]["tolerance"]
+
+
+def test_another_penalty_than_ridgecvs_is_invalid_where_that_is_claimed(run: Run) -> None:
+    record = run("stubborn")
+    assert record["status"] == "invalid"
+    assert "chose 1200 where RidgeCV chooses" in record["reason"]
+    assert record["agreement"]["same_penalty"] is False
+    # Given its penalty the fit is right, so only the choice was wrong.
+    assert record["agreement"]["worst"] < 1e-12
+
+
+def test_a_lost_target_is_invalid(run: Run) -> None:
+    record = run("short")
+    assert record["status"] == "invalid"
+    assert "(20, 8)" in record["reason"]
+
+
+def test_threads_beyond_those_given_are_invalid(run: Run) -> None:
+    record = run("greedy")
+    assert record["status"] == "invalid"
+    assert "3 threads where 1 were asked for" in record["reason"]
+
+
+def test_an_exception_is_recorded_and_its_traceback_is_beside_it(
+    run: Run, store: Path, problem_folder: Path
+) -> None:
+    record = run("failing")
+    assert record["status"] == "failed"
+    assert record["reason"].startswith("ValueError: no luck in <")
+    log = store / f"{Case(str(problem_folder), 'failing', null='skip').stem}.log"
+    assert "Traceback" in log.read_text()
+    assert "go_wrong" in log.read_text()
+
+
+def test_a_worker_that_is_killed_is_reported_as_such(run: Run) -> None:
+    record = run("crashing")
+    assert record["status"] == "failed"
+    assert "SIGKILL" in record["reason"]
+    assert "memory" in record["reason"]
+
+
+def test_a_timeout_ends_the_worker_and_all_it_started(tmp_path: Path) -> None:
+    note, log = tmp_path / "pids", tmp_path / "case.log"
+    found = run_worker(
+        {"note": str(note)},
+        environment=dict(os.environ),
+        log=log,
+        timeout=5,
+        progress=None,
+        module="hanging_worker",
+    )
+    assert found == {"status": "failed", "reason": "stopped after 5 s, the time it was given"}
+    assert "it said this" in log.read_text()
+    _assert_ended(note)
+
+
+def test_an_interruption_leaves_no_record_and_no_process(
+    store: Path, scratch: Path, problem_folder: Path, tmp_path: Path
+) -> None:
+    note = tmp_path / "pids"
+    case = Case(str(problem_folder), "hanging", options={"note": str(note)})
+
+    def interrupt(words: str) -> None:
+        if words.startswith("fit"):
+            while not (note.is_file() and note.read_text().count(" ")):
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = set(store.iterdir())
+    with pytest.raises(KeyboardInterrupt):
+        measure(case, store=store, scratch=scratch, progress=interrupt)
+    assert set(store.iterdir()) == before
+    _assert_ended(note)
+
+
+def _assert_ended(note: Path) -> None:
+    for pid in map(int, note.read_text().split()):
+        deadline = time.monotonic() + 10
+        while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline, "still running"
+            time.sleep(0.05)
+
+
+def test_more_threads_than_cores_are_refused(run: Run) -> None:
+    record = run("bmor", nodes=2, threads=available_cores())
+    assert record["status"] == "skipped"
+    assert f"need {2 * available_cores()} cores, {available_cores()} are" in record["reason"]
+    assert record["times"] is None
+
+
+def test_too_little_memory_is_refused_with_both_figures(run: Run) -> None:
+    record = run("huge")
+    assert record["status"] == "skipped"
+    memory = record["memory_needed"]
+    assert memory["needed_bytes"] >= 2**60 > memory["available_bytes"]
+    assert str(memory["needed_bytes"]) in record["reason"]
+    assert str(memory["available_bytes"]) in record["reason"]
+
+
+def test_a_strategys_own_reason_is_kept(run: Run) -> None:
+    record = run("shy")
+    assert (record["status"], record["reason"]) == ("skipped", "does not like 9 targets")
+
+
+def test_several_nodes_for_a_strategy_of_one_process_are_skipped(run: Run) -> None:
+    if available_cores() < 2:
+        pytest.skip("two nodes need two cores")
+    assert "one process" in run("ridgecv", nodes=2)["reason"]
+
+
+def test_best_kernels_are_skipped_where_there_are_no_better(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench_core import blas
+
+    advice = blas.KernelAdvice("openblas", "Zen", "Zen", reason="Zen is the best here")
+    monkeypatch.setattr(blas, "kernel_advice", lambda: advice)
+    record = run("ridgecv", kernels="best")
+    assert record["status"] == "skipped"
+    assert "Zen is the best here" in record["reason"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "near"),
+    [
+        ({"strategy": "ridgvc"}, "'ridgecv'"),
+        ({"strategy": "ridgecv", "problem": "parcel"}, "'parcels'"),
+        ({"strategy": "ridgecv", "options": {"gvc_mode": 1}}, "'gcv_mode'"),
+    ],
+)
+def test_unknown_names_are_errors_that_offer_near_ones(
+    run: Run, changes: dict[str, Any], near: str
+) -> None:
+    with pytest.raises(UnknownName, match=near):
+        run(**changes)
+
+
+def test_the_worker_leaves_with_its_caller(
+    scratch: Path, problem_folder: Path, tmp_path: Path
+) -> None:
+    note = tmp_path / "pids"
+    code = f"""
+from pathlib import Path
+from bench_core.measure import Case, measure
+case = Case({str(problem_folder)!r}, "hanging", options={{"note": {str(note)!r}}})
+measure(case, store=Path({str(tmp_path)!r}), scratch=Path({str(scratch)!r}))
+"""
+    caller = subprocess.Popen([sys.executable, "-c", code])
+    deadline = time.monotonic() + 60
+    while not (note.is_file() and note.read_text().count(" ")):
+        assert time.monotonic() < deadline, "the fit has not begun"
+        time.sleep(0.05)
+    caller.kill()
+    caller.wait()
+    _assert_ended(note)
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_a_damaged_record_is_named_with_its_remedy(store: Path, good: dict[str, Any]) -> None:
+    path = store / "damaged.json"
+    path.write_text(json.dumps({**good, "status": "fine"}))
+    with pytest.raises(BadInput, match=r"damaged\.json.*status.*'fine'.*delete"):
+        read(path)
+    path.unlink()
