@@ -1,6 +1,31 @@
-"""Held-out accuracy: Pearson's r per target, its summary, and its null."""
+"""Held-out accuracy: Pearson's r per target, its null, its significance, and its ceiling."""
 
+from bench_core.accuracy.agreement import Ceiling, map_correlations, mean_between, noise_ceiling
 from bench_core.accuracy.correlation import Summary, pearson_r, summary
-from bench_core.accuracy.null import shuffled_rows
+from bench_core.accuracy.discovery import adjusted_p, significant, threshold
+from bench_core.accuracy.fixed_penalty import ridge_null
+from bench_core.accuracy.null import Null, Permutations, refit_null, shifted_rows, shuffled_rows
+from bench_core.accuracy.regions import RegionAccuracy, by_region
+from bench_core.accuracy.result import FitResult
 
-__all__ = ["Summary", "pearson_r", "shuffled_rows", "summary"]
+__all__ = [
+    "Ceiling",
+    "FitResult",
+    "Null",
+    "Permutations",
+    "RegionAccuracy",
+    "Summary",
+    "adjusted_p",
+    "by_region",
+    "map_correlations",
+    "mean_between",
+    "noise_ceiling",
+    "pearson_r",
+    "refit_null",
+    "ridge_null",
+    "shifted_rows",
+    "shuffled_rows",
+    "significant",
+    "summary",
+    "threshold",
+]

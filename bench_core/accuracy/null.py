@@ -1,9 +1,26 @@
-"""What r a fit reaches when there is nothing to find."""
+"""What r a fit reaches when there is nothing to find, and how often chance reaches more.
+
+Two nulls, both permutations of the training rows of X against those of Y: rows shuffled (the
+thesis's), and each run shifted in a circle, which keeps the autocorrelation of both. At fixed
+penalties a ridge fit is linear in Y, so no permutation needs a new factorisation; see
+`bench_core.accuracy.fixed_penalty`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal, overload
+
 import numpy as np
 from numpy.typing import NDArray
+
+from bench_core.accuracy.correlation import pearson_r
+from bench_core.errors import BadInput
+
+Kind = Literal["rows", "shifts"]
+KINDS: tuple[Kind, ...] = ("rows", "shifts")
 
 
 def shuffled_rows(t: int, *, seed: int = 0) -> NDArray[np.intp]:
@@ -13,3 +30,153 @@ def shuffled_rows(t: int, *, seed: int = 0) -> NDArray[np.intp]:
     held-out r is what chance gives.
     """
     return np.random.default_rng([seed, t]).permutation(t)
+
+
+def shifted_rows(
+    runs: NDArray[Any], *, seed: int = 0, least: int | None = None
+) -> NDArray[np.intp]:
+    """Return row numbers (t,) that shift each run in a circle, by a seeded number of samples.
+
+    X and Y keep their autocorrelation, which shuffling destroys. ``runs`` (t,) has every run in
+    one stretch. A shift is at least ``least`` samples either way, so that the haemodynamic lag
+    does not undo it; by default 10, or a quarter of the run where that is less.
+
+    Raises `BadInput` for a run in pieces, or too short to be shifted that far.
+    """
+    rng = np.random.default_rng([seed, len(runs)])
+    edges = np.flatnonzero(np.diff(runs)) + 1
+    bounds = [0, *edges.tolist(), len(runs)]
+    if len(bounds) - 1 != len(np.unique(runs)):
+        raise BadInput("a run is in pieces: put the samples of every run next to each other")
+    rows = np.empty(len(runs), dtype=np.intp)
+    for start, stop in pairwise(bounds):
+        n = stop - start
+        shift = min(10, n // 4) if least is None else least
+        if shift < 1 or 2 * shift > n:
+            raise BadInput(
+                f"run {runs[start]} has {n} samples: too few to be shifted by {max(1, shift)} or "
+                "more either way; shuffle rows instead"
+            )
+        by = int(rng.integers(shift, n - shift + 1))
+        rows[start:stop] = start + (np.arange(n) + by) % n
+    return rows
+
+
+@dataclass(frozen=True, eq=False)
+class Permutations(Sequence[NDArray[np.intp]]):
+    """``n`` seeded permutations of training rows, each made when it is asked for.
+
+    Parameters
+    ----------
+    kind : "rows" for `shuffled_rows`, "shifts" for `shifted_rows`.
+    runs : (t,) the run of every training row.
+    """
+
+    kind: Kind
+    n: int
+    runs: NDArray[Any]
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise BadInput(f"null {self.kind!r} is not one of {', '.join(KINDS)}")
+        if self.n < 1:
+            raise BadInput(f"{self.n} permutations: give 1 or more")
+
+    def __len__(self) -> int:
+        return self.n
+
+    @overload
+    def __getitem__(self, number: int) -> NDArray[np.intp]: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[NDArray[np.intp]]: ...
+    def __getitem__(self, number: int | slice) -> NDArray[np.intp] | Sequence[NDArray[np.intp]]:
+        if isinstance(number, slice):
+            return [self[k] for k in range(*number.indices(self.n))]
+        if not 0 <= number < self.n:
+            raise IndexError(number)
+        entropy = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
+        if self.kind == "rows":
+            return shuffled_rows(len(self.runs), seed=entropy)
+        return shifted_rows(self.runs, seed=entropy)
+
+
+@dataclass(frozen=True, eq=False)
+class Null:
+    """Chance r of every target, from n permutations, beside the r that was observed.
+
+    Parameters
+    ----------
+    observed : (s,) r; NaN where undefined.
+    exceed : (s,) permutations whose r is at least the observed one.
+    largest : (n,) largest r over all targets in every permutation.
+    mean_abs : (n,) mean |r| over all targets in every permutation.
+    """
+
+    observed: NDArray[np.float64]
+    exceed: NDArray[np.int64]
+    largest: NDArray[np.float64]
+    mean_abs: NDArray[np.float64]
+
+    @property
+    def n(self) -> int:
+        """Permutations."""
+        return len(self.largest)
+
+    def p_values(self) -> NDArray[np.float64]:
+        """Return (b + 1) / (n + 1) of every target, b permutations having at least its r.
+
+        One-sided; NaN where r is undefined (Phipson & Smyth 2010).
+        """
+        p = (self.exceed + 1) / (self.n + 1)
+        p[np.isnan(self.observed)] = np.nan
+        return p
+
+    def p_max(self) -> NDArray[np.float64]:
+        """Return p values that hold for all targets together: b counts the largest r of all.
+
+        The family-wise error rate is controlled whatever the dependence (Nichols & Holmes 2002).
+        """
+        order = np.sort(self.largest)
+        with np.errstate(invalid="ignore"):
+            below = np.searchsorted(order, self.observed, side="left")
+        p = (self.n - below + 1) / (self.n + 1)
+        p[np.isnan(self.observed)] = np.nan
+        return p
+
+
+def refit_null(
+    refit: Callable[[NDArray[np.intp]], NDArray[Any]],
+    Y_test: NDArray[Any],
+    observed: NDArray[np.float64],
+    rows: Iterable[NDArray[np.intp]],
+) -> Null:
+    """Return the null of any estimator, fitted again for every permutation.
+
+    ``refit(rows)`` fits on ``X_train[rows]`` and the training targets as they are, and returns
+    its predictions (t_test, s). For ridge at known penalties, `fixed_penalty.ridge_null` gives
+    the same and is far quicker.
+    """
+    exceed = np.zeros(len(observed), dtype=np.int64)
+    largest, mean_abs = [], []
+    for each in rows:
+        r = pearson_r(Y_test, refit(each))
+        exceed += count_exceeding(r, observed)
+        low, total, defined = batch_figures(r)
+        largest.append(low)
+        mean_abs.append(total / max(1, defined))
+    return Null(observed, exceed, np.array(largest), np.array(mean_abs))
+
+
+def count_exceeding(r: NDArray[np.float64], observed: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return 1 where r is at least the observed one, allowing for rounding, else 0."""
+    with np.errstate(invalid="ignore"):
+        return (r >= observed - 1e-12).astype(np.int64)
+
+
+def batch_figures(r: NDArray[np.float64]) -> tuple[float, float, int]:
+    """Return the largest defined r (−1 without any), the sum of |r|, and how many there are."""
+    defined = r[~np.isnan(r)]
+    if not defined.size:
+        return -1.0, 0.0, 0
+    return float(defined.max()), float(np.abs(defined).sum()), int(defined.size)

@@ -4,6 +4,7 @@ from bench_core.data.delays import delayed
 from bench_core.data.generator import synthetic
 from bench_core.data.making import make
 from bench_core.data.problem import Problem
+from bench_core.data.rows import RowsOf
 from bench_core.data.shapes import DELAYS, HAXBY, SUBJECTS, THESIS_ALPHAS, Shape, names, shape
 from bench_core.data.space import TargetSpace
 from bench_core.data.splits import Split, random_split, run_split
@@ -14,6 +15,7 @@ __all__ = [
     "SUBJECTS",
     "THESIS_ALPHAS",
     "Problem",
+    "RowsOf",
     "Shape",
     "Split",
     "TargetSpace",

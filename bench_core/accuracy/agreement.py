@@ -1,0 +1,82 @@
+"""How alike maps of several subjects are, and how well any model could do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench_core.accuracy.correlation import pearson_r
+from bench_core.errors import BadInput
+
+
+def map_correlations(maps: Sequence[ArrayLike]) -> NDArray[np.float64]:
+    """Return Pearson's r (n, n) between n maps of one value per target (thesis figure 3.12).
+
+    Every pair is compared over the targets where both are defined. NaN where these are fewer than
+    two or do not vary.
+
+    Raises `BadInput` when the maps differ in length.
+    """
+    arrays = [np.asarray(each, dtype=np.float64).ravel() for each in maps]
+    if len({len(each) for each in arrays}) > 1:
+        raise BadInput(
+            f"maps of {', '.join(str(len(each)) for each in arrays)} values cannot be compared "
+            "target by target"
+        )
+    found = np.eye(len(arrays))
+    for i, a in enumerate(arrays):
+        for j, b in enumerate(arrays[:i]):
+            both = ~(np.isnan(a) | np.isnan(b))
+            pair = np.stack([a[both], b[both]])
+            r = pearson_r(pair[0][:, None], pair[1][:, None])[0] if both.sum() > 1 else np.nan
+            found[i, j] = found[j, i] = r
+    return found
+
+
+def mean_between(correlations: NDArray[np.float64]) -> float:
+    """Return the mean of all pairs of different maps; NaN when there is none."""
+    pairs = correlations[np.tril_indices(len(correlations), -1)]
+    return float(pairs[~np.isnan(pairs)].mean()) if (~np.isnan(pairs)).any() else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class Ceiling:
+    """What repeats of one stimulus say about every target.
+
+    Parameters
+    ----------
+    reliability : (s,) mean r between pairs of repeats; for noise that is independent between
+        them it estimates the part of the variance that the stimulus explains.
+    ceiling : (s,) r between one repeat and the response without noise, √reliability; 0 where the
+        reliability is below 0. No model's r on a single repeat is expected to exceed it.
+    repeats : how many there are.
+    samples : samples of each.
+    """
+
+    reliability: NDArray[np.float64]
+    ceiling: NDArray[np.float64]
+    repeats: int
+    samples: int
+
+
+def noise_ceiling(repeats: Sequence[NDArray[Any]]) -> Ceiling:
+    """Return the noise ceiling from the targets (n, s) of runs that showed the same stimulus.
+
+    Rows with the same number belong to the same moment of the stimulus.
+
+    Raises `BadInput` for fewer than two repeats or shapes that differ.
+    """
+    if len(repeats) < 2:
+        raise BadInput(f"{len(repeats)} repeat of a stimulus: a noise ceiling needs at least 2")
+    pairs = [pearson_r(a, b) for i, a in enumerate(repeats) for b in repeats[:i]]
+    reliability = np.mean(pairs, axis=0)
+    return Ceiling(
+        reliability,
+        np.sqrt(np.maximum(reliability, 0)),
+        len(repeats),
+        len(repeats[0]),
+    )
