@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,21 +56,54 @@ def find_project(start: Path) -> Project:
     )
 
 
-def asv(project: Project, *arguments: str, environment: dict[str, str] | None = None) -> None:
-    """Run asv in the project with its output passed through.
+def asv(
+    project: Project,
+    *arguments: str,
+    environment: dict[str, str] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> None:
+    """Run asv in the project; its whole output goes to ``.asv/COMMAND.log``.
+
+    Parameters
+    ----------
+    say : called with every line of the output but those of its tables, which here are mostly
+        parameters that this machine cannot run.
 
     Raises
     ------
     RidgebenchError : asv ended with an exit code that means failure. 2 means that some benchmark
         failed; the summary shows which, so it is no error here.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "asv", *arguments], cwd=project.root, env=environment
-    )
-    if done.returncode not in (0, 2):
+    log = project.root / ".asv" / f"{arguments[0]}.log"
+    log.parent.mkdir(exist_ok=True)
+    with (
+        log.open("w", encoding="utf-8") as file,
+        subprocess.Popen(
+            [sys.executable, "-m", "asv", *arguments],
+            cwd=project.root,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as running,
+    ):
+        assert running.stdout is not None
+        for text in running.stdout:
+            file.write(text)
+            file.flush()
+            if say is not None and not _in_table(text):
+                say(text.rstrip())
+    if running.returncode not in (0, 2):
+        last = "\n".join(log.read_text(encoding="utf-8").splitlines()[-15:])
         raise RidgebenchError(
-            f"asv {arguments[0]} ended with exit code {done.returncode}; its output is above"
+            f"asv {arguments[0]} ended with exit code {running.returncode}; "
+            f"the end of {log.relative_to(project.root)}:\n{last}"
         )
+
+
+def _in_table(text: str) -> bool:
+    """Return whether a line of asv's output belongs to a table of parameters or is empty."""
+    return text.startswith(" ") or "=====" in text or not text.strip()
 
 
 def machine_name(project: Project, wanted: str | None = None) -> str:

@@ -37,8 +37,13 @@ def command(profile: str, machine: str | None, asv_arguments: tuple[str, ...]) -
     # A fork per parameter set instead of an interpreter: the grids are large and mostly skipped
     # here. What is timed runs in fresh processes of its own either way.
     arguments = ["run", "HEAD^!", "--no-pull", "--launch-method", "forkserver", "--machine", name]
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False)
+
+    console.print("Building environments, then measuring. asv's own output: .asv/run.log")
     with watch(project.pending, console):
-        asv(project, *arguments, *asv_arguments, environment=environment)
+        asv(project, *arguments, *asv_arguments, environment=environment, say=say)
     runs = build_site(project, name)
     print_summary(runs, console)
     console.print(f"\nPage:        {project.page.relative_to(project.root)}")
