@@ -157,7 +157,7 @@ def ridge_null(
     observed, exceed = np.full(s, np.nan), np.zeros(s, dtype=np.int64)
     largest, total = np.full(len(rows), -1.0), np.zeros(len(rows))
     counts = np.zeros(len(rows), dtype=np.int64)
-    width = max(1, _BATCH_BYTES // (8 * len(Y_train)))
+    width = max(1, _BATCH_BYTES // (8 * Y_train.shape[0]))
     done = 0
     for value in np.unique(penalties):
         M = fit.responses(float(value))

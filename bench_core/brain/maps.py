@@ -1,0 +1,112 @@
+"""Values per target as brain maps: NIfTI files and figures."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench_core.data.problem import Problem
+from bench_core.data.space import TargetSpace
+from bench_core.errors import BadInput
+
+
+@dataclass
+class Written:
+    """Files that were written, and what was not, with the reason."""
+
+    files: list[Path] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def to_image(space: TargetSpace, values: ArrayLike) -> Any:
+    """Return ``values`` (s,) as a NIfTI image, float32, NaN where there is no target."""
+    import nibabel
+
+    image = nibabel.Nifti1Image(space.volume(values).astype(np.float32), space.affine)
+    image.header.set_xyzt_units("mm")
+    return image
+
+
+def write_maps(
+    problem: Problem,
+    r: ArrayLike,
+    folder: str | Path,
+    *,
+    name: str = "r",
+    chosen: NDArray[np.bool_] | None = None,
+    title: str | None = None,
+    figures: bool = True,
+) -> Written:
+    """Write ``r`` (s,) into ``folder`` as ``NAME.nii.gz`` and as figures.
+
+    Figures are ``NAME_glass_brain.png`` and ``NAME_surface.png`` (fsaverage5) for problems in MNI
+    space, and ``NAME_slices.png`` for all. With ``chosen`` (s,), usually the significant targets,
+    ``NAME_significant.nii.gz`` has only these, and so have the figures.
+
+    Files that are there already are replaced, each whole or not at all. What cannot be drawn is
+    said in ``left_out``.
+
+    Raises `BadInput` for a problem that does not say where its targets are.
+    """
+    if problem.space is None:
+        raise BadInput(
+            f"{problem.name} does not say where its targets lie in the brain: no map can be drawn"
+        )
+    values = np.asarray(r, dtype=np.float64)
+    if values.shape != (problem.s,):
+        raise BadInput(f"{values.shape} values for {problem.s} targets: give one for each")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = Written()
+
+    def put(file: str, save: Callable[[Path], object]) -> None:
+        written.files.append(_replace(folder / file, save))
+
+    image = to_image(problem.space, values)
+    put(f"{name}.nii.gz", image.to_filename)
+    if chosen is not None:
+        values = np.where(chosen, values, np.nan)
+        image = to_image(problem.space, values)
+        put(f"{name}_significant.nii.gz", image.to_filename)
+    if not figures:
+        return written
+    if np.isnan(values).all():
+        reason = "no target is significant" if chosen is not None else "r is undefined everywhere"
+        written.left_out["figures"] = reason
+        return written
+
+    from bench_core.brain import drawing
+
+    title = problem.name if title is None else title
+    template = problem.space.template or "a space without a name"
+    mni = template.upper().startswith("MNI")
+    put(f"{name}_slices.png", lambda path: drawing.slices(image, path, title, mni))
+    if not mni:
+        reason = f"the targets are in {template}, not MNI"
+        written.left_out |= {"glass brain": reason, "surface": reason}
+        return written
+    put(f"{name}_glass_brain.png", lambda path: drawing.glass_brain(image, path, title))
+    put(f"{name}_surface.png", lambda path: drawing.surface(image, path, title))
+    return written
+
+
+def _replace(path: Path, save: Callable[[Path], object]) -> Path:
+    """Let ``save`` write a file beside ``path``, of the same suffixes, and put it in its place."""
+    suffix = path.name[path.name.index(".") :]
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=suffix)
+    os.close(handle)
+    part = Path(name)
+    try:
+        save(part)
+        part.chmod(0o644)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path

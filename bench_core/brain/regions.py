@@ -1,0 +1,57 @@
+"""Which region of an atlas every target lies in."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench_core.data.space import TargetSpace
+from bench_core.errors import BadInput
+
+
+def regions_of(space: TargetSpace, labels: Any, s: int) -> NDArray[np.int64]:
+    """Return the label (s,) of the image ``labels`` at each target, 0 for none.
+
+    Each voxel takes the nearest label; a parcel takes the one that most of its voxels have, 0 not
+    counted.
+
+    Raises `BadInput` when no target lies in a region.
+    """
+    volume = np.rint(np.nan_to_num(np.asarray(labels.dataobj, dtype=np.float64))).astype(np.int64)
+    volume = volume.reshape(volume.shape[:3])
+    inverse = np.linalg.inv(labels.affine)
+    places = np.rint(space.millimetres() @ inverse[:3, :3].T + inverse[:3, 3]).astype(np.int64)
+    inside = ((places >= 0) & (places < volume.shape)).all(axis=1)
+    found = np.zeros(len(places), dtype=np.int64)
+    found[inside] = volume[tuple(places[inside].T)]
+    regions = np.zeros(s, dtype=np.int64)
+    known = found != 0
+    if not known.any():
+        raise BadInput("no target lies in a region of the atlas: are both in one space?")
+    numbers, position = np.unique(found[known], return_inverse=True)
+    votes = np.zeros((s, len(numbers)), dtype=np.int64)
+    np.add.at(votes, (space.targets[known], position), 1)
+    voted = votes.any(axis=1)
+    regions[voted] = numbers[votes[voted].argmax(axis=1)]
+    return regions
+
+
+def region_names(labels: Path) -> dict[int, str]:
+    """Return the names of an atlas's labels from the BIDS table beside it, {} without one.
+
+    The table is ``ATLAS.tsv`` for ``ATLAS.nii.gz``, with columns index and name. Raises
+    `BadInput` for a table without them.
+    """
+    table = labels.with_name(labels.name.partition(".nii")[0] + ".tsv")
+    if not table.is_file():
+        return {}
+    with table.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    try:
+        return {int(row["index"]): str(row["name"]) for row in rows}
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{table} needs columns index and name, separated by tabs") from error

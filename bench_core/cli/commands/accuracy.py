@@ -1,0 +1,145 @@
+"""Say how well a fit predicts held-out data: r, its null and significance, regions, maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command("accuracy")
+@click.argument("folder", metavar="RESULT_DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--null",
+    type=click.Choice(["rows", "shifts", "none"]),
+    default="rows",
+    show_default=True,
+    help="Permute training rows at random, or shift every run in a circle.",
+)
+@click.option("--permutations", default=1000, show_default=True, help="How often.")
+@click.option("--seed", default=0, show_default=True, help="Of the permutations.")
+@click.option("--rate", default=0.05, show_default=True, help="False-discovery rate.")
+@click.option("--family-wise", is_flag=True, help="Hold the rate for all targets together.")
+@click.option(
+    "--regions", metavar="ATLAS", type=click.Path(path_type=Path), help="Average r over its labels."
+)
+@click.option(
+    "--against",
+    metavar="RESULT_DIR",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Correlate the map with another subject's; repeat for several.",
+)
+@click.option("--figures/--no-figures", default=True, help="Draw the maps, not only NIfTI.")
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
+def command(
+    folder: Path,
+    null: str,
+    permutations: int,
+    seed: int,
+    rate: float,
+    family_wise: bool,
+    regions: Path | None,
+    against: tuple[Path, ...],
+    figures: bool,
+    as_json: bool,
+) -> None:
+    """Say how well the fit in RESULT_DIR predicts held-out data.
+
+    Figures, tables and brain maps are written to RESULT_DIR/accuracy. docs/accuracy.md says what
+    they mean.
+    """
+    import json
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from bench_core.brain.report import FOLDER, Wanted, accuracy_report
+
+    wanted = Wanted(
+        null=None if null == "none" else null,  # type: ignore[arg-type]  # click checked the choice
+        permutations=permutations,
+        seed=seed,
+        rate=rate,
+        family_wise=family_wise,
+        regions=regions,
+        against=against,
+        figures=figures,
+    )
+    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("reading", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            progress.update(task, description=what, completed=done, total=total)
+
+        found = accuracy_report(folder, wanted, progress=show)
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    _print(found)
+    click.echo(f"written to {folder / FOLDER}")
+
+
+def _print(found: dict[str, Any]) -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title=f"{found['problem']}, {found['strategy']}", box=SIMPLE, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in _rows(found):
+        table.add_row(*row)
+    console.print(table)
+    for warning in found["warnings"]:
+        console.print(f"warning: {warning}", style="yellow", highlight=False)
+    if "regions" not in found:
+        return
+    table = Table(title="regions with the highest mean r", box=SIMPLE)
+    for name in ("region", "name", "targets", "mean r", "largest r"):
+        table.add_column(name, justify="left" if name == "name" else "right")
+    for row in found["regions"][:10]:
+        figures = (_number(row["mean"]), _number(row["max"]))
+        table.add_row(str(row["region"]), row["name"], str(row["targets"]), *figures)
+    console.print(table)
+
+
+def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    r, null, ceiling = found["r"], found["null"], found["ceiling"]
+    samples = found["samples"]
+    rows = [
+        ("samples", f"{samples['train']:,} to train, {samples['test']:,} to test"),
+        ("r", f"{_figures(r)}, {r['defined']:,} targets ({r['undefined']:,} undefined)"),
+    ]
+    if null is not None:
+        largest = null["largest_r"]
+        rows += [
+            (
+                f"null ({null['kind']})",
+                f"mean |r| {_number(null['mean_abs_r'])}, largest r {_number(largest['median'])} "
+                f"(95th percentile {_number(largest['p95'])}), {null['permutations']} permutations",
+            ),
+            (
+                "significant",
+                f"{null['significant']:,} targets, r from {_number(null['threshold_r'])} "
+                f"({null['correction']} {null['rate']:g})",
+            ),
+        ]
+    if ceiling is not None:
+        rows.append(("noise ceiling", f"{_figures(ceiling['r'])}, {ceiling['repeats']} repeats"))
+    if "between" in found:
+        rows.append(("between maps", f"mean r {_number(found['between']['mean'])}"))
+    rows += [("not drawn", f"{what}: {why}") for what, why in found.get("not drawn", {}).items()]
+    return rows
+
+
+def _figures(found: dict[str, Any]) -> str:
+    names = {"mean": "mean", "median": "median", "p95": "95th percentile", "max": "largest"}
+    return ", ".join(f"{words} {_number(found[name])}" for name, words in names.items())
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
