@@ -43,9 +43,7 @@ def test_vqvae_learns_and_records(store, tmp_path):
         steps=40, batch_size=4, learning_rate=3e-3, checkpoint_every=15, tensorboard=True
     )
     seen = []
-    trained = train_vqvae(
-        Data(store), small(), settings, folder=tmp_path, progress=seen.append
-    )
+    trained = train_vqvae(Data(store), small(), settings, folder=tmp_path, progress=seen.append)
     losses = gpt_losses(trained.rows)
     assert losses[-1] < 0.5 * losses[0]
     assert seen == trained.rows
@@ -137,8 +135,8 @@ def test_a_run_is_not_continued_as_another(store, tmp_path, change, what):
         train_vqvae(Data(store), small(), TrainSettings(**{**base, **change}), folder=tmp_path)
     with pytest.raises(BadInput, match="sizes"):
         train_vqvae(Data(store), small(n_codes=16), TrainSettings(**base), folder=tmp_path)
+    other = Data(store, stride=2)
     with pytest.raises(BadInput, match="data"):
-        other = Data(store, stride=2)
         train_vqvae(other, small(), TrainSettings(**base), folder=tmp_path)
 
 

@@ -1,0 +1,63 @@
+"""Trains both phases for a few steps and saves gradients, losses and weights: run by torchrun."""
+
+import sys
+from pathlib import Path
+
+import torch
+from videogpt_small import small
+
+from encoders.videogpt import processes
+from encoders.videogpt.clips.store import ClipStore
+from encoders.videogpt.gpt import VideoGPT
+from encoders.videogpt.training.launch import joined
+from encoders.videogpt.training.loop import Trainer
+from encoders.videogpt.training.phases import GPTPhase, VQVAEPhase
+from encoders.videogpt.training.runs import Data, train_vqvae
+from encoders.videogpt.training.settings import TrainSettings
+from encoders.videogpt.vqvae import VQVAE
+
+TOGETHER = 4
+STEPS = 3
+
+
+def run(clips: Path, out: Path) -> None:
+    data = Data(ClipStore(clips))
+    settings = TrainSettings(steps=STEPS, batch_size=TOGETHER // processes.count())
+    found = {}
+    for name, frames in (("vqvae", 4), ("gpt", 8)):
+        torch.manual_seed(0)
+        phase = (
+            VQVAEPhase(VQVAE(small().vqvae))
+            if name == "vqvae"
+            else GPTPhase(VideoGPT(small(checkpointing=True)))
+        )
+        if name == "gpt":
+            torch.nn.init.normal_(phase.model.fc_out.weight)
+        trainer = Trainer(phase, data.frame_source(frames, 4), settings)
+        gradients, buffers = [], []
+
+        def keep(row, phase=phase, gradients=gradients, buffers=buffers):
+            buffers.append({n: b.clone() for n, b in phase.named_buffers()})
+            gradients.append(
+                {n: p.grad.clone() for n, p in phase.named_parameters() if p.grad is not None}
+            )
+
+        rows = trainer.train(keep)
+        found[name] = {
+            "losses": [row["loss"] for row in rows],
+            "gradients": gradients,
+            "buffers": buffers,
+            "state": phase.model.state_dict(),
+        }
+    torch.save(found, out / f"{processes.count()}-{processes.rank()}.pt")
+    # A run with a folder: the first process writes it, all take part in its checkpoint.
+    folder = out / f"run-{processes.count()}"
+    for steps in (2, 4):
+        again = TrainSettings(steps=steps, batch_size=TOGETHER // processes.count())
+        train_vqvae(data, small(), again, folder=folder)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    with joined("cpu"):
+        run(Path(sys.argv[1]), Path(sys.argv[2]))
