@@ -129,10 +129,40 @@ def eigh(K: Array) -> tuple[Array, Array]:
     return w, V
 
 
-def matmul_into(A: Array, B: Array, out: Array) -> Array:
-    """Write ``A @ B`` into ``out`` and return it."""
-    array_namespace(A).matmul(A, B, out=out)
-    return out
+def add_gram(total: Array, A: Array) -> Array:
+    """Return total + A Aᵀ for A (n, b) of ``total``'s precision; ``total`` (n, n) is overwritten.
+
+    Only the lower triangle counts: BLAS's syrk leaves the other alone, which halves the flops and
+    spares a transposition of every summand. `mirror` fills it in the end.
+    """
+    if isinstance(A, np.ndarray):
+        from scipy.linalg import blas
+
+        syrk = blas.dsyrk if A.dtype == np.float64 else blas.ssyrk
+        # Rows first is columns last to BLAS: A.T is passed without a copy where A is contiguous.
+        return syrk(1.0, A.T, beta=1.0, c=total, trans=1, lower=1, overwrite_c=1)
+    total += array_namespace(A).matmul(A, A.T)
+    return total
+
+
+def gram_zeros(n: int, like: Array, dtype: str) -> Array:
+    """Return zeros (n, n) on the device of ``like``, laid out as BLAS updates them in place."""
+    if isinstance(like, np.ndarray):
+        return np.zeros((n, n), dtype, order="F")
+    xp = array_namespace(like)
+    return xp.zeros((n, n), dtype=getattr(xp, dtype), device=like.device)
+
+
+def mirror(G: Array, tile: int = 1024) -> Array:
+    """Copy the lower triangle of G (n, n) to the upper one, in place, tile by tile; return G."""
+    xp = array_namespace(G)
+    n = G.shape[0]
+    for i in range(0, n, tile):
+        rows = slice(i, i + tile)
+        G[rows, rows] = xp.tril(G[rows, rows]) + xp.tril(G[rows, rows], k=-1).T
+        for j in range(i + tile, n, tile):
+            G[rows, j : j + tile] = G[j : j + tile, rows].T
+    return G
 
 
 @contextmanager

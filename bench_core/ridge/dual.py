@@ -5,7 +5,7 @@ residual of row i is (A Yc)_i / A_ii [1, 2]. With one penalty for all targets on
 squares are wanted, diag(A G A)_i / A_ii² with G = Yc Ycᵀ: after G nothing depends on s.
 
 G is a sum over blocks of targets: `target_gram` of every block, added in any order, on any
-machine, then `double_centre`. The coefficients of a block are M Yc with M = Xcᵀ A.
+machine, then `mirror` and `double_centre`. The coefficients of a block are M Yc with M = Xcᵀ A.
 
 References
 ----------
@@ -19,14 +19,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace
 
-from bench_core.ridge.backend import Array, cast, eigh, is_float64, to_numpy
+from bench_core.ridge.backend import (
+    Array,
+    add_gram,
+    cast,
+    eigh,
+    gram_zeros,
+    is_float64,
+    mirror,
+    to_numpy,
+)
 from bench_core.ridge.centre import double_centre
 from bench_core.ridge.quadratic import congruence, damping, quadratic_diagonals
 
 COLUMNS = 4096
-"""Columns multiplied at once where float32 products are summed in float64."""
+"""Columns multiplied at once."""
+
+SUMMED = 16_384
+"""Columns whose products are summed in float32 before they are added in float64."""
 
 
 @dataclass(frozen=True)
@@ -45,36 +57,30 @@ class Eigen:
 def target_gram(Y: Array, total: Array | None = None) -> Array:
     """Return Y Yᵀ (t, t) in float64 for a block of targets Y (t, b), added to ``total`` if given.
 
-    Products are taken in Y's own precision. In float32 they are summed in float64 after every
-    4096 columns, so that the error does not grow with the number of targets.
+    ``total`` is overwritten. Only the lower triangle counts until `mirror` has filled the other.
+    Products are taken in Y's own precision; in float32 they are summed in float64 after every
+    16,384 columns, so that the error does not grow with the number of targets.
     """
-    xp = array_namespace(Y)
-    if is_float64(Y):
-        G = xp.matmul(Y, Y.T)  # numpy sees the transpose and calls syrk: half the flops
-        return G if total is None else _add(total, G)
+    t = Y.shape[0]
     if total is None:
-        total = xp.zeros((Y.shape[0],) * 2, dtype=xp.float64, device=device(Y))
-    for start in range(0, Y.shape[1], COLUMNS):
-        part = Y[:, start : start + COLUMNS]
-        total += xp.matmul(part, part.T)
-    return total
-
-
-def _add(total: Array, G: Array) -> Array:
-    total += G
+        total = gram_zeros(t, Y, "float64")
+    for start in range(0, Y.shape[1], SUMMED):
+        stop = min(start + SUMMED, Y.shape[1])
+        part = total if is_float64(Y) else gram_zeros(t, Y, "float32")
+        # Short enough that the copy of a strided view stays small.
+        for first in range(start, stop, COLUMNS):
+            part = add_gram(part, Y[:, first : min(first + COLUMNS, stop)])
+        if part is not total:
+            total += part
     return total
 
 
 def gram(Xc: Array) -> Array:
     """Return K = Xc Xcᵀ (t, t), products and sums in float64, for Xc (t, p) of either precision."""
-    xp = array_namespace(Xc)
-    if is_float64(Xc):
-        return xp.matmul(Xc, Xc.T)
-    K = xp.zeros((Xc.shape[0],) * 2, dtype=xp.float64, device=device(Xc))
+    K = gram_zeros(Xc.shape[0], Xc, "float64")
     for start in range(0, Xc.shape[1], COLUMNS):
-        part = cast(Xc[:, start : start + COLUMNS], "float64")
-        K += xp.matmul(part, part.T)
-    return K
+        K = add_gram(K, cast(Xc[:, start : start + COLUMNS], "float64"))
+    return mirror(K)
 
 
 def factorise(K: Array, *, intercept: bool) -> Eigen:
@@ -112,16 +118,17 @@ def gain(eigen: Eigen, d: Array) -> Array:
     return xp.matmul(d * d, V2) / xp.matmul(d, V2) ** 2
 
 
-def loo_squares(eigen: Eigen, G: Array, alphas: Array) -> Array:
+def loo_squares(eigen: Eigen, G: Array, alphas: Array, dtype: str = "float64") -> Array:
     """Return Σ_targets of squared leave-one-out residuals per row, (r, t), for every penalty.
 
-    ``G`` (t, t) is Yc Ycᵀ in float64, ``alphas`` (r,). Cost: 3 t³ + (2 + small) t³ flops, nearly
-    independent of r.
+    ``G`` (t, t) is Yc Ycᵀ, ``alphas`` (r,); products are taken in ``dtype``, the result is float64.
+    Cost: 3 t³ + 2 t³ flops, nearly independent of r.
     """
     d = damping(eigen.w, alphas)
     A = inverse_diagonal(eigen, d)
-    H = congruence(eigen.V, G)
-    return quadratic_diagonals(eigen.V, H, eigen.w, d, alphas) / (A * A)
+    V = cast(eigen.V, dtype)
+    H = congruence(V, cast(G, dtype))
+    return quadratic_diagonals(V, H, eigen.w, d, alphas) / (A * A)
 
 
 def inverse(eigen: Eigen, alpha: float) -> Array:

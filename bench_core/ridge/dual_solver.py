@@ -10,7 +10,7 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from bench_core.ridge import dual, validation
-from bench_core.ridge.backend import Array, cast
+from bench_core.ridge.backend import Array, cast, mirror
 from bench_core.ridge.centre import double_centre
 from bench_core.ridge.quadratic import damping
 from bench_core.ridge.solver import Predictor, Scores, Solver, magnification
@@ -36,7 +36,7 @@ class DualSolver(Solver):
             G = double_centre(G)
         self.eigen = dual.factorise(K, intercept=self.intercept)
         del K
-        squares = dual.loo_squares(self.eigen, G, self.alphas)
+        squares = dual.loo_squares(self.eigen, G, self.alphas, self.dtype.name)
         gain = dual.gain(self.eigen, damping(self.eigen.w, self.alphas))
         own = array_namespace(G).linalg.diagonal(G)
         magnified = magnification(gain, own, squares)
@@ -52,7 +52,7 @@ class DualSolver(Solver):
                 defined += count
             G = dual.target_gram(values, G)
         self._require_finite(array_namespace(G).linalg.diagonal(G))
-        return G, defined
+        return mirror(G), defined
 
     def _fold_checks(self, K: Array) -> Iterator[Validation]:
         for train, test in self.folds:

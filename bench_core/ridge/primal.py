@@ -149,20 +149,19 @@ def loo_squares(
     Nothing here depends on s.
     """
     f = filters(eigen, alphas)
-    Q = cast(Q, "float64")
     return squared_errors(Q, eigen.w, f, products, alphas) / (rest * rest)
 
 
 def squared_errors(U: Array, w: Array, f: Array, products: TargetProducts, alphas: Array) -> Array:
     """Return the row sums of squares of Y − U diag(f) C over all targets, (r, n).
 
-    ``U`` (n, m) float64, ``w`` (m,), ``f`` (r, m), products of Y (n, s) and C (m, s), whose P and B
+    ``U`` (n, m), ``w`` (m,), ``f`` (r, m), products of Y (n, s) and C (m, s), whose P and B
     are overwritten.
     """
     xp = array_namespace(U)
     P, B = products.P, products.B
     if B is None:
-        B = xp.matmul(U.T, P)
+        B = xp.matmul(U.T, cast(P, to_numpy(U[:0]).dtype))
         B = (B + B.T) / 2
     P *= U
     squares = products.squares - 2 * xp.matmul(f, P.T)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from array_api_compat import array_namespace, device
 
-from bench_core.ridge.backend import Array
+from bench_core.ridge.backend import Array, cast, to_numpy
 
 PANEL = 128
 """Columns per panel: wide enough for a fast product, narrow enough to hug the diagonal."""
@@ -22,11 +22,19 @@ PANEL = 128
 TOGETHER = 16
 """Penalties whose near pairs share one product."""
 
-APART = 1e-3
+BAND = 8
+"""Up to so many near neighbours are taken one diagonal at a time, beyond it by a product."""
+
+APART = {8: 1e-4, 4: 1e-3}
 """Eigenvalues are apart when their gap is this fraction of the larger plus the largest penalty.
 
-Rounding in the difference is magnified by at most its inverse: about 1e-13 in float64.
+By bytes per value of the products. Rounding in the difference is magnified by at most the
+inverse, and only for the few pairs that near: 1e-12 in float64; in float32, where errors of
+different pairs are independent, far below the 1e-4 that scores must tell apart.
 """
+
+FEW = 3
+"""Up to so many penalties, a product per penalty (half of it, by symmetry) costs less."""
 
 
 def congruence(V: Array, G: Array) -> Array:
@@ -53,11 +61,11 @@ def damping(w: Array, alphas: Array) -> Array:
 
 
 def quadratic_diagonals(U: Array, H: Array, w: Array, d: Array, alphas: Array) -> Array:
-    """Return diag(U D H D Uᵀ) (r, n) for every row d (m,) of ``d``, D = diag(d).
+    """Return diag(U D H D Uᵀ) (r, n), float64, for every row d (m,) of ``d``, D = diag(d).
 
     Parameters
     ----------
-    U : (n, m).
+    U : (n, m), float64 or float32: products are taken in its precision.
     H : (m, m), symmetric; overwritten.
     w : (m,) eigenvalues, ascending, not negative.
     d : (r, m), each row any multiple of 1 / (w + λ).
@@ -65,57 +73,77 @@ def quadratic_diagonals(U: Array, H: Array, w: Array, d: Array, alphas: Array) -
     """
     xp = array_namespace(U, H)
     r, m = d.shape
-    # With few penalties the two extra triangles cost more than they save.
-    ends = _far_from(w, alphas) if r > 3 else [m] * len(range(0, m, PANEL))
-    result = xp.zeros((r, U.shape[0]), dtype=U.dtype, device=device(U))
-    for panel, start in enumerate(range(0, m, PANEL)):
-        columns = slice(start, min(start + PANEL, m))
-        for first in range(0, r, TOGETHER):
-            some = slice(first, first + TOGETHER)
-            result[some] += _near(U, H, d[some], columns, ends[panel])
-    if any(end < m for end in ends):
-        _add_far(result, U, H, w, d, alphas, ends)
+    result = xp.zeros((r, U.shape[0]), dtype=d.dtype, device=device(U))
+    apart = APART[to_numpy(U[:0]).itemsize]
+    far = False
+    for start in range(0, m, PANEL):
+        panel = slice(start, min(start + PANEL, m))
+        gap = w[start:, None] - w[None, panel]
+        near = gap < apart * (w[start:, None] + xp.max(alphas))
+        index = xp.arange(m - start, device=device(U))
+        if r <= FEW:
+            near = xp.ones_like(near)
+        # Near pairs of column j are those from the diagonal down to its last near row.
+        reach = xp.max(xp.where(near, index[:, None] - index[None, : near.shape[1]], 0))
+        if int(reach) < BAND:
+            _add_band(result, U, H, d, panel, near, int(reach))
+        else:
+            end = start + 1 + int(xp.max(xp.where(near, index[:, None], 0)))
+            near = xp.broadcast_to(index[:, None] < end - start, near.shape)
+            for first in range(0, r, TOGETHER):
+                some = slice(first, first + TOGETHER)
+                result[some] += _near(U, H, d[some], panel, end)
+        # What remains below the diagonal block becomes Cᵀ: H_kj / (w_k − w_j), 0 for near pairs.
+        apart_only = xp.where(near, xp.ones_like(gap), gap)
+        H[start:, panel] = xp.where(near, xp.zeros_like(gap), H[start:, panel] / apart_only)
+        far = far or not bool(xp.all(near))
+    if far:
+        _add_far(result, U, H, w, d, alphas)
     return result
 
 
-def _far_from(w: Array, alphas: Array) -> list[int]:
-    """Return for every panel the first index whose eigenvalue is apart from all of the panel's."""
-    xp = array_namespace(w)
-    m = w.shape[0]
-    largest = xp.max(alphas)
-    ends = []
-    for start in range(0, m, PANEL):
-        stop = min(start + PANEL, m)
-        near = (w - w[stop - 1]) < APART * (w + largest)
-        ends.append(max(stop, int(xp.sum(xp.astype(near, xp.int64)))))
-    return ends
+def _add_band(
+    result: Array, U: Array, H: Array, d: Array, panel: slice, near: Array, reach: int
+) -> None:
+    """Add the pairs (j, j + offset) of a panel's columns that are ``near``, offset by offset."""
+    xp = array_namespace(U, H)
+    m = H.shape[0]
+    for offset in range(reach + 1):
+        width = min(panel.stop, m - offset) - panel.start
+        if width <= 0:
+            return
+        left = slice(panel.start, panel.start + width)
+        right = slice(left.start + offset, left.stop + offset)
+        # A pair off the diagonal stands for its mirror image, too.
+        factor = xp.linalg.diagonal(H[right, left]) * (2.0 if offset else 1.0)
+        factor = xp.where(xp.linalg.diagonal(near[offset : offset + width, :width]), factor, 0.0)
+        weights = cast(d[:, left] * d[:, right] * factor, to_numpy(U[:0]).dtype)
+        result += xp.matmul(weights, (U[:, left] * U[:, right]).T)
 
 
 def _near(U: Array, H: Array, d: Array, panel: slice, end: int) -> Array:
     """Return the sum over pairs of a panel's columns with those from its first to ``end``."""
     xp = array_namespace(U, H)
     r, width = d.shape[0], panel.stop - panel.start
-    # Columns beyond the panel stand for their mirror images, too.
     left = xp.concat([d[:, panel], 2 * d[:, panel.stop : end]], axis=1)
     S = left.T[:, :, None] * (H[panel.start : end, None, panel] * d[None, :, panel])
-    W = xp.matmul(U[:, panel.start : end], xp.reshape(S, (end - panel.start, r * width)))
-    own = U[:, None, panel]
-    return xp.sum(xp.reshape(W, (U.shape[0], r, width)) * own, axis=2).T
+    S = cast(xp.reshape(S, (end - panel.start, r * width)), to_numpy(U[:0]).dtype)
+    W = xp.reshape(xp.matmul(U[:, panel.start : end], S), (U.shape[0], r, width))
+    W *= U[:, None, panel]
+    return xp.sum(W, axis=2).T
 
 
-def _add_far(
-    result: Array, U: Array, H: Array, w: Array, d: Array, alphas: Array, ends: list[int]
-) -> None:
+def _add_far(result: Array, U: Array, H: Array, w: Array, d: Array, alphas: Array) -> None:
     """Add all other pairs, every penalty at once: 2 Σ_j d_j u_j (C u)_j, C antisymmetric."""
     xp = array_namespace(U, H)
-    m = w.shape[0]
-    for panel, start in enumerate(range(0, m, PANEL)):
-        stop, end = min(start + PANEL, m), ends[panel]
-        H[start:end, start:stop] = 0
-        H[start:stop, start:end] = 0
-        H[end:, start:stop] /= w[end:, None] - w[None, start:stop]
-        H[start:stop, end:] = -H[end:, start:stop].T
-    Z = xp.matmul(U, H)  # H now holds Cᵀ: entry (k, j) is H_kj / (w_k − w_j)
+    m = H.shape[0]
+    for start in range(0, m, PANEL):  # H holds Cᵀ below its diagonal and 0 in diagonal blocks above
+        panel = slice(start, min(start + PANEL, m))
+        lower = H[panel, panel]
+        H[panel, panel] = lower - lower.T
+        H[panel, panel.stop :] = -H[panel.stop :, panel].T
+    dtype = to_numpy(U[:0]).dtype
+    Z = xp.matmul(U, cast(H, dtype))
     Z *= U
-    scale = d[:, 0] * (w[0] + alphas)
-    result += (2 * scale)[:, None] * xp.matmul(d, Z.T)
+    scale = 2 * d[:, 0] * (w[0] + alphas)
+    result += scale[:, None] * xp.matmul(cast(d, dtype), Z.T)

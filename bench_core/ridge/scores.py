@@ -24,15 +24,33 @@ def check_scoring(name: str) -> str:
     return name
 
 
-def spread(Y: Array, axis: int = 0) -> tuple[Array, Array]:
-    """Return Y − mean and the sums of squares of its columns, 0 exactly for constant ones."""
+def spread(Y: Array) -> tuple[Array, Array]:
+    """Return Y − mean and the float64 sums of squares of its columns, 0 exactly for constant ones.
+
+    Rounding leaves a constant column a spread of some ε times its mean; a column is called
+    constant when all its values are equal, which is looked at only where the spread is that small.
+    """
     xp = array_namespace(Y)
-    first = Y[:1]
-    Yc = Y - first
-    Yc = Yc - xp.mean(Yc, axis=axis)
-    constant = xp.all(first == Y, axis=axis)
-    squares = xp.sum(Yc * Yc, axis=axis, dtype=xp.float64)
-    return Yc, xp.where(constant, xp.zeros_like(squares), squares)
+    mean = xp.mean(Y, axis=0)
+    Yc = Y - mean
+    squares = column_sums(Yc, Yc)
+    rounding = Y.shape[0] * (8 * xp.finfo(Y.dtype).eps * xp.astype(mean, xp.float64)) ** 2
+    doubtful = xp.nonzero(squares <= rounding)[0]
+    if doubtful.shape[0]:
+        some = xp.take(Y, doubtful, axis=1)
+        constant = xp.all(some == some[:1, :], axis=0)
+        squares[doubtful] = xp.where(constant, 0.0, squares[doubtful])
+    return Yc, squares
+
+
+def column_sums(A: Array, B: Array) -> Array:
+    """Return the float64 column sums of A ∘ B."""
+    xp = array_namespace(A)
+    if isinstance(A, np.ndarray):
+        # No temporary array; the float32 sums of a few thousand terms are good to 1e-6.
+        sums: NDArray[np.float64] = np.einsum("ij,ij->j", A, B).astype(np.float64)
+        return sums
+    return xp.sum(A * B, axis=0, dtype=xp.float64)
 
 
 def pearson(Y: Array, prediction: Array) -> Array:
@@ -43,7 +61,7 @@ def pearson(Y: Array, prediction: Array) -> Array:
     xp = array_namespace(Y)
     Yc, yy = spread(Y)
     Zc, zz = spread(prediction)
-    yz = xp.sum(Yc * Zc, axis=0, dtype=xp.float64)
+    yz = column_sums(Yc, Zc)
     scale = xp.sqrt(yy) * xp.sqrt(zz)
     safe = xp.where(scale > 0, scale, xp.ones_like(scale))
     return xp.where(scale > 0, yz / safe, xp.full_like(scale, xp.nan))
@@ -54,7 +72,7 @@ def column_scores(Y: Array, residuals: Array, scoring: str) -> Array:
     xp = array_namespace(Y)
     if scoring == "pearson":
         return pearson(Y, Y - residuals)
-    squares = xp.sum(residuals * residuals, axis=0, dtype=xp.float64)
+    squares = column_sums(residuals, residuals)
     if scoring == "neg_mean_squared_error":
         return -squares / Y.shape[0]
     _, total = spread(Y)

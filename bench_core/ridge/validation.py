@@ -109,4 +109,4 @@ def fold_products(fold: Validation, Y_S: Array, Y_T: Array) -> TargetProducts:
 
 def fold_squares(fold: Validation, products: TargetProducts, alphas: Array) -> Array:
     """Return Σ_targets of squared residuals per held-out row, (r, n), for every penalty."""
-    return primal.squared_errors(cast(fold.U, "float64"), fold.w, fold.f, products, alphas)
+    return primal.squared_errors(fold.U, fold.w, fold.f, products, alphas)
