@@ -194,3 +194,19 @@ def test_a_wrong_declaration_is_found_out(bench: Bench, blas: str, wrong: str) -
         )
         assert done.returncode == meant, done.stderr
         assert ("BlasMismatch" in done.stderr) == bool(meant)
+
+
+def test_a_conda_environment_is_not_relinked(bench: Bench) -> None:
+    """Its files are hard links into the package cache, and its BLAS is a package of its own."""
+    done = subprocess.run(
+        [
+            bench.environment("openblas") / "bin" / "python",
+            *["-m", "bench_core.cli", "blas", "use", "mkl"],
+        ],
+        cwd=bench.folder.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "libblas=*=*mkl" in done.stderr
