@@ -87,7 +87,7 @@ def test_code_in_a_file_is_not_run(with_torch: bool, tmp_path: Path) -> None:
     if with_torch:
         torch.save({"features.0.weight": Malicious(touched)}, path)
     else:
-        path.write_bytes(pickle.dumps(Malicious(touched)))
+        path.write_bytes(pickle.dumps(Malicious(touched), protocol=2))
     with pytest.raises(BadInput, match=r"bad.pth cannot be read as tensors alone"):
         make("vgg16", path, **SMALL)
     assert not touched.exists()
