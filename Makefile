@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PROFILE ?= small
+# What the tests exercise: everything.
+EXTRAS := bench,report,conda,brain,encoders,videogpt,games,peers,dev
 
 .PHONY: bench test lint report clean help
 .DEFAULT_GOAL := help
@@ -24,8 +26,8 @@ $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e '.[bench,report]'
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -e '.[bench,report,dev]'
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@ $(VENV)/.bench
 
 bench: $(VENV)/.bench
@@ -35,7 +37,7 @@ report: $(VENV)/.bench
 	$(BIN)/ridgebench report
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

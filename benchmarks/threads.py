@@ -9,7 +9,7 @@ from benchmarks.common import THREADS, FitSuite, make_case, measured
 
 class Threads(FitSuite):
     suite = "threads"
-    params = (["parcels", "roi"], THREADS, ["1/16", "1/8", "1"])
+    params = (["parcels", "roi"], THREADS, ["1/24", "1/8", "1"])
     param_names = ("resolution", "threads", "scale")
 
     def case(self, resolution: str, threads: int, scale: str) -> Any:

@@ -80,9 +80,9 @@ def test_what_does_not_run_has_a_reason(monkeypatch):
 
     monkeypatch.setenv("RIDGEBENCH_PROFILE", "small")
     monkeypatch.setattr("bench_core.machine.available_cores", lambda: 2)
-    assert Threads.reason_to_skip("parcels", 2, "1/16") is None
+    assert Threads.reason_to_skip("parcels", 2, "1/24") is None
     assert Threads.reason_to_skip("parcels", 2, "1") == "profile small leaves out scale 1"
-    assert "2 cores" in (Threads.reason_to_skip("parcels", 4, "1/16") or "")
+    assert "2 cores" in (Threads.reason_to_skip("parcels", 4, "1/24") or "")
     counts = common.left_out()
     assert counts["threads", "profile small leaves out scale 1"] == 2 * len(common.THREADS)
     cores = "more nodes x threads than the 2 cores that are available"
