@@ -86,14 +86,16 @@ def surface(image: Any, path: Path, title: str) -> None:
         [("left", "lateral"), ("left", "medial"), ("right", "medial"), ("right", "lateral")]
     ):
         axes = figure.add_subplot(1, 4, place + 1, projection="3d")
+        values = on_surface(image, meshes[f"pial_{side}"], meshes[f"white_{side}"])
         plot_surf_stat_map(
             meshes[f"infl_{side}"],
-            on_surface(image, meshes[f"pial_{side}"], meshes[f"white_{side}"]),
+            np.nan_to_num(values),  # 0 is below the threshold: the cortex shows
             bg_map=meshes[f"sulc_{side}"],
             hemi=side,
             view=view,
             engine="matplotlib",
             cmap=COLOURS,
+            vmin=-limit,
             vmax=limit,
             threshold=limit * 1e-6,
             colorbar=False,

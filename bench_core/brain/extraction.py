@@ -63,7 +63,7 @@ class Extraction:
 
         options = {
             "smoothing_fwhm": cleaning.smoothing_mm or None,
-            "standardize": False if cleaning.standardize == "none" else cleaning.standardize,
+            "standardize": None if cleaning.standardize == "none" else cleaning.standardize,
             "dtype": cleaning.dtype,
         }
         masker = (

@@ -48,7 +48,7 @@ def write_maps(
 
     Figures are ``NAME_glass_brain.png`` and ``NAME_surface.png`` (fsaverage5) for problems in MNI
     space, and ``NAME_slices.png`` for all. With ``chosen`` (s,), usually the significant targets,
-    ``NAME_significant.nii.gz`` has only these, and so have the figures.
+    ``NAME_significant.nii.gz`` has only these, and so have the figures, unless there is none.
 
     Files that are there already are replaced, each whole or not at all. What cannot be drawn is
     said in ``left_out``.
@@ -71,20 +71,22 @@ def write_maps(
 
     image = to_image(problem.space, values)
     put(f"{name}.nii.gz", image.to_filename)
+    title = problem.name if title is None else title
     if chosen is not None:
-        values = np.where(chosen, values, np.nan)
-        image = to_image(problem.space, values)
-        put(f"{name}_significant.nii.gz", image.to_filename)
+        only = to_image(problem.space, np.where(chosen, values, np.nan))
+        put(f"{name}_significant.nii.gz", only.to_filename)
+        if chosen.any():
+            image, title = only, f"{title}: significant"
+        else:
+            title = f"{title}: none significant, all shown"
     if not figures:
         return written
     if np.isnan(values).all():
-        reason = "no target is significant" if chosen is not None else "r is undefined everywhere"
-        written.left_out["figures"] = reason
+        written.left_out["figures"] = "r is undefined everywhere"
         return written
 
     from bench_core.brain import drawing
 
-    title = problem.name if title is None else title
     template = problem.space.template or "a space without a name"
     mni = template.upper().startswith("MNI")
     put(f"{name}_slices.png", lambda path: drawing.slices(image, path, title, mni))

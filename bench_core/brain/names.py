@@ -31,11 +31,6 @@ def run_name(file_name: str) -> str:
     return "_".join(f"{key}-{found[key]}" for key in _RUN if key in found)
 
 
-def stem(path: Path) -> str:
-    """Return the file's name without its suffixes (``.nii.gz``, ``.npy``, …)."""
-    return path.name.partition(".")[0]
-
-
 @dataclass(frozen=True)
 class Pattern:
     """A path with one ``*``, which stands for the run's name: ``*/bold.nii.gz``.

@@ -103,7 +103,12 @@ def accuracy_report(
     }
     if result.meta.get("split", {}).get("warning"):
         figures["warnings"].append(result.meta["split"]["warning"])
-    columns: dict[str, Sequence[Any]] = {
+    if figures["null"] is not None and figures["null"]["more_permutations"]:
+        figures["warnings"].append(
+            f"{wanted.permutations} permutations cannot make {problem.s} targets significant at "
+            f"{wanted.rate:g}: use {figures['null']['more_permutations']} or more, or family-wise"
+        )
+    columns: dict[str, Iterable[Any]] = {
         "target": list(problem.target_names or [f"target {j}" for j in range(problem.s)]),
         "r": r,
     }
@@ -196,10 +201,23 @@ def _null_figures(
         "rate": wanted.rate,
         "correction": "largest r" if wanted.family_wise else "false discovery rate",
         "significant": int(chosen.sum()),
+        "significant_family_wise": int((null.p_max() <= wanted.rate).sum()),
+        "more_permutations": 0 if wanted.family_wise else _more(null, both, wanted.rate),
         "threshold_r": threshold(r, chosen),
         # The null refits ridge at the penalties of the result: its own r must be the result's.
         "refit_difference": float(np.abs(r - null.observed)[both].max(initial=0)),
     }
+
+
+def _more(null: Null, known: NDArray[np.bool_], rate: float) -> int:
+    """Return how many permutations the best targets need to be significant, 0 if these suffice.
+
+    No p is below 1 / (n + 1); k targets that have it pass Benjamini and Hochberg's procedure on s
+    targets only when it is at most rate · k / s.
+    """
+    best = int((known & (null.exceed == 0)).sum())
+    needed = int(np.ceil(known.sum() / (rate * best))) if best else 0
+    return needed if needed > null.n + 1 else 0
 
 
 def _regions(

@@ -28,7 +28,7 @@ def between(problems: Sequence[Problem], values: Sequence[NDArray[Any]]) -> NDAr
     first = spaces[0]
     if first is None or any(each is None or not first.same_grid(each) for each in spaces):
         raise BadInput(
-            f"the targets of {', '.join(problem.name for problem in problems)} are neither the same "
+            f"targets of {', '.join(problem.name for problem in problems)} are neither the same "
             "parcels nor voxels of one grid: extract them in one standard space"
         )
     volumes = [
