@@ -193,7 +193,9 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         for name in ("coef_", "_solver"):
             self.__dict__.pop(name, None)
         device = find_device(self.device)
-        with full_float32_products(device):
+        # NaN and infinities in Y are found by the sums that they spoil, and named.
+        quiet = np.errstate(invalid="ignore", over="ignore")
+        with quiet, full_float32_products(device):
             solver, scores = self._select(X, Y, folds, dtype)
             self.plan_ = solver.plan
             self._choose(scores)

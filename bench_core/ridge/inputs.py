@@ -9,10 +9,15 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from bench_core.errors import BadInput
 from bench_core.ridge.plan import Work
+from bench_core.ridge.sources import open_source
 from bench_core.ridge.streaming import SAMPLED_ROWS
 
 FLOAT32_RANGE = 1e12
 """Largest size, or inverse of the smallest, of values whose float32 products are safe."""
+
+
+SAMPLED = 8192
+"""Columns that are sampled at a time."""
 
 
 def product_dtype(dtype: DTypeLike | None, X: Any, Y: Any) -> np.dtype[Any]:
@@ -31,8 +36,15 @@ def product_dtype(dtype: DTypeLike | None, X: Any, Y: Any) -> np.dtype[Any]:
 
 def safe_in_float32(array: NDArray[Any]) -> bool:
     """Return whether a sample of rows lies where float32 squares neither overflow nor vanish."""
-    rows = np.abs(array[:: max(1, array.shape[0] // SAMPLED_ROWS)]).astype(np.float64)
-    largest = float(rows.max(initial=0.0))
+    with open_source(array) as source:
+        largest = max(
+            float(
+                np.abs(
+                    source.sample(slice(j, min(j + SAMPLED, array.shape[1])), SAMPLED_ROWS)
+                ).max()
+            )
+            for j in range(0, array.shape[1], SAMPLED)
+        )
     return largest == 0 or 1 / FLOAT32_RANGE < largest < FLOAT32_RANGE
 
 

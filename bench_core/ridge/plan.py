@@ -215,7 +215,7 @@ def _seconds(plan: Plan) -> float:
 
 def _fit_width(plan: Plan, limit: int | None, width: int | None) -> Plan | None:
     """Return the plan with the widest blocks that its memory allows, or None."""
-    wanted = width or min(DEFAULT_WIDTH, plan.work.s)
+    wanted = min(width or DEFAULT_WIDTH, plan.work.s)
     while True:
         candidate = replace(plan, width=wanted)
         candidate = replace(candidate, peak_bytes=peak_bytes(candidate))

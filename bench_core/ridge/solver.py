@@ -137,7 +137,6 @@ class Solver(ABC):
 
     def _each(self, checks: Iterator[Validation]) -> Scores:
         """Return the scores of every target by predicting it, one validation after the other."""
-        check_xy(np.zeros((self.Y.shape[0], 1)), self.Y)
         shape = (self.alphas.shape[0], self.Y.shape[1])
         total, count = np.zeros(shape), np.zeros(shape)
         shared, magnified = [], []
@@ -147,11 +146,13 @@ class Solver(ABC):
                 U=cast(check.U, self.dtype),
                 project=cast(check.project, self.dtype),
             )
-            scores, sums = np.empty(shape), np.zeros((2, shape[0]))
+            scores, sums, own = np.empty(shape), np.zeros((2, shape[0])), 0.0
             for block in self.blocks("scoring targets"):
                 found = block_scores(check, block.values, self.scoring, intercept=self.intercept)
-                scores[:, block.columns] = to_numpy(found[0])
-                sums += [to_numpy(found[1]), to_numpy(found[2])]
+                scores[:, block.columns] = to_numpy(found.scores)
+                sums += [to_numpy(found.squares), to_numpy(found.gained)]
+                own += float(found.own)
+            self._require_finite(np.asarray([own]))
             shared.append(mean_over_targets(scores))
             magnified.append(ratio(sums[1], sums[0]))
             defined = ~np.isnan(scores)

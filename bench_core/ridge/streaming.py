@@ -1,16 +1,13 @@
 """Blocks of target columns, the next one read while this one is computed with.
 
-Targets in memory, of the right type, are handed out as views: nothing is copied. Memory-mapped
-targets are read into two reused buffers by a thread, and the pages they came from are given back,
-so that resident memory does not grow with the file. A GPU gets its blocks through pinned memory.
+Targets in memory, of the right type, are handed out as views: nothing is copied. Targets in a file
+are read into two reused buffers by a thread. A GPU gets its blocks through pinned memory.
 """
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.ridge.backend import Array, Device
+from bench_core.ridge.sources import Source, is_mapped, open_source
 
 Centring = Literal["none", "shift", "mean"]
 
@@ -42,36 +40,16 @@ class Block:
     offset: NDArray[np.float64] | None
 
 
-def is_mapped(Y: NDArray[Any]) -> bool:
-    """Return whether the values of Y lie in a memory-mapped file."""
-    return isinstance(Y, np.memmap) and isinstance(_mapping(Y), mmap.mmap)
+def large_means(rows: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.float64] | None:
+    """Return column offsets (b,) if a mean of sampled ``rows`` is large against its spread.
 
-
-def _mapping(Y: NDArray[Any]) -> Any:
-    return getattr(Y, "_mmap", None)
-
-
-def forget_pages(Y: NDArray[Any]) -> None:
-    """Give back the memory of the pages of a mapped file that were read; the file keeps them.
-
-    Only for maps that share the file: a copy-on-write map would lose what was written to it.
+    Rounded to the type of the data, ``dtype``, they subtract without error where it matters.
     """
-    if is_mapped(Y) and getattr(Y, "mode", None) in ("r", "r+") and hasattr(mmap, "MADV_DONTNEED"):
-        with suppress(OSError, ValueError):  # advice only: refused or closed, nothing is lost
-            _mapping(Y).madvise(mmap.MADV_DONTNEED)
-
-
-def sampled_shift(part: NDArray[Any]) -> NDArray[np.float64] | None:
-    """Return column offsets (b,) if some mean is large against its spread, else None."""
-    stride = max(1, part.shape[0] // SAMPLED_ROWS)
-    rows = part[::stride].astype(np.float64)
     mean, deviation = rows.mean(axis=0), rows.std(axis=0)
     if (np.abs(mean) <= LARGE_MEAN * deviation).all():
         return None
-    # Rounded to the type of the data, the offset subtracts without error where it matters.
-    rounded = mean.astype(part.dtype if part.dtype.kind == "f" else np.float64)
-    offset: NDArray[np.float64] = rounded.astype(np.float64)
-    return offset
+    offset: NDArray[np.float64] = mean.astype(dtype if dtype.kind == "f" else np.float64)
+    return offset.astype(np.float64)
 
 
 class ColumnBlocks:
@@ -109,23 +87,23 @@ class ColumnBlocks:
     def __iter__(self) -> Iterator[Block]:
         s = self.Y.shape[1]
         columns = [slice(i, min(i + self.width, s)) for i in range(0, s, self.width)]
-        if self.device.is_numpy:
-            yield from self._on_host(columns)
-        else:
-            yield from self._on_torch(columns)
+        with open_source(self.Y) as source:
+            if self.device.is_numpy:
+                yield from self._on_host(source, columns)
+            else:
+                yield from self._on_torch(source, columns)
 
-    def _on_host(self, columns: list[slice]) -> Iterator[Block]:
+    def _on_host(self, source: Source, columns: list[slice]) -> Iterator[Block]:
         buffers: list[NDArray[Any]] = []
 
         def read(i: int) -> Block:
-            part = self.Y[:, columns[i]]
             if self._views and self.centring != "mean":
-                offset = sampled_shift(part) if self.centring == "shift" else None
+                offset = self._shift(source, columns[i])
                 if offset is None:
-                    return Block(columns[i], part, None)
+                    return Block(columns[i], self.Y[:, columns[i]], None)
             while len(buffers) < min(BUFFERS, len(columns)):
                 buffers.append(np.empty((self.Y.shape[0], self.width), self.dtype))
-            return self._fill(buffers[i % BUFFERS], columns[i])
+            return self._fill(source, buffers[i % BUFFERS], columns[i])
 
         if self._views:
             # A copy is at most a shift: a second thread would only take a core from the products.
@@ -140,32 +118,45 @@ class ColumnBlocks:
                     coming = reader.submit(read, i + 1)
                 yield block
 
-    def _fill(self, buffer: NDArray[Any], columns: slice) -> Block:
+    def _shift(self, source: Source, columns: slice) -> NDArray[np.float64] | None:
+        """Return the offsets of a block, the same at every pass, or None."""
+        if self.centring == "none":
+            return None
+        return large_means(source.sample(columns, SAMPLED_ROWS), self.Y.dtype)
+
+    def _fill(self, source: Source, buffer: NDArray[Any], columns: slice) -> Block:
         """Copy columns of Y into the start of ``buffer``, centred as asked."""
-        part = self.Y[:, columns]
-        b = part.shape[1]
-        values = (
-            buffer[:, :b]
-            if b == self.width
-            else buffer.reshape(-1)[: part.size].reshape(part.shape)
-        )
-        offset = None if self.centring == "none" else sampled_shift(part)
-        if offset is None:
-            np.copyto(values, part, casting="unsafe")
-        else:
-            work = offset.astype(np.result_type(part.dtype, self.dtype))
-            np.subtract(part, work, out=values, casting="unsafe")
-        forget_pages(self.Y)
+        shape = (self.Y.shape[0], columns.stop - columns.start)
+        values = buffer.reshape(-1)[: shape[0] * shape[1]].reshape(shape)
+        # A bad value is reported, with its place, when it has spoilt a sum; not here, in a thread.
+        with np.errstate(invalid="ignore", over="ignore"):
+            offset = self._copy(source, values, columns)
+        return Block(columns, values, offset)
+
+    def _copy(
+        self, source: Source, values: NDArray[Any], columns: slice
+    ) -> NDArray[np.float64] | None:
+        offset = self._shift(source, columns)
+        for rows, some in source.tiles(columns):
+            here = slice(some.start - columns.start, some.stop - columns.start)
+            part = source.read((rows, some))
+            if offset is None:
+                np.copyto(values[rows, here], part, casting="unsafe")
+            else:
+                work = offset[here].astype(np.result_type(part.dtype, self.dtype))
+                np.subtract(part, work, out=values[rows, here], casting="unsafe")
         if self.centring == "mean":
-            mean = _means(values)
+            # Not by BLAS: in this thread it would take a second work space of its own. The second
+            # pass mends what a float32 sum of many rows loses in the first.
+            mean = values.mean(axis=0)
             values -= mean
-            rest = _means(values)
+            rest = values.mean(axis=0)
             values -= rest
             total = mean.astype(np.float64) + rest
             offset = total if offset is None else offset + total
-        return Block(columns, values, offset)
+        return offset
 
-    def _on_torch(self, columns: list[slice]) -> Iterator[Block]:
+    def _on_torch(self, source: Source, columns: list[slice]) -> Iterator[Block]:
         import torch
 
         cuda = self.device.name.startswith("cuda")
@@ -179,17 +170,17 @@ class ColumnBlocks:
 
         def read(i: int) -> Block:
             slot = i % BUFFERS
-            host = self._fill(pinned[slot].numpy(), columns[i])
+            host = self._fill(source, pinned[slot].numpy(), columns[i])
             b = host.values.shape[1]
             target = there[slot].reshape(-1)[: host.values.size].reshape(shape[0], b)
-            source = pinned[slot].reshape(-1)[: host.values.size].reshape(shape[0], b)
+            staged = pinned[slot].reshape(-1)[: host.values.size].reshape(shape[0], b)
             if stream is None:
-                target.copy_(source)
+                target.copy_(staged)
             else:
                 with torch.cuda.stream(stream):
                     if done[slot] is not None:
                         stream.wait_event(done[slot])
-                    target.copy_(source, non_blocking=True)
+                    target.copy_(staged, non_blocking=True)
                 stream.synchronize()
             return Block(columns[i], target, host.offset)
 
@@ -204,9 +195,3 @@ class ColumnBlocks:
                     event = torch.cuda.Event()
                     event.record(torch.cuda.current_stream(self.device.torch_name))
                     done[i % BUFFERS] = event
-
-
-def _means(values: NDArray[Any]) -> NDArray[Any]:
-    """Return the column means by a matrix product: both threads, and no pass in one core."""
-    result: NDArray[Any] = np.full(values.shape[0], 1 / values.shape[0], values.dtype) @ values
-    return result

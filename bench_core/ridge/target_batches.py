@@ -7,11 +7,27 @@ n × b is formed, whatever the number of folds, penalties and targets.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from array_api_compat import array_namespace, device
 
 from bench_core.ridge.backend import Array, cast, to_numpy
 from bench_core.ridge.scores import column_scores
 from bench_core.ridge.validation import Validation
+
+
+class BlockScores(NamedTuple):
+    """Scores of a block, and what tells how well they are conditioned.
+
+    scores : (r, b) float64, of every penalty and target. squares : (r,) sums of squared
+    residuals. gained : (r,) sums of squared targets times the validation's gain. own : the plain
+    sum of squared targets, not finite when a value of Y is not.
+    """
+
+    scores: Array
+    squares: Array
+    gained: Array
+    own: Array
 
 
 def training_and_test(validation: Validation, Y: Array, *, intercept: bool) -> tuple[Array, Array]:
@@ -29,14 +45,8 @@ def training_and_test(validation: Validation, Y: Array, *, intercept: bool) -> t
     return Y_S, Y_T
 
 
-def block_scores(
-    validation: Validation, Y: Array, scoring: str, *, intercept: bool
-) -> tuple[Array, Array, Array]:
-    """Return the scores of a block Y (t, b), and what tells how well they are conditioned.
-
-    The score of every penalty and target (r, b), float64; per penalty (r,) the sum of squared
-    residuals, and the sum of squared targets with the validation's gain.
-    """
+def block_scores(validation: Validation, Y: Array, scoring: str, *, intercept: bool) -> BlockScores:
+    """Return the scores of a block of targets Y (t, b) for every penalty of a validation."""
     xp = array_namespace(Y)
     Y_S, Y_T = training_and_test(validation, Y, intercept=intercept)
     dtype = to_numpy(Y[:0]).dtype
@@ -57,4 +67,4 @@ def block_scores(
         squares[i] = xp.sum(residuals * residuals, dtype=xp.float64)
     own = xp.sum(Y_T * Y_T, axis=1, dtype=xp.float64)
     gained = xp.sum(own) if validation.gain is None else xp.matmul(validation.gain, own)
-    return scores, squares, gained + xp.zeros_like(squares)
+    return BlockScores(scores, squares, gained + xp.zeros_like(squares), xp.sum(own))

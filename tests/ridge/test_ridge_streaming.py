@@ -198,11 +198,14 @@ def test_a_limit_that_nothing_fits_is_refused():
         MultiTargetRidgeCV(memory_limit=1000).fit(X, Y)
 
 
+LIMITS = (8, 12, 100)
+
+
 def test_smaller_limits_give_narrower_blocks():
-    work = Work(t=1000, p=2000, s=50_000, r=5, coef="file")
-    plans = [make_plan(work, memory_limit=m * 2**20) for m in (150, 300, 3000)]
+    work = Work(t=200, p=300, s=50_000, r=5, coef="file")
+    plans = [make_plan(work, memory_limit=m * 2**20) for m in LIMITS]
     assert plans[0].width < plans[1].width < plans[2].width
-    assert all(q.peak_bytes <= m * 2**20 for q, m in zip(plans, (150, 300, 3000), strict=True))
+    assert all(q.peak_bytes <= m * 2**20 for q, m in zip(plans, LIMITS, strict=True))
 
 
 def test_plan_counts_what_the_formulas_say():
@@ -304,4 +307,4 @@ def test_progress_reaches_the_end():
     X, Y = data(30, 40, 25)
     MultiTargetRidgeCV(ALPHAS, batch_size=10, progress=lambda *a: seen.append(a)).fit(X, Y)
     assert seen[-1] == ("solving", 3, 3)
-    assert {what for what, _, _ in seen} == {"multiplying targets", "solving"}
+    assert {what for what, _, _ in seen} == {"scoring targets", "solving"}
