@@ -70,10 +70,29 @@ def write_png(path: Path, picture: Frames) -> None:
 
 
 def side_by_side(videos: Sequence[Frames]) -> Frames:
-    """Return one video (t, h, Σ w, 3) of several (t, h, w, 3) of one length and height."""
-    return np.concatenate(list(videos), axis=2)
+    """Return one video (t, h, Σ w, 3) of several (t, h, w, 3), the shorter ones black at last."""
+    return np.concatenate(_equally_long(videos), axis=2)
 
 
 def contact_sheet(videos: Sequence[Frames]) -> Frames:
     """Return one picture with a row of frames for each of ``videos`` (t, h, w, 3)."""
-    return np.concatenate([np.concatenate(list(frames), axis=1) for frames in videos], axis=0)
+    rows = [np.concatenate(list(frames), axis=1) for frames in _equally_long(videos)]
+    return np.concatenate(rows, axis=0)
+
+
+def write_comparison(
+    folder: Path, name: str, videos: Sequence[Frames], frame_rate: float
+) -> list[Path]:
+    """Write ``name.mp4`` (side by side) and ``name.png`` (a row each); return both files.
+
+    Small frames are enlarged to some 256 pixels in the video.
+    """
+    scale = max(1, 256 // videos[0].shape[1])
+    write_video(folder / f"{name}.mp4", side_by_side(videos), frame_rate, scale=scale)
+    write_png(folder / f"{name}.png", contact_sheet(videos))
+    return [folder / f"{name}.mp4", folder / f"{name}.png"]
+
+
+def _equally_long(videos: Sequence[Frames]) -> list[Frames]:
+    longest = max(map(len, videos))
+    return [np.pad(v, ((0, longest - len(v)), (0, 0), (0, 0), (0, 0))) for v in videos]

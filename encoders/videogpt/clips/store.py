@@ -162,6 +162,22 @@ class ClipStore:
         return self._open[run]
 
 
+def clip_of(store: ClipStore, start: int, needed: int, wanted: int = 0) -> NDArray[np.uint8]:
+    """Return frames of the store's first run from ``start`` on, all of one stretch.
+
+    Up to ``wanted`` of them, as far as the stretch goes. Raises `BadInput` if ``needed`` do not
+    follow without a gap.
+    """
+    run = store.runs[0]
+    for first, last in run.segments:
+        if first <= start and start + needed <= last:
+            return store.read(0, start, min(max(wanted, needed), int(last) - start))
+    raise BadInput(
+        f"run {run.name} has no {needed} frames without a gap from frame {start}: it has "
+        f"{run.frames} frames in {len(run.segments)} stretches"
+    )
+
+
 def _runs(folder: Path) -> Iterator[Run]:
     for path in sorted(folder.glob("*.h5")):
         try:

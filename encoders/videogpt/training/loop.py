@@ -122,25 +122,26 @@ class Trainer:
         batch = {name: x.to(self.device, non_blocking=True) for name, x in batch.items()}
         with self._autocast():
             loss, report = self._run(batch)
-        everywhere = _mean_over(torch.stack([loss.detach().float(), *_floats(report)]))
-        values = everywhere.tolist()
-        if not isfinite(values[0]):
-            self._stop(batch, "loss", values[0])
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
         norm = self._clip()
+        parts = [loss.detach(), norm, *report.values()]
+        # The one place where the device is waited for: all of the step but the update is under way.
+        values = _mean_over(torch.stack([part.float() for part in parts])).tolist()
+        if not isfinite(values[0]):
+            self._stop(batch, "loss", values[0])
         # fp16 overflows now and then: the scaler then skips the step and lowers its scale.
-        if not (self.scaler.is_enabled() or isfinite(norm)):
-            self._stop(batch, "gradient's norm", norm)
+        if not (self.scaler.is_enabled() or isfinite(values[1])):
+            self._stop(batch, "gradient's norm", values[1])
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.step += 1
         return {
             "loss": values[0],
-            **dict(zip(report, values[1:], strict=True)),
+            **dict(zip(report, values[2:], strict=True)),
             "learning_rate": rate,
-            "gradient_norm": norm,
+            "gradient_norm": values[1],
             "loss_scale": float(self.scaler.get_scale()),
         }
 
@@ -165,13 +166,13 @@ class Trainer:
             module.compile()
         return module
 
-    def _clip(self) -> float:
+    def _clip(self) -> Tensor:
         """Clip the gradient and return the norm that it had."""
         trained = [p for group in self.optimizer.param_groups for p in group["params"]]
         norm = nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
         if self.settings.clip_gradient is not None:
             nn.utils.clip_grads_with_norm_(trained, self.settings.clip_gradient, norm)
-        return float(norm)
+        return norm
 
     def _autocast(self) -> torch.autocast:
         kind = AUTOCAST.get(self.settings.precision)
@@ -191,9 +192,9 @@ class Trainer:
 
     def _speed(self, seconds: float) -> dict[str, float]:
         clips = self.settings.batch_size * processes.count()
-        return {"seconds": seconds, "clips_per_second": clips / seconds, "memory": self._memory()}
+        return {"seconds": seconds, "clips_per_second": clips / seconds, "memory": self.memory()}
 
-    def _memory(self) -> float:
+    def memory(self) -> float:
         """Return the peak so far in bytes: allocated on the GPU, resident in this process."""
         if self.device.type == "cuda":
             return float(torch.cuda.max_memory_allocated(self.device))
@@ -220,10 +221,6 @@ class Trainer:
             f"{where}. The weights are those of the step before: lower the learning rate or "
             "raise the precision"
         )
-
-
-def _floats(report: dict[str, Tensor]) -> list[Tensor]:
-    return [value.float() for value in report.values()]
 
 
 def _mean_over(values: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from math import cos, pi
 from typing import Any, Literal
 
@@ -89,7 +89,13 @@ def thesis_settings(phase: Literal["vqvae", "gpt"], steps: int, **changes: Any) 
 
     The VQ-VAE: Adam 3e-4, constant (the thesis's text says cosine, the published code has it for
     the GPT only). The GPT: cosine to 200,000 steps, gradients clipped at 1, fp16.
+
+    Raises `UnknownName` for a setting that is none.
     """
+    known = [field.name for field in fields(TrainSettings)]
+    for name in changes:
+        if name not in known:
+            raise unknown("setting", name, known)
     settings = TrainSettings(steps=steps)
     if phase == "gpt":
         settings = replace(settings, schedule="cosine", clip_gradient=1.0, precision="fp16")

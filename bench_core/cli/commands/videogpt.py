@@ -1,0 +1,268 @@
+"""Train VideoGPT on gameplay, look at what it learned, prepare clips from videos and recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench_core.cli.commands._videogpt import bars, follow, values
+from bench_core.errors import RidgebenchError
+
+if TYPE_CHECKING:
+    from encoders.videogpt.training.runs import Trained
+
+_path = click.Path(path_type=Path)
+_device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
+_run = click.option("--run", "run_name", help="Run of CLIPS.  [default: the first]")
+_start = click.option("--start", default=0, show_default=True, help="First frame of the clip.")
+_rate = click.option("--rate", default=10.0, show_default=True, help="Frames per second to show.")
+
+
+@click.group()
+def command() -> None:
+    """Train VideoGPT on gameplay, look at what it learned, prepare clips."""
+    from importlib.util import find_spec
+
+    absent = [name for name in ("av", "h5py", "torch") if find_spec(name) is None]
+    if absent:
+        raise RidgebenchError(
+            f"videogpt needs {', '.join(absent)}: pip install 'ridgebench[videogpt]'"
+        )
+
+
+@command.command()
+@click.argument("sources", nargs=-1, required=True, type=_path)
+@click.option("--out", required=True, type=_path, help="Folder of clips.")
+@click.option("--subject", default="sub-01", show_default=True)
+@click.option("--side", default=128, show_default=True, help="Pixels; 64 or 128 as published.")
+@click.option("--frame-rate", type=float, help="Frames per second to keep.  [default: all]")
+@click.option("--root", type=_path, help="Where events files' recordings are.  [default: beside]")
+def prepare(
+    sources: Sequence[Path],
+    out: Path,
+    subject: str,
+    side: int,
+    frame_rate: float | None,
+    root: Path | None,
+) -> None:
+    """Write videos, recordings (.bk2) or events files (.tsv) as runs of clips.
+
+    An events file makes one run of all the recordings that it names, stretched to their durations
+    in the scanner. Runs that are there already are left alone.
+    """
+    from encoders.videogpt.clips.prepare import (
+        Recording,
+        prepare_recordings,
+        prepare_video,
+        recordings_of,
+    )
+    from encoders.videogpt.clips.store import ClipStore
+
+    options: dict[str, Any] = {"subject": subject, "side": side, "frame_rate": frame_rate}
+    with bars() as progress:
+        for source in progress.track(sources, description="preparing"):
+            name = source.stem.removesuffix("_events")
+            if (out / f"{name}.h5").is_file():
+                click.echo(f"{name}: there already")
+                continue
+            if source.suffix == ".tsv":
+                parts = recordings_of(source, root or source.parent)
+                prepare_recordings(out, name, parts, **options)
+            elif source.suffix == ".bk2":
+                prepare_recordings(out, name, [Recording(source)], **options)
+            else:
+                prepare_video(out, name, source, **options)
+    store = ClipStore(out)
+    click.echo(f"{out}: {store.frames} frames of {store.side} px in {len(store.runs)} runs")
+
+
+@command.command()
+@click.argument("phase", type=click.Choice(["vqvae", "gpt"]))
+@click.argument("clips", type=_path)
+@click.option("--out", required=True, type=_path, help="Folder of the run; continued if there.")
+@click.option("--vqvae", type=_path, help="Checkpoint of the VQ-VAE, for the GPT.")
+@click.option("--preset", "preset_name", default="tiny", show_default=True, help="Sizes.")
+@click.option("--set", "changes", multiple=True, help="NAME=VALUE of a size; repeat.")
+@click.option("--steps", default=1000, show_default=True, help="Steps in total.")
+@click.option(
+    "--option", "options", multiple=True, help="NAME=VALUE of a training setting; repeat."
+)
+@click.option("--frames", type=int, help="Train on so many frames.  [default: all]")
+@click.option("--stride", type=int, help="Frames between windows.  [default: a clip's length]")
+@click.option("--no-cache", is_flag=True, help="Encode frames anew at every step of the GPT.")
+@_device
+def train(
+    phase: str,
+    clips: Path,
+    out: Path,
+    vqvae: Path | None,
+    preset_name: str,
+    changes: Sequence[str],
+    steps: int,
+    options: Sequence[str],
+    frames: int | None,
+    stride: int | None,
+    no_cache: bool,
+    device: str,
+) -> None:
+    """Train the VQ-VAE or the GPT on CLIPS by the published recipe; several GPUs by torchrun.
+
+    Precision is fp32 unless an option says otherwise. Options: batch_size, learning_rate, betas,
+    schedule (constant, cosine), schedule_steps, clip_gradient, precision (fp32, bf16, fp16),
+    compile, seed, checkpoint_every, tensorboard.
+    """
+    from dataclasses import replace
+
+    from encoders.videogpt.checkpoint import load_vqvae
+    from encoders.videogpt.clips.store import ClipStore
+    from encoders.videogpt.clips.subsets import draw
+    from encoders.videogpt.config import preset
+    from encoders.videogpt.training.launch import joined
+    from encoders.videogpt.training.runs import Data, train_gpt, train_vqvae
+    from encoders.videogpt.training.settings import thesis_settings
+
+    config = preset(preset_name, **values(changes))
+    recipe: dict[str, Any] = {"precision": "fp32", **values(options)}
+    settings = thesis_settings("vqvae" if phase == "vqvae" else "gpt", steps, **recipe)
+    store = ClipStore(clips)
+    block = max(config.clip_frames, stride or 0)
+    subset = draw(store, frames, block=block, seed=settings.seed) if frames else None
+    data = Data(store, subset, stride)
+    with joined(device) as place, bars() as progress:
+        shared: dict[str, Any] = {
+            "folder": out,
+            "device": place,
+            "progress": follow(progress, steps, out),
+        }
+        if phase == "vqvae":
+            trained = train_vqvae(data, config, settings, **shared)
+        else:
+            if vqvae is None:
+                raise click.UsageError("the GPT is trained on a VQ-VAE: give --vqvae CHECKPOINT")
+            frozen = load_vqvae(vqvae)
+            config = replace(config, vqvae=frozen.config)
+            shared |= {"cache": None if no_cache else clips / "codes"}
+            trained = train_gpt(data, frozen, config, settings, **shared)
+    _report(trained, out)
+
+
+@command.command()
+@click.argument("checkpoint", type=_path)
+@click.argument("clips", type=_path)
+@click.option("--out", required=True, type=_path, help="Folder for the video and the picture.")
+@click.option("--greedy", is_flag=True, help="Take the likeliest code instead of sampling.")
+@click.option("--temperature", default=1.0, show_default=True)
+@click.option("--top-k", type=int, help="Sample from the likeliest only.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--count", default=1, show_default=True, help="Clips, each after the one before.")
+@_run
+@_start
+@_rate
+@_device
+def generate(
+    checkpoint: Path,
+    clips: Path,
+    out: Path,
+    greedy: bool,
+    temperature: float,
+    top_k: int | None,
+    seed: int,
+    count: int,
+    run_name: str | None,
+    start: int,
+    rate: float,
+    device: str,
+) -> None:
+    """Continue a clip of CLIPS with a GPT; the true continuation is shown above it."""
+    import numpy as np
+    import torch
+
+    from encoders.videogpt.checkpoint import load_gpt
+    from encoders.videogpt.clips.store import ClipStore, clip_of
+    from encoders.videogpt.generate import Sampling, continue_clips
+    from encoders.videogpt.media import write_comparison
+    from encoders.videogpt.training.launch import joined
+
+    model = load_gpt(checkpoint)
+    length = model.config.vqvae.sequence_length
+    store = ClipStore(clips, [run_name] if run_name else None)
+    truth = clip_of(store, start, length, length * (1 + count))
+    sampling = Sampling(greedy=greedy, temperature=temperature, top_k=top_k, seed=seed)
+    with joined(device) as place, bars() as progress:
+        given = torch.from_numpy(truth[None, :length]).to(place)
+        bar = progress.add_task("codes", total=None)
+        made = continue_clips(
+            model.to(place),
+            given,
+            clips=count,
+            sampling=sampling,
+            progress=lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+    shown = np.concatenate([truth[:length], made[0].cpu().numpy()])
+    for path in write_comparison(out, "continuation", [truth, shown], rate):
+        click.echo(path)
+
+
+@command.command()
+@click.argument("checkpoint", type=_path)
+@click.argument("clips", type=_path)
+@click.option("--out", required=True, type=_path, help="Folder for the video and the picture.")
+@_run
+@_start
+@_rate
+@_device
+def reconstruct(
+    checkpoint: Path,
+    clips: Path,
+    out: Path,
+    run_name: str | None,
+    start: int,
+    rate: float,
+    device: str,
+) -> None:
+    """Encode and decode a clip of CLIPS with a VQ-VAE; the original is shown above it."""
+    import torch
+
+    from encoders.videogpt.checkpoint import load_vqvae
+    from encoders.videogpt.clips.store import ClipStore, clip_of
+    from encoders.videogpt.generate import reconstruct as back
+    from encoders.videogpt.media import write_comparison
+    from encoders.videogpt.training.launch import joined
+
+    model = load_vqvae(checkpoint)
+    store = ClipStore(clips, [run_name] if run_name else None)
+    length = model.config.sequence_length
+    original = clip_of(store, start, length)
+    with joined(device) as place:
+        found = back(model.to(place), torch.from_numpy(original[None]).to(place))
+    for path in write_comparison(out, "reconstruction", [original, found[0].cpu().numpy()], rate):
+        click.echo(path)
+
+
+@command.command()
+@click.argument("clips", type=_path)
+@click.argument("run_name")
+@click.argument("video", type=_path)
+def export(clips: Path, run_name: str, video: Path) -> None:
+    """Write a run of CLIPS as a lossless video (.mkv) on the scanner's clock, for encode."""
+    from encoders.videogpt.clips.export import export_run
+    from encoders.videogpt.clips.store import ClipStore
+
+    export_run(ClipStore(clips), run_name, video)
+    click.echo(f"{video}: {run_name}")
+
+
+def _report(trained: Trained, out: Path) -> None:
+    sizes = trained.sizes
+    click.echo(
+        f"{out}: trained on {sizes['frames']} frames ({sizes['clips']} clips) of "
+        f"{sizes['runs']} runs"
+    )
+    if trained.rows:
+        last = trained.rows[-1]
+        click.echo(
+            f"step {last['step']}: loss {last['loss']:.4f}, metrics in {out / 'metrics.csv'}"
+        )
