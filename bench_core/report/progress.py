@@ -77,6 +77,9 @@ def _print_new(pending: Path, seen: dict[Path, str], console: Console) -> None:
 
 def _short(environment: str) -> str:
     """Return the part of an asv environment's name that tells it from the others here."""
-    return environment.partition("RIDGEBENCH_BLAS")[2].replace("-RIDGEBENCH_KERNELS", " ") or (
-        environment
-    )
+    tool = environment.partition("-")[0]
+    blas, kernels = environment.partition("RIDGEBENCH_BLAS")[2].partition("-RIDGEBENCH_KERNELS")[
+        ::2
+    ]
+    words = [*([] if tool == "virtualenv" else [tool]), blas, kernels.partition("-")[0]]
+    return " ".join(word for word in words if word) or environment
