@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench_core.cluster._arrays import ArrayRef, RowFile
+from bench_core.cluster._arrays import ArrayRef, RowFile, forget_pages
 from bench_core.cluster._base import Cluster, NodeInfo, NodeLost
 from bench_core.cluster._cores import pin, whole_cores_first
 from bench_core.cluster.local import local
@@ -20,6 +20,7 @@ __all__ = [
     "NodeInfo",
     "NodeLost",
     "RowFile",
+    "forget_pages",
     "get",
     "local",
     "names",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import shutil
@@ -152,6 +153,21 @@ def _mapping(array: NDArray[Any]) -> tuple[np.memmap[Any, Any] | None, Any]:
             mapped = base
         base = base.base
     return (mapped, base) if isinstance(base, mmap.mmap) else (None, None)
+
+
+def forget_pages(array: NDArray[Any]) -> bool:
+    """Give back the memory of the pages of a mapped file that were read; the file keeps them.
+
+    Returns whether ``array`` is a mapped file; of any other, nothing is done.
+    """
+    mapped, mapping = _mapping(array)
+    if mapped is None:
+        return False
+    # Not of a copy-on-write map, which would lose what was written to it.
+    if mapped.mode in ("r", "r+") and hasattr(mmap, "MADV_DONTNEED"):
+        with contextlib.suppress(OSError, ValueError):  # advice only: refused, nothing is lost
+            mapping.madvise(mmap.MADV_DONTNEED)
+    return True
 
 
 def _is_still(ref: ArrayRef, array: NDArray[Any]) -> bool:

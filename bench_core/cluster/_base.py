@@ -253,19 +253,35 @@ class Cluster:
         NodeLost : a node's process ended meanwhile.
         Whatever ``function`` raised, as it raised it.
         """
+        return self.gather(
+            [self.submit(index % self.nodes, function, *task) for index, task in enumerate(tasks)]
+        )
+
+    def submit(self, node: int, function: Callable[..., Any], *arguments: Any) -> Future:
+        """Start ``function(*arguments)`` on a node and return its future.
+
+        The result stays on the node until `gather` asks for it. A future among the arguments
+        stands for its result, which travels to the node if it is on another one.
+        """
+        self.check()
+        return self.client.submit(
+            function, *arguments, pure=False, workers=[self.workers[node].address]
+        )
+
+    def gather(self, futures: Sequence[Future]) -> list[Any]:
+        """Wait for the futures and return their results; raises what `map` raises."""
+        self.wait(futures)
         with self.watched():
-            futures = [
-                self.client.submit(
-                    function, *task, pure=False, workers=[self.workers[index % self.nodes].address]
-                )
-                for index, task in enumerate(tasks)
-            ]
+            results: list[Any] = self.client.gather(list(futures))
+        return results
+
+    def wait(self, futures: Sequence[Future]) -> None:
+        """Wait for the futures and leave results where they are; raises what `map` raises."""
+        with self.watched():
             try:
-                self._wait(futures)
-                results: list[Result] = self.client.gather(futures)
+                self._wait(list(futures))
             finally:
                 self.client.cancel([future for future in futures if not future.done()])
-        return results
 
     def _wait(self, futures: list[Future]) -> None:
         """Wait until all are done or one has failed; look whether the nodes live meanwhile."""

@@ -10,10 +10,13 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from bench_core.checks import check_alphas, check_xy
-from bench_core.cluster import Cluster
+from bench_core.checks import check_alphas, check_xy, row_blocks
+from bench_core.cluster import Cluster, forget_pages
 from bench_core.data import THESIS_ALPHAS, Shape
 from bench_core.errors import BadInput
+
+PREDICTED_BYTES = 256 * 2**20
+"""Bytes of mapped coefficients that are read at a time."""
 
 
 class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -85,16 +88,22 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ------
         BadInput : penalties or data that no fit can use, or a cluster missing or superfluous.
         """
+        alphas, X, Y = self._checked(X, Y)
+        self._fit(X, Y, alphas)
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def _checked(
+        self, X: ArrayLike, Y: ArrayLike
+    ) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[Any]]:
+        """Return the penalties and both arrays; raise what `fit` raises."""
         alphas = check_alphas(self.alphas)
         check_xy(X, Y, finite=False)
         if self.distributed and self.cluster is None:
             raise BadInput(f"{self.name} runs on a cluster: pass cluster=local(nodes, threads)")
         if not self.distributed and self.cluster is not None:
             raise BadInput(f"{self.name} runs in this process: leave cluster out")
-        X, Y = np.asanyarray(X), np.asanyarray(Y)
-        self._fit(X, Y, alphas)
-        self.n_features_in_ = X.shape[1]
-        return self
+        return alphas, np.asanyarray(X), np.asanyarray(Y)
 
     def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Set the fitted attributes. Shapes and penalties are checked, values are not."""
@@ -107,14 +116,33 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         p = self.coef_.shape[1]
         if X.ndim != 2 or X.shape[1] != p:
             raise BadInput(f"X has shape {X.shape}: the fit had {p} features, so give (t, {p})")
-        predicted: NDArray[Any] = np.asarray(X @ self.coef_.T)
-        predicted += self.intercept_
-        return predicted
+        return predicted_in_blocks(X, self.coef_, self.intercept_)
 
     def definition_alphas(self) -> NDArray[np.float64]:
         """Return the chosen penalty of every target (s,), with which plain Ridge must agree."""
         check_is_fitted(self, "alpha_")
-        return np.array(np.broadcast_to(self.alpha_, len(self.coef_)), dtype=np.float64)
+        return np.array(np.broadcast_to(self.alpha_, len(self.intercept_)), dtype=np.float64)
+
+
+def predicted_in_blocks(
+    X: NDArray[Any], coef: NDArray[Any], intercept: NDArray[Any]
+) -> NDArray[Any]:
+    """Return X coefᵀ + intercept (t, s).
+
+    Coefficients that lie in a file are read in blocks of targets, and their pages given back:
+    they may be larger than memory.
+    """
+    if not forget_pages(coef):
+        predicted: NDArray[Any] = np.asarray(X @ coef.T)
+        predicted += intercept
+        return predicted
+    dtype = np.result_type(X.dtype, coef.dtype)
+    predicted = np.empty((len(X), len(coef)), dtype)
+    for targets in row_blocks(len(coef), coef.shape[1] * coef.itemsize, PREDICTED_BYTES):
+        predicted[:, targets] = X @ coef[targets].T
+        predicted[:, targets] += intercept[targets]
+        forget_pages(coef)
+    return predicted
 
 
 def node_cluster(strategy: Strategy) -> Cluster:

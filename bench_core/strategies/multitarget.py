@@ -1,0 +1,152 @@
+"""``multitarget``: this package's own ridge, `bench_core.ridge.MultiTargetRidgeCV`, in one process.
+
+It gives RidgeCV's answer. X is factorised once, and with leave-one-out the score of a penalty is
+taken from sums over the targets, at a cost that does not depend on their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from bench_core.checks import check_xy
+from bench_core.cluster import Cluster
+from bench_core.data import THESIS_ALPHAS
+from bench_core.errors import BadInput
+from bench_core.ridge.plan import Plan, Work, make_plan
+from bench_core.strategies._base import Strategy
+from bench_core.strategies._ridgecv import problem_bytes, ridgecv_options
+
+
+class MultiTarget(Strategy):
+    """One process, one factorisation of X, one penalty for all targets, scored from sums.
+
+    Parameters
+    ----------
+    alphas, fit_intercept : as for every `Strategy`.
+    dtype : precision of the products with Y, "float64" or "float32"; None for that of X and Y.
+        Factorisations and scores are in float64 always.
+    coef : "memory"; a path ending in .npy, to which coefficients are streamed; or None: they are
+        never formed and `predict` reads Y again.
+    cv : None for leave-one-out; or, as for ``ridgecv``, folds, scored by R² as scikit-learn does.
+    memory_limit : bytes that the fit may use beyond X and Y; None for no limit.
+    device : "cpu", "torch", "cuda", …: see `bench_core.ridge.MultiTargetRidgeCV`.
+    progress : called with (what, blocks done, blocks in all), or None.
+
+    Attributes
+    ----------
+    coef_ : (s, p), memory-mapped if streamed, absent with ``coef=None``.
+    cv_results_ : ``alphas`` (r,), ``best_score`` and ``mean_scores`` (r,): minus the mean squared
+        leave-one-out error, or with ``cv`` the mean R² over folds and targets.
+    plan_ : the `bench_core.ridge.Plan` that was carried out.
+    """
+
+    name = "multitarget"
+    summary = "one factorisation, penalties scored from sums over targets; RidgeCV's answer"
+    penalty_scope = "all"
+    claims_ridgecv = True
+
+    def __init__(
+        self,
+        alphas: Sequence[float] = THESIS_ALPHAS,
+        *,
+        fit_intercept: bool = True,
+        cluster: Cluster | None = None,
+        dtype: str | None = None,
+        coef: Any = "memory",
+        cv: Any = None,
+        memory_limit: int | None = None,
+        device: str = "cpu",
+        progress: Any = None,
+    ) -> None:
+        super().__init__(alphas, fit_intercept=fit_intercept, cluster=cluster)
+        self.dtype = dtype
+        self.coef = coef
+        self.cv = cv
+        self.memory_limit = memory_limit
+        self.device = device
+        self.progress = progress
+
+    @classmethod
+    def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
+        """Return the bytes of X, Y and of the plan for the default options."""
+        plan = make_plan(Work(t, p, s, len(THESIS_ALPHAS), dtype=np.dtype(dtype).name))
+        return problem_bytes(t, p, s, dtype) + plan.peak_bytes
+
+    def plan(self, X: Any, Y: Any) -> Plan:
+        """Return what `fit` would do with arrays of these shapes and types; nothing is read."""
+        plan: Plan = self._estimator(X).plan(X, Y)
+        return plan
+
+    def _estimator(self, X: Any) -> Any:
+        from bench_core.ridge import MultiTargetRidgeCV
+
+        cv = ridgecv_options(None, self.cv, X.shape[0]).get("cv", "loo")
+        return MultiTargetRidgeCV(
+            self.alphas,
+            fit_intercept=self.fit_intercept,
+            cv=cv,
+            scoring="neg_mean_squared_error" if self.cv is None else "r2",
+            dtype=self.dtype,
+            coef=self.coef,
+            memory_limit=self.memory_limit,
+            device=self.device,
+            progress=self.progress,
+        )
+
+    def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
+        try:
+            model = self._estimator(X).fit(X, Y)
+        except ValueError:
+            check_xy(X, Y)  # scikit-learn does not say where in X a value is not finite
+            raise
+        self._take(model, alphas)
+
+    def fit_score(
+        self, X: ArrayLike, Y: ArrayLike, X_test: ArrayLike, Y_test: ArrayLike
+    ) -> NDArray[np.float64]:
+        """Fit, and return Pearson's r (s,) on held-out rows, scored in the pass that solves.
+
+        With ``coef=None`` neither coefficients nor all predictions are ever held.
+        """
+        alphas, X, Y = self._checked(X, Y)
+        model = self._estimator(X)
+        r: NDArray[np.float64] = model.fit_score(X, Y, X_test, Y_test)
+        self._take(model, alphas)
+        self.n_features_in_ = X.shape[1]
+        return r
+
+    def _take(self, model: Any, alphas: NDArray[np.float64]) -> None:
+        self.__dict__.pop("coef_", None)
+        if self.coef is not None:
+            self.coef_ = model.coef_
+        self.intercept_ = model.intercept_
+        self.alpha_ = model.alpha_
+        self.plan_ = model.plan_
+        self.cv_results_ = {
+            "alphas": alphas,
+            "best_score": model.best_score_,
+            "mean_scores": model.cv_results_["mean_scores"],
+        }
+        self._model = model
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Return predictions (t, s) for X (t, p).
+
+        Without coefficients the training targets are read again: they must be there, unchanged.
+        Raises `BadInput` for another number of features.
+        """
+        if self.coef is not None or not hasattr(self, "_model"):
+            return super().predict(X)
+        X = np.asanyarray(X)
+        p = self.n_features_in_
+        if X.ndim != 2 or X.shape[1] != p:
+            raise BadInput(f"X has shape {X.shape}: the fit had {p} features, so give (t, {p})")
+        predicted: NDArray[Any] = self._model.predict(X)
+        return predicted
+
+
+STRATEGY = MultiTarget
