@@ -75,8 +75,8 @@ RUNS = (
     ExampleRun("001", "s01e01a", 75),
     ExampleRun("001", "s01e01b", 68, unsteady=2),
     ExampleRun("001", "s01e02a", 81),
-    ExampleRun("002", "s01e02b", 72),
     ExampleRun("002", "s01e01a", 75),
+    ExampleRun("002", "s01e02b", 72),
     ExampleRun("002", "s01e03a", 20, confounds=False),
 )
 

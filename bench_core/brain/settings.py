@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +21,7 @@ TARGETS = {
     "algonauts-h5": AlgonautsSettings,
     "npy": NpySettings,
 }
+SECTIONS = ("targets", "features", "samples", "pairing")
 FEATURES = {"store": StoreSettings, "npy": NpyFeatureSettings, "events": EventSettings}
 
 
@@ -65,9 +66,11 @@ class Settings:
         path = Path(path)
         tables = read_toml(path)
         base = path.resolve().parent
-        sections = {
-            name: tables.pop(name, {}) for name in ("targets", "features", "samples", "pairing")
-        }
+        known = (*SECTIONS, *(each.name for each in fields(_Top)))
+        for name in tables:
+            if name not in known:
+                raise unknown(f"key in {path}", name, known)
+        sections = {name: tables.pop(name, {}) for name in SECTIONS}
         try:
             top = read_section(_Top, tables, "", base)
             return cls(
@@ -85,8 +88,7 @@ class Settings:
 
     def description(self) -> dict[str, Any]:
         """Return all settings in terms of JSON, for the problem's ``meta``."""
-        sections = ("targets", "features", "samples", "pairing")
-        return {name: _plain(asdict(getattr(self, name))) for name in sections}
+        return {name: _plain(asdict(getattr(self, name))) for name in SECTIONS}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -182,15 +182,14 @@ def _opened(
     unreadable: Sequence[LeftOut],
 ) -> SeriesTargets:
     series, left_out = without_excluded(series, exclude)
-    widths = {each.shape[1] for each in series.values()}
-    if len(widths) != 1:
-        first, second = sorted(widths)[:2]
-        names = {w: next(n for n, e in series.items() if e.shape[1] == w) for w in (first, second)}
-        raise BadInput(
-            f"run {names[first]} has {first} targets and {names[second]} has {second}: "
-            "all runs must have the same"
-        )
-    s = widths.pop()
+    first = next(iter(series))
+    s = series[first].shape[1]
+    for name, each in series.items():
+        if each.shape[1] != s:
+            raise BadInput(
+                f"run {name} has {each.shape[1]} targets and {first} has {s}: all runs must have "
+                "the same"
+            )
     space, files = None, []
     if settings.labels is not None:
         files.append(settings.labels)

@@ -1,0 +1,113 @@
+"""Names of runs, and which stimulus each one showed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench_core.brain.names import Pattern, entities, run_name
+from bench_core.brain.pairing import PairingSettings, check_lengths, pair
+from bench_core.brain.targets import Run, without_excluded
+from bench_core.errors import BadInput, UnknownName
+
+
+def runs(*names):
+    return [Run(name, 10, np.arange(10), None, ()) for name in names]
+
+
+def paired(names, stimuli, **settings):
+    pairs, left_out = pair(runs(*names), stimuli, PairingSettings(**settings))
+    return {each.run.name: each.stimulus for each in pairs}, {
+        each.name: each.reason for each in left_out
+    }
+
+
+@pytest.mark.parametrize(
+    ("run", "stimulus"),
+    [
+        ("sub-01_ses-001_task-a", "sub-01_ses-001_task-a"),
+        ("sub-01_ses-001_task-a", "ses-001_task-a"),
+        ("sub-01_ses-001_task-a", "task-a"),
+        ("sub-01_ses-001_task-a_run-2", "a_run-2"),
+        ("sub-01_ses-001_task-a_run-2", "a"),
+        ("ses-001_task-a", "a"),
+        ("run-07", "run-07"),
+    ],
+)
+def test_the_usual_names(run, stimulus):
+    assert paired([run], [stimulus, "other"])[0] == {run: stimulus}
+
+
+def test_the_most_telling_name_wins():
+    names = ["sub-01_ses-001_task-a", "sub-01_ses-002_task-a"]
+    found, left_out = paired(names, ["a", "ses-002_task-a"])
+    assert found == {names[0]: "a", names[1]: "ses-002_task-a"}
+    assert left_out == {}
+
+
+def test_by_name_and_by_rule():
+    names = ["sub-01_ses-1_task-a", "sub-01_ses-1_task-b", "sub-01_ses-1_task-c"]
+    found, left_out = paired(
+        names,
+        ["friends_a", "b", "special", "unused"],
+        stimulus="friends_{task}",
+        by_name={names[2]: "special"},
+    )
+    assert found == {names[0]: "friends_a", names[2]: "special"}
+    assert left_out[names[1]] == "no stimulus called friends_b"
+    assert left_out["b"] == left_out["unused"] == "stimulus of no run"
+
+
+def test_names_that_nothing_answers_to():
+    with pytest.raises(UnknownName, match=r"by_name.*'sub-1_task-b'.*did you mean"):
+        paired(["sub-1_task-a"], ["a"], by_name={"sub-1_task-b": "a"})
+    with pytest.raises(UnknownName, match="stimulus in"):
+        paired(["sub-1_task-a"], ["a"], by_name={"sub-1_task-a": "b"})
+    with pytest.raises(BadInput, match="no run has a stimulus: runs are sub-1_task-a, stimuli b"):
+        paired(["sub-1_task-a"], ["b"])
+    with pytest.raises(BadInput, match="needs the entity ses"):
+        paired(["sub-1_task-a"], ["b"], stimulus="{ses}")
+
+
+def test_exclusion_by_pattern():
+    found = {"ses-1_task-a": 1, "ses-2_task-a": 2, "ses-2_task-b": 3}
+    kept, left_out = without_excluded(found, ["ses-2*"])
+    assert kept == {"ses-1_task-a": 1}
+    assert [each.name for each in left_out] == ["ses-2_task-a", "ses-2_task-b"]
+    with pytest.raises(UnknownName, match="ses-3"):
+        without_excluded(found, ["ses-3*"])
+    with pytest.raises(BadInput, match="leaves none of 3"):
+        without_excluded(found, ["*"])
+
+
+@pytest.mark.parametrize(
+    ("trs", "fits"), [(8, False), (9, True), (10, True), (11, True), (12, False)]
+)
+def test_lengths_may_differ_by_one(trs, fits):
+    (run,) = runs("sub-01_task-a")
+    if fits:
+        check_lengths(run, "a", trs, PairingSettings())
+    else:
+        with pytest.raises(BadInput, match=r"10 volumes .* differ by 2.*pairing\.exclude"):
+            check_lengths(run, "a", trs, PairingSettings())
+    check_lengths(run, "a", None, PairingSettings())
+
+
+def test_bids_names():
+    name = "sub-01_ses-001_task-s01e01a_run-2_space-MNI152_res-2_desc-preproc_bold.nii.gz"
+    assert run_name(name) == "sub-01_ses-001_task-s01e01a_run-2"
+    assert entities(name)["space"] == "MNI152"
+    assert entities("no entities here") == {}
+
+
+def test_patterns(tmp_path):
+    for name in ("run-1", "run-2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "bold.nii.gz").touch()
+    (tmp_path / "run-1" / "other.txt").touch()
+    pattern = Pattern("*/bold.nii.gz")
+    assert list(pattern.find(tmp_path)) == ["run-1", "run-2"]
+    assert pattern.of(tmp_path, "run-1") == tmp_path / "run-1" / "bold.nii.gz"
+    for wrong in ("bold.nii.gz", "*/*.nii", "/data/*.nii", "../*.nii"):
+        with pytest.raises(BadInput, match="needs one"):
+            Pattern(wrong)
