@@ -65,7 +65,8 @@ class Suite:
         for key, value in named.items():
             allowed = chosen.get(cls.suite, {}).get(key)
             if allowed is not None and value not in allowed:
-                return f"profile {chosen['name']} leaves out {key} {value}"
+                runs = ", ".join(map(str, allowed)) or "none"
+                return f"profile {chosen['name']} runs no other {key} than {runs}"
         needed = named.get("nodes", 1) * named.get("threads", 1)
         if needed > (cores := available_cores()):
             return f"more nodes x threads than the {cores} cores that are available"

@@ -10,7 +10,7 @@ from bench_core.errors import readable_bytes
 from bench_core.report import figures
 from bench_core.report.rows import environment_label, fastest, rows, troubles
 from bench_core.report.runs import Run
-from bench_core.report.terminal import describe, seconds_text
+from bench_core.report.terminal import describe, seconds_text, where
 
 
 def write_page(runs: list[Run], path: Path) -> Path:
@@ -34,6 +34,7 @@ def write_page(runs: list[Run], path: Path) -> Path:
         figures=_figures(runs),
         rows=table,
         troubles=troubles(runs),
+        where=lambda one: where(one, len({environment_label(run) for run in runs})),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")

@@ -42,9 +42,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Trouble:
-    """Measurements that gave no number, grouped: why, and how many."""
+    """Measurements that gave no number, grouped: why, where, and how many in each environment."""
 
-    environment: str
+    environments: tuple[str, ...]
     status: str
     reason: str
     count: int
@@ -59,7 +59,8 @@ def environment_label(run: Run) -> str:
     for record in run.records:
         proof = (record.get("blas") or {}).get("numpy")
         if record["status"] == "ok" and proof:
-            words = [proof["name"], proof.get("version"), proof.get("architecture")]
+            version = str(proof.get("version") or "").partition("-")[0]
+            words = [proof["name"], version, proof.get("architecture")]
             return " ".join(str(word) for word in words if word)
     return run.environment
 
@@ -79,7 +80,7 @@ def rows(runs: Iterable[Run]) -> list[Row]:
 
 
 def troubles(runs: Iterable[Run]) -> list[Trouble]:
-    """Return what was skipped, invalid or failed, grouped by environment and reason."""
+    """Return what was skipped, invalid or failed, grouped by reason; failures first."""
     counts: Counter[tuple[str, str, str]] = Counter()
     for run in runs:
         label = environment_label(run)
@@ -90,11 +91,12 @@ def troubles(runs: Iterable[Run]) -> list[Trouble]:
                     counts[label, record["status"], reason] += one["count"]
             elif record["status"] != "ok":
                 counts[label, record["status"], str(record["reason"])] += 1
+    places: dict[tuple[str, str, int], list[str]] = {}
+    for (label, status, reason), count in sorted(counts.items()):
+        places.setdefault((status, reason, count), []).append(label)
     order = {"failed": 0, "invalid": 1, "skipped": 2}
-    return sorted(
-        (Trouble(*key, count) for key, count in counts.items()),
-        key=lambda one: (order.get(one.status, 3), one.environment, -one.count, one.reason),
-    )
+    found = [Trouble(tuple(labels), *what) for what, labels in places.items()]
+    return sorted(found, key=lambda one: (order.get(one.status, 3), one.reason, one.environments))
 
 
 def fastest(table: Iterable[Row]) -> list[Row]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bench_core.errors import readable_bytes
 from bench_core.report.rows import Row, Trouble, environment_label, fastest, rows, troubles
@@ -24,7 +25,7 @@ def print_summary(runs: list[Run], console: Console) -> None:
     for row in fastest(table):
         console.print(f"[bold green]fastest[/] {describe(row)}")
     console.print()
-    _print_troubles(troubles(runs), console)
+    _print_troubles(troubles(runs), len({environment_label(run) for run in runs}), console)
 
 
 def describe(row: Row) -> str:
@@ -115,16 +116,28 @@ def _number(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-def _print_troubles(found: list[Trouble], console: Console) -> None:
+def where(one: Trouble, environments: int) -> str:
+    """Return where something gave no number: the environments, or that it was all of them."""
+    if environments > 1 and len(one.environments) == environments:
+        return "all"
+    return ", ".join(one.environments)
+
+
+def _print_troubles(found: list[Trouble], environments: int, console: Console) -> None:
     if not found:
         return
     table = Table(title="Gave no number", title_justify="left")
     table.add_column("status")
-    table.add_column("BLAS proved")
-    table.add_column("count", justify="right")
     table.add_column("reason")
+    table.add_column("count in each", justify="right")
+    table.add_column("environments")
     colours = {"failed": "red", "invalid": "red", "skipped": "dim"}
     for one in found:
-        style = colours.get(one.status, "")
-        table.add_row(one.status, one.environment, str(one.count), one.reason, style=style)
+        table.add_row(
+            one.status,
+            Text(one.reason),  # a reason may hold brackets, which are no markup
+            str(one.count),
+            where(one, environments),
+            style=colours.get(one.status, ""),
+        )
     console.print(table)

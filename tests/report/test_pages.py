@@ -35,7 +35,7 @@ def runs(record):
         record(6.0, suite="threads", problem={"name": "parcels"}),
         record(3.0, suite="threads", problem={"name": "parcels"}, threads=2),
         record(0.5, suite="accuracy", problem=haxby),
-        record(status="skipped", reason="4 threads, <2> cores", threads=4),
+        record(status="skipped", reason="4 threads, <2> [cores]", threads=4),
     ]
     return [Run("here", "c0ffee00", "env-a", records)]
 
@@ -53,7 +53,7 @@ def test_the_summary_answers_first_with_proof(runs):
         r"openblas 0.3.30 Haswell: 2.5 s, 3.20 times ridgecv on one thread",
         text,
     )
-    assert "4 threads, <2> cores" in text
+    assert "4 threads, <2> [cores]" in text
     assert re.search(r"parcels 1/16 float64 +│ ridgecv.* 2 │ +3 s │ 2.00 │ 1.00", text)
 
 
@@ -84,7 +84,7 @@ def test_the_page_reads_without_internet(runs, tmp_path):
     assert page.fetched == ["index.html"]
     assert "script" not in page.tags
     assert page.tags.count("svg") == 4  # strategies, threads, kernels, accuracy
-    assert "4 threads, &lt;2&gt; cores" in text
+    assert "4 threads, &lt;2&gt; [cores]" in text
     assert "3.20 times ridgecv on one thread" in text
     assert "libscipy_openblas.so" in text
     assert not list(path.parent.glob("*.part"))

@@ -77,6 +77,14 @@ def test_troubles_are_counted_by_reason(record):
     assert [(one.status, one.count) for one in found] == [("failed", 1), ("skipped", 3)]
 
 
+def test_the_same_trouble_everywhere_is_said_once(record):
+    skipped = record(status="skipped", reason="4 threads, 2 cores", threads=4)
+    runs = [Run("m", "c", name, [skipped]) for name in ("env-a", "env-b")]
+    (one,) = troubles(runs)
+    assert one.environments == ("env-a", "env-b")
+    assert one.count == 1
+
+
 def test_what_the_grids_leave_out_is_counted():
     left_out = {
         "schema": "ridgebench-left-out/1",
