@@ -92,10 +92,9 @@ class DualSolver(Solver):
 
     def predictor(self, X: NDArray[Any]) -> Predictor:
         xp = array_namespace(self.X)
-        new = self.new_rows(X)
-        Kx = xp.matmul(new, self.X.T)
+        Kx = dual.cross_gram(self.new_rows(X), self.X)
         if isinstance(self.chosen, float):
-            N = dual.hat_rows(cast(Kx, "float64"), self.eigen, self.chosen)
-            N = cast(N, self.dtype)
+            N = cast(dual.hat_rows(Kx, self.eigen, self.chosen), self.dtype)
             return lambda block, coefficients: xp.matmul(N, block.values)
+        Kx = cast(Kx, self.dtype)
         return lambda block, coefficients: xp.matmul(Kx, self._weights(block))
