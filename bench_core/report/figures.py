@@ -13,6 +13,7 @@ import numpy as np
 
 from bench_core.report.rows import Row, environment_label
 from bench_core.report.runs import Run
+from bench_core.report.terminal import KERNELS
 from bench_core.scaling.published_times import mean_seconds, published_times
 
 if TYPE_CHECKING:
@@ -137,7 +138,13 @@ def kernels_figure(runs: Iterable[Run]) -> str | None:
     figure, axes = _panels(2)
     for axis, precision in zip(axes, ("float64", "float32"), strict=True):
         sns.barplot(
-            frame[frame["precision"] == precision], x="kernel", y="GFLOP/s", hue="BLAS", ax=axis
+            frame[frame["precision"] == precision],
+            x="kernel",
+            y="GFLOP/s",
+            hue="BLAS",
+            order=KERNELS,
+            hue_order=sorted(frame["BLAS"].unique()),
+            ax=axis,
         )
         axis.set(title=f"{precision}, {threads} thread{'s' if threads > 1 else ''}", xlabel="")
         axis.legend(fontsize=8, title=None)

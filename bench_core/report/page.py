@@ -91,4 +91,4 @@ def _machines(runs: list[Run]) -> list[dict[str, Any]]:
         for record in run.fits:
             if record.get("machine"):
                 found.setdefault(run.machine, record["machine"])
-    return [{"name": name, **about} for name, about in found.items()]
+    return [{**about, "name": name} for name, about in found.items()]

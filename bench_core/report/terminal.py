@@ -1,31 +1,48 @@
-"""The summary that `make bench` ends with, as rich tables."""
+"""The summary that `make bench` ends with, as rich tables that fit 80 columns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench_core.errors import readable_bytes
 from bench_core.report.rows import Row, Trouble, environment_label, fastest, rows, troubles
 from bench_core.report.runs import Run
 
+KERNELS = ("gemm", "syrk", "eigh", "svd")
+
 
 def print_summary(runs: list[Run], console: Console) -> None:
-    """Print kernels, fits, what was fastest and what gave no number, of ``runs``."""
+    """Print the proof, kernels, fits, what was fastest and what gave no number, of ``runs``."""
     if not runs:
         console.print("Nothing measured yet: run [bold]ridgebench bench[/bold].")
         return
+    labels = [environment_label(run) for run in runs]
+    short = short_names(labels)
+    _print_proof(runs, short, console)
+    if any(run.kernels for run in runs):
+        console.print(_kernels(runs, short))
     table = rows(runs)
-    console.print(_kernels(runs))
-    for suite in sorted({row.suite for row in table}):
-        console.print(_fits(suite, [row for row in table if row.suite == suite]))
+    for suite, problem in sorted({(row.suite, _problem(row)) for row in table}):
+        chosen = [row for row in table if (row.suite, _problem(row)) == (suite, problem)]
+        columns = _ACCURACY if suite == "accuracy" else _SPEED
+        console.print(_fits(f"{suite}: {problem}", chosen, columns, short))
     for row in fastest(table):
-        console.print(f"[bold green]fastest[/] {describe(row)}")
+        console.print(f"[bold green]fastest[/]  {describe(row)}", highlight=False)
     console.print()
-    _print_troubles(troubles(runs), len({environment_label(run) for run in runs}), console)
+    _print_troubles(troubles(runs), len(set(labels)), console)
+
+
+def short_names(labels: Iterable[str]) -> dict[str, str]:
+    """Return each label's first word where that tells it from the others, else the whole label."""
+    whole = sorted(set(labels))
+    first = [label.partition(" ")[0] for label in whole]
+    return {
+        label: word if first.count(word) == 1 else label
+        for label, word in zip(whole, first, strict=True)
+    }
 
 
 def describe(row: Row) -> str:
@@ -49,13 +66,28 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _kernels(runs: Iterable[Run]) -> Table:
-    table = Table(
-        title="Kernel rates, GFLOP/s (fraction of the gemm beside it)", title_justify="left"
-    )
-    for heading in ("BLAS proved", "precision"):
-        table.add_column(heading)
-    for heading in ("n", "threads", "gemm", "syrk", "eigh", "svd"):
+def _print_proof(runs: Iterable[Run], short: dict[str, str], console: Console) -> None:
+    console.print("[bold]BLAS proved by what was loaded[/]")
+    for run in runs:
+        proved = [one["blas"] for one in run.records if one["status"] == "ok" and one.get("blas")]
+        if not proved:
+            continue
+        texts = [
+            f"{caller} calls {library['name']} {library.get('version') or ''}, "
+            f"{library.get('architecture') or 'unnamed'} kernels"
+            for caller, library in ((who, proved[0][who]) for who in ("numpy", "scipy"))
+        ]
+        console.print(f"  {short[environment_label(run)]} ({len(proved)} records)", highlight=False)
+        for text in texts:
+            console.print(f"    {text}", highlight=False)
+    console.print()
+
+
+def _kernels(runs: Iterable[Run], short: dict[str, str]) -> Table:
+    table = _table("Kernel rates in GFLOP/s, and as a fraction of the gemm beside them")
+    table.add_column("BLAS")
+    table.add_column("precision")
+    for heading in ("n", "threads", *KERNELS):
         table.add_column(heading, justify="right")
     for run in runs:
         measured = [one for one in run.kernels if one["status"] == "ok"]
@@ -63,53 +95,65 @@ def _kernels(runs: Iterable[Run]) -> Table:
             measured, key=lambda one: (one["case"]["size"], one["case"]["threads"])
         ):
             for precision, rates in record["rates"].items():
-                cells = [
-                    f"{rates[name]['gflops']:.0f} ({rates[name]['fraction_of_gemm']:.2f})"
-                    for name in ("gemm", "syrk", "eigh", "svd")
-                ]
-                case = record["case"]
                 table.add_row(
-                    environment_label(run),
+                    short[environment_label(run)],
                     precision,
-                    str(case["size"]),
-                    str(case["threads"]),
-                    *cells,
+                    str(record["case"]["size"]),
+                    str(record["case"]["threads"]),
+                    f"{rates['gemm']['gflops']:.0f}",
+                    *(
+                        f"{rates[name]['gflops']:.0f} ({rates[name]['fraction_of_gemm']:.2f})"
+                        for name in KERNELS[1:]
+                    ),
                 )
     return table
 
 
-def _fits(suite: str, found: list[Row]) -> Table:
-    table = Table(title=f"{suite}: times within one run", title_justify="left")
-    for heading in ("problem", "strategy", "BLAS proved"):
-        table.add_column(heading)
-    for heading in (
-        "nodes",
-        "threads",
-        "time",
-        "SU",
-        "PE",
-        "DSU",
-        "peak memory",
-        "r mean",
-        "r max",
-        "null max",
-        "disagreement",
-    ):
+def _problem(row: Row) -> str:
+    return " ".join(word for word in (row.problem, row.scale, row.dtype) if word)
+
+
+def _memory(count: int | None) -> str:
+    return "" if not count else f"{count / 1024**3:.2f}"
+
+
+Column = tuple[str, Callable[[Row], str]]
+_SPEED: tuple[Column, ...] = (
+    ("time", lambda row: seconds_text(row.seconds)),
+    ("SU", lambda row: _number(row.su, ".2f")),
+    ("PE", lambda row: _number(row.pe, ".2f")),
+    ("DSU", lambda row: _number(row.dsu, ".2f")),
+    ("GiB", lambda row: _memory(row.peak_bytes)),
+    ("mean r", lambda row: _number(row.r_mean, ".3f")),
+    ("error", lambda row: _number(row.disagreement, ".0e")),
+)
+_ACCURACY: tuple[Column, ...] = (
+    ("mean r", lambda row: _number(row.r_mean, ".3f")),
+    ("max r", lambda row: _number(row.r_max, ".3f")),
+    ("shuffled max r", lambda row: _number(row.null_max, ".3f")),
+    ("error", lambda row: _number(row.disagreement, ".0e")),
+)
+
+
+def _fits(title: str, found: list[Row], columns: Iterable[Column], short: dict[str, str]) -> Table:
+    table = _table(title)
+    table.add_column("strategy")
+    table.add_column("BLAS")
+    table.add_column("nodes×threads", justify="right")
+    for heading, _ in columns:
         table.add_column(heading, justify="right")
     for row in found:
         table.add_row(
-            f"{row.problem} {row.scale} {row.dtype}",
             row.strategy,
-            row.environment,
-            str(row.nodes),
-            str(row.threads),
-            seconds_text(row.seconds),
-            *(_number(value, ".2f") for value in (row.su, row.pe, row.dsu)),
-            readable_bytes(row.peak_bytes) if row.peak_bytes else "",
-            *(_number(value, ".3f") for value in (row.r_mean, row.r_max, row.null_max)),
-            _number(row.disagreement, ".1e"),
+            short[row.environment],
+            f"{row.nodes}×{row.threads}",
+            *(value(row) for _, value in columns),
         )
     return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1))
 
 
 def _number(value: float | None, form: str) -> str:
@@ -126,7 +170,7 @@ def where(one: Trouble, environments: int) -> str:
 def _print_troubles(found: list[Trouble], environments: int, console: Console) -> None:
     if not found:
         return
-    table = Table(title="Gave no number", title_justify="left")
+    table = _table("Gave no number")
     table.add_column("status")
     table.add_column("reason")
     table.add_column("count in each", justify="right")

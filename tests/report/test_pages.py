@@ -54,7 +54,19 @@ def test_the_summary_answers_first_with_proof(runs):
         text,
     )
     assert "4 threads, <2> [cores]" in text
-    assert re.search(r"parcels 1/16 float64 +│ ridgecv.* 2 │ +3 s │ 2.00 │ 1.00", text)
+    assert re.search(r"threads: parcels 1/16 float64", text)
+    assert re.search(r"ridgecv +openblas +1×2 +3 s +2.00 +1.00", text)
+    assert "numpy calls openblas 0.3.30, Haswell kernels" in text.replace("\n", "")
+
+
+def test_the_summary_fits_80_columns(runs):
+    out = io.StringIO()
+    print_summary(runs, Console(file=out, width=80))
+    text = out.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    assert re.search(
+        r"^ bmor +openblas +2×1 +2.5 s .* 3.20 +3.00 +0.250 +1e-12", text, re.MULTILINE
+    )
 
 
 def test_nothing_measured_says_what_to_run():
