@@ -218,8 +218,8 @@ class Trainer:
         raise NonFiniteLoss(
             f"the {what} is {value} at step {self.step} (learning rate "
             f"{self.settings.rate(self.step):g}, {self.settings.precision}); the batch is kept "
-            f"{where}. The weights are those of the step before: lower the learning rate or "
-            "raise the precision"
+            f"{where}. The last checkpoint is from before: lower the learning rate or raise the "
+            "precision, and start from it"
         )
 
 
