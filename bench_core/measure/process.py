@@ -79,10 +79,12 @@ def run_worker(
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
+            # Something that left the session may still hold the other end: do not wait for it.
             relay.join(timeout=5)
-            for stream in (process.stdin, process.stdout):
-                if stream is not None:
-                    stream.close()
+            if not relay.is_alive():
+                process.stdout.close()
         words = printed.read_text("utf-8", errors="replace")
         found = _outcome(process.returncode, folder / "out.json", words, ended)
         log.unlink(missing_ok=True)
