@@ -44,7 +44,7 @@ class SharedBatches(Strategy):
     alphas, fit_intercept, cluster : as for every `Strategy`.
     dtype : precision of the products with Y, "float64" or "float32"; None for that of X and Y.
         Float32 gives way to float64 where it could not decide between penalties.
-    coef : "scratch", or a path ending in .npy that every node sees, where the file is kept.
+    coef : a path ending in .npy that every node sees, to keep the file; None: it stays on scratch.
     factorise : "one" node, "each", or "auto": whichever the plan finds cheaper.
     progress : called with (what, tasks done, tasks in all), or None.
 
@@ -69,7 +69,7 @@ class SharedBatches(Strategy):
         fit_intercept: bool = True,
         cluster: Cluster | None = None,
         dtype: str | None = None,
-        coef: Any = "scratch",
+        coef: Any = None,
         factorise: Literal["auto", "one", "each"] = "auto",
         progress: Any = None,
     ) -> None:
@@ -141,18 +141,17 @@ class SharedBatches(Strategy):
 
     def _rows(self, cluster: Cluster, X: Any, Y: Any) -> RowFile:
         shape, dtype = (Y.shape[1], X.shape[1]), floats(X.dtype)
-        if self.coef == "scratch":
+        if self.coef is None:
             return cluster.rows(shape, dtype)
         path = Path(self.coef)
         if path.suffix != ".npy" or not path.parent.is_dir():
             raise BadInput(
-                f"coef = {str(path)!r}: give 'scratch', or a file ending in .npy in a folder that "
-                "exists"
+                f"coef = {str(path)!r}: give a file ending in .npy in a folder that exists, or None"
             )
         return RowFile.create(path.parent, shape, dtype)
 
     def _taken(self, rows: RowFile) -> NDArray[Any]:
-        if self.coef == "scratch":
+        if self.coef is None:
             return rows.take()
         os.replace(rows.path, self.coef)
         coef: NDArray[Any] = np.load(self.coef, mmap_mode="r")

@@ -1,0 +1,198 @@
+"""Fit one problem and keep the results: coefficients, penalty, r of every target, figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench_core.cli.parameters import Bytes, Numbers, Option, Scale
+
+if TYPE_CHECKING:
+    from bench_core.fitting.run import Done
+
+
+@click.command()
+@click.argument("strategy")
+@click.argument("problem", required=False)
+@click.option("--x", metavar="FILE", help="Features: X.npy or FILE.h5:DATASET.")
+@click.option("--y", metavar="FILE", help="Targets: Y.npy or FILE.h5:DATASET.")
+@click.option("--runs", metavar="FILE", help="Run of every sample: .npy or text.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to create.")
+@click.option("--scale", type=Scale(), default=1.0, help="Of a named problem, e.g. 1/4.")
+@click.option("--subject", default="sub-01", show_default=True, help="sub-01 … sub-06.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float64", "float32"]),
+    default="float64",
+    help="Of a named problem; folders and files keep theirs.",
+)
+@click.option("--split", type=click.Choice(["random", "run"]), default="random")
+@click.option(
+    "--test-fraction",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="Of samples, or of runs.",
+)
+@click.option("--test-runs", metavar="RUN,RUN,…", help="Runs to hold out; with --split run.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--nodes", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), help="Per node  [default: all cores].")
+@click.option("--kernels", type=click.Choice(["default", "best"]), default="default")
+@click.option("--blas", help="BLAS that must answer  [default: what RIDGEBENCH_BLAS declares].")
+@click.option("--alphas", type=Numbers(), help="Candidate penalties  [default: the thesis's].")
+@click.option("--no-intercept", is_flag=True, help="Fit without an intercept.")
+@click.option("--option", "options", type=Option(), multiple=True, help="Of the strategy.")
+@click.option(
+    "--no-coef", is_flag=True, help="Do not write coefficients, nor form them if need be."
+)
+@click.option("--memory-limit", type=Bytes(), help="Such as 8GB, beyond X and Y.")
+@click.option("--keep-problem", is_flag=True, help="Keep the problem beside the results.")
+@click.option("--no-figures", is_flag=True, help="Draw nothing.")
+@click.option(
+    "--scratch", type=click.Path(file_okay=False, path_type=Path), help="Folder for copies."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the measurement record.")
+def command(
+    strategy: str,
+    problem: str | None,
+    x: str | None,
+    y: str | None,
+    runs: str | None,
+    scale: float,
+    subject: str,
+    dtype: str,
+    test_runs: str | None,
+    seed: int,
+    nodes: int,
+    threads: int | None,
+    blas: str | None,
+    alphas: tuple[float, ...] | None,
+    no_intercept: bool,
+    options: tuple[tuple[str, Any], ...],
+    no_coef: bool,
+    no_figures: bool,
+    scratch: Path | None,
+    as_json: bool,
+    **rest: Any,
+) -> None:
+    """Fit STRATEGY to PROBLEM (a name or a folder), or to --x and --y, and write the results.
+
+    The plan comes first. The exit status is 1 where the answer is not the strategy's definition.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from bench_core.blas import declared
+    from bench_core.data import THESIS_ALPHAS
+    from bench_core.fitting.request import Request
+    from bench_core.fitting.run import fit
+    from bench_core.fitting.sources import Source
+    from bench_core.machine import available_cores
+
+    request = Request(
+        strategy=strategy,
+        source=Source(problem, x, y, runs, scale, subject, seed, dtype),
+        test_runs=None if test_runs is None else _runs(test_runs),
+        seed=seed,
+        nodes=nodes,
+        threads=threads or max(1, available_cores() // nodes),
+        blas=blas or declared(),
+        alphas=alphas or THESIS_ALPHAS,
+        fit_intercept=not no_intercept,
+        options=dict(options),
+        coef=not no_coef,
+        figures=not no_figures,
+        **rest,
+    )
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def progress(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total or None)
+
+        done = fit(
+            request,
+            scratch=scratch,
+            progress=progress,
+            show_plan=lambda text: bar.console.print(text, highlight=False, soft_wrap=True),
+        )
+    if as_json:
+        click.echo(json.dumps(done.record, indent=1))
+    else:
+        _show(done)
+    raise SystemExit(0 if done.record["status"] == "ok" else 1)
+
+
+def _runs(text: str) -> tuple[int, ...]:
+    from bench_core.errors import BadInput
+
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise BadInput(f"--test-runs {text!r}: give whole numbers separated by commas") from None
+
+
+def _show(done: Done) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    record = done.record
+    size = record["case"]["problem"]
+    table = Table(
+        title=f"{record['case']['strategy']} on {size['name']}: {record['status']}",
+        show_header=False,
+        title_justify="left",
+    )
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for row in _rows(done):
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _rows(done: Done) -> list[tuple[str, str]]:
+    from bench_core.errors import readable_bytes
+
+    record = done.record
+    size, split = record["case"]["problem"], record["case"]["split"]
+    held = f"{size['t_train']:,} to train, {size['t_test']:,} to test, split by {split['kind']}"
+    figures, found = record["accuracy"], record["agreement"]
+    names = ("mean", "median", "p95", "max")
+    r = ", ".join(f"{name} {figures[name]:.3f}" for name in names if figures[name] is not None)
+    if figures["undefined"]:
+        r += f"; undefined for {figures['undefined']} targets"
+    pairs = zip(record["penalty"]["values"], record["penalty"]["counts"], strict=True)
+    rows = [
+        ("samples", held),
+        (
+            "fit",
+            f"{record['times']['median_s']:.4g} s; predicted in "
+            f"{record['times']['predict_s']:.3g} s",
+        ),
+        ("memory", f"peak {readable_bytes(record['memory']['peak_bytes'])}"),
+        ("penalty", ", ".join(f"{value:g} ({count})" for value, count in pairs)),
+        ("held-out r", r.lstrip("; ")),
+    ]
+    if found is not None:
+        worst = "not finite" if found["worst"] is None else f"{found['worst']:.1e}"
+        answer = "yes" if found["agrees"] else "no"
+        rows.append(
+            ("agreement", f"{answer}: worst difference {worst} of {found['targets']} targets")
+        )
+    if split["warning"]:
+        rows.append(("warning", split["warning"]))
+    if record["reason"]:
+        rows.append(("why", record["reason"]))
+    rows += [(f"no {what}", reason) for what, reason in done.left_out.items()]
+    return [*rows, ("results", str(done.folder)), ("files", ", ".join(done.files))]

@@ -1,0 +1,83 @@
+"""Types of command-line values that several commands take."""
+
+from __future__ import annotations
+
+import json
+import re
+from fractions import Fraction
+from typing import Any
+
+import click
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_BINARY_UNITS = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+class Scale(click.ParamType):
+    """A number such as 0.25, or a fraction such as 1/4."""
+
+    name = "scale"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number; fail with an example otherwise."""
+        try:
+            return float(Fraction(str(value)))
+        except (ValueError, ZeroDivisionError):
+            self.fail(f"{value!r} is not a number such as 0.25 or 1/4", param, ctx)
+
+
+class Option(click.ParamType):
+    """NAME=VALUE, the value JSON or else a word."""
+
+    name = "name=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        """Return name and value; fail with an example otherwise."""
+        name, equals, text = str(value).partition("=")
+        if not name or not equals:
+            self.fail(f"{value!r} is not NAME=VALUE, such as gcv_mode=svd", param, ctx)
+        try:
+            return name, json.loads(text)
+        except ValueError:
+            return name, text
+
+
+class Bytes(click.ParamType):
+    """A number of bytes, such as 8GB (10⁹) or 8GiB (2³⁰)."""
+
+    name = "bytes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number of bytes; fail with an example otherwise."""
+        found = re.fullmatch(r"\s*([0-9.]+)\s*([kmgt]?i?)b?\s*", str(value), re.IGNORECASE)
+        units = _UNITS | _BINARY_UNITS
+        try:
+            if found is None:
+                raise ValueError
+            count = int(float(found[1]) * units[found[2].lower()])
+        except (ValueError, KeyError):
+            count = 0
+        if count < 1:
+            self.fail(f"{value!r} is not a size such as 8GB, 8GiB or 8000000000", param, ctx)
+        return count
+
+
+class Numbers(click.ParamType):
+    """Numbers separated by commas."""
+
+    name = "λ,λ,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """Return the numbers; fail with an example otherwise."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(word) for word in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not numbers separated by commas, such as 1,10", param, ctx)

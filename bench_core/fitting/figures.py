@@ -1,0 +1,63 @@
+"""Figures of r: its histogram, and maps where the problem says where its targets lie."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench_core.data import Problem
+
+FORMATS = ("png", "svg")
+
+
+def draw(problem: Problem, r: NDArray[np.float64], folder: Path) -> dict[str, str]:
+    """Draw r (s,) into ``folder``; return what was left out, with the reason."""
+    left_out: dict[str, str] = {}
+    if find_spec("matplotlib") is None:
+        left_out["histogram"] = "matplotlib is not installed: pip install 'ridgebench[report]'"
+    else:
+        histogram(r, folder, title=f"{problem.name}, held-out samples")
+    if problem.space is None:
+        return left_out
+    if find_spec("nilearn") is None:
+        return left_out | {"brain map": "nilearn is not installed: pip install 'ridgebench[brain]'"}
+    from bench_core.brain.maps import write_maps
+
+    return left_out | write_maps(problem, r, folder, name="r-map").left_out
+
+
+def histogram(r: NDArray[np.float64], folder: Path, *, title: str) -> None:
+    """Write the histogram of the defined r as ``r-histogram.png`` and ``.svg``."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    defined = r[np.isfinite(r)]
+    figure, axis = plt.subplots(figsize=(6, 3.6))
+    low, high = (defined.min(), defined.max()) if defined.size else (-1.0, 1.0)
+    bins = np.linspace(np.floor(low * 20) / 20, np.ceil(high * 20) / 20 + 1e-9, 61)
+    axis.hist(defined, bins=bins, color="tab:blue")
+    if defined.size:
+        for value, style, name in (
+            (float(np.median(defined)), "-", "median"),
+            (float(np.percentile(defined, 95)), "--", "95th percentile"),
+        ):
+            axis.axvline(value, color="black", linestyle=style, label=f"{name} {value:.3f}")
+        axis.legend(frameon=False, fontsize=8)
+    undefined = f", {r.size - defined.size:,} undefined" if defined.size < r.size else ""
+    axis.set(
+        xlabel="Pearson r of held-out data and prediction",
+        ylabel="targets",
+        title=f"{title}: {defined.size:,} targets{undefined}",
+    )
+    figure.tight_layout()
+    for suffix in FORMATS:
+        with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ridgebench"}):
+            # No date: the same r, the same file.
+            metadata = {"Date": None} if suffix == "svg" else {"Software": None}
+            figure.savefig(folder / f"r-histogram.{suffix}", dpi=150, metadata=metadata)
+    plt.close(figure)

@@ -1,0 +1,78 @@
+"""What a fit will do and take, from shapes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bench_core import strategies
+from bench_core.errors import readable_bytes, unknown
+
+
+def stand_in(rows: int, columns: int, dtype: str) -> Any:
+    """Return an array of this shape and type that takes no memory, for plans to look at."""
+    return np.broadcast_to(np.zeros((), dtype), (rows, columns))
+
+
+def options_of(strategy: type[strategies.Strategy]) -> set[str]:
+    """Return the names of a strategy's own options."""
+    return set(strategy().get_params(deep=False)) - {"alphas", "fit_intercept", "cluster"}
+
+
+def check_options(strategy: type[strategies.Strategy], options: Mapping[str, Any]) -> None:
+    """Raise `UnknownName`, with near names, for an option that the strategy does not have."""
+    for name in options:
+        if name not in (known := options_of(strategy)):
+            raise unknown(f"option of {strategy.name}", name, known)
+
+
+def fit_plan(
+    name: str,
+    shape: tuple[int, int, int],
+    dtype: str,
+    *,
+    nodes: int,
+    alphas: tuple[float, ...],
+    options: Mapping[str, Any],
+) -> Any | None:
+    """Return the plan of a fit of t × p to t × s, None for strategies that make none.
+
+    Raises `NotEnough` when no plan fits the option ``memory_limit``.
+    """
+    strategy = strategies.get(name)
+    check_options(strategy, options)
+    if not hasattr(strategy, "plan"):
+        return None
+    t, p, s = shape
+    model: Any = strategy(alphas, **options)
+    arrays = stand_in(t, p, dtype), stand_in(t, s, dtype)
+    return model.plan(*arrays, nodes) if strategy.distributed else model.plan(*arrays)
+
+
+def memory_needed(
+    name: str, shape: tuple[int, int, int], dtype: str, nodes: int, plan: Any | None
+) -> int:
+    """Return the bytes that a fit takes, by its plan where there is one; Y's file not counted."""
+    t, p, s = shape
+    if plan is None:
+        return int(strategies.get(name).bytes_needed(t, p, s, dtype, nodes))
+    X = t * p * np.dtype(dtype).itemsize
+    own = sum(plan.node_bytes) if hasattr(plan, "node_bytes") else plan.peak_bytes
+    return int(own) + X
+
+
+def describe(
+    name: str, shape: tuple[int, int, int], dtype: str, nodes: int, plan: Any | None
+) -> str:
+    """Return the plan as text; for strategies without one, what is known of them."""
+    if plan is not None:
+        return str(plan)
+    t, p, s = shape
+    needed = memory_needed(name, shape, dtype, nodes, None)
+    return (
+        f"{name}: {strategies.get(name).summary}\n"
+        f"{t} samples × {p} features × {s} targets, {dtype}, {nodes} node{'s' * (nodes > 1)}\n"
+        f"  memory about {readable_bytes(needed)}, X and Y included; it makes no further plan"
+    )
