@@ -172,8 +172,11 @@ def ridge_null(
                 Y[:, still] = 0  # exactly: their prediction is constant, their r undefined
             observed[batch] = fit.held_out(M, Y, truth)
             for k, each in enumerate(rows):
-                # X[rows] against Y is X against Y in the inverse order.
-                r = fit.held_out(M, Y[np.argsort(each)], truth)
+                # X[rows] against Y is X against Y in the inverse order: permute the smaller one.
+                if len(M) < len(batch):
+                    r = fit.held_out(M[:, each], Y, truth)
+                else:
+                    r = fit.held_out(M, Y[np.argsort(each)], truth)
                 exceed[batch] += count_exceeding(r, observed[batch])
                 high, absolute, defined = batch_figures(r)
                 largest[k] = max(largest[k], high)

@@ -92,3 +92,18 @@ def test_errors_name_the_key(read, old, new, error, words):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(BadInput, match=r"nowhere\.toml cannot be read"):
         Settings.read(tmp_path / "nowhere.toml")
+
+
+def test_every_key_is_documented():
+    from dataclasses import fields
+    from pathlib import Path
+
+    from bench_core.brain.settings import FEATURES, TARGETS, PairingSettings, SampleSettings
+
+    page = (Path(__file__).parents[2] / "docs" / "problems.md").read_text(encoding="utf-8")
+    page = page[page.index("## From fMRI data") :]
+    for section in (*TARGETS.values(), *FEATURES.values(), SampleSettings, PairingSettings):
+        for field in fields(section):
+            assert f"`{field.name}`" in page, f"{section.__name__}.{field.name}"
+    for source in (*TARGETS, *FEATURES):
+        assert f'`"{source}"`' in page
