@@ -115,9 +115,10 @@ sys.stdin.read()
         found = watch.stop()
         for process in readers:
             process.communicate()
-    assert abs(found["peak_bytes"] - found["baseline_bytes"] - SIZE) < SLACK * copies
-    if copies > 1:
-        assert found["peak_rss_bytes"] - found["baseline_bytes"] > copies * SIZE - SLACK
+    # Of this process's own libraries as many pages may be resident as the test run has loaded.
+    private = sum(one["private_bytes"] for one in found["per_process"])
+    assert SIZE <= found["peak_bytes"] - private < SIZE + SLACK
+    assert found["peak_rss_bytes"] - private > copies * SIZE
 
 
 def test_the_sampler_keeps_its_interval_and_leaves_with_its_owner() -> None:
