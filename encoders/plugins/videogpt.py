@@ -21,8 +21,9 @@ from encoders.videogpt.gpt import VideoGPT
 from encoders.videogpt.vqvae import to_video
 from encoders.weights import file_info, random_info
 
-# Table 4.4 of the thesis: the block whose output is taken, by the number of layers.
-THESIS_BLOCKS = {1: 0, 2: 1, 4: 3, 8: 4}
+# The block whose output the thesis takes: the fifth of its eight; with fewer layers, the last
+# (table 4.4, which in its comparison of layers takes the last, 7, of eight too).
+THESIS_BLOCK = 4
 
 
 class VideoGPTEncoder(TorchEncoder):
@@ -62,7 +63,7 @@ class VideoGPTEncoder(TorchEncoder):
         network = _network(weights, seed, preset, attention)
         sizes = network.config.vqvae
         frames, side = sizes.sequence_length, sizes.resolution
-        last = network.config.gpt.layers
+        block = min(THESIS_BLOCK, network.config.gpt.layers - 1)
         super().__init__(
             network,
             takes=Takes(
@@ -71,9 +72,7 @@ class VideoGPTEncoder(TorchEncoder):
             preprocessing=f"{RECIPE}, {side} px, values in [-0.5, 0.5]",
             weights=random_info(network) if weights is None else file_info(weights),
             device=device,
-            aliases={
-                "features": f"attn_stack.attn_nets.{THESIS_BLOCKS.get(last, last - 1)}.post_fc_dp"
-            },
+            aliases={"features": f"attn_stack.attn_nets.{block}.post_fc_dp"},
         )
 
     def channel_axis(self, layer: str) -> int:

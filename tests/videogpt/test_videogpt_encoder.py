@@ -175,3 +175,12 @@ def test_a_prepared_run_as_video_on_the_scanner_s_clock(tmp_path):
     np.testing.assert_allclose(found.times, wanted, atol=1e-3)
     with pytest.raises(BadInput, match="no run 'run-2'"):
         export_run(store, "run-2", tmp_path / "run-2.mkv")
+
+
+@pytest.mark.parametrize(("layers", "block"), [(1, 0), (2, 1), (4, 3), (8, 4)])
+def test_features_are_the_thesis_s_layer(layers, block, tmp_path):
+    model = VideoGPT(small(layers=layers))
+    content = {"format": "ridgebench-videogpt/1", "config": model.config.to_dict()}
+    torch.save({**content, "state_dict": model.state_dict()}, tmp_path / "gpt.pt")
+    encoder = registry.make("videogpt", tmp_path / "gpt.pt")
+    assert encoder.aliases["features"] == f"attn_stack.attn_nets.{block}.post_fc_dp"

@@ -116,6 +116,7 @@ def train(
     """
     from dataclasses import replace
 
+    from encoders.videogpt import processes
     from encoders.videogpt.checkpoint import load_vqvae
     from encoders.videogpt.clips.store import ClipStore
     from encoders.videogpt.clips.subsets import draw
@@ -146,7 +147,8 @@ def train(
             config = replace(config, vqvae=frozen.config)
             shared |= {"cache": None if no_cache else clips / "codes"}
             trained = train_gpt(data, frozen, config, settings, **shared)
-    _report(trained, out)
+        if processes.rank() == 0:
+            _report(trained, out)
 
 
 @command.command()
