@@ -6,6 +6,7 @@ import os
 import resource
 import time
 from collections.abc import Callable
+from inspect import signature
 from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn
@@ -160,8 +161,12 @@ class Trainer:
     def _wrapped(self) -> Callable[[Batch], tuple[Tensor, dict[str, Tensor]]]:
         module: nn.Module = self.phase
         if processes.count() > 1:
-            # Buffers are equal on all processes: their updates are summed over processes.
-            module = DistributedDataParallel(module, broadcast_buffers=False)
+            # Buffers are equal on all processes: their updates are summed over processes. Torch
+            # 2.13 has a new name for not sending them at every step, and warns of the old one.
+            known = signature(DistributedDataParallel).parameters
+            name = "forward_sync_buffers"
+            name = name if name in known else "broadcast_buffers"
+            module = DistributedDataParallel(module, **{name: False})
         if self.settings.compile:
             module.compile()
         return module
