@@ -1,0 +1,200 @@
+"""``ridgebench fit`` from files to results, against scikit-learn and scipy."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy.stats import pearsonr
+from sklearn.linear_model import RidgeCV
+
+from bench_core.accuracy.result import FitResult
+from bench_core.cli.commands.fit import command
+from bench_core.data import THESIS_ALPHAS, Problem, make
+from bench_core.errors import BadInput, NotEnough, RidgebenchError, UnknownName
+from bench_core.measure import read
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Return a runner of the command, in a folder of its own; what it raises is raised."""
+    scratch = tmp_path_factory.mktemp("scratch")
+
+    def run(*arguments):
+        with_scratch = [*map(str, arguments), "--threads", "1", "--scratch", str(scratch)]
+        result = CliRunner().invoke(command, with_scratch)
+        if isinstance(result.exception, RidgebenchError):
+            raise result.exception
+        left = [entry for entry in os.listdir(scratch) if entry.startswith("fit-")]
+        assert left == []
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def problem():
+    """Return four runs of samples, in which the response of most targets is planted."""
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((120, 20)) + 1
+    Y = X @ rng.standard_normal((20, 30)) * np.linspace(0, 1, 30) + 4 * rng.standard_normal(
+        (120, 30)
+    )
+    Y[:, 7] = 2.5
+    return Problem(X, Y, np.repeat(np.arange(4), 30), name="four runs")
+
+
+def expected(problem, train, test):
+    plain = RidgeCV(THESIS_ALPHAS).fit(problem.X[train], problem.Y[train])
+    predicted = plain.predict(problem.X[test])
+    r = np.full(problem.s, np.nan)
+    for j in range(problem.s):
+        if np.ptp(problem.Y[test, j]):
+            r[j] = pearsonr(problem.Y[test, j], predicted[:, j]).statistic
+    return plain, predicted, r
+
+
+def test_results_are_scikit_learns(run, problem, tmp_path):
+    problem.save(tmp_path / "problem")
+    result = run(
+        "multitarget", tmp_path / "problem", "--split", "run", "--test-runs", "1,2",
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    test = np.arange(30, 90)
+    train = np.setdiff1d(np.arange(120), test)
+    plain, predicted, r = expected(problem, train, test)
+    out = tmp_path / "out"
+    fitted = FitResult.open(out)
+    np.testing.assert_array_equal(fitted.train, train)
+    np.testing.assert_array_equal(fitted.test, test)
+    np.testing.assert_allclose(fitted.prediction, predicted, atol=1e-9)
+    np.testing.assert_array_equal(fitted.penalty, np.full(30, plain.alpha_))
+    np.testing.assert_allclose(np.load(out / "coef.npy"), plain.coef_, atol=1e-10)
+    np.testing.assert_allclose(fitted.arrays["intercept"], plain.intercept_, atol=1e-10)
+    np.testing.assert_allclose(np.load(out / "r.npy"), r, atol=1e-9)
+    assert np.isnan(r[7])
+    assert fitted.open_problem().s == 30
+    record = read(out / "record.json")
+    assert record["status"] == "ok"
+    assert record["agreement"]["agrees"]
+    assert record["accuracy"]["undefined"] == 1
+    assert record["case"]["problem"]["t_train"] == 60
+    assert record["case"]["options"] == {"coef": "file"}
+    assert str(tmp_path) not in (out / "record.json").read_text()
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["r"]["max"] == pytest.approx(np.nanmax(r))
+    assert summary["plan"]["form"] == "primal"
+    for figure in ("r-histogram.png", "r-histogram.svg"):
+        assert (out / figure).stat().st_size > 2000
+    assert "29 targets, 1 undefined" in (out / "r-histogram.svg").read_text()
+    # The plan comes before the results.
+    assert result.stderr.index("ridge, primal form") >= 0
+    assert "undefined for 1" in result.output
+    with pytest.raises(BadInput, match="exists already: choose another folder"):
+        run("multitarget", tmp_path / "problem", "--out", out)
+
+
+def test_array_files_on_two_nodes_without_coefficients(run, problem, tmp_path):
+    np.save(tmp_path / "X.npy", problem.X)
+    with h5py.File(tmp_path / "Y.h5", "w") as file:
+        file.create_dataset("bold", data=problem.Y, chunks=True)
+    np.savetxt(tmp_path / "runs.txt", problem.runs, "%d")
+    nodes = min(2, len(os.sched_getaffinity(0)))
+    result = run(
+        "bmor-shared", "--x", tmp_path / "X.npy", "--y", f"{tmp_path / 'Y.h5'}:bold",
+        "--runs", tmp_path / "runs.txt", "--split", "run", "--nodes", nodes, "--no-coef",
+        "--out", tmp_path / "out", "--json", "--no-figures", "--keep-problem",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    plain, predicted, r = expected(problem, np.arange(90), np.arange(90, 120))
+    fitted = FitResult.open(tmp_path / "out")
+    np.testing.assert_allclose(fitted.prediction, predicted, atol=1e-9)
+    np.testing.assert_allclose(np.load(tmp_path / "out" / "r.npy"), r, atol=1e-9)
+    assert not (tmp_path / "out" / "coef.npy").exists()
+    assert not list((tmp_path / "out").glob("r-histogram*"))
+    np.testing.assert_array_equal(fitted.open_problem().Y, problem.Y)
+    record = json.loads(result.stdout)
+    assert record["case"]["nodes"] == nodes
+    assert record["penalty"]["values"] == [plain.alpha_]
+    assert sorted(os.listdir(tmp_path)) == ["X.npy", "Y.h5", "out", "runs.txt"]
+
+
+def test_named_problem_and_a_strategy_without_a_plan(run, tmp_path):
+    result = run(
+        "ridgecv", "haxby2001", "--split", "run", "--out", tmp_path / "out",
+        "--option", "gcv_mode=svd",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    # The figures of the data's README.
+    assert summary["penalty"]["values"] == [1.0]
+    assert summary["r"]["max"] == pytest.approx(0.73, abs=0.005)
+    assert summary["plan"] is None
+    haxby = make("haxby2001")
+    assert np.load(tmp_path / "out" / "coef.npy").shape == (haxby.s, haxby.p)
+    assert (tmp_path / "out" / "r-map.nii.gz").is_file()
+    assert "it makes no further plan" in result.stderr
+
+
+BAD = [
+    (["ridgcv", "parcels"], UnknownName, "did you mean 'ridgecv'"),
+    (["ridgecv", "parcel"], UnknownName, "did you mean 'parcels'"),
+    (["ridgecv"], BadInput, "give a problem"),
+    (["ridgecv", "haxby2001", "--option", "gcv_mod=svd"], UnknownName, "did you mean 'gcv_mode'"),
+    (["ridgecv", "haxby2001", "--alphas", "1,0"], BadInput, "penalty 0 is not"),
+    (["ridgecv", "haxby2001", "--alphas", "1,1"], BadInput, "given more than once"),
+    (["ridgecv", "haxby2001", "--nodes", "2"], BadInput, "nodes must be 1"),
+    (["bmor", "haxby2001", "--nodes", "5000"], NotEnough, "5000 nodes × 1 threads need 5000 cores"),
+    (["ridgecv", "haxby2001", "--memory-limit", "8GB"], BadInput, "multitarget can"),
+    (["ridgecv", "haxby2001", "--test-runs", "3"], BadInput, "need --split run"),
+    (["ridgecv", "haxby2001", "--split", "run", "--test-runs", "99"], BadInput, "no run 99"),
+    (["ridgecv", "haxby2001", "--split", "run", "--test-runs", "a"], BadInput, "whole numbers"),
+    (["multitarget", "haxby2001", "--option", "coef=null"], BadInput, "use --no-coef"),
+    (["multitarget", "haxby2001", "--memory-limit", "100kB"], NotEnough, "the limit is"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "error", "message"), BAD, ids=lambda a: str(a)[:60])
+def test_what_cannot_be_is_refused_and_leaves_nothing(run, tmp_path, arguments, error, message):
+    with pytest.raises(error, match=message):
+        run(*arguments, "--out", tmp_path / "out")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("where", ["X", "Y"])
+def test_values_that_are_not_finite_are_named_by_their_place_in_the_file(
+    run, problem, tmp_path, where
+):
+    arrays = {"X": problem.X.copy(), "Y": problem.Y.copy()}
+    arrays[where][101, 3] = np.nan
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    files = "--x", tmp_path / "X.npy", "--y", tmp_path / "Y.npy"
+    with pytest.raises(BadInput, match=f"{where} holds nan at row 101, column 3"):
+        run("multitarget", *files, "--out", tmp_path / "out")
+    assert sorted(os.listdir(tmp_path)) == ["X.npy", "Y.npy"]
+
+
+def test_interruption_leaves_nothing(tmp_path):
+    script = "from bench_core.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "fit", "ridgecv", "parcels", "--scale", "1/24",
+         "--out", str(tmp_path / "out"), "--threads", "1", "--scratch", str(tmp_path / "scratch")],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    limit = time.monotonic() + 60
+    while time.monotonic() < limit and not list(tmp_path.glob(".out.partial-*")):
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(2)
+    process.wait(30)
+    assert process.returncode != 0
+    assert not list(tmp_path.glob("*out*"))
+    assert not list((tmp_path / "scratch").glob("fit-*"))

@@ -1,0 +1,87 @@
+"""``ridgebench plan``: numbers from shapes, nothing run."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from bench_core.cli.commands.plan import command
+from bench_core.cli.parameters import Bytes
+from bench_core.data import make
+from bench_core.errors import BadInput, NotEnough, RidgebenchError, UnknownName
+
+
+def planned(*arguments):
+    result = CliRunner().invoke(command, list(map(str, arguments)))
+    if isinstance(result.exception, RidgebenchError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_shapes_and_flops_of_the_thesis():
+    found = json.loads(planned("whole-brain-bmor", "--scale", "1/4", "--json"))
+    assert (found["t"], found["p"], found["s"]) == (2250, 4096, 66_201)
+    t, p, s, r = 2250.0, 4096.0, 66_201.0, 11.0
+    useful = t * t * p + t * t * s + 2 * t * p * s + 9 * t**3 + 2 * r * t**3 + 2 * p * t * t
+    assert found["plan"]["useful_flops"] == pytest.approx(useful)
+    assert found["plan"]["form"] == "dual"
+    assert found["plan"]["bytes_written"] == 8 * 66_201 * 4096
+    without = json.loads(planned("whole-brain-bmor", "--scale", "1/4", "--json", "--no-coef"))
+    assert without["plan"]["bytes_written"] == 0
+
+
+def test_numbers_given_by_hand_and_memory():
+    text = planned("-t", 500, "-p", 900, "-s", 4000, "-r", 7, "--dtype", "float32")
+    assert "500 samples × 900 features × 4000 targets, 7 penalties" in text
+    assert "peak memory" in text
+    with pytest.raises(NotEnough, match=r"and the limit is 976.56 KiB"):
+        planned("-t", 500, "-p", 900, "-s", 4000, "--memory-limit", "1MB")
+    wide = json.loads(planned("-t", 500, "-p", 900, "-s", 9000, "--json", "--coef-file"))
+    tight = json.loads(
+        planned("-t", 500, "-p", 900, "-s", 9000, "--json", "--coef-file", "--memory-limit", "40MB")
+    )
+    assert tight["plan"]["peak_bytes"] <= 40e6 < wide["plan"]["peak_bytes"]
+
+
+def test_nodes_and_other_strategies():
+    text = planned("whole-brain-bmor", "--strategy", "bmor-shared", "--nodes", 8)
+    assert "ridge on 8 nodes, dual form" in text
+    assert "factorised by node 0" in text
+    assert "it makes no further plan" in planned("parcels", "--strategy", "ridgecv")
+
+
+def test_a_folder_knows_its_size(tmp_path):
+    make("parcels", scale=1 / 64, dtype="float32", folder=tmp_path / "small")
+    found = json.loads(planned(tmp_path / "small", "--json", "--test-fraction", "0"))
+    assert (found["t"], found["p"], found["s"], found["dtype"]) == (1081, 256, 6, "float32")
+
+
+def test_what_cannot_be_planned():
+    with pytest.raises(UnknownName, match="did you mean 'parcels'"):
+        planned("parcel")
+    with pytest.raises(BadInput, match="-p, -s is missing"):
+        planned("-t", 500)
+    with pytest.raises(BadInput, match="not both"):
+        planned("parcels", "-t", 500)
+    with pytest.raises(BadInput, match="say the same"):
+        planned("parcels", "-r", 3, "--alphas", "1,2")
+    with pytest.raises(BadInput, match="multitarget can"):
+        planned("parcels", "--strategy", "ridgecv", "--memory-limit", "1GB")
+    with pytest.raises(UnknownName, match="unknown option of multitarget 'coeff'"):
+        planned("parcels", "--option", "coeff=null")
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("8GB", 8 * 10**9), ("8 GiB", 8 * 2**30), ("1.5k", 1500), ("12", 12), ("3tib", 3 * 2**40)],
+)
+def test_sizes(text, count):
+    assert Bytes().convert(text, None, None) == count
+
+
+@pytest.mark.parametrize("text", ["eight", "8 PB", "", "0", "1.2.3MB", "-5"])
+def test_sizes_that_are_none(text):
+    result = CliRunner().invoke(command, ["parcels", "--memory-limit", text])
+    assert result.exit_code == 2
+    assert "is not a size such as 8GB" in result.output
