@@ -261,3 +261,24 @@ def test_subjects_with_different_masks_are_compared_where_both_have_voxels(built
     assert found[0, 1] == pytest.approx(np.corrcoef(r[kept], noisy)[0, 1])
     with pytest.raises(BadInput, match="neither the same parcels nor voxels of one grid"):
         between([whole, data.make("haxby2001")], [r, np.ones(530)])
+
+
+def test_moments_that_one_run_lacks_are_left_out():
+    rng = np.random.default_rng(0)
+    problem = data.Problem(
+        rng.random((9, 1)),
+        rng.random((9, 2)),
+        np.repeat([1, 2], [5, 4]),
+        volumes=np.array([3, 4, 5, 6, 8, 4, 5, 7, 8]),
+        meta={
+            "pairing": [
+                {"number": 1, "stimulus": "a"},
+                {"number": 2, "stimulus": "a"},
+                {"name": "b", "left_out": "stimulus of no run"},
+            ]
+        },
+    )
+    (rows,) = repeats(problem).values()
+    assert [each.tolist() for each in rows] == [[1, 2, 4], [5, 6, 8]]
+    expected = noise_ceiling([problem.Y[[1, 2, 4]], problem.Y[[5, 6, 8]]])
+    np.testing.assert_array_equal(problem_ceiling(problem).ceiling, expected.ceiling)

@@ -125,7 +125,8 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
             (
                 "significant",
                 f"{null['significant']:,} targets, r from {_number(null['threshold_r'])} "
-                f"({null['correction']} {null['rate']:g})",
+                f"({null['correction']} {null['rate']:g}); "
+                f"{null['significant_family_wise']:,} against the largest r of all targets",
             ),
         ]
     if ceiling is not None:
