@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bench_core.ridge.costs import Work
     from bench_core.ridge.estimator import MultiTargetRidgeCV
-    from bench_core.ridge.plan import Plan, Work, make_plan
+    from bench_core.ridge.plan import Plan, make_plan
 
 __all__ = ["MultiTargetRidgeCV", "Plan", "Work", "make_plan"]
 
-_HOMES = {"MultiTargetRidgeCV": "estimator", "Plan": "plan", "Work": "plan", "make_plan": "plan"}
+_HOMES = {"MultiTargetRidgeCV": "estimator", "Plan": "plan", "Work": "costs", "make_plan": "plan"}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,7 @@ from bench_core.checks import check_alphas, check_xy
 from bench_core.errors import BadInput
 from bench_core.ridge.backend import find_device, full_float32_products, to_numpy
 from bench_core.ridge.coefficients import CoefficientFile
+from bench_core.ridge.costs import Work
 from bench_core.ridge.dual_solver import DualSolver
 from bench_core.ridge.inputs import (
     as_targets,
@@ -22,7 +23,7 @@ from bench_core.ridge.inputs import (
     safe_in_float32,
     work_of,
 )
-from bench_core.ridge.plan import Plan, Work, make_plan
+from bench_core.ridge.plan import Plan, make_plan
 from bench_core.ridge.primal_solver import PrimalSolver
 from bench_core.ridge.scores import best, check_scoring, pearson
 from bench_core.ridge.solver import Fold, Scores, Solver

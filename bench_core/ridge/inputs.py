@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from bench_core.errors import BadInput
-from bench_core.ridge.plan import Work
+from bench_core.ridge.costs import Work
 from bench_core.ridge.sources import open_source
 from bench_core.ridge.streaming import SAMPLED_ROWS
 

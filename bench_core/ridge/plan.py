@@ -1,67 +1,20 @@
-"""What a fit will do, cost and need, from shapes alone: asked before anything runs.
-
-Floating-point operations are counted by the usual rule (a multiplication and an addition are
-two), a symmetric product once for its triangle, and an eigendecomposition as 9 n³.
-"""
+"""What a fit will do, cost and need, from shapes alone: asked before anything runs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, Literal
-
-import numpy as np
+from typing import Any
 
 from bench_core.errors import NotEnough, readable_bytes
-from bench_core.ridge.quadratic import PANEL, TOGETHER
-from bench_core.ridge.streaming import BUFFERS
-
-Form = Literal["dual", "primal"]
-Selection = Literal["shared", "each"]
+from bench_core.ridge.costs import Form, Selection, Step, Work, dual_steps, primal_steps
+from bench_core.ridge.memory import peak_bytes
 
 DEFAULT_WIDTH = 4096
 """Columns per block where memory allows: wide enough for products at full speed."""
 
 SMALLEST_WIDTH = 16
-
-
-@dataclass(frozen=True)
-class Step:
-    """One part of a fit: its flops, their precision, and the bytes of Y and coefficients moved."""
-
-    name: str
-    flops: float
-    dtype: str
-    read: int = 0
-    written: int = 0
-
-
-@dataclass(frozen=True)
-class Work:
-    """The shape of a fit, all that a plan depends on.
-
-    t, p, s, r : samples, features, targets, penalties. folds : (n_train, n_test) of every fold,
-    empty for leave-one-out. dtype : of the products. each : whether every target is scored for
-    itself (Pearson's r, or a penalty per target). scaled : whether targets are scaled by their
-    variance (r2). coef : "memory", "file" or None. copies : whether blocks of Y are copies.
-    """
-
-    t: int
-    p: int
-    s: int
-    r: int
-    folds: tuple[tuple[int, int], ...] = ()
-    dtype: str = "float64"
-    each: bool = False
-    scaled: bool = False
-    per_target: bool = False
-    coef: str | None = "memory"
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of one value of Y or of a coefficient."""
-        return np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True)
@@ -182,7 +135,7 @@ def make_plan(
         if fitted is not None:
             candidates.append(fitted)
         smallest = replace(candidate, width=width or min(SMALLEST_WIDTH, work.s))
-        smallest = replace(smallest, peak_bytes=peak_bytes(smallest))
+        smallest = replace(smallest, peak_bytes=_peak(smallest))
         if leanest is None or smallest.peak_bytes < leanest.peak_bytes:
             leanest = smallest
     if candidates:
@@ -218,7 +171,7 @@ def _fit_width(plan: Plan, limit: int | None, width: int | None) -> Plan | None:
     wanted = min(width or DEFAULT_WIDTH, plan.work.s)
     while True:
         candidate = replace(plan, width=wanted)
-        candidate = replace(candidate, peak_bytes=peak_bytes(candidate))
+        candidate = replace(candidate, peak_bytes=_peak(candidate))
         if limit is None or candidate.peak_bytes <= limit:
             return candidate
         if width is not None or wanted <= SMALLEST_WIDTH:
@@ -226,118 +179,5 @@ def _fit_width(plan: Plan, limit: int | None, width: int | None) -> Plan | None:
         wanted = max(SMALLEST_WIDTH, wanted // 2)
 
 
-def _diagonals(n: float, m: float, r: int) -> float:
-    """Return the flops of `quadratic_diagonals` for n rows, m columns and well-spread spectra."""
-    direct = r * n * m * (m + PANEL)
-    return direct if r <= 3 else min(direct, 2 * n * m * m + 2 * r * n * m * min(m, PANEL))
-
-
-def dual_steps(work: Work, selection: Selection) -> Iterator[Step]:
-    """Yield the steps of the dual form."""
-    t, p, s, r = float(work.t), float(work.p), work.s, work.r
-    read = work.t * s * work.itemsize
-    yield Step("kernel X Xᵀ", t * t * p, "float64")
-    if selection == "shared":
-        passes = max(1, len(work.folds)) if work.scaled else 1
-        yield Step("target Gram Y Yᵀ", passes * t * t * s, work.dtype, passes * read)
-    if not work.folds:
-        yield Step("eigendecomposition", 9 * t**3, "float64")
-        if selection == "shared":
-            yield Step("scores", 3 * t**3 + _diagonals(t, t, r), "float64")
-        else:
-            yield Step("scores", (1 + r) * 2 * t * t * s, work.dtype, read)
-    else:
-        eigen = sum(9.0 * a**3 + 2.0 * b * a * a for a, b in work.folds)
-        yield Step("folds' eigendecompositions", eigen, "float64")
-        if selection == "shared":
-            scores = sum(3.0 * a**3 + 2.0 * b * a * a + _diagonals(b, a, r) for a, b in work.folds)
-            yield Step("scores", scores, "float64")
-        else:
-            scores = sum(2.0 * a * a * s + 2.0 * r * a * b * s for a, b in work.folds)
-            yield Step("scores", scores, work.dtype, read * len(work.folds))
-        yield Step("eigendecomposition", 9 * t**3, "float64")
-    written = int(p) * s * work.itemsize
-    if work.per_target:
-        yield Step("dual weights", 4 * t * t * s, work.dtype, read)
-        if work.coef:
-            yield Step("coefficients", 2 * t * p * s, work.dtype, 0, written)
-        return
-    yield Step("inverse", t**3, "float64")
-    if work.coef:
-        yield Step("solution Xᵀ A", 2 * p * t * t, "float64")
-        yield Step("coefficients M Y", 2 * t * p * s, work.dtype, read, written)
-
-
-def primal_steps(work: Work, selection: Selection) -> Iterator[Step]:
-    """Yield the steps of the primal form."""
-    t, p, s, r = float(work.t), float(work.p), work.s, work.r
-    read = work.t * s * work.itemsize
-    yield Step("covariance Xᵀ X", t * p * p, "float64")
-    yield Step("eigendecomposition", 9 * p**3, "float64")
-    if not work.folds:
-        yield Step("rotation X V", 2 * t * p * p, work.dtype)
-        if selection == "shared":
-            inner = min(p * p * s, 2 * t * p * p)
-            yield Step("target products", 4 * t * p * s + inner, work.dtype, read)
-            yield Step("scores", _diagonals(t, p, r) + 4 * r * t * p, "float64")
-        else:
-            yield Step("scores", (1 + r) * 2 * t * p * s, work.dtype, read)
-    else:
-        k = len(work.folds)
-        eigen = sum(float(a) * p * p + 9 * p**3 for a, _ in work.folds)
-        yield Step("folds' eigendecompositions", eigen, "float64")
-        rotations = sum(2.0 * (a + b) * p * p for a, b in work.folds)
-        yield Step("folds' rotations", rotations, work.dtype)
-        if selection == "shared":
-            products = sum(2.0 * (a + b) * p * s + 2 * p * p * s for a, b in work.folds)
-            yield Step("target products", products, work.dtype, k * read)
-            scores = sum(_diagonals(b, p, r) for _, b in work.folds)
-            yield Step("scores", scores, "float64")
-        else:
-            scores = sum(2.0 * a * p * s + 2.0 * r * b * p * s for a, b in work.folds)
-            yield Step("scores", scores, work.dtype, k * read)
-    yield Step("Xᵀ Y", 2 * t * p * s, work.dtype, read)
-    written = int(p) * s * work.itemsize if work.coef else 0
-    yield Step("coefficients", 2 * p * p * s, work.dtype, 0, written)
-
-
-def peak_bytes(plan: Plan) -> int:
-    """Return the most memory that ``plan`` holds at one time, beyond X and Y."""
-    work = plan.work
-    t, p, s, r, b, z = work.t, work.p, work.s, work.r, plan.width, work.itemsize
-    n = t if plan.form == "dual" else p
-    square = 8 * n * n
-    X = t * p * z
-    buffers = BUFFERS * t * b * z
-    test = max((b for _, b in work.folds), default=t)
-    coef = s * p * z if work.coef == "memory" else b * p * z
-    scores = 2 * 8 * r * s if plan.selection == "each" else 0
-    some = min(r, TOGETHER)
-    if plan.form == "dual":
-        kept = square * (2 if work.folds else 1) + X
-        kept += square if plan.selection == "shared" else 0
-        eigen = kept + 3 * square
-        products = X + 2 * square + max(square, 0) + buffers + 8 * t * min(p, 4096) * 2
-        diagonal = kept + 4 * square + 8 * test * PANEL * 2 * some + 8 * t * PANEL * some
-        solution = X + 3 * square + X + 3 * 8 * t * min(p, 4096)
-        final = 2 * X + square + buffers + coef
-        rows = t
-    else:
-        Q = t * p * z
-        kept = X + square + Q
-        eigen = X + 3 * square + (8 * 4096 * p if z == 4 else 0) + (2 * X if work.folds else 0)
-        rotated = 8 * t * p
-        products = kept + buffers + p * b * z * 2 + (rotated if plan.selection == "shared" else 0)
-        products += 2 * square + (rotated if z == 4 else 0)
-        diagonal = kept + 3 * rotated + 4 * square + 8 * test * PANEL * 2 * some
-        solution = kept
-        final = X + 3 * square + buffers + coef + 2 * b * p * z
-        rows = t
-    if work.folds:
-        diagonal += 8 * test * n * 3
-    peak = [eigen, products, solution, final]
-    if plan.selection == "shared":
-        peak.append(diagonal)
-    else:
-        peak.append(kept + buffers + (8 + 2) * rows * b * z + scores + square)
-    return int(max(peak)) + 2 * 8 * (s + r * t) + 2**20
+def _peak(plan: Plan) -> int:
+    return peak_bytes(plan.work, plan.form, plan.selection, plan.width)

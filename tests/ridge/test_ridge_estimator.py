@@ -175,6 +175,19 @@ def test_leave_one_out_r2_equals_ridgecv(intercept, forced, device):
         assert found.best_score_ == pytest.approx(float(sk.best_score_), rel=1e-9)
 
 
+@pytest.mark.parametrize("cv", ["loo", 4])
+def test_constant_targets_are_left_out_of_the_mean_r2(forced, cv):
+    X, Y = planted(16, 90, 40, 15, mean=2.0)
+    expected = MultiTargetRidgeCV(ALPHAS, scoring="r2", cv=cv).fit(X, Y)
+    constant = np.full((90, 1), 0.1)
+    found = MultiTargetRidgeCV(ALPHAS, scoring="r2", cv=cv, batch_size=4)
+    found.fit(X, np.hstack([Y[:, :6], constant, Y[:, 6:]]))
+    np.testing.assert_allclose(
+        found.cv_results_["mean_scores"], expected.cv_results_["mean_scores"], rtol=1e-9
+    )
+    np.testing.assert_allclose(found.coef_[6], 0, atol=1e-12)
+
+
 @pytest.mark.parametrize("shape", [(40, 90, 15), (90, 40, 15)])
 @pytest.mark.parametrize("cv", ["loo", 3])
 def test_pearson_is_the_correlation_of_held_out_predictions(shape, cv, device):

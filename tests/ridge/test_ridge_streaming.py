@@ -105,7 +105,7 @@ def test_without_coefficients(shape, device):
     np.testing.assert_allclose(with_coefficients.fit_score(X[train], Y[train], X[test], Y[test]), r)
 
 
-@pytest.mark.parametrize("shape", [(300, 400, 900), (500, 90, 900), (500, 90, 40)])
+@pytest.mark.parametrize("shape", [(300, 400, 900), (500, 90, 900), (500, 90, 40), (400, 401, 9)])
 @pytest.mark.parametrize(
     "options",
     [
@@ -198,7 +198,7 @@ def test_a_limit_that_nothing_fits_is_refused():
         MultiTargetRidgeCV(memory_limit=1000).fit(X, Y)
 
 
-LIMITS = (8, 12, 100)
+LIMITS = (11, 14, 100)
 
 
 def test_smaller_limits_give_narrower_blocks():
@@ -307,4 +307,5 @@ def test_progress_reaches_the_end():
     X, Y = data(30, 40, 25)
     MultiTargetRidgeCV(ALPHAS, batch_size=10, progress=lambda *a: seen.append(a)).fit(X, Y)
     assert seen[-1] == ("solving", 3, 3)
-    assert {what for what, _, _ in seen} == {"scoring targets", "solving"}
+    first = {what for what, _, _ in seen} - {"solving"}
+    assert first in ({"scoring targets"}, {"multiplying targets"})

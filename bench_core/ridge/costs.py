@@ -1,0 +1,131 @@
+"""The shape of a fit, and the steps of either form with their flops and bytes.
+
+A multiplication and an addition are two flops; a symmetric product is counted for its triangle,
+an eigendecomposition as 9 n³.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bench_core.ridge.quadratic import FEW, PANEL
+
+Form = Literal["dual", "primal"]
+Selection = Literal["shared", "each"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One part of a fit: its flops, their precision, and the bytes of Y and coefficients moved."""
+
+    name: str
+    flops: float
+    dtype: str
+    read: int = 0
+    written: int = 0
+
+
+@dataclass(frozen=True)
+class Work:
+    """The shape of a fit, all that a plan depends on.
+
+    t, p, s, r : samples, features, targets, penalties. folds : (n_train, n_test) of every fold,
+    empty for leave-one-out. dtype : of the products. each : whether every target is scored for
+    itself (Pearson's r, or a penalty per target). scaled : whether targets are scaled by their
+    variance (r2). coef : "memory", "file" or None. copies : whether blocks of Y are copies.
+    """
+
+    t: int
+    p: int
+    s: int
+    r: int
+    folds: tuple[tuple[int, int], ...] = ()
+    dtype: str = "float64"
+    each: bool = False
+    scaled: bool = False
+    per_target: bool = False
+    coef: str | None = "memory"
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one value of Y or of a coefficient."""
+        return np.dtype(self.dtype).itemsize
+
+
+def _diagonals(n: float, m: float, r: int) -> float:
+    """Return the flops of `quadratic_diagonals` for n rows, m columns and well-spread spectra."""
+    direct = r * n * m * (m + PANEL)
+    return direct if r <= FEW else min(direct, 2 * n * m * m + 8 * r * n * m)
+
+
+def dual_steps(work: Work, selection: Selection) -> Iterator[Step]:
+    """Yield the steps of the dual form."""
+    t, p, s, r = float(work.t), float(work.p), work.s, work.r
+    read = work.t * s * work.itemsize
+    yield Step("kernel X Xᵀ", t * t * p, "float64")
+    if selection == "shared":
+        passes = max(1, len(work.folds)) if work.scaled else 1
+        yield Step("target Gram Y Yᵀ", passes * t * t * s, work.dtype, passes * read)
+    if not work.folds:
+        yield Step("eigendecomposition", 9 * t**3, "float64")
+        if selection == "shared":
+            yield Step("scores", 3 * t**3 + _diagonals(t, t, r), "float64")
+        else:
+            yield Step("scores", (1 + r) * 2 * t * t * s, work.dtype, read)
+    else:
+        eigen = sum(9.0 * a**3 + 2.0 * b * a * a for a, b in work.folds)
+        yield Step("folds' eigendecompositions", eigen, "float64")
+        if selection == "shared":
+            scores = sum(3.0 * a**3 + 2.0 * b * a * a + _diagonals(b, a, r) for a, b in work.folds)
+            yield Step("scores", scores, "float64")
+        else:
+            scores = sum(2.0 * a * a * s + 2.0 * r * a * b * s for a, b in work.folds)
+            yield Step("scores", scores, work.dtype, read * len(work.folds))
+        yield Step("eigendecomposition", 9 * t**3, "float64")
+    written = int(p) * s * work.itemsize
+    if work.per_target:
+        yield Step("dual weights", 4 * t * t * s, work.dtype, read)
+        if work.coef:
+            yield Step("coefficients", 2 * t * p * s, work.dtype, 0, written)
+        return
+    yield Step("inverse", t**3, "float64")
+    if work.coef:
+        yield Step("solution Xᵀ A", 2 * p * t * t, "float64")
+        yield Step("coefficients M Y", 2 * t * p * s, work.dtype, read, written)
+
+
+def primal_steps(work: Work, selection: Selection) -> Iterator[Step]:
+    """Yield the steps of the primal form."""
+    t, p, s, r = float(work.t), float(work.p), work.s, work.r
+    read = work.t * s * work.itemsize
+    yield Step("covariance Xᵀ X", t * p * p, "float64")
+    yield Step("eigendecomposition", 9 * p**3, "float64")
+    if not work.folds:
+        yield Step("rotation X V", 2 * t * p * p, work.dtype)
+        if selection == "shared":
+            inner = min(p * p * s, 2 * t * p * p)
+            yield Step("target products", 4 * t * p * s + inner, work.dtype, read)
+            yield Step("scores", _diagonals(t, p, r) + 4 * r * t * p, "float64")
+        else:
+            yield Step("scores", (1 + r) * 2 * t * p * s, work.dtype, read)
+    else:
+        k = len(work.folds)
+        eigen = sum(float(a) * p * p + 9 * p**3 for a, _ in work.folds)
+        yield Step("folds' eigendecompositions", eigen, "float64")
+        rotations = sum(2.0 * (a + b) * p * p for a, b in work.folds)
+        yield Step("folds' rotations", rotations, work.dtype)
+        if selection == "shared":
+            products = sum(2.0 * (a + b) * p * s + 2 * p * p * s for a, b in work.folds)
+            yield Step("target products", products, work.dtype, k * read)
+            scores = sum(_diagonals(b, p, r) for _, b in work.folds)
+            yield Step("scores", scores, "float64")
+        else:
+            scores = sum(2.0 * a * p * s + 2.0 * r * b * p * s for a, b in work.folds)
+            yield Step("scores", scores, work.dtype, k * read)
+    yield Step("Xᵀ Y", 2 * t * p * s, work.dtype, read)
+    written = int(p) * s * work.itemsize if work.coef else 0
+    yield Step("coefficients", 2 * p * p * s, work.dtype, 0, written)

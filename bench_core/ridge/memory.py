@@ -1,0 +1,89 @@
+"""The most memory that a fit holds at one time, phase by phase, from its shape alone.
+
+The counts follow what the code of each phase allocates; tests hold them against what numpy does.
+"""
+
+from __future__ import annotations
+
+from bench_core.ridge.costs import Form, Selection, Work
+from bench_core.ridge.dual import COLUMNS
+from bench_core.ridge.primal import ROWS
+from bench_core.ridge.quadratic import PANEL, TOGETHER
+from bench_core.ridge.streaming import BUFFERS
+
+OVERHEAD = 2**20
+"""Bytes for all that does not grow with the problem."""
+
+
+def peak_bytes(work: Work, form: Form, selection: Selection, width: int) -> int:
+    """Return the bytes that a fit needs beyond X and Y (on the GPU where there is one).
+
+    ``width`` is the number of targets per block.
+    """
+    phases = _dual(work, selection, width) if form == "dual" else _primal(work, selection, width)
+    t, s, r = work.t, work.s, work.r
+    small = 8 * (3 * s + 4 * r * t)
+    if selection == "each":
+        small += 5 * 8 * r * s
+    return max(phases) + small + OVERHEAD
+
+
+def _diagonals(rows: int, m: int, r: int) -> int:
+    """Return the work space of `quadratic_diagonals`: products of near pairs, and masks."""
+    together = min(r, TOGETHER)
+    return 8 * PANEL * (together * (2 * rows + 2 * m) + 4 * m)
+
+
+def _dual(work: Work, selection: Selection, b: int) -> list[int]:
+    t, p, r, z = work.t, work.p, work.r, work.itemsize
+    X, square = z * t * p, 8 * t * t
+    single = z == 4
+    chunk = 2 * 8 * t * min(p, COLUMNS) if single else 0
+    buffers = BUFFERS * z * t * b
+    coef = z * p * (work.s if work.coef == "memory" else b)
+    shared = selection == "shared"
+    kept = X + (square if shared else 0) + (square if work.folds else 0)
+    test = max((n for _, n in work.folds), default=t)
+    phases = [
+        X + square + chunk,
+        kept + 3 * square,  # eigendecomposition: the matrix, and a work space of two
+        2 * X + 3 * square + chunk,  # solution
+        2 * X + 2 * square + buffers + coef + (2 * z * t * b if work.per_target else 0),
+    ]
+    if shared:
+        copies = (3 if work.scaled else 1) * z * t * b
+        phases.append(X + 2 * square + (square // 2 if single else 0) + buffers + copies)
+        phases.append(kept + 4 * square + 3 * 8 * test * t + _diagonals(test, t, r))
+    else:
+        phases.append(kept + 3 * square + buffers + 9 * z * t * b)
+    return phases
+
+
+def _primal(work: Work, selection: Selection, b: int) -> list[int]:
+    t, p, r, z = work.t, work.p, work.r, work.itemsize
+    X, square = z * t * p, 8 * p * p
+    single = z == 4
+    chunk = 8 * min(t, ROWS) * p
+    buffers = BUFFERS * z * t * b
+    coef = z * p * (work.s if work.coef == "memory" else b)
+    cast = square // 2 if single else 0
+    kept = X + square  # Q takes the place of X
+    held = 2 * X if work.folds else 0  # rows of a fold, its U and its projection
+    test = max((n for _, n in work.folds), default=t)
+    phases = [
+        X + held + (2 * square + chunk if single else square),
+        X + held + 3 * square,  # eigendecomposition: the matrix, and a work space of two
+        kept + held + cast + chunk,
+        kept + 2 * chunk,  # leverages
+        kept + cast + buffers + coef + 3 * z * p * b,
+    ]
+    if selection == "shared":
+        rows = 8 * test * p
+        inner = 2 * square
+        copies = (3 if work.scaled or work.folds else 1) * z * t * b
+        block = rows + (rows // 2 if single else 0) + z * p * b
+        phases.append(kept + held + buffers + copies + rows + block + inner + cast)
+        phases.append(kept + held + 2 * rows + 3 * square + _diagonals(test, p, r))
+    else:
+        phases.append(kept + held + cast + buffers + 9 * z * t * b + 2 * z * p * b)
+    return phases
