@@ -12,7 +12,7 @@ from benchmarks.common import NODES, THREADS, FitSuite, make_case, measured
 
 class WholeBrain(FitSuite):
     suite = "nodes_bmor"
-    params = (["ridgecv", "bmor"], NODES, THREADS, ["1/24", "1/4", "1"])
+    params = (["ridgecv", "bmor", "bmor-shared"], NODES, THREADS, ["1/24", "1/4", "1"])
     param_names = ("strategy", "nodes", "threads", "scale")
 
     def case(self, strategy: str, nodes: int, threads: int, scale: str) -> Any:

@@ -116,6 +116,7 @@ class Solvers(FitSuite):
         kernels = measure_kernels(
             threads,
             GEMM_SIZE,
+            operations=["gemm"],
             blas=os.environ.get("RIDGEBENCH_BLAS"),
             kernels=os.environ.get("RIDGEBENCH_KERNELS", "default"),
             store=Path(session),

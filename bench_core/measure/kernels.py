@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -39,6 +39,7 @@ def measure_kernels(
     blas: str | None = None,
     kernels: str = "default",
     repeats: int = 5,
+    operations: Sequence[str] = tuple(FLOPS),
     store: Path | None = None,
 ) -> dict[str, Any]:
     """Return the kernel record of one thread count, timed in a fresh process.
@@ -49,6 +50,7 @@ def measure_kernels(
     size : n of the n × n matrices of gemm and syrk; eigh and svd take n / 2.
     blas : the library that must answer; another one makes the record invalid.
     kernels : ``"default"``, or ``"best"`` for the best kernels this CPU can run.
+    operations : which of the kernels; the gemm is always among them.
     store : folder in which a record of the same parameters is read instead of measured again.
 
     Returns
@@ -76,12 +78,14 @@ def measure_kernels(
     if kernels == "best" and not best:
         reason = "the library's own dispatch already chose the best kernels"
         return record | {"status": "skipped", "reason": reason}
-    path = store / f"kernels-{kernels}-{threads}-{size}.json" if store else None
+    wanted = [name for name in FLOPS if name in {"gemm", *operations}]
+    name = f"kernels-{kernels}-{threads}-{size}-{'-'.join(wanted)}.json"
+    path = store / name if store else None
     if path is not None and path.exists():
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return stored
     done = subprocess.run(
-        [sys.executable, "-m", "bench_core.measure.kernels", str(size), str(repeats)],
+        [sys.executable, "-m", "bench_core.measure.kernels", str(size), str(repeats), *wanted],
         env={**os.environ, **thread_environment(threads), **best},
         capture_output=True,
         text=True,
@@ -100,13 +104,16 @@ def measure_kernels(
     return record
 
 
-def time_kernels(size: int, repeats: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Return seconds, GFLOP/s and the fraction of the best gemm of each precision and kernel."""
+def time_kernels(
+    size: int, repeats: int, operations: Sequence[str] = tuple(FLOPS)
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return seconds, GFLOP/s and the fraction of the gemm beside it, per precision and kernel."""
     rates: dict[str, dict[str, dict[str, float]]] = {}
     for precision in PRECISIONS:
         calls = _calls(size, precision)
         rates[precision] = {}
-        for name, (n, call) in calls.items():
+        for name in operations:
+            n, call = calls[name]
             call()  # spins up the threads and touches the memory
             seconds = median([_seconds(call) for _ in range(repeats)])
             rates[precision][name] = {
@@ -152,7 +159,7 @@ def _main() -> None:
     from bench_core.blas import detect
 
     size, repeats = int(sys.argv[1]), int(sys.argv[2])
-    rates = time_kernels(size, repeats)
+    rates = time_kernels(size, repeats, sys.argv[3:])
     print(json.dumps({"rates": rates, "blas": detect().to_dict()}))
 
 
