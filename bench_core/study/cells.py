@@ -1,0 +1,155 @@
+"""The cells of a study: one network each, and where it stands in the grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from bench_core.errors import BadInput, NotEnough
+from bench_core.study.settings import FACTORS, StudySettings, chosen
+from encoders.videogpt.clips.store import ClipStore
+from encoders.videogpt.clips.subsets import Subset, draw, everything
+from encoders.videogpt.config import VideoGPTConfig
+from encoders.videogpt.training.runs import Data
+
+# Table 4.4 of the thesis: the block that is read, by the number of layers, where layers vary. The
+# other figures read block 4 of 8.
+SWEEP_BLOCKS = {1: 0, 2: 1, 4: 3, 8: 7}
+BASELINE_BLOCK = {8: 4}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One network of the study.
+
+    Parameters
+    ----------
+    factor, level : what is varied and how; factor "product" has all levels as text.
+    levels : the level of every factor; ``training_frames`` is None for all there are.
+    config : sizes, None where they cannot be built, for the ``reason``.
+    layer : the module that is read.
+    """
+
+    factor: str
+    level: str
+    levels: dict[str, Any]
+    config: VideoGPTConfig | None
+    layer: str
+    reason: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the cell is called in tables."""
+        return self.level if self.factor == "product" else f"{self.factor} {self.level}"
+
+
+def cells(settings: StudySettings) -> list[Cell]:
+    """Return the cells in the order of the file; what cannot be built has its reason."""
+    return [_cell(settings, *each) for each in _grid(settings)]
+
+
+def _grid(settings: StudySettings) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    gpt = settings.baseline.sizes.gpt
+    base = {
+        "training_frames": settings.baseline.training_frames,
+        "hidden_dim": gpt.hidden_dim,
+        "layers": gpt.layers,
+        "heads": gpt.heads,
+        "precision": settings.baseline.precision,
+    }
+    given = settings.factors.given()
+    if settings.design == "one-factor":
+        for factor, levels in given.items():
+            for level in levels:
+                yield factor, str(level), {**base, factor: level}
+        return
+    for combination in product(*given.values()):
+        levels = dict(zip(given, combination, strict=True))
+        text = " ".join(f"{name}={level}" for name, level in levels.items())
+        yield "product", text, {**base, **levels}
+
+
+def _cell(settings: StudySettings, factor: str, level: str, levels: dict[str, Any]) -> Cell:
+    sizes = {name: levels[name] for name in ("hidden_dim", "layers", "heads")}
+    layer = _layer(settings.features.layer, factor, levels["layers"])
+    try:
+        config = settings.baseline.sizes.with_sizes(**sizes)
+    except BadInput as error:
+        return Cell(factor, level, levels, None, layer, str(error))
+    return Cell(factor, level, levels, config, layer)
+
+
+def _layer(wanted: str, factor: str, layers: int) -> str:
+    if wanted not in ("thesis", "last"):
+        return wanted
+    block = layers - 1
+    if wanted == "thesis":
+        blocks = SWEEP_BLOCKS if factor == "layers" else BASELINE_BLOCK
+        block = blocks.get(layers, block)
+    return f"attn_stack.attn_nets.{block}.post_fc_dp"
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a cell is trained on, and for how long."""
+
+    data: Data
+    subset: Subset
+    samples: int
+    steps: int
+
+
+def open_clips(settings: StudySettings) -> tuple[ClipStore, ClipStore | None]:
+    """Return the runs to train on, and those held out, None where there is none.
+
+    Raises `UnknownName` for a pattern that matches no run, `BadInput` when none is left.
+    """
+    clips = settings.clips
+    names = [run.name for run in ClipStore(clips.folder).runs]
+    held = chosen(names, clips.held_out, "clips.held_out")
+    train = [name for name in chosen(names, clips.train, "clips.train") if name not in held]
+    if not train:
+        raise BadInput("clips.held_out leaves no run to train on: hold out fewer")
+    return ClipStore(clips.folder, train), ClipStore(clips.folder, held) if held else None
+
+
+def training_data(settings: StudySettings, cell: Cell, store: ClipStore) -> TrainingData:
+    """Return the cell's data; raise `NotEnough` when there are fewer frames than its level."""
+    assert cell.config is not None
+    clip, pair = cell.config.vqvae.sequence_length, cell.config.clip_frames
+    stride = settings.clips.stride or clip
+    frames = cell.levels["training_frames"]
+    if frames is None:
+        subset = everything(store)
+    else:
+        block = settings.clips.block or max(pair, stride)
+        if block < pair:
+            raise BadInput(f"clips.block {block} is shorter than a sample of {pair} frames")
+        subset = draw(store, frames, block=block, seed=settings.seed)
+    samples = len(subset.windows(pair, stride))
+    if not samples:
+        raise NotEnough(f"no stretch of {pair} frames in the clips: record longer runs")
+    if settings.gpt.steps is not None:
+        steps = settings.gpt.steps
+    else:
+        batch = settings.recipes(1)["gpt"].batch_size
+        steps = max(1, math.ceil((settings.gpt.epochs or 0) * samples / batch))
+    return TrainingData(Data(store, subset, stride), subset, samples, steps)
+
+
+def at_baseline(settings: StudySettings, levels: dict[str, Any], but: str) -> bool:
+    """Say whether all factors ``but`` one are at the baseline's level."""
+    gpt = settings.baseline.sizes.gpt
+    base = (
+        settings.baseline.training_frames,
+        gpt.hidden_dim,
+        gpt.layers,
+        gpt.heads,
+        settings.baseline.precision,
+    )
+    return all(
+        name == but or levels[name] == value for name, value in zip(FACTORS, base, strict=True)
+    )

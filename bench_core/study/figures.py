@@ -1,0 +1,117 @@
+"""Figures 4.2–4.6 in the thesis's form: r against a factor's levels, one line per subject.
+
+Three panels, because the thesis names no statistic: mean, 95th percentile and maximum over targets.
+The published values are grey lines in the panel of the maximum, which they behave like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench_core.study.cells import at_baseline
+from bench_core.study.published_r import FIGURES, LABEL, published_r
+from bench_core.study.settings import StudySettings
+from bench_core.study.table import Row, replace_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+STATISTICS = {"r_mean": "mean r", "r_p95": "95th percentile of r", "r_max": "largest r"}
+LABELS = {
+    "training_frames": "frames to train on",
+    "hidden_dim": "hidden dimension",
+    "layers": "layers",
+    "heads": "attention heads",
+    "precision": "precision of training",
+}
+_MARKERS = "osD^vP*X"
+
+
+def draw_figures(settings: StudySettings, rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Write ``figure-4.2-training_frames.svg`` and so on, for factors with figures to show."""
+    written = []
+    for factor, number in FIGURES.items():
+        chosen = rows_of_factor(settings, rows, factor)
+        if not any(row["status"] == "ok" for row in chosen):
+            continue
+        path = folder / f"figure-{number}-{factor}.svg"
+        figure = _figure(settings.name, factor, number, chosen)
+        replace_file(path, lambda part, figure=figure: _save(figure, part))  # type: ignore[misc]
+        written.append(path)
+    return written
+
+
+def rows_of_factor(settings: StudySettings, rows: Iterable[Row], factor: str) -> list[Row]:
+    """Return the rows in which ``factor`` is varied and the others are as in the baseline."""
+    if settings.design == "one-factor":
+        return [row for row in rows if row["factor"] == factor]
+    if not getattr(settings.factors, factor):
+        return []
+    return [row for row in rows if at_baseline(settings, row, factor)]
+
+
+def _figure(study: str, factor: str, number: str, rows: Sequence[Row]) -> Any:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    panels = figure.subplots(1, len(STATISTICS))
+    published = [each for each in published_r() if each.factor == factor]
+    order = _order(factor, rows, [each.level for each in published])
+    subjects = list(dict.fromkeys(row["subject"] for row in rows))
+    for axis, (column, words) in zip(panels, STATISTICS.items(), strict=True):
+        if column == "r_max":
+            for i, subject in enumerate(sorted({each.subject for each in published})):
+                line = [(each.level, each.r) for each in published if each.subject == subject]
+                places = [_place(level, order) for level, _ in line]
+                label = LABEL if i == 0 else None
+                axis.plot(places, [r for _, r in line], "--", color="0.7", lw=1, label=label)
+                axis.annotate(subject, (places[-1], line[-1][1]), color="0.5", fontsize=7)
+        for i, subject in enumerate(subjects):
+            found = [
+                (_place(row[factor] or row["frames"], order), row[column])
+                for row in rows
+                if row["subject"] == subject and row[column] is not None
+            ]
+            found.sort()
+            marker = _MARKERS[i % len(_MARKERS)]
+            axis.plot(
+                *zip(*found, strict=True) if found else ([], []), marker=marker, label=subject
+            )
+        _dress(axis, factor, order, words)
+    panels[0].legend(fontsize=8)
+    panels[-1].legend(fontsize=8)
+    title = f"{study}: r on held-out runs against {LABELS[factor]} (as figure {number})"
+    lost = {f"{row['level']} ({row['status']})" for row in rows if row["status"] != "ok"}
+    if lost:
+        title += f"\nwithout {', '.join(sorted(lost))}"
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _order(factor: str, rows: Iterable[Row], published: Iterable[Any]) -> list[str] | None:
+    """Return the places of text levels, None for numbers."""
+    if factor != "precision":
+        return None
+    return list(dict.fromkeys([*published, *(row[factor] for row in rows)]))
+
+
+def _place(level: Any, order: list[str] | None) -> float:
+    return float(level) if order is None else float(order.index(level))
+
+
+def _dress(axis: Axes, factor: str, order: list[str] | None, words: str) -> None:
+    axis.set(title=words, xlabel=LABELS[factor], ylabel="Pearson r")
+    axis.axhline(0, color="0.85", lw=0.8, zorder=0)
+    if order is not None:
+        axis.set_xticks(range(len(order)), order)
+        axis.margins(x=0.15)
+        return
+    axis.set_xscale("log", base=10 if factor in ("training_frames", "hidden_dim") else 2)
+    if factor in ("layers", "heads"):
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.savefig(path)

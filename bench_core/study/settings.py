@@ -1,0 +1,293 @@
+"""The TOML file that says what a study is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from bench_core.brain.settings import SampleSettings
+from bench_core.brain.toml import read_section, read_toml
+from bench_core.checks import check_alphas
+from bench_core.data import THESIS_ALPHAS
+from bench_core.errors import BadInput, unknown
+from encoders.alignment import THESIS_TR
+from encoders.videogpt.config import PRESETS, GPTConfig, VideoGPTConfig, VQVAEConfig
+from encoders.videogpt.training.settings import PRECISIONS, TrainSettings, thesis_settings
+
+FACTORS = ("training_frames", "hidden_dim", "layers", "heads", "precision")
+SECTIONS = ("factors", "baseline", "clips", "vqvae", "gpt", "features", "samples", "fit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factors:
+    """``[factors]``: the levels of what is varied; a factor without levels stays as it is."""
+
+    training_frames: Annotated[tuple[int, ...], "frames to train on"] = ()
+    hidden_dim: Annotated[tuple[int, ...], "widths of the GPT"] = ()
+    layers: Annotated[tuple[int, ...], "blocks of the GPT"] = ()
+    heads: Annotated[tuple[int, ...], "attention heads of the GPT"] = ()
+    precision: Annotated[tuple[str, ...], "precisions of the GPT's training"] = ()
+
+    def __post_init__(self) -> None:
+        for name in FACTORS:
+            levels = getattr(self, name)
+            if len(set(levels)) < len(levels):
+                raise BadInput(f"factors.{name} {list(levels)} repeats a level: give each once")
+        for level in self.precision:
+            if level not in PRECISIONS:
+                raise unknown("level of factors.precision", level, PRECISIONS)
+        if not any(getattr(self, name) for name in FACTORS):
+            raise BadInput(f"[factors] has no levels: give some of {', '.join(FACTORS)}")
+
+    def given(self) -> dict[str, tuple[Any, ...]]:
+        """Return the factors that have levels."""
+        return {name: getattr(self, name) for name in FACTORS if getattr(self, name)}
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """``[baseline]``: a preset with some sizes changed, and the levels of the other factors."""
+
+    sizes: VideoGPTConfig
+    training_frames: int | None
+    precision: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clips:
+    """``[clips]``: what to train on, made by ``ridgebench videogpt prepare``."""
+
+    folder: Annotated[Path, "the folder of clips"]
+    train: Annotated[tuple[str, ...], "runs to train on, with * and ? as wildcards"] = ("*",)
+    held_out: Annotated[tuple[str, ...], "runs never trained on, for the held-out loss"] = ()
+    stride: Annotated[int | None, "frames between windows; a clip's length by default"] = None
+    block: Annotated[int | None, "frames drawn together without a gap"] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Training:
+    steps: Annotated[int | None, "optimiser steps"] = None
+    batch_size: Annotated[int | None, "clips or samples per step"] = None
+    learning_rate: Annotated[float | None, "of Adam"] = None
+    schedule: Annotated[Literal["constant", "cosine"] | None, "of the learning rate"] = None
+    schedule_steps: Annotated[int | None, "steps until a cosine has come to 0"] = None
+    clip_gradient: Annotated[float | None, "largest norm of the gradient"] = None
+    compile: Annotated[bool | None, "whether to use torch.compile"] = None
+    checkpoint_every: Annotated[int | None, "steps between checkpoints"] = None
+
+    def recipe(self, phase: Literal["vqvae", "gpt"], steps: int, **changes: Any) -> TrainSettings:
+        """Return the published recipe with the settings that were given."""
+        names = {each.name for each in fields(TrainSettings)} - {"steps"}
+        given = {k: v for k, v in asdict(self).items() if k in names and v is not None}
+        return thesis_settings(phase, steps, **{**given, **changes})
+
+
+@dataclass(frozen=True, kw_only=True)
+class VQVAETraining(_Training):
+    """``[vqvae]``: a checkpoint, or how to train one."""
+
+    checkpoint: Annotated[Path | None, "a trained VQ-VAE to use in every cell"] = None
+    frames: Annotated[Literal["all", "cell"], "train on all frames, or on each cell's own"] = "all"
+    precision: Annotated[Literal["fp32", "bf16", "fp16"], "of its training"] = "fp32"
+
+    def __post_init__(self) -> None:
+        if (self.checkpoint is None) == (self.steps is None):
+            raise BadInput("[vqvae] needs either checkpoint, a file, or steps to train one")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GPTTraining(_Training):
+    """``[gpt]``: how to train the GPT of every cell."""
+
+    epochs: Annotated[float | None, "times to see each sample, instead of steps"] = None
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.steps is None):
+            raise BadInput("[gpt] needs either steps, or epochs for steps in proportion to data")
+        if self.epochs is not None and not self.epochs > 0:
+            raise BadInput(f"gpt.epochs is {self.epochs}: give more than 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSettings:
+    """``[features]``: what is taken from the trained networks."""
+
+    videos: Annotated[
+        Path | None, "folder of the stimuli's videos; by default the clips are exported"
+    ] = None
+    pattern: Annotated[str, "names of the videos, * for the stimulus"] = "*.mkv"
+    stimuli: Annotated[tuple[str, ...], "which of them, with * and ? as wildcards"] = ("*",)
+    layer: Annotated[str, '"thesis" (table 4.4), "last", or a module\'s name'] = "thesis"
+    reduce: Annotated[str, "reducers in order, as for ridgebench encode"] = "pool"
+    batch: Annotated[int, "clips at a time"] = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """``[samples]``: which clips predict a volume; the thesis's one, three TRs before."""
+
+    tr: Annotated[float, "repetition time in seconds, which a clip lasts"] = THESIS_TR
+    delay: Annotated[int, "TRs from a volume back to the latest clip"] = 3
+    window: Annotated[int, "clips whose features are concatenated"] = 1
+
+    def settings(self) -> SampleSettings:
+        """Return them as a problem's."""
+        return SampleSettings(tr=self.tr, window=self.window, start=self.delay)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """``[fit]``: the encoding models."""
+
+    strategy: Annotated[str, "how to fit"] = "bmor-shared"
+    nodes: Annotated[int, "worker processes of a distributed strategy"] = 1
+    threads: Annotated[int | None, "BLAS threads of each; all cores by default"] = None
+    alphas: Annotated[tuple[float, ...], "candidate penalties"] = THESIS_ALPHAS
+    test_fraction: Annotated[float, "share of the runs, the last ones, that test"] = 0.1
+    test_runs: Annotated[tuple[str, ...], "runs that test instead, with * and ?"] = ()
+
+    def __post_init__(self) -> None:
+        from bench_core import strategies
+
+        if self.strategy not in strategies.names():
+            raise unknown("fit.strategy", self.strategy, strategies.names())
+        check_alphas(self.alphas)
+        if not 0 < self.test_fraction < 1:
+            raise BadInput(f"fit.test_fraction is {self.test_fraction}: give 0 < fraction < 1")
+        if self.nodes < 1 or (self.threads is not None and self.threads < 1):
+            raise BadInput(f"fit.nodes {self.nodes} and fit.threads {self.threads}: give 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Top:
+    name: Annotated[str | None, "what the study is called"] = None
+    out: Annotated[Path, "the folder of the study"]
+    design: Annotated[
+        Literal["one-factor", "product"], "one factor at a time around the baseline, or all levels"
+    ] = "one-factor"
+    seed: Annotated[int, "of subsets, weights and the order of samples"] = 0
+    device: Annotated[str, "auto, cpu, cuda, …"] = "auto"
+    threads: Annotated[int | None, "torch threads on the CPU"] = None
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """Everything that the file says; ``subjects`` are names and the files of their problems."""
+
+    path: Path
+    name: str
+    out: Path
+    design: str
+    seed: int
+    device: str
+    threads: int | None
+    factors: Factors
+    baseline: Baseline
+    clips: Clips
+    vqvae: VQVAETraining
+    gpt: GPTTraining
+    features: FeatureSettings
+    samples: Samples
+    fit: FitSettings
+    subjects: Mapping[str, Path] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: str | Path) -> StudySettings:
+        """Return what the file says; raise `BadInput` or `UnknownName`, naming the key."""
+        path = Path(path)
+        tables = read_toml(path)
+        base = path.resolve().parent
+        known = (*SECTIONS, "subjects", *(each.name for each in fields(_Top)))
+        for name in tables:
+            if name not in known:
+                raise unknown(f"key in {path}", name, known)
+        sections = {name: tables.pop(name, {}) for name in (*SECTIONS, "subjects")}
+        try:
+            top = read_section(_Top, tables, "", base)
+            found = cls(
+                path=path,
+                name=top.name or path.stem,
+                out=top.out,
+                design=top.design,
+                seed=top.seed,
+                device=top.device,
+                threads=top.threads,
+                factors=read_section(Factors, sections["factors"], "factors", base),
+                baseline=_baseline(sections["baseline"]),
+                clips=read_section(Clips, sections["clips"], "clips", base),
+                vqvae=read_section(VQVAETraining, sections["vqvae"], "vqvae", base),
+                gpt=read_section(GPTTraining, sections["gpt"], "gpt", base),
+                features=read_section(FeatureSettings, sections["features"], "features", base),
+                samples=read_section(Samples, sections["samples"], "samples", base),
+                fit=read_section(FitSettings, sections["fit"], "fit", base),
+                subjects=_subjects(sections["subjects"], base),
+            )
+            found.samples.settings().alignment()
+            found.recipes(1)
+        except (BadInput, LookupError) as error:
+            raise type(error)(f"{path}: {error}") from error
+        return found
+
+    def recipes(self, gpt_steps: int, precision: str | None = None) -> dict[str, TrainSettings]:
+        """Return the settings of both phases; raise `BadInput` for values that make none."""
+        own: dict[str, Any] = {"seed": self.seed}
+        precision = precision or self.baseline.precision
+        vqvae = self.vqvae.recipe("vqvae", self.vqvae.steps or 1, **own)
+        return {
+            "vqvae": replace(vqvae, precision=self.vqvae.precision),
+            "gpt": self.gpt.recipe("gpt", gpt_steps, precision=precision, **own),
+        }
+
+
+def chosen(names: list[str], patterns: tuple[str, ...], key: str) -> list[str]:
+    """Return the ``names`` that match a pattern; raise `UnknownName` for one that matches none."""
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise unknown(f"run in {key}", pattern, names)
+    return [name for name in names if any(fnmatchcase(name, each) for each in patterns)]
+
+
+def _baseline(table: Any) -> Baseline:
+    if not isinstance(table, dict):
+        raise BadInput(f"baseline is {table!r}: it must be a table, [baseline]")
+    rest = dict(table)
+    name = rest.pop("preset", "thesis")
+    if name not in PRESETS:
+        raise unknown("baseline.preset", str(name), PRESETS)
+    frames, precision = rest.pop("training_frames", None), rest.pop("precision", "fp32")
+    if frames is not None and (not isinstance(frames, int) or isinstance(frames, bool)):
+        raise BadInput(f"baseline.training_frames is {frames!r}: it must be an integer")
+    if precision not in PRECISIONS:
+        raise unknown("baseline.precision", str(precision), PRECISIONS)
+    defaults = {**asdict(VQVAEConfig()), **asdict(GPTConfig())}
+    for key, value in rest.items():
+        if key not in defaults:
+            raise unknown("key in [baseline]", key, ["preset", *FACTORS[::4], *defaults])
+        kind = type(defaults[key])
+        fits = (
+            isinstance(value, list) and all(type(each) is int for each in value)
+            if kind is tuple
+            else isinstance(value, (int, float) if kind is float else kind)
+            and (kind is bool or not isinstance(value, bool))
+        )
+        if not fits:
+            raise BadInput(
+                f"baseline.{key} is {value!r}: it must be like {defaults[key]!r}, the thesis's"
+            )
+    return Baseline(PRESETS[name].with_sizes(**rest), frames, precision)
+
+
+def _subjects(table: Any, base: Path) -> dict[str, Path]:
+    if not isinstance(table, dict) or not table:
+        raise BadInput('[subjects] is missing: give NAME = "PROBLEM.toml" for one or more subjects')
+    found = {}
+    for name, value in table.items():
+        if not isinstance(value, str):
+            raise BadInput(f"subjects.{name} is {value!r}: it must be a path in quotes")
+        found[name] = (base / value).resolve()
+        if not found[name].is_file():
+            raise BadInput(f"subjects.{name} {found[name]} does not exist: give a problem's file")
+    return found
