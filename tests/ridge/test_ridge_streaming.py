@@ -198,7 +198,7 @@ def test_a_limit_that_nothing_fits_is_refused():
         MultiTargetRidgeCV(memory_limit=1000).fit(X, Y)
 
 
-LIMITS = (11, 14, 100)
+LIMITS = (11, 20, 100)
 
 
 def test_smaller_limits_give_narrower_blocks():
