@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -81,7 +82,7 @@ def asv(
         subprocess.Popen(
             [sys.executable, "-m", "asv", *arguments],
             cwd=project.root,
-            env=environment,
+            env={**(environment or os.environ), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
