@@ -67,9 +67,9 @@ def _grid(settings: StudySettings) -> Iterator[tuple[str, str, dict[str, Any]]]:
                 yield factor, str(level), {**base, factor: level}
         return
     for combination in product(*given.values()):
-        levels = dict(zip(given, combination, strict=True))
-        text = " ".join(f"{name}={level}" for name, level in levels.items())
-        yield "product", text, {**base, **levels}
+        chosen_levels = dict(zip(given, combination, strict=True))
+        text = " ".join(f"{name}={level}" for name, level in chosen_levels.items())
+        yield "product", text, {**base, **chosen_levels}
 
 
 def _cell(settings: StudySettings, factor: str, level: str, levels: dict[str, Any]) -> Cell:

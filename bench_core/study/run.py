@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import Any, Protocol
 from bench_core.errors import BadInput, NotEnough
 from bench_core.study import costs
 from bench_core.study.cells import Cell, cells
+from bench_core.study.opened import FORMAT, Study
 from bench_core.study.process import CellFailed, in_process
 from bench_core.study.settings import StudySettings
 from bench_core.study.table import Row, replace_file, rows_of, write_table
-from bench_core.study.work import FORMAT, Study
 
 TABLE = "table.csv"
 
@@ -79,6 +80,7 @@ def run_study(settings: StudySettings, progress: Progress) -> list[Row]:
     What failed or was interrupted is tried again; what was refused stays refused.
     """
     study = Study.open(settings)
+    shutil.rmtree(settings.out / "scratch", ignore_errors=True)  # of an interrupted run
     rows: list[Row] = []
     every = planned(study)
     for number, each in enumerate(every):

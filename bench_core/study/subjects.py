@@ -7,8 +7,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from bench_core.brain.features import StoreSettings
 from bench_core.brain.pairing import pair
 from bench_core.brain.settings import Settings
 from bench_core.brain.targets import LeftOut, Run, Targets
+from bench_core.cluster import Cluster
 from bench_core.data import run_split
 from bench_core.data.space import TargetSpace
 from bench_core.errors import BadInput
@@ -30,7 +31,7 @@ from bench_core.study.settings import FitSettings, Samples, chosen
 from encoders import digests
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class CachedTargets:
     """Targets that are read and cleaned once, and from ``.npy`` files in ``folder`` after that."""
 
@@ -140,10 +141,13 @@ def fit_subject(
     samples: Samples,
     fit: FitSettings,
     *,
+    cluster: Cluster | None,
     cache: Path,
     scratch: Path,
 ) -> Fitted:
     """Fit one subject's targets on stored features and score the held-out runs.
+
+    ``cluster`` is what `cluster_for` gives.
 
     The problem is built in ``scratch`` and removed; cleaned targets stay in ``cache``.
     """
@@ -160,9 +164,8 @@ def fit_subject(
         split = run_split(problem, test_runs=test)
         train, held = split.apply(problem, folder)
         started = time.perf_counter()
-        with ExitStack() as stack:
-            model = _strategy(fit, stack, folder).fit(train.X, train.Y)
-            predicted = model.predict(held.X)
+        model = strategies.get(fit.strategy)(fit.alphas, cluster=cluster).fit(train.X, train.Y)
+        predicted = model.predict(held.X)
         seconds = time.perf_counter() - started
         # With a penalty per batch or target the median stands for all.
         penalty = float(np.median(model.definition_alphas()))
@@ -172,13 +175,16 @@ def fit_subject(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _strategy(fit: FitSettings, stack: ExitStack, scratch: Path) -> strategies.Strategy:
-    kind = strategies.get(fit.strategy)
-    if not kind.distributed:
-        return kind(fit.alphas)
+@contextmanager
+def cluster_for(fit: FitSettings, scratch: Path) -> Iterator[Cluster | None]:
+    """Give the nodes that the strategy runs on, None for one that needs none."""
+    if not strategies.get(fit.strategy).distributed:
+        yield None
+        return
     from bench_core.cluster import local
     from bench_core.machine import available_cores
 
+    scratch.mkdir(parents=True, exist_ok=True)
     threads = fit.threads or max(1, available_cores() // fit.nodes)
-    cluster = stack.enter_context(local(fit.nodes, threads, scratch=scratch))
-    return kind(fit.alphas, cluster=cluster)
+    with local(fit.nodes, threads, scratch=scratch) as cluster:
+        yield cluster

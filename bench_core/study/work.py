@@ -12,8 +12,7 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -22,12 +21,12 @@ import numpy as np
 import torch
 
 from bench_core.brain.features import StoreSettings
-from bench_core.brain.names import Pattern
 from bench_core.errors import BadInput, RidgebenchError
-from bench_core.study.cells import Cell, TrainingData, open_clips, training_data
-from bench_core.study.settings import StudySettings, chosen
-from bench_core.study.subjects import Subject, fit_subject, open_subject
-from encoders import digests, registry
+from bench_core.study.cells import Cell, TrainingData
+from bench_core.study.opened import Study
+from bench_core.study.settings import StudySettings
+from bench_core.study.subjects import cluster_for, fit_subject
+from encoders import registry
 from encoders.encode import encode
 from encoders.reducers import parse
 from encoders.store import FeatureStore
@@ -40,102 +39,13 @@ from encoders.videogpt.training import state
 from encoders.videogpt.training.launch import joined
 from encoders.videogpt.training.phases import GPTPhase
 from encoders.videogpt.training.runs import Data, train_gpt, train_vqvae
-from encoders.videogpt.training.settings import FREE, TrainSettings
 from encoders.videogpt.training.sources import CodeSource
 from encoders.videogpt.vqvae import VQVAE
 
 Notify = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
-FORMAT = "ridgebench-study/1"
 _LAST = 50  # steps whose losses are averaged for the record
-
-
-@dataclass(frozen=True, eq=False)
-class Study:
-    """A study's data, opened: clips, videos and subjects."""
-
-    settings: StudySettings
-    train: ClipStore
-    held: ClipStore | None
-    videos: dict[str, Path]
-    subjects: Sequence[Subject]
-
-    @classmethod
-    def open(cls, settings: StudySettings) -> Study:
-        """Return the study; raise `BadInput` or `UnknownName` for data that do not fit it."""
-        train, held = open_clips(settings)
-        videos = _videos(settings, train)
-        subjects = [
-            open_subject(name, path, list(videos), settings.fit)
-            for name, path in settings.subjects.items()
-        ]
-        parse(settings.features.reduce)
-        return cls(settings, train, held, videos, subjects)
-
-    @property
-    def training_stimuli(self) -> list[str]:
-        """What may be learned from by reducers: shown to somebody, and in no run that tests."""
-        shown = {name for subject in self.subjects for name in subject.stimuli.values()}
-        tests = {name for subject in self.subjects for name in subject.test_stimuli}
-        return sorted(shown - tests)
-
-    def data(self, cell: Cell) -> TrainingData:
-        """Return what ``cell`` is trained on."""
-        return training_data(self.settings, cell, self.train)
-
-    def keys(self, cell: Cell) -> dict[str, str]:
-        """Return the digests that the cell and its parts are kept under."""
-        assert cell.config is not None
-        settings, found = self.settings, self.data(cell)
-        recipes = settings.recipes(found.steps, cell.levels["precision"])
-        subset = [found.subset.wanted, found.subset.seed, settings.clips.block, found.data.stride]
-        everything: list[Any] = [None, None, None, found.data.stride]
-        own = settings.vqvae.frames == "cell"
-        if settings.vqvae.checkpoint is not None:
-            vqvae: Any = digests.of_file(settings.vqvae.checkpoint)
-        else:
-            vqvae = {
-                "sizes": asdict(cell.config.vqvae),
-                "attention": cell.config.gpt.attention,
-                "recipe": _deciding(recipes["vqvae"]),
-                "subset": subset if own else everything,
-                "data": self.train.digest(),
-            }
-        keys = {"vqvae": digests.of_json({"vqvae": vqvae})}
-        keys["gpt"] = digests.of_json(
-            {
-                "vqvae": keys["vqvae"],
-                "sizes": asdict(cell.config.gpt),
-                "recipe": _deciding(recipes["gpt"]),
-                "subset": subset,
-                "data": self.train.digest(),
-            }
-        )
-        features = {k: str(v) for k, v in asdict(settings.features).items()}
-        fit = {k: v for k, v in asdict(settings.fit).items() if k not in ("nodes", "threads")}
-        stimuli = {name: digests.of_file(path) for name, path in self._stimuli().items()}
-        keys["features"] = digests.of_json(
-            {**features, "layer": "", "tr": settings.samples.tr, "train": self.training_stimuli}
-        )
-        keys["cell"] = digests.of_json(
-            {
-                "format": FORMAT,
-                "gpt": keys["gpt"],
-                "layer": cell.layer,
-                "features": features | {"layer": ""},
-                "stimuli": stimuli,
-                "samples": asdict(settings.samples),
-                "fit": fit,
-                "subjects": {subject.name: subject.key for subject in self.subjects},
-                "held": None if self.held is None else self.held.digest(),
-            }
-        )
-        return keys
-
-    def _stimuli(self) -> dict[str, Path]:
-        """Return the videos that are there already: exported ones follow from the clips."""
-        return self.videos if self.settings.features.videos is not None else {}
 
 
 def compute(settings: StudySettings, cell: Cell, notify: Notify) -> dict[str, Any]:
@@ -151,13 +61,12 @@ def compute(settings: StudySettings, cell: Cell, notify: Notify) -> dict[str, An
     with joined(settings.device) as place:
         vqvae, seconds_vqvae, loss_vqvae = _vqvae(study, cell, found, keys, place, notify)
         assert cell.config is not None
-        config = replace(cell.config, vqvae=vqvae.config)
         recipe = settings.recipes(found.steps, cell.levels["precision"])["gpt"]
         folder = out / "training" / f"gpt-{keys['gpt'][:16]}"
         trained = train_gpt(
             found.data,
             vqvae,
-            config,
+            cell.config,
             recipe,
             cache=out / "codes",
             folder=folder,
@@ -172,27 +81,10 @@ def compute(settings: StudySettings, cell: Cell, notify: Notify) -> dict[str, An
             notify("held-out loss", 0, 1)
             held = held_out_loss(trained.model, study.held, out / "codes", recipe.batch_size, place)
         started = time.perf_counter()
-        features = _encode(study, cell, folder / state.NAME, keys, place, notify)
+        features = encode_features(study, cell, folder / state.NAME, keys, place, notify)
         seconds_encode = time.perf_counter() - started
         gpu = torch.cuda.max_memory_allocated(place) if place.type == "cuda" else None
-    subjects: dict[str, Any] = {}
-    for done, subject in enumerate(study.subjects):
-        notify("fitting", done, len(study.subjects))
-        try:
-            fitted = fit_subject(
-                subject,
-                features,
-                settings.samples,
-                settings.fit,
-                cache=out / "targets",
-                scratch=out / "scratch",
-            )
-        except RidgebenchError as error:
-            subjects[subject.name] = {"status": "failed", "reason": str(error)}
-            continue
-        _save(out / "cells" / f"{keys['cell'][:16]}_{subject.name}_r.npy", fitted.r)
-        subjects[subject.name] = {"status": "ok", "reason": None, **fitted.report()}
-    notify("fitting", len(study.subjects), len(study.subjects))
+    subjects = _fits(study, features, keys["cell"], notify)
     return {
         "loss_gpt_train": loss_gpt,
         "loss_gpt_held_out": held,
@@ -209,6 +101,32 @@ def compute(settings: StudySettings, cell: Cell, notify: Notify) -> dict[str, An
         "checkpoint": str((folder / state.NAME).relative_to(out)),
         "subjects": subjects,
     }
+
+
+def _fits(study: Study, features: StoreSettings, key: str, notify: Notify) -> dict[str, Any]:
+    settings = study.settings
+    found: dict[str, Any] = {}
+    scratch = settings.out / "scratch"
+    with cluster_for(settings.fit, scratch) as cluster:
+        for done, subject in enumerate(study.subjects):
+            notify("fitting", done, len(study.subjects))
+            try:
+                fitted = fit_subject(
+                    subject,
+                    features,
+                    settings.samples,
+                    settings.fit,
+                    cluster=cluster,
+                    cache=settings.out / "targets",
+                    scratch=scratch,
+                )
+            except RidgebenchError as error:
+                found[subject.name] = {"status": "failed", "reason": str(error)}
+                continue
+            _save(settings.out / "cells" / f"{key[:16]}_{subject.name}_r.npy", fitted.r)
+            found[subject.name] = {"status": "ok", "reason": None, **fitted.report()}
+    notify("fitting", len(study.subjects), len(study.subjects))
+    return found
 
 
 def held_out_loss(
@@ -244,7 +162,13 @@ def _vqvae(
     settings = study.settings
     assert cell.config is not None
     if settings.vqvae.checkpoint is not None:
-        return load_vqvae(settings.vqvae.checkpoint), None, None
+        given = load_vqvae(settings.vqvae.checkpoint)
+        if given.config != cell.config.vqvae:
+            raise BadInput(
+                f"{settings.vqvae.checkpoint} has sizes {given.config}, [baseline] asks for "
+                f"{cell.config.vqvae}: give its sizes in [baseline]"
+            )
+        return given, None, None
     recipe = settings.recipes(1)["vqvae"]
     folder = settings.out / "training" / f"vqvae-{keys['vqvae'][:16]}"
     own = settings.vqvae.frames == "cell"
@@ -261,7 +185,7 @@ def _vqvae(
     return trained.model, *_history(folder)
 
 
-def _encode(
+def encode_features(
     study: Study,
     cell: Cell,
     checkpoint: Path,
@@ -269,6 +193,7 @@ def _encode(
     place: torch.device,
     notify: Notify,
 ) -> StoreSettings:
+    """Store the features of every stimulus at the cell's layer; return where they are."""
     settings = study.settings
     for name, path in study.videos.items():
         if not path.is_file():
@@ -307,20 +232,6 @@ def _encode(
     )
 
 
-def _videos(settings: StudySettings, store: ClipStore) -> dict[str, Path]:
-    features = settings.features
-    if features.videos is not None:
-        found = Pattern(features.pattern).find(features.videos)
-        if not found:
-            raise BadInput(f"{features.videos} has no file {features.pattern}: correct [features]")
-    else:
-        everything = ClipStore(settings.clips.folder)
-        folder = settings.out / "videos" / everything.digest()[:16]
-        found = {run.name: folder / f"{run.name}.mkv" for run in everything.runs}
-    names = chosen(list(found), features.stimuli, "features.stimuli")
-    return {name: found[name] for name in names}
-
-
 def _steps(notify: Notify, what: str, total: int) -> Callable[[dict[str, float | int]], None]:
     def show(row: dict[str, float | int]) -> None:
         notify(f"{what}, loss {row['loss']:.3f}", int(row["step"]) + 1, total)
@@ -334,12 +245,6 @@ def _history(folder: Path) -> tuple[float, float]:
         rows = list(csv.DictReader(file))
     seconds = sum(float(row["seconds"]) for row in rows)
     return seconds, fmean(float(row["loss"]) for row in rows[-_LAST:])
-
-
-def _deciding(recipe: TrainSettings) -> dict[str, Any]:
-    """Return the settings that decide the weights."""
-    free = set(FREE) - {"steps"}
-    return {name: value for name, value in recipe.to_dict().items() if name not in free}
 
 
 def _save(path: Path, array: Any) -> None:

@@ -128,8 +128,8 @@ def _dry_run(settings: StudySettings) -> None:
     from rich.table import Table
 
     from bench_core.study.costs import baseline_words
+    from bench_core.study.opened import Study
     from bench_core.study.run import estimates
-    from bench_core.study.work import Study
 
     table = Table(box=SIMPLE, title=f"{settings.name}: {settings.design}", title_justify="left")
     table.add_column("cell", no_wrap=True)

@@ -1,0 +1,135 @@
+"""A study's data, opened, and the digests under which everything that is computed is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bench_core.brain.names import Pattern
+from bench_core.errors import BadInput
+from bench_core.study.cells import Cell, TrainingData, open_clips, training_data
+from bench_core.study.settings import StudySettings, chosen
+from bench_core.study.subjects import Subject, open_subject
+from encoders import digests
+from encoders.reducers import parse
+from encoders.videogpt.clips.store import ClipStore
+from encoders.videogpt.training.settings import FREE, TrainSettings
+
+FORMAT = "ridgebench-study/1"
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A study's data, opened: clips, videos and subjects."""
+
+    settings: StudySettings
+    train: ClipStore
+    held: ClipStore | None
+    videos: dict[str, Path]
+    subjects: Sequence[Subject]
+
+    @classmethod
+    def open(cls, settings: StudySettings) -> Study:
+        """Return the study; raise `BadInput` or `UnknownName` for data that do not fit it."""
+        train, held = open_clips(settings)
+        videos = _videos(settings, train)
+        subjects = [
+            open_subject(name, path, list(videos), settings.fit)
+            for name, path in settings.subjects.items()
+        ]
+        parse(settings.features.reduce)
+        return cls(settings, train, held, videos, subjects)
+
+    @property
+    def training_stimuli(self) -> list[str]:
+        """What may be learned from by reducers: shown to somebody, and in no run that tests."""
+        shown = {name for subject in self.subjects for name in subject.stimuli.values()}
+        tests = {name for subject in self.subjects for name in subject.test_stimuli}
+        return sorted(shown - tests)
+
+    def data(self, cell: Cell) -> TrainingData:
+        """Return what ``cell`` is trained on."""
+        return training_data(self.settings, cell, self.train)
+
+    def keys(self, cell: Cell) -> dict[str, str]:
+        """Return the digests that the cell and its parts are kept under."""
+        assert cell.config is not None
+        settings, found = self.settings, self.data(cell)
+        recipes = settings.recipes(found.steps, cell.levels["precision"])
+        subset = [found.subset.wanted, found.subset.seed, settings.clips.block, found.data.stride]
+        everything: list[Any] = [None, None, None, found.data.stride]
+        own = settings.vqvae.frames == "cell"
+        if settings.vqvae.checkpoint is not None:
+            vqvae: Any = self._checkpoint
+        else:
+            vqvae = {
+                "sizes": asdict(cell.config.vqvae),
+                "attention": cell.config.gpt.attention,
+                "recipe": _deciding(recipes["vqvae"]),
+                "subset": subset if own else everything,
+                "data": self.train.digest(),
+            }
+        keys = {"vqvae": digests.of_json({"vqvae": vqvae})}
+        keys["gpt"] = digests.of_json(
+            {
+                "vqvae": keys["vqvae"],
+                "sizes": asdict(cell.config.gpt),
+                "recipe": _deciding(recipes["gpt"]),
+                "subset": subset,
+                "data": self.train.digest(),
+            }
+        )
+        features = {k: str(v) for k, v in asdict(settings.features).items() if k != "videos"}
+        fit = {k: v for k, v in asdict(settings.fit).items() if k not in ("nodes", "threads")}
+        keys["features"] = digests.of_json(
+            {**features, "layer": "", "tr": settings.samples.tr, "train": self.training_stimuli}
+        )
+        keys["cell"] = digests.of_json(
+            {
+                "format": FORMAT,
+                "gpt": keys["gpt"],
+                "layer": cell.layer,
+                "features": features | {"layer": ""},
+                "stimuli": self._stimuli,
+                "samples": asdict(settings.samples),
+                "fit": fit,
+                "subjects": {subject.name: subject.key for subject in self.subjects},
+                "held": None if self.held is None else self.held.digest(),
+            }
+        )
+        return keys
+
+    @cached_property
+    def _stimuli(self) -> dict[str, str]:
+        """Digests of the videos that are given; exported ones follow from the clips."""
+        if self.settings.features.videos is None:
+            return {"exported": ClipStore(self.settings.clips.folder).digest()}
+        return {name: digests.of_file(path) for name, path in self.videos.items()}
+
+    @cached_property
+    def _checkpoint(self) -> str | None:
+        path = self.settings.vqvae.checkpoint
+        return None if path is None else digests.of_file(path)
+
+
+def _videos(settings: StudySettings, store: ClipStore) -> dict[str, Path]:
+    features = settings.features
+    if features.videos is not None:
+        found = Pattern(features.pattern).find(features.videos)
+        if not found:
+            raise BadInput(f"{features.videos} has no file {features.pattern}: correct [features]")
+    else:
+        everything = ClipStore(settings.clips.folder)
+        folder = settings.out / "videos" / everything.digest()[:16]
+        found = {run.name: folder / f"{run.name}.mkv" for run in everything.runs}
+    names = chosen(list(found), features.stimuli, "features.stimuli")
+    return {name: found[name] for name in names}
+
+
+def _deciding(recipe: TrainSettings) -> dict[str, Any]:
+    """Return the settings that decide the weights."""
+    free = set(FREE) - {"steps"}
+    return {name: value for name, value in recipe.to_dict().items() if name not in free}
