@@ -80,6 +80,7 @@ def _figure(study: str, factor: str, number: str, rows: Sequence[Row]) -> Any:
                 *zip(*found, strict=True) if found else ([], []), marker=marker, label=subject
             )
         _dress(axis, factor, order, words)
+        axis.axhline(0, color="0.85", lw=0.8, zorder=0)
     panels[0].legend(fontsize=8)
     panels[-1].legend(fontsize=8)
     title = f"{study}: r on held-out runs against {LABELS[factor]} (as figure {number})"
@@ -103,14 +104,23 @@ def _place(level: Any, order: list[str] | None) -> float:
 
 def _dress(axis: Axes, factor: str, order: list[str] | None, words: str) -> None:
     axis.set(title=words, xlabel=LABELS[factor], ylabel="Pearson r")
-    axis.axhline(0, color="0.85", lw=0.8, zorder=0)
     if order is not None:
         axis.set_xticks(range(len(order)), order)
         axis.margins(x=0.15)
         return
-    axis.set_xscale("log", base=10 if factor in ("training_frames", "hidden_dim") else 2)
-    if factor in ("layers", "heads"):
-        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_xscale("log")
+    levels = sorted({float(x) for line in axis.get_lines() for x in line.get_xdata()})
+    axis.set_xticks(levels, [_words(level) for level in levels], fontsize=8)
+    axis.minorticks_off()
+    axis.margins(x=0.1)
+
+
+def _words(level: float) -> str:
+    """Return "10K" for 10,000, as the thesis writes it."""
+    for unit, size in (("M", 1e6), ("K", 1e3)):
+        if level >= size:
+            return f"{level / size:.3g}{unit}"
+    return f"{level:.4g}"
 
 
 def _save(figure: Any, path: Path) -> None:

@@ -33,6 +33,8 @@ from bench_core.study.run import planned, run_study
 from bench_core.study.settings import StudySettings
 from bench_core.study.subjects import cluster_for, fit_subject
 
+pytestmark = pytest.mark.slow
+
 SMALL, LARGE = 48, 4608
 
 
