@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PROFILE ?= small
+# Further options of `ridgebench bench`, such as BENCH='--machine NAME'.
+BENCH ?=
 # What the tests exercise: everything.
 EXTRAS := bench,report,conda,brain,encoders,videogpt,games,peers,dev
 
@@ -31,7 +33,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@ $(VENV)/.bench
 
 bench: $(VENV)/.bench
-	$(BIN)/ridgebench bench --profile $(PROFILE)
+	$(BIN)/ridgebench bench --profile $(PROFILE) $(BENCH)
 
 report: $(VENV)/.bench
 	$(BIN)/ridgebench report

@@ -1,7 +1,8 @@
 """From frames to network input, as torchvision and as Keras prepare them for VGG16.
 
 Torchvision's and Keras's loaders resize with Pillow. Its result is given here without it: nearest
-pixels exactly, bilinear, by torch's own antialiased resizing of bytes, to one level of 255.
+pixels exactly, bilinear, by torch's own antialiased resizing of bytes, to one level of 255 in each
+of its two passes.
 """
 
 from __future__ import annotations

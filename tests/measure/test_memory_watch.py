@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mmap
 import subprocess
 import sys
@@ -97,25 +98,31 @@ total = sum(mapped[i] for i in range(0, {SIZE}, {mmap.PAGESIZE}))
 print("there", flush=True)
 sys.stdin.read()
 """
-    with MemoryWatch(interval_ms=10) as watch:
-        watch.start()
-        readers = [
-            subprocess.Popen(
-                [sys.executable, "-c", reader],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for _ in range(copies)
-        ]
-        for process in readers:
-            assert process.stdout is not None
-            process.stdout.readline()
-        time.sleep(2)
-        found = watch.stop()
-        for process in readers:
-            process.communicate()
-    # Of this process's own libraries as many pages may be resident as the test run has loaded.
+    # In a process of its own: the libraries of a whole test run share more pages than the file.
+    watcher = f"""
+import json, subprocess, sys, time
+from bench_core.measure.memory import MemoryWatch
+with MemoryWatch(interval_ms=10) as watch:
+    watch.start()
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", {reader!r}],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for _ in range({copies})
+    ]
+    for process in readers:
+        process.stdout.readline()
+    time.sleep(2)
+    found = watch.stop()
+    for process in readers:
+        process.communicate()
+print(json.dumps(found))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", watcher], capture_output=True, text=True, check=True
+    )
+    found = json.loads(done.stdout)
     private = sum(one["private_bytes"] for one in found["per_process"])
     assert SIZE <= found["peak_bytes"] - private < SIZE + SLACK
     assert found["peak_rss_bytes"] - private > copies * SIZE
