@@ -31,7 +31,7 @@ def peak_bytes(work: Work, form: Form, selection: Selection, width: int) -> int:
 def _diagonals(rows: int, m: int, r: int) -> int:
     """Return the work space of `quadratic_diagonals`: products of near pairs, and masks."""
     together = min(r, TOGETHER)
-    return 8 * PANEL * (together * (2 * rows + 2 * m) + 4 * m)
+    return 8 * PANEL * (together * (m + max(m, rows)) + 4 * m)
 
 
 def _dual(work: Work, selection: Selection, b: int) -> list[int]:
