@@ -19,12 +19,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
 
+from bench_core.machine import available_cores  # here, so that asv's fork server imports it once
+
 THREADS = [1, 2, 4, 8, 16, 32]
 NODES = [1, 2, 4, 6, 8]
 
 # Of the checkout that the suites lie in, whichever configuration file asv was given.
 os.environ.setdefault("RIDGEBENCH_RECORDS", str(Path(__file__).parents[1] / ".asv" / "records"))
 
+_NOTHING_RUNS = "nothing-runs.txt"
 _PROFILES = tomllib.loads((Path(__file__).parent / "profiles.toml").read_text(encoding="utf-8"))
 
 
@@ -52,14 +55,16 @@ class Suite:
         from bench_core.measure import session_store
         from bench_core.measure.left_out import publish_left_out
 
-        publish_left_out(left_out())
-        return session_store()
+        session = session_store()
+        useless = no_better_kernels()
+        if useless is not None:
+            Path(session, _NOTHING_RUNS).write_text(useless, encoding="utf-8")
+        publish_left_out(left_out(useless))
+        return session
 
     @classmethod
     def reason_to_skip(cls, *parameters: Any) -> str | None:
         """Return why a parameter set does not run here, before anything heavy is imported."""
-        from bench_core.machine import available_cores
-
         chosen = profile()
         named = dict(zip(cls.param_names, parameters, strict=True))
         for key, value in named.items():
@@ -74,6 +79,8 @@ class Suite:
 
     def setup(self, session: str, *parameters: Any) -> None:
         reason = self.reason_to_skip(*parameters)
+        if reason is None and (nothing := Path(session, _NOTHING_RUNS)).exists():
+            reason = nothing.read_text(encoding="utf-8")
         if reason is not None:
             raise NotImplementedError(reason)
         self.prepare(session, *parameters)
@@ -127,12 +134,25 @@ def make_case(suite: str, resolution: str, scale: str, **rest: Any) -> Any:
     )
 
 
-def left_out() -> Counter[tuple[str, str]]:
-    """Count, per suite and reason, the parameter sets of all suites that do not run here."""
+def no_better_kernels() -> str | None:
+    """Return why an environment of best kernels has nothing to measure, None where it has."""
+    if os.environ.get("RIDGEBENCH_KERNELS") != "best":
+        return None
+    from bench_core.blas import kernel_advice
+
+    advice = kernel_advice()
+    return None if advice.environment else f"no better kernels to choose: {advice.reason}"
+
+
+def left_out(otherwise: str | None = None) -> Counter[tuple[str, str]]:
+    """Count, per suite and reason, the parameter sets of all suites that do not run here.
+
+    ``otherwise`` is the reason of those that would, if nothing does.
+    """
     counts: Counter[tuple[str, str]] = Counter()
     for suite in suites():
         for parameters in itertools.product(*suite.params):
-            reason = suite.reason_to_skip(*parameters)
+            reason = suite.reason_to_skip(*parameters) or otherwise
             if reason is not None:
                 counts[suite.suite, reason] += 1
     return counts

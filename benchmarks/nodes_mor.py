@@ -9,7 +9,7 @@ from benchmarks.common import NODES, THREADS, FitSuite, make_case, measured, pro
 
 class MultiOutput(FitSuite):
     suite = "nodes_mor"
-    params = (["ridgecv", "mor"], NODES, THREADS, ["1/32", "1/16", "1/8", "1"])
+    params = (["ridgecv", "mor"], NODES, THREADS, ["1/32", "1/8", "1"])
     param_names = ("strategy", "nodes", "threads", "scale")
 
     def case(self, strategy: str, nodes: int, threads: int, scale: str) -> Any:

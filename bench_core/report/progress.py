@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from bench_core.report.rows import scale_text, strategy_text
 from bench_core.report.terminal import seconds_text
@@ -72,7 +73,8 @@ def _print_new(pending: Path, seen: dict[Path, str], console: Console) -> None:
         seen[path] = text
         said = line(json.loads(text))
         if said is not None:
-            console.print(f"   [dim]{_short(path.parent.parent.name)}[/]  {said}", highlight=False)
+            where = _short(path.parent.parent.name)
+            console.print(f"   [dim]{where}[/]  {escape(said)}", highlight=False, soft_wrap=True)
 
 
 def _short(environment: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
+import json
 import pkgutil
 from pathlib import Path
 
@@ -79,7 +81,7 @@ def test_what_does_not_run_has_a_reason(monkeypatch):
     from benchmarks.threads import Threads
 
     monkeypatch.setenv("RIDGEBENCH_PROFILE", "small")
-    monkeypatch.setattr("bench_core.machine.available_cores", lambda: 2)
+    monkeypatch.setattr(common, "available_cores", lambda: 2)
     assert Threads.reason_to_skip("parcels", 2, "1/24") is None
     left_out = "profile small runs no other scale than 1/24"
     assert Threads.reason_to_skip("parcels", 2, "1") == left_out
@@ -88,6 +90,27 @@ def test_what_does_not_run_has_a_reason(monkeypatch):
     assert counts["threads", left_out] == 2 * 2 * len(common.THREADS)
     cores = "more nodes x threads than the 2 cores that are available"
     assert counts["threads", cores] == 2 * (len(common.THREADS) - 2)
+
+
+def test_an_environment_of_best_kernels_says_when_there_are_none(monkeypatch, tmp_path):
+    from bench_core import blas
+    from benchmarks.threads import Threads
+
+    monkeypatch.setenv("RIDGEBENCH_PROFILE", "small")
+    monkeypatch.setenv("RIDGEBENCH_KERNELS", "best")
+    monkeypatch.setenv("RIDGEBENCH_RECORDS", str(tmp_path / "records"))
+    monkeypatch.setattr(common, "available_cores", lambda: 2)
+    monkeypatch.chdir(tmp_path)
+    advice = blas.kernel_advice()
+    monkeypatch.setattr(blas, "kernel_advice", lambda: dataclasses.replace(advice, environment={}))
+    session = Threads().setup_cache()
+    with pytest.raises(NotImplementedError, match="no better kernels"):
+        Threads().setup(session, "parcels", 1, "1/24")
+    (published,) = (tmp_path / "records").rglob("left-out.json")
+    left_out = json.loads(published.read_text())["left_out"]
+    runs = sum(one["count"] for one in left_out if "no better kernels" in one["reason"])
+    assert runs > 4
+    assert sum(one["count"] for one in left_out if one["suite"] == "threads") == 36
 
 
 def test_the_matrix_is_two_libraries_and_a_line_of_best_kernels():

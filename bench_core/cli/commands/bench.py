@@ -39,7 +39,7 @@ def command(profile: str, machine: str | None, asv_arguments: tuple[str, ...]) -
     arguments = ["run", "HEAD^!", "--no-pull", "--launch-method", "forkserver", "--machine", name]
 
     def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False)
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     console.print("Building environments, then measuring. asv's own output: .asv/run.log")
     with watch(project.pending, console):
