@@ -157,10 +157,11 @@ def _seconds(call: Callable[[], object]) -> float:
 def _main() -> None:
     """Print, as JSON, what this process's libraries reach; `measure_kernels` starts it."""
     from bench_core.blas import detect
+    from bench_core.measure.provenance import without_paths
 
     size, repeats = int(sys.argv[1]), int(sys.argv[2])
     rates = time_kernels(size, repeats, sys.argv[3:])
-    print(json.dumps({"rates": rates, "blas": detect().to_dict()}))
+    print(json.dumps({"rates": rates, "blas": without_paths(detect().to_dict())}))
 
 
 if __name__ == "__main__":

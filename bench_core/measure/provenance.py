@@ -45,10 +45,13 @@ def versions() -> dict[str, str]:
 def commit() -> tuple[str | None, bool | None]:
     """Return the commit measured, and whether tracked files differ from it.
 
-    In an environment that asv installed, its ``ASV_COMMIT``; else that of the checkout which the
-    package lies in; else None.
+    In an environment that asv installed, its ``ASV_COMMIT``, or what it noted there of the
+    installation (an environment that only shares another's folder gets no variable); else that of
+    the checkout which the package lies in; else None.
     """
     if re.fullmatch("[0-9a-f]{40}", found := os.environ.get("ASV_COMMIT", "")):
+        return found, False
+    if found := _installed_by_asv():
         return found, False
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
@@ -56,6 +59,16 @@ def commit() -> tuple[str | None, bool | None]:
     head = _git(root, "rev-parse", "HEAD")
     changes = _git(root, "status", "--porcelain", "--untracked-files=no")
     return head or None, None if changes is None else bool(changes)
+
+
+def _installed_by_asv() -> str | None:
+    """Return the commit that asv's own note in its environment's folder names, None without one."""
+    note = Path(os.environ.get("ASV_ENV_DIR", ""), "asv-install-status.json")
+    try:
+        found = json.loads(note.read_text(encoding="utf-8")).get("commit_hash")
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def _git(root: Path, *arguments: str) -> str | None:

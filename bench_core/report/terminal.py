@@ -24,6 +24,7 @@ def print_summary(runs: list[Run], console: Console) -> None:
     _print_proof(runs, short, console)
     if any(run.kernels for run in runs):
         console.print(_kernels(runs, short))
+    console.print("c×N: c nodes of N threads; SU, PE: over one thread; DSU: over ridgecv 1×1\n")
     table = rows(runs)
     for suite, problem in sorted({(row.suite, _problem(row)) for row in table}):
         chosen = [row for row in table if (row.suite, _problem(row)) == (suite, problem)]
@@ -137,9 +138,9 @@ _ACCURACY: tuple[Column, ...] = (
 
 def _fits(title: str, found: list[Row], columns: Iterable[Column], short: dict[str, str]) -> Table:
     table = _table(title)
-    table.add_column("strategy")
+    table.add_column("strategy", no_wrap=True)
     table.add_column("BLAS")
-    table.add_column("nodes×threads", justify="right")
+    table.add_column("c×N", justify="right")
     for heading, _ in columns:
         table.add_column(heading, justify="right")
     for row in found:

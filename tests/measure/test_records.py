@@ -243,6 +243,18 @@ def test_places_are_renamed_and_other_words_left_alone() -> None:
     }
 
 
+def test_an_environment_that_shares_a_folder_finds_asvs_note(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """asv 0.6.6 sets no ASV_COMMIT for a second environment on the same installation."""
+    monkeypatch.delenv("ASV_COMMIT", raising=False)
+    monkeypatch.setenv("ASV_ENV_DIR", str(tmp_path))
+    (tmp_path / "asv-install-status.json").write_text(
+        '{"commit_hash": "CAFE"}'.replace("CAFE", "ab" * 20)
+    )
+    assert provenance.commit() == ("ab" * 20, False)
+
+
 def test_the_commit_is_asvs_or_the_checkouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASV_COMMIT", "0123456789" * 4)
     assert provenance.commit() == ("0123456789" * 4, False)
