@@ -51,8 +51,8 @@ def commit() -> tuple[str | None, bool | None]:
     """
     if re.fullmatch("[0-9a-f]{40}", found := os.environ.get("ASV_COMMIT", "")):
         return found, False
-    if found := _installed_by_asv():
-        return found, False
+    if noted := _installed_by_asv():
+        return noted, False
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None, None

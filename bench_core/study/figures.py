@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bench_core.study.cells import at_baseline
 from bench_core.study.published_r import FIGURES, LABEL, published_r
 from bench_core.study.settings import StudySettings
@@ -109,7 +111,8 @@ def _dress(axis: Axes, factor: str, order: list[str] | None, words: str) -> None
         axis.margins(x=0.15)
         return
     axis.set_xscale("log")
-    levels = sorted({float(x) for line in axis.get_lines() for x in line.get_xdata()})
+    drawn = [np.asarray(line.get_xdata(), dtype=float) for line in axis.get_lines()]
+    levels = sorted({float(x) for xs in drawn for x in xs})
     axis.set_xticks(levels, [_words(level) for level in levels], fontsize=8)
     axis.minorticks_off()
     axis.margins(x=0.1)
