@@ -26,7 +26,7 @@ from bench_core.measure.problems import Size, scratch_folder
 from bench_core.measure.process import run_worker, worker_environment
 from bench_core.measure.provenance import machine_name, without_paths
 from bench_core.measure.record import Record, finite, validate
-from bench_core.measure.run import _frame, _judge
+from bench_core.measure.run import empty_record, judge
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, parts done and parts in all (0 where that is not known)."""
@@ -171,7 +171,7 @@ def _run(
         problem.s,
         problem.nbytes,
     )
-    record = _frame(case, size)
+    record = empty_record(case, size)
     record["case"]["alphas"] = list(case.alphas or ())
     record["case"]["problem"] |= {"t_train": len(split.train), "t_test": len(split.test)}
     record["case"]["split"]["warning"] = split.warning
@@ -213,7 +213,7 @@ def _run(
             "status": "invalid",
             "reason": "too little memory to compare with scikit-learn's Ridge: not checked",
         }
-    _judge(record)
+    judge(record)
     return record
 
 

@@ -19,10 +19,10 @@ from typing import Any
 
 from bench_core.measure.record import finite, write_json
 from bench_core.measure.worker import (
-    _leave_with_caller,
-    _progress_channel,
-    _report_to,
     choose_cores,
+    leave_with_caller,
+    progress_channel,
+    report_to,
 )
 
 Progress = Callable[[str, int, int], None]
@@ -33,9 +33,9 @@ NOT_COMPARED = "RidgeCV is not run for comparison by a fit; `ridgebench measure`
 def main(job_path: str, out_path: str) -> None:
     """Fit as the job file says."""
     out = Path(out_path)
-    channel = _progress_channel()
-    threading.Thread(target=_leave_with_caller, daemon=True).start()
-    sys.excepthook = _report_to(out)
+    channel = progress_channel()
+    threading.Thread(target=leave_with_caller, daemon=True).start()
+    sys.excepthook = report_to(out)
     from bench_core.blas import BlasMismatch
     from bench_core.errors import NotEnough
 

@@ -67,7 +67,7 @@ def measure(
     size = problem_size(case)
     strategy = strategies.get(case.strategy)
     check_options(strategy, case)
-    record = _frame(case, size)
+    record = empty_record(case, size)
     record["case"]["alphas"] = alphas = list(case.alphas or map(float, THESIS_ALPHAS))
     record["machine"] = {"name": machine_name(), **machine.describe()}
     record["load"] = {"before": machine.load()}
@@ -99,7 +99,7 @@ def measure(
                     _compare_penalty(record, entry, size, timeout, progress)
         except NotEnough as error:
             record |= {"status": "skipped", "reason": str(error)}
-    _judge(record)
+    judge(record)
     record["seconds"] = perf_counter() - began
     record = finite(without_paths(record, {str(scratch): "<scratch>"}))
     write(record, path)
@@ -108,12 +108,12 @@ def measure(
 
 def skipped(case: Case, reason: str) -> Record:
     """Return, without storing it, the record of a case that is left out for ``reason``."""
-    record = _frame(case, problem_size(case)) | {"status": "skipped", "reason": reason}
+    record = empty_record(case, problem_size(case)) | {"status": "skipped", "reason": reason}
     record["case"]["alphas"] = None if case.alphas is None else list(case.alphas)
     return record
 
 
-def _frame(case: Case, size: Size) -> Record:
+def empty_record(case: Case, size: Size) -> Record:
     """Return a record in which everything that needs a fit is null."""
     started = datetime.now(UTC)
     sha, uncommitted = commit()
@@ -200,7 +200,7 @@ def _compare_penalty(
         found["same_penalty"] = record["penalty"]["values"] == [penalty]
 
 
-def _judge(record: Record) -> None:
+def judge(record: Record) -> None:
     """Make a record invalid whose answer is not the strategy's, in place."""
     found: dict[str, Any] | None = record["agreement"]
     if record["status"] != "ok" or found is None:

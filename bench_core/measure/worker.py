@@ -32,9 +32,9 @@ Say = Callable[[str], None]
 def main(job_path: str, out_path: str) -> None:
     """Measure the case that the job file describes and write what was found."""
     out = Path(out_path)
-    say = _progress_channel()
-    threading.Thread(target=_leave_with_caller, daemon=True).start()
-    sys.excepthook = _report_to(out)
+    say = progress_channel()
+    threading.Thread(target=leave_with_caller, daemon=True).start()
+    sys.excepthook = report_to(out)
     from bench_core.blas import BlasMismatch
     from bench_core.errors import NotEnough
 
@@ -186,7 +186,7 @@ def choose_cores(threads: int) -> list[int]:
     return whole_cores_first(os.sched_getaffinity(0))[:threads]
 
 
-def _progress_channel() -> Say:
+def progress_channel() -> Say:
     """Return a function that sends words to the caller; stdout itself now goes to stderr."""
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
@@ -197,16 +197,18 @@ def _progress_channel() -> Say:
     return say
 
 
-def _leave_with_caller() -> None:
+def leave_with_caller() -> None:
     """End this process and its nodes when the caller has gone, however it went."""
     while os.read(0, 1):
         pass
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
-def _report_to(
+def report_to(
     out: Path,
 ) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
+    """Return an exception hook that prints the traceback and leaves a failure at ``out``."""
+
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         traceback.print_exception(kind, error, trace)
         write_json({"status": "failed", "reason": f"{kind.__name__}: {error}".strip()}, out)

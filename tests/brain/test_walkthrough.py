@@ -64,7 +64,11 @@ def study(tmp_path_factory):
                 sys.path.insert(0, str(Path(value).resolve()))
             else:
                 assert words[0] == "ridgebench"
-                cli.main(words[1:], standalone_mode=False)
+                try:
+                    cli.main(words[1:], standalone_mode=False)
+                except SystemExit as ended:  # some commands say with their status what came out
+                    if ended.code:
+                        raise
         yield Path.cwd()
     finally:
         os.chdir(before)

@@ -3,46 +3,20 @@
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import click
 
+from bench_core.cli.parameters import Option, Scale
+
 _STORE = Path(".asv", "measured")
-
-
-class _Scale(click.ParamType):
-    name = "scale"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        try:
-            return float(Fraction(str(value)))
-        except (ValueError, ZeroDivisionError):
-            self.fail(f"{value!r} is not a number such as 0.25 or 1/4", param, ctx)
-
-
-class _Option(click.ParamType):
-    name = "name=value"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, Any]:
-        name, equals, text = str(value).partition("=")
-        if not name or not equals:
-            self.fail(f"{value!r} is not NAME=VALUE, such as gcv_mode=svd", param, ctx)
-        try:
-            return name, json.loads(text)
-        except ValueError:
-            return name, text
 
 
 @click.command()
 @click.argument("strategy")
 @click.argument("problem")
-@click.option("--scale", type=_Scale(), default=1.0, help="Shrink t, p and s together, e.g. 1/16.")
+@click.option("--scale", type=Scale(), default=1.0, help="Shrink t, p and s together, e.g. 1/16.")
 @click.option("--subject", default="sub-01", show_default=True, help="sub-01 … sub-06.")
 @click.option("--nodes", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
@@ -55,7 +29,7 @@ class _Option(click.ParamType):
 @click.option("--alphas", metavar="λ,λ,…", help="Candidate penalties  [default: the thesis's].")
 @click.option("--no-intercept", is_flag=True, help="Fit without an intercept.")
 @click.option(
-    "--option", "options", type=_Option(), multiple=True, help="Further option of the strategy."
+    "--option", "options", type=Option(), multiple=True, help="Further option of the strategy."
 )
 @click.option(
     "--null",

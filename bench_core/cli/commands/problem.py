@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from bench_core.cli.parameters import Scale
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -15,22 +16,8 @@ if TYPE_CHECKING:
     from bench_core.data import Problem
 
 
-class _Scale(click.ParamType):
-    """A number such as 0.25, or a fraction such as 1/4."""
-
-    name = "scale"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        try:
-            return float(Fraction(str(value)))
-        except (ValueError, ZeroDivisionError):
-            self.fail(f"{value!r} is not a number such as 0.25 or 1/4", param, ctx)
-
-
 _scale = click.option(
-    "--scale", type=_Scale(), default=1.0, help="Shrink t, p and s together, e.g. 1/4 [default: 1]."
+    "--scale", type=Scale(), default=1.0, help="Shrink t, p and s together, e.g. 1/4 [default: 1]."
 )
 _subject = click.option("--subject", default="sub-01", show_default=True, help="sub-01 … sub-06.")
 
