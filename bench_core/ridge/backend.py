@@ -23,6 +23,9 @@ Array = Any
 # The divide-and-conquer driver asks for a workspace of 2n² values, counted in 32-bit integers.
 _LARGEST_DIVIDE_AND_CONQUER = 30_000
 
+GRAM_ROWS = 1280
+"""Rows up to which a Gram matrix is taken in one piece."""
+
 
 @dataclass(frozen=True)
 class Device:
@@ -130,27 +133,21 @@ def eigh(K: Array) -> tuple[Array, Array]:
 
 
 def add_gram(total: Array, A: Array) -> Array:
-    """Return total + A Aᵀ for A (n, b) of ``total``'s precision; ``total`` (n, n) is overwritten.
+    """Return total + A Aᵀ for A (n, b); ``total`` (n, n), of A's precision or float64, is changed.
 
-    Only the lower triangle counts: BLAS's syrk leaves the other alone, which halves the flops and
-    spares a transposition of every summand. `mirror` fills it in the end.
+    Only the lower triangle counts; `mirror` fills the other in the end. Halves are multiplied in
+    turn, so that what lies above the diagonal is never computed on any device and no more than a
+    quarter of the product is held beside the sum. Views of wider arrays are not copied.
     """
-    if isinstance(A, np.ndarray):
-        from scipy.linalg import blas
-
-        syrk = blas.dsyrk if A.dtype == np.float64 else blas.ssyrk
-        # Rows first is columns last to BLAS: A.T is passed without a copy where A is contiguous.
-        return syrk(1.0, A.T, beta=1.0, c=total, trans=1, lower=1, overwrite_c=1)
-    total += array_namespace(A).matmul(A, A.T)
+    n = A.shape[0]
+    if n <= GRAM_ROWS:
+        total += array_namespace(A).matmul(A, A.T)  # numpy knows this for BLAS's syrk
+        return total
+    half = n // 2
+    add_gram(total[:half, :half], A[:half])
+    add_gram(total[half:, half:], A[half:])
+    total[half:, :half] += array_namespace(A).matmul(A[half:], A[:half].T)
     return total
-
-
-def gram_zeros(n: int, like: Array, dtype: str) -> Array:
-    """Return zeros (n, n) on the device of ``like``, laid out as BLAS updates them in place."""
-    if isinstance(like, np.ndarray):
-        return np.zeros((n, n), dtype, order="F")
-    xp = array_namespace(like)
-    return xp.zeros((n, n), dtype=getattr(xp, dtype), device=like.device)
 
 
 def mirror(G: Array, tile: int = 1024) -> Array:

@@ -26,7 +26,6 @@ from bench_core.ridge.backend import (
     add_gram,
     cast,
     eigh,
-    gram_zeros,
     is_float64,
     mirror,
     to_numpy,
@@ -35,10 +34,10 @@ from bench_core.ridge.centre import double_centre
 from bench_core.ridge.quadratic import congruence, damping, quadratic_diagonals
 
 COLUMNS = 4096
-"""Columns multiplied at once."""
+"""Columns of float32 that are held in float64 at once."""
 
-SUMMED = 16_384
-"""Columns whose products are summed in float32 before they are added in float64."""
+SUMMED = 8192
+"""Columns of targets whose products are summed in their precision before float64 takes over."""
 
 
 @dataclass(frozen=True)
@@ -58,28 +57,23 @@ def target_gram(Y: Array, total: Array | None = None) -> Array:
     """Return Y Yᵀ (t, t) in float64 for a block of targets Y (t, b), added to ``total`` if given.
 
     ``total`` is overwritten. Only the lower triangle counts until `mirror` has filled the other.
-    Products are taken in Y's own precision; in float32 they are summed in float64 after every
-    16,384 columns, so that the error does not grow with the number of targets.
+    Products are taken in Y's own precision and summed in float64 after every 8,192 columns, so
+    that a float32 error does not grow with the number of targets.
     """
-    t = Y.shape[0]
     if total is None:
-        total = gram_zeros(t, Y, "float64")
+        xp = array_namespace(Y)
+        total = xp.zeros((Y.shape[0],) * 2, dtype=xp.float64, device=device(Y))
     for start in range(0, Y.shape[1], SUMMED):
-        stop = min(start + SUMMED, Y.shape[1])
-        part = total if is_float64(Y) else gram_zeros(t, Y, "float32")
-        # Short enough that the copy of a strided view stays small.
-        for first in range(start, stop, COLUMNS):
-            part = add_gram(part, Y[:, first : min(first + COLUMNS, stop)])
-        if part is not total:
-            total += part
+        add_gram(total, Y[:, start : start + SUMMED])
     return total
 
 
 def gram(Xc: Array) -> Array:
     """Return K = Xc Xcᵀ (t, t), products and sums in float64, for Xc (t, p) of either precision."""
-    K = gram_zeros(Xc.shape[0], Xc, "float64")
+    xp = array_namespace(Xc)
+    K = xp.zeros((Xc.shape[0],) * 2, dtype=xp.float64, device=device(Xc))
     for start in range(0, Xc.shape[1], COLUMNS):
-        K = add_gram(K, cast(Xc[:, start : start + COLUMNS], "float64"))
+        add_gram(K, cast(Xc[:, start : start + COLUMNS], "float64"))
     return mirror(K)
 
 

@@ -27,6 +27,7 @@ from bench_core.ridge.plan import Plan, make_plan
 from bench_core.ridge.primal_solver import PrimalSolver
 from bench_core.ridge.scores import best, check_scoring, pearson
 from bench_core.ridge.solver import Fold, Scores, Solver
+from bench_core.ridge.streaming import fits_in_memory
 
 MOST_MAGNIFIED = 100.0
 """Float32 products are used while their errors grow at most so often on the way to a score.
@@ -58,7 +59,8 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     coef : "memory", a path ending in .npy (streamed there; ``coef_`` is then memory-mapped), or
         None: coefficients are never formed and `predict` reads Y again.
     memory_limit : bytes that a fit may use beyond X, Y and the process as it was (of the GPU's
-        memory on a GPU); None for no limit.
+        memory on a GPU); a memory-mapped Y is then read piece by piece, its pages never the
+        process's. None for no limit.
     device : "cpu" (numpy), "torch" (torch on the CPU), "cuda" or "cuda:1" and so on.
     batch_size : targets per block; None lets the plan choose.
     progress : called with (what, blocks done, blocks in all) after every block, or None.
@@ -228,6 +230,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             scoring=self.scoring,
             folds=folds,
             device=find_device(self.device),
+            view_file=self.memory_limit is None and fits_in_memory(Y),
             progress=self.progress,
         )
         scores = solver.select()
@@ -266,12 +269,15 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         means, intercept = np.zeros(s), np.zeros(s)
         r = np.full(s, np.nan)
         coefficients: NDArray[Any] | None = None
+        buffer = np.empty((0, p), solver.dtype)
         with ExitStack() as stack:
             file = None
             if self.coef == "memory":
                 coefficients = np.empty((s, p), dtype)
             elif self.coef is not None:
                 file = stack.enter_context(CoefficientFile(self.coef, (s, p), dtype))
+                if solver.device.is_numpy:  # one for all blocks: fresh memory costs page faults
+                    buffer = np.empty((min(solver.plan.width, s), p), solver.dtype)
             origin = solver.predictor(np.zeros((1, p)))
             predict = solver.predictor(held_out[0]) if held_out else None
             for block in solver.blocks("solving"):
@@ -280,7 +286,8 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 if coefficients is not None and coefficients.dtype == solver.dtype:
                     rows = solver.coefficients(block, coefficients[columns])
                 elif self.coef is not None:
-                    rows = solver.coefficients(block)
+                    b = columns.stop - columns.start
+                    rows = solver.coefficients(block, buffer[:b] if len(buffer) else None)
                 if self.fit_intercept:
                     means[columns] = _column_means(block.values)
                     if block.offset is not None:

@@ -5,9 +5,11 @@ The counts follow what the code of each phase allocates; tests hold them against
 
 from __future__ import annotations
 
+from bench_core.ridge import target_batches
+from bench_core.ridge.backend import GRAM_ROWS
 from bench_core.ridge.costs import Form, Selection, Work
 from bench_core.ridge.dual import COLUMNS
-from bench_core.ridge.primal import ROWS
+from bench_core.ridge.primal import IN_CACHE, ROWS
 from bench_core.ridge.quadratic import PANEL, TOGETHER
 from bench_core.ridge.streaming import BUFFERS
 
@@ -34,6 +36,16 @@ def _diagonals(rows: int, m: int, r: int) -> int:
     return 8 * PANEL * (together * (m + max(m, rows)) + 4 * m)
 
 
+def _gram(n: int, itemsize: int) -> int:
+    """Return the bytes of the largest product that `add_gram` holds beside its sum."""
+    return itemsize * max(min(n, GRAM_ROWS), n - n // 2) ** 2
+
+
+def _scored(work: Work, width: int) -> int:
+    """Return the columns that `block_scores` predicts at once."""
+    return max(width, min(target_batches.TOGETHER, work.r * width))
+
+
 def _dual(work: Work, selection: Selection, b: int) -> list[int]:
     t, p, r, z = work.t, work.p, work.r, work.itemsize
     X, square = z * t * p, 8 * t * t
@@ -45,17 +57,17 @@ def _dual(work: Work, selection: Selection, b: int) -> list[int]:
     kept = X + (square if shared else 0) + (square if work.folds else 0)
     test = max((n for _, n in work.folds), default=t)
     phases = [
-        X + square + chunk,
+        X + square + chunk + _gram(t, 8),
         kept + 3 * square,  # eigendecomposition: the matrix, and a work space of two
         2 * X + 3 * square + chunk,  # solution
         2 * X + 2 * square + buffers + coef + (2 * z * t * b if work.per_target else 0),
     ]
     if shared:
-        copies = (3 if work.scaled else 1) * z * t * b
-        phases.append(X + 2 * square + (square // 2 if single else 0) + buffers + copies)
+        copies = 3 * z * t * b if work.scaled else 0
+        phases.append(X + 2 * square + _gram(t, z) + buffers + copies)
         phases.append(kept + 4 * square + 3 * 8 * test * t + _diagonals(test, t, r))
     else:
-        phases.append(kept + 3 * square + buffers + 9 * z * t * b)
+        phases.append(kept + 3 * square + buffers + 9 * z * t * b + 2 * z * t * _scored(work, b))
     return phases
 
 
@@ -71,10 +83,10 @@ def _primal(work: Work, selection: Selection, b: int) -> list[int]:
     held = 2 * X if work.folds else 0  # rows of a fold, its U and its projection
     test = max((n for _, n in work.folds), default=t)
     phases = [
-        X + held + (2 * square + chunk if single else square),
+        X + held + square + _gram(p, 8) + (chunk if single else 0),
         X + held + 3 * square,  # eigendecomposition: the matrix, and a work space of two
         kept + held + cast + chunk,
-        kept + 2 * chunk,  # leverages
+        kept + 2 * 8 * min(t, IN_CACHE) * p,  # leverages
         kept + cast + buffers + coef + 3 * z * p * b,
     ]
     if selection == "shared":
@@ -85,5 +97,6 @@ def _primal(work: Work, selection: Selection, b: int) -> list[int]:
         phases.append(kept + held + buffers + copies + rows + block + inner + cast)
         phases.append(kept + held + 2 * rows + 3 * square + _diagonals(test, p, r))
     else:
-        phases.append(kept + held + cast + buffers + 9 * z * t * b + 2 * z * p * b)
+        wide = z * (t + 2 * p) * _scored(work, b)
+        phases.append(kept + held + cast + buffers + 9 * z * t * b + wide)
     return phases

@@ -11,7 +11,7 @@ from bench_core.errors import NotEnough, readable_bytes
 from bench_core.ridge.costs import Form, Selection, Step, Work, dual_steps, primal_steps
 from bench_core.ridge.memory import peak_bytes
 
-DEFAULT_WIDTH = 4096
+DEFAULT_WIDTH = 8192
 """Columns per block where memory allows: wide enough for products at full speed."""
 
 SMALLEST_WIDTH = 16

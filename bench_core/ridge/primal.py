@@ -19,12 +19,15 @@ from dataclasses import dataclass
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from bench_core.ridge.backend import Array, cast, eigh, is_float64, to_numpy
+from bench_core.ridge.backend import Array, add_gram, cast, eigh, mirror, to_numpy
 from bench_core.ridge.dual import Eigen
 from bench_core.ridge.quadratic import congruence, quadratic_diagonals
 
 ROWS = 4096
 """Rows multiplied at once where float32 products are summed in float64."""
+
+IN_CACHE = 128
+"""Rows whose squares are taken and multiplied before they leave the processor's cache."""
 
 
 @dataclass
@@ -59,13 +62,10 @@ class TargetProducts:
 def covariance(Xc: Array) -> Array:
     """Return Xcᵀ Xc (p, p), products and sums in float64, for Xc (t, p) of either precision."""
     xp = array_namespace(Xc)
-    if is_float64(Xc):
-        return xp.matmul(Xc.T, Xc)
     total = xp.zeros((Xc.shape[1],) * 2, dtype=xp.float64, device=device(Xc))
     for start in range(0, Xc.shape[0], ROWS):
-        part = cast(Xc[start : start + ROWS], "float64")
-        total += xp.matmul(part.T, part)
-    return total
+        add_gram(total, cast(Xc[start : start + ROWS], "float64").T)
+    return mirror(total)
 
 
 def factorise(S: Array) -> Eigen:
@@ -122,9 +122,9 @@ def complement_of_leverage(Q: Array, f: Array, *, intercept: bool) -> Array:
     xp = array_namespace(Q, f)
     t = Q.shape[0]
     rest = xp.empty((f.shape[0], t), dtype=xp.float64, device=device(f))
-    for start in range(0, t, ROWS):
-        part = cast(Q[start : start + ROWS], "float64")
-        rest[:, start : start + ROWS] = 1 - xp.matmul(f, (part * part).T)
+    for start in range(0, t, IN_CACHE):
+        part = cast(Q[start : start + IN_CACHE], "float64")
+        rest[:, start : start + IN_CACHE] = 1 - xp.matmul(f, (part * part).T)
     if intercept:
         rest -= 1 / t
     lowest = 1e3 * float(np.finfo(to_numpy(Q[:0]).dtype).eps)

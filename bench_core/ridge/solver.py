@@ -60,10 +60,11 @@ class Solver(ABC):
         scoring: str,
         folds: list[Fold],
         device: Device,
+        view_file: bool = False,
         progress: Progress | None = None,
     ) -> None:
         self.Y, self.plan, self.scoring, self.device = Y, plan, scoring, device
-        self.intercept, self.progress = intercept, progress
+        self.intercept, self.progress, self.view_file = intercept, progress, view_file
         self.dtype = np.dtype(plan.work.dtype)
         self.alphas = device.put(alphas)
         self.folds = [(device.put(train), device.put(test)) for train, test in folds]
@@ -81,6 +82,7 @@ class Solver(ABC):
             dtype=self.dtype,
             centring=centring or "shift",
             device=self.device,
+            view_file=self.view_file,
         )
         for done, block in enumerate(blocks):
             if self.progress is not None:

@@ -1,6 +1,7 @@
 """Blocks of target columns, the next one read while this one is computed with.
 
-Targets in memory, of the right type, are handed out as views: nothing is copied. Targets in a file
+Targets in memory, of the right type, are handed out as views: nothing is copied. So are those in
+a file that fits in memory, where no limit is set: its pages then count as the process's. Others
 are read into two reused buffers by a thread. A GPU gets its blocks through pinned memory.
 """
 
@@ -14,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bench_core.machine import available_memory
 from bench_core.ridge.backend import Array, Device
 from bench_core.ridge.sources import Source, is_mapped, open_source
 
@@ -52,6 +54,11 @@ def large_means(rows: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.f
     return offset.astype(np.float64)
 
 
+def fits_in_memory(Y: NDArray[Any]) -> bool:
+    """Return whether a file of targets can stay in memory from pass to pass, with room to spare."""
+    return Y.nbytes < available_memory() / 2
+
+
 class ColumnBlocks:
     """Iterate over blocks of the columns of Y (t, s) on a device.
 
@@ -63,6 +70,7 @@ class ColumnBlocks:
     centring : "none"; "shift" takes off means that are large against the spread (the products'
         correction does the rest); "mean" takes off the mean of every column, always.
     device : where blocks are wanted.
+    view_file : whether targets in a file may be mapped into the process instead of read.
     """
 
     def __init__(
@@ -73,13 +81,15 @@ class ColumnBlocks:
         dtype: np.dtype[Any],
         centring: Centring = "shift",
         device: Device,
+        view_file: bool = False,
     ) -> None:
         self.Y = Y
         self.width = min(width, Y.shape[1])
         self.dtype = np.dtype(dtype)
         self.centring = centring
         self.device = device
-        self._views = device.is_numpy and not is_mapped(Y) and Y.dtype == self.dtype
+        in_place = device.is_numpy and Y.dtype == self.dtype and _multiplied_in_place(Y)
+        self._views = in_place and (view_file or not is_mapped(Y))
 
     def __len__(self) -> int:
         return -(-self.Y.shape[1] // self.width)
@@ -195,3 +205,8 @@ class ColumnBlocks:
                     event = torch.cuda.Event()
                     event.record(torch.cuda.current_stream(self.device.torch_name))
                     done[i % BUFFERS] = event
+
+
+def _multiplied_in_place(Y: NDArray[Any]) -> bool:
+    """Return whether BLAS takes columns of Y as they lie: one step contiguous, the other forward."""
+    return Y.itemsize in Y.strides and min(Y.strides) > 0

@@ -16,6 +16,10 @@ from bench_core.ridge.scores import column_scores
 from bench_core.ridge.validation import Validation
 
 
+TOGETHER = 512
+"""Columns that make a product fast: few targets are predicted with several penalties at once."""
+
+
 class BlockScores(NamedTuple):
     """Scores of a block, and what tells how well they are conditioned.
 
@@ -53,18 +57,24 @@ def block_scores(validation: Validation, Y: Array, scoring: str, *, intercept: b
     U, f = cast(validation.U, dtype), cast(validation.f, dtype)
     C = xp.matmul(cast(validation.project, dtype), Y_S)
     divisor = None if validation.divisor is None else cast(validation.divisor, dtype)
-    r = f.shape[0]
-    scores = xp.empty((r, Y.shape[1]), dtype=xp.float64, device=device(Y))
+    r, b = f.shape[0], Y.shape[1]
+    scores = xp.empty((r, b), dtype=xp.float64, device=device(Y))
     squares = xp.empty(r, dtype=xp.float64, device=device(Y))
-    for i in range(r):
-        residuals = xp.matmul(U, f[i][:, None] * C)
+    together = max(1, TOGETHER // b)
+    for first in range(0, r, together):
+        some = slice(first, min(first + together, r))
+        n = some.stop - first
+        damped = xp.reshape(f[some].T[:, :, None] * C[:, None, :], (C.shape[0], n * b))
+        residuals = xp.reshape(xp.matmul(U, damped), (U.shape[0], n, b))
         if not validation.direct:
             residuals *= -1
-            residuals += Y_T
+            residuals += Y_T[:, None, :]
         if divisor is not None:
-            residuals /= divisor[i][:, None]
-        scores[i] = column_scores(Y_T, residuals, scoring)
-        squares[i] = xp.sum(residuals * residuals, dtype=xp.float64)
+            residuals /= divisor[some].T[:, :, None]
+        for i in range(some.start, some.stop):
+            one = residuals[:, i - first, :]
+            scores[i] = column_scores(Y_T, one, scoring)
+            squares[i] = xp.sum(one * one, dtype=xp.float64)
     own = xp.sum(Y_T * Y_T, axis=1, dtype=xp.float64)
     gained = xp.sum(own) if validation.gain is None else xp.matmul(validation.gain, own)
     return BlockScores(scores, squares, gained + xp.zeros_like(squares), xp.sum(own))

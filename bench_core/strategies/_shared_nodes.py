@@ -30,7 +30,7 @@ from bench_core.ridge.dual import Eigen
 from bench_core.ridge.primal import TargetProducts
 from bench_core.ridge.quadratic import damping
 from bench_core.ridge.solver import magnification, ratio
-from bench_core.ridge.streaming import Block, Centring, ColumnBlocks
+from bench_core.ridge.streaming import Block, Centring, ColumnBlocks, fits_in_memory
 from bench_core.ridge.target_batches import block_scores
 from bench_core.strategies._shared_plan import SharedPlan
 
@@ -223,6 +223,7 @@ def _blocks(job: Job, columns: slice, centring: Centring) -> Iterator[Block]:
         dtype=job.dtype,
         centring=centring if job.intercept else "none",
         device=Device("cpu"),
+        view_file=fits_in_memory(Y),
     )
 
 
