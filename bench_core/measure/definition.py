@@ -30,10 +30,12 @@ def sampled_targets(s: int, seed: int, limit: int = SAMPLE) -> NDArray[np.intp]:
 def definition_bytes(t: int, p: int, test: int, s: int) -> int:
     """Return an estimate of the bytes that `agreement` needs beside the problem.
 
-    A float64 X, its centred copy, what a decomposition adds, and the predictions of all targets.
+    A float64 X that is centred in place, what its decomposition or a Gram matrix and its solution
+    add, and the predictions of all targets.
     """
     few = min(t, p)
-    return 8 * (3 * t * p + 3 * few * few + 2 * test * s)
+    copies = 3 if solver_for(t, p) == "svd" else 1
+    return 8 * (copies * t * p + 3 * few * few + 2 * test * s)
 
 
 def solver_for(t: int, p: int) -> str:
@@ -66,11 +68,12 @@ def agreement(
     from sklearn.linear_model import Ridge
 
     targets = sampled_targets(train.s, seed)
-    X, X_test = (np.asarray(part.X, dtype=np.float64) for part in (train, test))
+    X = np.array(train.X, dtype=np.float64)  # Ridge's to centre: one copy, not two
+    X_test = np.asarray(test.X, dtype=np.float64)
     Y = np.asarray(train.Y[:, targets], dtype=np.float64)
     penalties = np.asarray(alphas, dtype=np.float64)[targets]
     solver = solver_for(*X.shape)
-    ridge = Ridge(alpha=penalties, fit_intercept=fit_intercept, solver=solver)
+    ridge = Ridge(alpha=penalties, fit_intercept=fit_intercept, solver=solver, copy_X=False)
     # One target makes Ridge return one-dimensional predictions.
     expected = ridge.fit(X, Y).predict(X_test).reshape(len(X_test), len(targets))
     found = np.asarray(predictions)[:, targets].astype(np.float64)

@@ -181,7 +181,7 @@ def _measure(job: dict[str, Any], say: Say) -> dict[str, Any]:
 
 def choose_cores(threads: int) -> list[int]:
     """Return the cores for ``threads`` threads, no two hardware threads of one core if possible."""
-    from bench_core.cluster._cores import whole_cores_first
+    from bench_core.cluster import whole_cores_first
 
     return whole_cores_first(os.sched_getaffinity(0))[:threads]
 

@@ -15,7 +15,6 @@ from bench_core.ridge.backend import Array, cast, to_numpy
 from bench_core.ridge.scores import column_scores
 from bench_core.ridge.validation import Validation
 
-
 TOGETHER = 512
 """Columns that make a product fast: few targets are predicted with several penalties at once."""
 

@@ -60,9 +60,7 @@ def test_blocks_in_memory_are_views(tmp_path):
     _, Y = data(30, 5, 64)
     file = mapped(tmp_path, Y)
     for targets, view_file, views in ((Y, False, True), (file, True, True), (file, False, False)):
-        blocks = ColumnBlocks(
-            targets, 10, dtype=Y.dtype, device=Device("cpu"), view_file=view_file
-        )
+        blocks = ColumnBlocks(targets, 10, dtype=Y.dtype, device=Device("cpu"), view_file=view_file)
         assert all(np.shares_memory(block.values, targets) == views for block in blocks)
 
 
