@@ -10,50 +10,21 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from bench_core.measure.record import finite, write_json
-from bench_core.measure.worker import (
-    choose_cores,
-    leave_with_caller,
-    progress_channel,
-    report_to,
-)
-
-Progress = Callable[[str, int, int], None]
+from bench_core.measure.serving import Say, choose_cores, serve
 
 NOT_COMPARED = "RidgeCV is not run for comparison by a fit; `ridgebench measure` does that"
 
 
-def main(job_path: str, out_path: str) -> None:
-    """Fit as the job file says."""
-    out = Path(out_path)
-    channel = progress_channel()
-    threading.Thread(target=leave_with_caller, daemon=True).start()
-    sys.excepthook = report_to(out)
-    from bench_core.blas import BlasMismatch
-    from bench_core.errors import NotEnough
-
+def _fit(job: dict[str, Any], say: Say) -> dict[str, Any]:
     def progress(what: str, done: int = 0, total: int = 0) -> None:
-        channel(json.dumps([what, done, total]))
+        say(json.dumps([what, done, total]))
 
-    job = json.loads(Path(job_path).read_text("utf-8"))
-    try:
-        found = _fit(job, progress)
-    except BlasMismatch as error:
-        found = {"status": "invalid", "reason": str(error)}
-    except NotEnough as error:
-        found = {"status": "skipped", "reason": str(error)}
-    write_json(finite(found), out)
-
-
-def _fit(job: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    progress("starting", 0, 0)
+    progress("starting")
     from bench_core import cluster as clusters
     from bench_core import strategies
     from bench_core.measure.case import Case
@@ -79,7 +50,7 @@ def _fit(job: dict[str, Any], progress: Progress) -> dict[str, Any]:
     with ExitStack() as stack:
         cluster, start_s = None, None
         if strategy.distributed:
-            progress("starting the cluster", 0, 0)
+            progress("starting the cluster")
             started = perf_counter()
             cluster = stack.enter_context(
                 clusters.local(
@@ -97,7 +68,7 @@ def _fit(job: dict[str, Any], progress: Progress) -> dict[str, Any]:
                 **options | more,
             )
 
-        progress("warming up", 0, 0)
+        progress("warming up")
         started = perf_counter()
         warm_blas(case.dtype)
         if cluster is not None:
@@ -112,7 +83,7 @@ def _fit(job: dict[str, Any], progress: Progress) -> dict[str, Any]:
         names = {os.getpid(): "main"}
         if cluster is not None:
             names |= {node.pid: f"node {i}" for i, node in enumerate(cluster.workers)}
-        progress("fitting", 0, 0)
+        progress("fitting")
         model, times, moved, memory = watched_fits(
             make,
             train,
@@ -129,11 +100,11 @@ def _fit(job: dict[str, Any], progress: Progress) -> dict[str, Any]:
         if reason := wrong_threads(reports, case.threads):
             return {"status": "invalid", "reason": reason, "blas": blas}
         blas["proof"] = where_calls_go(reports[0], scratch)
-        progress("predicting", 0, 0)
+        progress("predicting")
         started = perf_counter()
         predictions = np.asarray(model.predict(test.X))
         predict_s = perf_counter() - started
-        progress("writing", 0, 0)
+        progress("writing")
         penalties = model.definition_alphas()
         r = pearson_r(test.Y, predictions)
         kept = {
@@ -147,7 +118,7 @@ def _fit(job: dict[str, Any], progress: Progress) -> dict[str, Any]:
         for name, array in kept.items():
             np.save(folder / f"{name}.npy", array)
         del model, kept
-        progress("checking", 0, 0)
+        progress("checking")
         return {
             "status": "ok",
             "reason": None,
@@ -196,4 +167,4 @@ def _problem(arrays: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    serve(_fit, *sys.argv[1:3])

@@ -3,49 +3,21 @@
 Its caller, `bench_core.measure.measure`, has set the thread and kernel variables in its
 environment, so that they are in force before numpy loads. Strategies that are not distributed are
 fitted here, pinned to as many cores as they have threads; distributed ones drive a local cluster
-whose nodes pin themselves. What was found goes to OUT as JSON. An exception ends in OUT as a
-failure and on stderr as a traceback.
+whose nodes pin themselves.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import sys
-import threading
-import traceback
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from types import TracebackType
 from typing import Any
 
 from bench_core.measure.case import Case
-from bench_core.measure.record import finite, write_json
-
-Say = Callable[[str], None]
-
-
-def main(job_path: str, out_path: str) -> None:
-    """Measure the case that the job file describes and write what was found."""
-    out = Path(out_path)
-    say = progress_channel()
-    threading.Thread(target=leave_with_caller, daemon=True).start()
-    sys.excepthook = report_to(out)
-    from bench_core.blas import BlasMismatch
-    from bench_core.errors import NotEnough
-
-    job = json.loads(Path(job_path).read_text("utf-8"))
-    try:
-        found = _measure(job, say)
-    except BlasMismatch as error:
-        found = {"status": "invalid", "reason": str(error)}
-    except NotEnough as error:
-        found = {"status": "skipped", "reason": str(error)}
-    write_json(finite(found), out)
+from bench_core.measure.serving import Say, choose_cores, serve
 
 
 def _measure(job: dict[str, Any], say: Say) -> dict[str, Any]:
@@ -179,42 +151,5 @@ def _measure(job: dict[str, Any], say: Say) -> dict[str, Any]:
     return found
 
 
-def choose_cores(threads: int) -> list[int]:
-    """Return the cores for ``threads`` threads, no two hardware threads of one core if possible."""
-    from bench_core.cluster import whole_cores_first
-
-    return whole_cores_first(os.sched_getaffinity(0))[:threads]
-
-
-def progress_channel() -> Say:
-    """Return a function that sends words to the caller; stdout itself now goes to stderr."""
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)
-
-    def say(words: str) -> None:
-        print(words, file=channel, flush=True)
-
-    return say
-
-
-def leave_with_caller() -> None:
-    """End this process and its nodes when the caller has gone, however it went."""
-    while os.read(0, 1):
-        pass
-    os.killpg(os.getpgid(0), signal.SIGKILL)
-
-
-def report_to(
-    out: Path,
-) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
-    """Return an exception hook that prints the traceback and leaves a failure at ``out``."""
-
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        traceback.print_exception(kind, error, trace)
-        write_json({"status": "failed", "reason": f"{kind.__name__}: {error}".strip()}, out)
-
-    return hook
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    serve(_measure, *sys.argv[1:3])

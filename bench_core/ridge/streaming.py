@@ -208,5 +208,5 @@ class ColumnBlocks:
 
 
 def _multiplied_in_place(Y: NDArray[Any]) -> bool:
-    """Return whether BLAS takes columns of Y as they lie: one stride of one value, none backward."""
+    """Return whether BLAS takes columns of Y as they lie: contiguous one way, forward both."""
     return Y.itemsize in Y.strides and min(Y.strides) > 0
