@@ -73,7 +73,7 @@ def dual_steps(work: Work, selection: Selection) -> Iterator[Step]:
     if not work.folds:
         yield Step("eigendecomposition", 9 * t**3, "float64")
         if selection == "shared":
-            yield Step("scores", 3 * t**3 + _diagonals(t, t, r), "float64")
+            yield Step("scores", 3 * t**3 + _diagonals(t, t, r), work.dtype)
         else:
             yield Step("scores", (1 + r) * 2 * t * t * s, work.dtype, read)
     else:
@@ -109,7 +109,7 @@ def primal_steps(work: Work, selection: Selection) -> Iterator[Step]:
         if selection == "shared":
             inner = min(p * p * s, 2 * t * p * p)
             yield Step("target products", 4 * t * p * s + inner, work.dtype, read)
-            yield Step("scores", _diagonals(t, p, r) + 4 * r * t * p, "float64")
+            yield Step("scores", _diagonals(t, p, r) + 4 * r * t * p, work.dtype)
         else:
             yield Step("scores", (1 + r) * 2 * t * p * s, work.dtype, read)
     else:

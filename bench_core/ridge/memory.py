@@ -65,7 +65,9 @@ def _dual(work: Work, selection: Selection, b: int) -> list[int]:
     if shared:
         copies = 3 * z * t * b if work.scaled else 0
         phases.append(X + 2 * square + _gram(t, z) + buffers + copies)
-        phases.append(kept + 4 * square + 3 * 8 * test * t + _diagonals(test, t, r))
+        # Beside G and V their casts and two products of them, or in float64 those products alone.
+        own = kept + 4 * square + 3 * 8 * test * t if work.folds else X + 4 * square
+        phases.append(own + _diagonals(test, t, r))
     else:
         phases.append(kept + 3 * square + buffers + 9 * z * t * b + 2 * z * t * _scored(work, b))
     return phases
