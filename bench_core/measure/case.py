@@ -35,7 +35,7 @@ class Case:
     dtype : "float64" or "float32".
     split : "random" (seeded, 90/10) or "run" (whole runs held out).
     seed : of the problem, the split, the sample of targets, the null and the bootstrap.
-    repeats : timed fits.
+    repeats : timed fits, at most: none is begun after three minutes of them.
     kernels : "default" for the library's own dispatch, "best" for the best that the CPU can run.
     blas : the library that has to answer ("openblas", "mkl", …), None for no demand.
     alphas : candidate penalties, None for the thesis's.

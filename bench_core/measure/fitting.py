@@ -18,6 +18,8 @@ from bench_core.measure.memory import MemoryWatch
 
 #: Median fit time above which the null of "auto" is found on the sampled targets only.
 LONG_FIT_S = 60.0
+#: Seconds of fits after which no further repeat is begun.
+ENOUGH_S = 180.0
 _WARM_SIZE = 384
 _READ_BYTES = 8 * 2**20
 
@@ -66,7 +68,7 @@ def timed_fits(
     bytes_moved: Counter | None = None,
     say: Callable[[str], None] = lambda words: None,
 ) -> tuple[Any, list[float], dict[str, int]]:
-    """Fit ``repeats`` new estimators one after another.
+    """Fit ``repeats`` new estimators one after another, fewer once `ENOUGH_S` have gone by.
 
     Returns the last one, the wall time of each fit in seconds, and the bytes moved by one fit
     (the median over the fits of each count; the counters are read outside the timed part).
@@ -85,6 +87,8 @@ def timed_fits(
         times.append(perf_counter() - started)
         after = bytes_moved() if bytes_moved else {"total": 0}
         moved.append({name: after[name] - before.get(name, 0) for name in after})
+        if sum(times) >= ENOUGH_S:
+            break
     return model, times, {name: int(median(one[name] for one in moved)) for name in moved[0]}
 
 

@@ -24,7 +24,8 @@ class Plan:
     form : "dual" (t × t matrices) or "primal" (p × p). selection : "shared" (cost per penalty
     does not depend on s) or "each" (every target and penalty is predicted). width : columns of Y
     per block. peak_bytes : memory beyond X, Y and the process as it was; in the GPU's memory
-    where there is one.
+    where there is one. slowed : how many times the work that this plan is of the quickest one's,
+    for want of memory, and the bytes that the quickest would need; None where it is that one.
     """
 
     work: Work
@@ -33,6 +34,7 @@ class Plan:
     width: int
     steps: tuple[Step, ...]
     peak_bytes: int
+    slowed: tuple[float, int] | None = None
 
     @property
     def flops(self) -> float:
@@ -112,6 +114,12 @@ class Plan:
             f"  {'total':<26}{self.flops / 1e9:>12,.1f} Gflop, "
             f"peak memory {readable_bytes(self.peak_bytes)} beyond X and Y"
         )
+        if self.slowed is not None:
+            times, needed = self.slowed
+            lines.append(
+                f"  the memory limit makes this {times:.1f} times the work: with "
+                f"{readable_bytes(needed)} ({needed} bytes) a quicker way is open"
+            )
         return "\n".join(lines)
 
 
@@ -130,6 +138,7 @@ def make_plan(
     """
     candidates = []
     leanest: Plan | None = None
+    quickest: Plan | None = None
     for candidate in _candidates(work, form, selection):
         fitted = _fit_width(candidate, memory_limit, width)
         if fitted is not None:
@@ -138,8 +147,13 @@ def make_plan(
         smallest = replace(smallest, peak_bytes=_peak(smallest))
         if leanest is None or smallest.peak_bytes < leanest.peak_bytes:
             leanest = smallest
+        if quickest is None or _seconds(smallest) < _seconds(quickest):
+            quickest = smallest
     if candidates:
-        return min(candidates, key=_seconds)
+        chosen = min(candidates, key=_seconds)
+        assert quickest is not None
+        times = _seconds(chosen) / _seconds(quickest)
+        return replace(chosen, slowed=(times, quickest.peak_bytes)) if times > 1 else chosen
     assert leanest is not None
     assert memory_limit is not None
     raise NotEnough(

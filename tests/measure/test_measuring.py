@@ -19,11 +19,12 @@ import psutil
 import pytest
 from sklearn.linear_model import RidgeCV
 
+from bench_core import strategies
 from bench_core.blas import detect
 from bench_core.data import THESIS_ALPHAS, Problem, random_split
 from bench_core.errors import BadInput, UnknownName
 from bench_core.machine import available_cores
-from bench_core.measure import Case, measure, read, read_all, validate
+from bench_core.measure import Case, fitting, measure, read, read_all, validate
 from bench_core.measure.process import run_worker
 
 Run = Callable[..., dict[str, Any]]
@@ -332,3 +333,13 @@ def test_a_damaged_record_is_named_with_its_remedy(store: Path, good: dict[str, 
     with pytest.raises(BadInput, match=r"damaged\.json.*status.*'fine'.*delete"):
         read(path)
     path.unlink()
+
+
+def test_no_repeat_is_begun_after_long_fits(
+    problem_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = Problem.open(problem_folder)
+    strategy = strategies.get("ridgecv")
+    for enough, made in ((0.0, 1), (1e9, 3)):
+        monkeypatch.setattr(fitting, "ENOUGH_S", enough)
+        assert len(fitting.timed_fits(strategy, problem, 3)[1]) == made

@@ -350,3 +350,20 @@ def test_progress_reaches_the_end():
     assert seen[-1] == ("solving", 3, 3)
     first = {what for what, _, _ in seen} - {"solving"}
     assert first in ({"scoring targets"}, {"multiplying targets"})
+
+
+def test_a_plan_says_what_too_little_memory_costs():
+    folds = ((1600, 400),) * 5
+    work = Work(t=2000, p=3000, s=50_000, r=11, folds=folds, coef=None)
+    quick = make_plan(work)
+    assert quick.slowed is None
+    assert "memory limit" not in str(quick)
+    enough = make_plan(work, selection="shared", width=16).peak_bytes
+    assert make_plan(work, memory_limit=enough).slowed is None
+    slow = make_plan(work, memory_limit=enough - 1)
+    assert slow.selection == "each"
+    times, needed = slow.slowed
+    assert times == pytest.approx(slow.flops / quick.flops)
+    assert times > 5
+    assert needed == enough
+    assert f"{enough} bytes" in str(slow)
