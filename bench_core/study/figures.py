@@ -7,6 +7,7 @@ The published values are grey lines in the panel of the maximum, which they beha
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ def draw_figures(settings: StudySettings, rows: Sequence[Row], folder: Path) -> 
             continue
         path = folder / f"figure-{number}-{factor}.svg"
         figure = _figure(settings.name, factor, number, chosen)
-        replace_file(path, lambda part, figure=figure: _save(figure, part))  # type: ignore[misc]
+        replace_file(path, partial(_save, figure))
         written.append(path)
     return written
 

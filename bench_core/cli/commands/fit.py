@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -118,7 +119,13 @@ def command(
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting", total=None)
 
+        began, said = perf_counter(), ""
+
         def progress(what: str, done: int, total: int) -> None:
+            nonlocal said
+            if not console.is_terminal and what != said:  # a job's log: a line for every step
+                console.print(f"{perf_counter() - began:8.1f} s  {what}", highlight=False)
+                said = what
             bar.update(task, description=what, completed=done, total=total or None)
 
         done = fit(
