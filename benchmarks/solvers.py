@@ -98,22 +98,14 @@ class Solvers(FitSuite):
         self, session: str, solver: str, problem: str, scale: str, threads: int
     ) -> float:
         """The gemm rate over the fit's useful flops per second: 1 where all is a product."""
-        from bench_core.fitting.plans import fit_plan
+        from bench_core.fitting.plans import useful_flops
+        from bench_core.measure import publish_kernels
         from bench_core.measure.kernels import measure_kernels
 
-        strategy, options, dtype = SOLVERS[solver]
-        if strategy != "multitarget":
+        flops = useful_flops(self.record)
+        if flops is None:
             return math.nan  # not available: only a planned fit knows its flops
-        size = self.record["case"]["problem"]
-        plan = fit_plan(
-            strategy,
-            (size["t_train"], size["p"], size["s"]),
-            dtype,
-            nodes=1,
-            alphas=tuple(self.record["case"]["alphas"]),
-            options=options,
-        )
-        assert plan is not None
+        dtype = SOLVERS[solver][2]
         kernels = measure_kernels(
             threads,
             GEMM_SIZE,
@@ -122,8 +114,9 @@ class Solvers(FitSuite):
             kernels=os.environ.get("RIDGEBENCH_KERNELS", "default"),
             store=Path(session),
         )
+        publish_kernels(kernels)
         gemm = usable(kernels)["rates"][dtype]["gemm"]["gflops"]
-        return gemm / (plan.useful_flops / self.record["times"]["median_s"] / 1e9)
+        return gemm / (flops / self.record["times"]["median_s"] / 1e9)
 
     track_gemm_over_solver.unit = "gemm rate over useful flops per second"
 

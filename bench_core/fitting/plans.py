@@ -51,6 +51,24 @@ def fit_plan(
     return model.plan(*arrays, nodes) if strategy.distributed else model.plan(*arrays)
 
 
+def useful_flops(record: Mapping[str, Any]) -> float | None:
+    """Return the useful flops of a measured fit by its plan, None for strategies that make none.
+
+    See `bench_core.ridge.Plan.useful_flops`.
+    """
+    case = record["case"]
+    size = case["problem"]
+    plan = fit_plan(
+        case["strategy"],
+        (size["t_train"], size["p"], size["s"]),
+        size["dtype"],
+        nodes=case["nodes"],
+        alphas=tuple(case["alphas"]),
+        options=case["options"],
+    )
+    return getattr(plan, "useful_flops", None)
+
+
 def memory_needed(
     name: str, shape: tuple[int, int, int], dtype: str, nodes: int, plan: Any | None
 ) -> int:

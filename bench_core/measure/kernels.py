@@ -65,11 +65,18 @@ def measure_kernels(
     from bench_core.blas import kernel_environment, thread_environment
     from bench_core.machine import available_cores
 
+    wanted = [name for name in FLOPS if name in {"gemm", *operations}]
     record: dict[str, Any] = {
         "schema": SCHEMA,
         "status": "ok",
         "reason": None,
-        "case": {"threads": threads, "size": size, "blas": blas, "kernels": kernels},
+        "case": {
+            "threads": threads,
+            "size": size,
+            "blas": blas,
+            "kernels": kernels,
+            "operations": wanted,
+        },
     }
     cores = available_cores()
     if threads > cores:
@@ -78,7 +85,6 @@ def measure_kernels(
     if kernels == "best" and not best:
         reason = "the library's own dispatch already chose the best kernels"
         return record | {"status": "skipped", "reason": reason}
-    wanted = [name for name in FLOPS if name in {"gemm", *operations}]
     name = f"kernels-{kernels}-{threads}-{size}-{'-'.join(wanted)}.json"
     path = store / name if store else None
     if path is not None and path.exists():

@@ -59,7 +59,8 @@ def publish(record: Mapping[str, Any]) -> Path | None:
 def publish_kernels(record: Mapping[str, Any]) -> Path | None:
     """Copy a record of `measure_kernels` to `records_folder`, as `publish` does."""
     case = record["case"]
-    return _put(record, f"kernels-{case['kernels']}-{case['threads']}-{case['size']}.json")
+    words = [case["kernels"], case["threads"], case["size"], *case["operations"]]
+    return _put(record, f"kernels-{'-'.join(map(str, words))}.json")
 
 
 def _put(record: Mapping[str, Any], name: str) -> Path | None:

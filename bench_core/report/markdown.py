@@ -1,21 +1,22 @@
-"""The table of a reference run, as Markdown, for pages such as the README.
+"""Tables of a reference run, as Markdown, for pages such as the README.
 
-``python -m bench_core.report.markdown README.md MACHINE`` puts the table of the collected run of
-MACHINE between the two markers of a file, so that its figures are those of the committed records.
+``python -m bench_core.report.markdown README.md MACHINE`` puts tables of the collected run of
+MACHINE between the markers of a file that name them, so that its figures are those of the
+committed records.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from bench_core.errors import BadInput
 from bench_core.report.rows import Row, rows
 from bench_core.report.runs import Run, latest, read_runs
+from bench_core.report.solver_table import solver_table
 from bench_core.report.terminal import seconds_text
 
-BEGIN = "<!-- reference run: begin -->"
-END = "<!-- reference run: end -->"
 #: The suites whose fits compare configurations; accuracy is about other figures.
 SUITES = ("threads", "nodes_mor", "nodes_bmor")
 
@@ -43,18 +44,35 @@ def comparison(runs: list[Run]) -> str:
     return "\n".join(out)
 
 
+TABLES: dict[str, Callable[[list[Run]], str]] = {
+    "reference run": comparison,
+    "solvers": solver_table,
+}
+"""What may stand between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->``."""
+
+
 def replace(text: str, runs: list[Run], name: str) -> str:
-    """Return ``text`` with what stands between the markers replaced by the table of ``runs``.
+    """Return ``text`` with what stands between markers replaced by the tables of ``runs``.
 
     Raises
     ------
-    BadInput : the markers are missing from ``text``, whose file is called ``name``.
+    BadInput : the file, called ``name``, has no table's pair of markers.
     """
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not (begin and end):
-        raise BadInput(f"{name} has no lines {BEGIN!r} and {END!r}: put them where the table goes")
-    return f"{head}{BEGIN}\n{comparison(runs)}\n{END}{tail}"
+    found = False
+    for table, make in TABLES.items():
+        begin, end = (f"<!-- {table}: {which} -->" for which in ("begin", "end"))
+        head, started, rest = text.partition(begin)
+        _, ended, tail = rest.partition(end)
+        if started and ended:
+            found = True
+            text = f"{head}{begin}\n{make(runs)}\n{end}{tail}"
+    if not found:
+        known = ", ".join(repr(table) for table in TABLES)
+        raise BadInput(
+            f"{name} has no lines '<!-- TABLE: begin -->' and '<!-- TABLE: end -->', where TABLE "
+            f"is one of {known}: put them where a table goes"
+        )
+    return text
 
 
 def _order(row: Row) -> tuple[int, str, str, str, int, int]:
@@ -69,9 +87,10 @@ def _cell(row: Row | None) -> str:
 
 
 def _main(path: Path, machine: str) -> None:
-    runs = latest(read_runs(path.parent / "results", machine))
+    results = Path("results")
+    runs = latest(read_runs(results, machine))
     if not runs:
-        raise SystemExit(f"no collected run of {machine} below {path.parent / 'results'}")
+        raise SystemExit(f"no collected run of {machine} below {results.resolve()}")
     path.write_text(replace(path.read_text(encoding="utf-8"), runs, path.name), encoding="utf-8")
 
 

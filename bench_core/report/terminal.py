@@ -104,6 +104,8 @@ def _kernels(runs: Iterable[Run], short: dict[str, str]) -> Table:
                     f"{rates['gemm']['gflops']:.0f}",
                     *(
                         f"{rates[name]['gflops']:.0f} ({rates[name]['fraction_of_gemm']:.2f})"
+                        if name in rates
+                        else ""
                         for name in KERNELS[1:]
                     ),
                 )

@@ -27,7 +27,7 @@ from bench_core.ridge.plan import Plan, make_plan
 from bench_core.ridge.primal_solver import PrimalSolver
 from bench_core.ridge.scores import best, check_scoring, pearson
 from bench_core.ridge.solver import Fold, Scores, Solver
-from bench_core.ridge.streaming import fits_in_memory
+from bench_core.ridge.streaming import Block, fits_in_memory
 
 MOST_MAGNIFIED = 100.0
 """Float32 products are used while their errors grow at most so often on the way to a score.
@@ -70,7 +70,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     alpha_ : chosen penalty, float or (s,) with ``alpha_per_target``.
     best_score_ : its score, float or (s,).
     coef_ : (s, p), (p,) for 1-D y; absent with ``coef=None``.
-    intercept_ : (s,) or float.
+    intercept_ : (s,) or float; with ``coef=None`` found at the first call of `predict`.
     cv_results_ : "alphas" (r,), "mean_scores" (r,) and with ``alpha_per_target`` "scores" (r, s).
     plan_ : the `Plan` that was carried out.
 
@@ -148,13 +148,30 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             result: NDArray[Any] = X @ self.coef_.T + self.intercept_
             return result
         solver = self._solver
-        result = np.empty((X.shape[0], solver.Y.shape[1]), solver.dtype)
+        n = X.shape[0]
+        # The prediction at 0 is the intercept: one row more, and no pass over Y of its own.
+        X = np.vstack([X, np.zeros((1, X.shape[1]), X.dtype)])
+        result = np.empty((n + 1, solver.Y.shape[1]), solver.dtype)
         with full_float32_products(solver.device):
             predict = solver.predictor(X)
             for block in solver.blocks("predicting"):
                 result[:, block.columns] = to_numpy(predict(block, None))
-        result += self._target_means
-        return result[:, 0] if self._one_target else result
+                if self.fit_intercept:
+                    result[:, block.columns] += _means(block)
+        self._keep_intercept(result[n].copy())
+        return result[:n, 0] if self._one_target else result[:n]
+
+    @property
+    def intercept_(self) -> Any:
+        """Intercepts (s,), or a number for 1-D y; without coefficients Y is read for them, once."""
+        if "_intercept" not in self.__dict__:
+            if "_solver" not in self.__dict__:
+                raise AttributeError(f"this {type(self).__name__} is not fitted: no intercept_")
+            self.predict(np.zeros((1, self.n_features_in_)))
+        return self._intercept
+
+    def _keep_intercept(self, intercept: NDArray[Any]) -> None:
+        self._intercept = float(intercept[0]) if self._one_target else intercept
 
     def _work(self, X: Any, Y: Any, folds: list[Fold], dtype: np.dtype[Any]) -> Work:
         return work_of(
@@ -193,7 +210,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
             dtype = np.dtype(np.float64)
         held_out = None if test is None else self._held_out(test, Y.shape[1])
-        for name in ("coef_", "_solver"):
+        for name in ("coef_", "_solver", "_intercept"):
             self.__dict__.pop(name, None)
         device = find_device(self.device)
         # NaN and infinities in Y are found by the sums that they spoil, and named.
@@ -203,6 +220,9 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self.plan_ = solver.plan
             self._choose(scores)
             solver.solve(self.alpha_)
+            if self.coef is None and held_out is None:
+                self._finish(solver, None, None)
+                return np.empty(0)
             return self._solve(solver, held_out)
 
     def _held_out(self, test: tuple[Any, Any], s: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -266,7 +286,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Run the pass over Y that forms coefficients and intercepts and scores held-out rows."""
         s, p = solver.Y.shape[1], self.n_features_in_
         dtype = np.dtype(product_dtype(self.dtype, solver.Y, solver.Y))
-        means, intercept = np.zeros(s), np.zeros(s)
+        intercept = np.zeros(s)
         r = np.full(s, np.nan)
         coefficients: NDArray[Any] | None = None
         buffer = np.empty((0, p), solver.dtype)
@@ -289,10 +309,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
                     b = columns.stop - columns.start
                     rows = solver.coefficients(block, buffer[:b] if len(buffer) else None)
                 if self.fit_intercept:
-                    means[columns] = _column_means(block.values)
-                    if block.offset is not None:
-                        means[columns] += block.offset
-                    intercept[columns] = means[columns] + to_numpy(origin(block, rows))[0]
+                    intercept[columns] = _means(block) + to_numpy(origin(block, rows))[0]
                 if predict is not None and held_out is not None:
                     expected = solver.device.put(
                         np.ascontiguousarray(held_out[1][:, columns]), solver.dtype
@@ -306,32 +323,32 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
                         coefficients[columns] = host
         if file is not None:
             coefficients = np.load(self.coef, mmap_mode="r")
-        self._finish(solver, coefficients, means, intercept.astype(dtype))
+        self._finish(solver, coefficients, intercept.astype(dtype))
         return r
 
     def _finish(
         self,
         solver: Solver,
         coefficients: NDArray[Any] | None,
-        means: NDArray[np.float64],
-        intercept: NDArray[Any],
+        intercept: NDArray[Any] | None,
     ) -> None:
-        self.intercept_: Any = intercept
-        self._target_means = means
+        if intercept is not None:
+            self._keep_intercept(intercept)
         if coefficients is None:
             self._solver = solver
         else:
             self.coef_ = coefficients[0] if self._one_target else coefficients
-        if self._one_target:
-            self.intercept_ = float(intercept[0])
-            if self.alpha_per_target:
-                self.alpha_ = float(self.alpha_[0])
-                self.best_score_ = float(self.best_score_[0])
+        if self._one_target and self.alpha_per_target:
+            self.alpha_ = float(self.alpha_[0])
+            self.best_score_ = float(self.best_score_[0])
 
 
-def _column_means(values: Any) -> NDArray[np.float64]:
-    """Return the column means of a block (t, b) on its device, by a product where numpy has one."""
+def _means(block: Block) -> NDArray[np.float64]:
+    """Return the means (b,) of a block's targets, by a product where numpy has one."""
+    values = block.values
     if isinstance(values, np.ndarray):
         ones = np.ones(values.shape[0], values.dtype)
-        return (ones @ values).astype(np.float64) / values.shape[0]
-    return to_numpy(values.mean(dim=0)).astype(np.float64)
+        means = (ones @ values).astype(np.float64) / values.shape[0]
+    else:
+        means = to_numpy(values.mean(dim=0)).astype(np.float64)
+    return means if block.offset is None else means + block.offset

@@ -40,7 +40,7 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
     coef_ : B (s, p), perhaps memory-mapped. ``intercept_`` : b (s,).
     alpha_ : the chosen penalty, or that of every target (s,).
     cv_results_ : what the choice was made from; see the strategy.
-    n_features_in_ : p.
+    n_features_in_, n_targets_ : p, s.
     """
 
     name: ClassVar[str]
@@ -90,7 +90,7 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """
         alphas, X, Y = self._checked(X, Y)
         self._fit(X, Y, alphas)
-        self.n_features_in_ = X.shape[1]
+        self.n_features_in_, self.n_targets_ = X.shape[1], Y.shape[1]
         return self
 
     def _checked(
@@ -121,7 +121,7 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def definition_alphas(self) -> NDArray[np.float64]:
         """Return the chosen penalty of every target (s,), with which plain Ridge must agree."""
         check_is_fitted(self, "alpha_")
-        return np.array(np.broadcast_to(self.alpha_, len(self.intercept_)), dtype=np.float64)
+        return np.array(np.broadcast_to(self.alpha_, self.n_targets_), dtype=np.float64)
 
 
 def predicted_in_blocks(

@@ -7,6 +7,7 @@ taken from sums over the targets, at a cost that does not depend on their number
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -116,14 +117,20 @@ class MultiTarget(Strategy):
         model = self._estimator(X)
         r: NDArray[np.float64] = model.fit_score(X, Y, X_test, Y_test)
         self._take(model, alphas)
-        self.n_features_in_ = X.shape[1]
+        self.n_features_in_, self.n_targets_ = X.shape[1], Y.shape[1]
         return r
 
+    @cached_property
+    def intercept_(self) -> NDArray[Any]:  # type: ignore[override]  # it is writeable, all the same
+        """Intercepts (s,); without coefficients Y is read for them unless `predict` has."""
+        intercept: NDArray[Any] = self._model.intercept_
+        return intercept
+
     def _take(self, model: Any, alphas: NDArray[np.float64]) -> None:
-        self.__dict__.pop("coef_", None)
+        for name in ("coef_", "intercept_"):
+            self.__dict__.pop(name, None)
         if self.coef is not None:
             self.coef_ = model.coef_
-        self.intercept_ = model.intercept_
         self.alpha_ = model.alpha_
         self.plan_ = model.plan_
         self.cv_results_ = {

@@ -3,9 +3,11 @@ from pathlib import Path
 import pytest
 
 from bench_core.errors import BadInput
-from bench_core.report.markdown import BEGIN, END, comparison, replace
+from bench_core.report.markdown import comparison, replace
 from bench_core.report.runs import Run, latest, read_runs
+from bench_core.report.solver_table import solver_table
 
+BEGIN, END = "<!-- reference run: begin -->", "<!-- reference run: end -->"
 ROOT = Path(__file__).parents[2]
 
 
@@ -35,9 +37,37 @@ def test_a_file_without_markers_is_refused(runs):
         replace("nothing", runs, "README.md")
 
 
-def test_the_readme_shows_the_committed_reference_run():
+@pytest.mark.parametrize("page", ["README.md", "docs/ridge.md"])
+def test_pages_show_the_committed_reference_run(page):
     """Nobody edits a figure by hand."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert (
-        replace(text, latest(read_runs(ROOT / "results", "reference-2core")), "README.md") == text
-    )
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert replace(text, latest(read_runs(ROOT / "results", "reference-2core")), page) == text
+
+
+def test_solvers_are_compared_with_scikit_learn_and_with_the_gemm(record):
+    """Ratios by hand: 8 s and 6 s against 2 s; 20 s against 2 s and 0.5 s of predictions."""
+    shape = {"t_train": 900, "p": 2000, "s": 70_000}
+    solvers = [
+        record(seconds, suite="solvers", problem=shape, alphas=[1.0, 10.0], **case)
+        for seconds, case in (
+            (20.0, {}),
+            (8.0, {"threads": 2}),
+            (6.0, {"threads": 2, "options": {"gcv_mode": "svd"}}),
+            (2.0, {"threads": 2, "strategy": "multitarget"}),
+        )
+    ]
+    for one in solvers:
+        one["times"]["predict_s"] = 0.5
+    gemm = {
+        "schema": "ridgebench-kernels/1",
+        "status": "ok",
+        "case": {"threads": 2, "size": 4096},
+        "rates": {kind: {"gemm": {"gflops": 100.0}} for kind in ("float64", "float32")},
+    }
+    line = solver_table([Run("here", "c0ffee00", "env-a", [*solvers, gemm])]).splitlines()[-1]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[1].startswith("multitarget, ")
+    assert cells[3:7] == ["2 s", "2.5 s", "3.0×", "8.0×"]
+    t, p, s = shape.values()
+    flops = t * t * (p + s) + 2 * t * p * s + (9 + 2 * 2) * t**3 + 2 * p * t * t
+    assert float(cells[7]) == pytest.approx(flops / 2 / 100e9, abs=0.01)

@@ -116,6 +116,28 @@ def test_without_coefficients(shape, device):
     np.testing.assert_allclose(with_coefficients.fit_score(X[train], Y[train], X[test], Y[test]), r)
 
 
+@pytest.mark.parametrize("intercept", [True, False])
+def test_without_coefficients_targets_are_read_once_until_predictions_are_wanted(intercept):
+    X, Y = data(40, 60, 33, mean=500.0)
+    passes = []
+
+    def progress(what, done, total):
+        if done == total:
+            passes.append(what)
+
+    expected = MultiTargetRidgeCV(ALPHAS, fit_intercept=intercept).fit(X, Y)
+    model = MultiTargetRidgeCV(ALPHAS, coef=None, fit_intercept=intercept, progress=progress)
+    assert not hasattr(model, "intercept_")
+    model.fit(X, Y)
+    assert passes == ["multiplying targets"]
+    for _ in range(2):
+        np.testing.assert_allclose(model.intercept_, expected.intercept_, atol=1e-9)
+        assert passes == ["multiplying targets", "predicting"]
+    model.fit(X, 2 * Y[:, 0])
+    assert model.predict(X[:3]).shape == (3,)
+    assert model.intercept_ == pytest.approx(2 * expected.intercept_[0], rel=1e-3)
+
+
 @pytest.mark.parametrize("shape", [(300, 400, 900), (500, 90, 900), (500, 90, 40), (400, 401, 9)])
 @pytest.mark.parametrize(
     "options",
