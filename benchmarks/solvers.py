@@ -57,6 +57,7 @@ class Solvers(FitSuite):
             nodes=1,
             threads=threads,
             dtype=dtype,
+            null="sample",  # the null of the problem's targets: solvers that agree share theirs
         )
 
     def track_time(self, session: str, *parameters: Any) -> float:
