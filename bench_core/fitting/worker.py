@@ -15,12 +15,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from bench_core.measure.serving import Say, choose_cores, serve
+from bench_core.measure.serving import Keep, Say, choose_cores, serve
 
 NOT_COMPARED = "RidgeCV is not run for comparison by a fit; `ridgebench measure` does that"
 
 
-def _fit(job: dict[str, Any], say: Say) -> dict[str, Any]:
+def _fit(job: dict[str, Any], say: Say, keep: Keep) -> dict[str, Any]:
     def progress(what: str, done: int = 0, total: int = 0) -> None:
         say(json.dumps([what, done, total]))
 
@@ -118,8 +118,7 @@ def _fit(job: dict[str, Any], say: Say) -> dict[str, Any]:
         for name, array in kept.items():
             np.save(folder / f"{name}.npy", array)
         del model, kept
-        progress("checking")
-        return {
+        found = {
             "status": "ok",
             "reason": None,
             "times": {
@@ -132,9 +131,12 @@ def _fit(job: dict[str, Any], say: Say) -> dict[str, Any]:
             "bytes_moved": moved,
             "penalty": penalty_counts(penalties, strategy.penalty_scope),
             "accuracy": summary(r),
-            "agreement": _agreement(case, train, test, predictions, penalties),
             "blas": blas,
         }
+        progress("checking")
+        keep(found, "not compared with scikit-learn's Ridge")
+        found["agreement"] = _agreement(case, train, test, predictions, penalties)
+        return found
 
 
 def _agreement(

@@ -19,6 +19,9 @@ TOLERANCE = {"float64": 1e-8, "float32": 1e-3}
 # A singular value decomposition is the more exact definition, and costs about 6 t p² operations:
 # beyond this many, seconds turn into minutes, and Cholesky has to do.
 SVD_FLOPS = 2e11
+# Larger ones are factorised by one thread: OpenBLAS 0.3.30 and 0.3.31 on AVX-512 kernels crash in
+# syrk and potrf of order 16,384 with two threads (14,336 passed); see docs/blas.md.
+THREADED_ORDER = 12_288
 
 
 def sampled_targets(s: int, seed: int, limit: int = SAMPLE) -> NDArray[np.intp]:
@@ -66,6 +69,7 @@ def agreement(
     alphas : penalty of every target (s,), `Strategy.definition_alphas`.
     """
     from sklearn.linear_model import Ridge
+    from threadpoolctl import threadpool_limits
 
     targets = sampled_targets(train.s, seed)
     X = np.array(train.X, dtype=np.float64)  # Ridge's to centre: one copy, not two
@@ -74,8 +78,10 @@ def agreement(
     penalties = np.asarray(alphas, dtype=np.float64)[targets]
     solver = solver_for(*X.shape)
     ridge = Ridge(alpha=penalties, fit_intercept=fit_intercept, solver=solver, copy_X=False)
+    with threadpool_limits(1 if min(X.shape) > THREADED_ORDER else None, user_api="blas"):
+        ridge.fit(X, Y)
     # One target makes Ridge return one-dimensional predictions.
-    expected = ridge.fit(X, Y).predict(X_test).reshape(len(X_test), len(targets))
+    expected = ridge.predict(X_test).reshape(len(X_test), len(targets))
     found = np.asarray(predictions)[:, targets].astype(np.float64)
     unit = np.maximum(expected.std(axis=0), 0.01 * Y.std(axis=0))
     size = np.abs(expected).max(axis=0)

@@ -19,6 +19,9 @@ from bench_core.measure.record import write_json
 
 WORKER = "bench_core.measure.worker"
 
+UNFINISHED = "unfinished"
+"""The status of what a worker leaves before it does something that may end it."""
+
 
 def worker_environment(case: Case) -> dict[str, str]:
     """Return this process's environment with the case's threads, kernels and BLAS.
@@ -52,7 +55,8 @@ def run_worker(
 
     The worker and its nodes are a session of their own and are killed with it: after the
     ``timeout`` in seconds, when this call is interrupted, and when this process is gone.
-    What it printed is kept in ``log`` when it failed.
+    What it printed is kept in ``log`` when it failed. What it had kept before (`serving.Keep`)
+    comes back as invalid, with how it ended.
     """
     with tempfile.TemporaryDirectory(prefix="ridgebench-") as name:
         folder = Path(name)
@@ -95,17 +99,23 @@ def run_worker(
 
 
 def _outcome(returncode: int, out: Path, printed: str, ended: str | None) -> dict[str, Any]:
-    if ended is None and out.is_file():
+    kept: dict[str, Any] | None = None
+    if out.is_file():
         found: dict[str, Any] = json.loads(out.read_text("utf-8"))
-        if returncode == 0 or found["status"] == "failed":
+        if ended is None and (returncode == 0 or found["status"] == "failed"):
             return found
+        kept = found if found["status"] == UNFINISHED else None
     if ended is None and returncode < 0:
         ended = f"the worker process was killed by {signal.Signals(-returncode).name}"
         if returncode == -signal.SIGKILL:
             ended += ", as the system does when memory runs out: try a smaller scale or float32"
+        if returncode == -signal.SIGSEGV:
+            ended += ", which points to its BLAS: try another one, other kernels or one thread"
     if ended is None:
         last = (printed.strip().splitlines() or ["it printed nothing"])[-1]
         ended = f"the worker process ended with status {returncode}: {last}"
+    if kept is not None:
+        return kept | {"status": "invalid", "reason": f"{ended}; {kept['reason']}"}
     return {"status": "failed", "reason": ended}
 
 

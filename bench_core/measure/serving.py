@@ -17,11 +17,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from bench_core.measure.process import UNFINISHED
 from bench_core.measure.record import finite, write_json
 
 Say = Callable[[str], None]
 
-Work = Callable[[dict[str, Any], Say], dict[str, Any]]
+Keep = Callable[[dict[str, Any], str], None]
+"""Leaves what was found so far, in case this process dies, with what then is missing."""
+
+Work = Callable[[dict[str, Any], Say, Keep], dict[str, Any]]
 """Does the job that it is given, tells its caller how far it is, and returns what it found."""
 
 
@@ -34,12 +38,17 @@ def serve(work: Work, job_path: str, out_path: str) -> None:
     out = Path(out_path)
     say = _progress_channel()
     threading.Thread(target=_leave_with_caller, daemon=True).start()
-    sys.excepthook = _report_to(out)
+    kept = threading.Event()
+    sys.excepthook = _report_to(out, kept)
     from bench_core.blas import BlasMismatch
     from bench_core.errors import NotEnough
 
+    def keep(found: dict[str, Any], missing: str) -> None:
+        write_json(finite(found | {"status": UNFINISHED, "reason": missing}), out)
+        kept.set()
+
     try:
-        found = work(json.loads(Path(job_path).read_text("utf-8")), say)
+        found = work(json.loads(Path(job_path).read_text("utf-8")), say, keep)
     except BlasMismatch as error:
         found = {"status": "invalid", "reason": str(error)}
     except NotEnough as error:
@@ -73,12 +82,16 @@ def _leave_with_caller() -> None:
 
 
 def _report_to(
-    out: Path,
+    out: Path, kept: threading.Event
 ) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
-    """Return an exception hook that prints the traceback and leaves a failure at ``out``."""
+    """Return an exception hook that prints the traceback.
+
+    It leaves a failure at ``out`` unless something was ``kept`` there.
+    """
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         traceback.print_exception(kind, error, trace)
-        write_json({"status": "failed", "reason": f"{kind.__name__}: {error}".strip()}, out)
+        if not kept.is_set():
+            write_json({"status": "failed", "reason": f"{kind.__name__}: {error}".strip()}, out)
 
     return hook

@@ -24,6 +24,7 @@ import numpy as np
 from sklearn.linear_model import RidgeCV
 from threadpoolctl import threadpool_limits
 
+from bench_core.measure import definition
 from bench_core.strategies import get
 
 
@@ -66,6 +67,22 @@ class Failing(Proper):
 class Crashing(Proper):
     def go_wrong(self):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Unchecked(Proper):
+    """Fits, and makes the check of what it fitted crash, or fail."""
+
+    def __init__(self, alphas=(1.0,), *, fit_intercept=True, cluster=None, crash=True):
+        super().__init__(alphas, fit_intercept=fit_intercept, cluster=cluster)
+        self.crash = crash
+
+    def go_wrong(self):
+        def draw(*arguments):
+            if self.crash:
+                os.kill(os.getpid(), signal.SIGSEGV)
+            raise MemoryError("none left")
+
+        definition.sampled_targets = draw
 
 
 class Hanging(Proper):

@@ -210,6 +210,17 @@ def test_a_worker_that_is_killed_is_reported_as_such(run: Run) -> None:
     assert "memory" in record["reason"]
 
 
+@pytest.mark.parametrize(("crash", "how"), [(True, "SIGSEGV"), (False, "MemoryError: none left")])
+def test_a_fit_is_not_lost_with_its_check(run: Run, crash: bool, how: str) -> None:
+    record = run("unchecked", options={"crash": crash})
+    assert record["status"] == "invalid"
+    assert how in record["reason"]
+    assert "not compared with scikit-learn's Ridge" in record["reason"]
+    assert record["times"]["median_s"] > 0
+    assert record["accuracy"]["mean"] > 0
+    assert record["agreement"] is None
+
+
 def test_a_timeout_ends_the_worker_and_all_it_started(tmp_path: Path) -> None:
     note, log = tmp_path / "pids", tmp_path / "case.log"
     found = run_worker(

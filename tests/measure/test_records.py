@@ -295,8 +295,8 @@ def test_published_records_lie_by_environment_and_commit(
     path = publish(ok)
     assert path == folder / f"threads-{ok['key']}.json"
     assert read(path) == ok
-    kernels = {"case": {"kernels": "best", "threads": 2, "size": 64}}
-    assert publish_kernels(kernels) == folder / "kernels-best-2-64.json"
+    kernels = {"case": {"kernels": "best", "threads": 2, "size": 64, "operations": ["gemm"]}}
+    assert publish_kernels(kernels) == folder / "kernels-best-2-64-gemm.json"
     monkeypatch.setenv("RIDGEBENCH_RECORDS", str(tmp_path / "elsewhere"))
     monkeypatch.delenv("ASV_ENV_NAME")
     assert records_folder() == tmp_path / "elsewhere" / "existing" / ("a" * 40)
