@@ -127,7 +127,7 @@ def without_paths(values: Any, roots: Mapping[str, str] | None = None) -> Any:
 
 def _rename(values: Any, roots: Mapping[str, str]) -> Any:
     if isinstance(values, Mapping):
-        return {key: _rename(value, roots) for key, value in values.items()}
+        return {_rename(key, roots): _rename(value, roots) for key, value in values.items()}
     if isinstance(values, list | tuple):
         return [_rename(value, roots) for value in values]
     if isinstance(values, str):

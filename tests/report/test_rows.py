@@ -102,3 +102,24 @@ def test_what_the_grids_leave_out_is_counted():
 
 def test_scales_are_written_as_people_write_them():
     assert [scale_text(1 / 16), scale_text(1.0), scale_text(None)] == ["1/16", "1", ""]
+
+
+def test_a_suite_that_measured_its_reference_is_held_against_that(record):
+    """The others fall back on what another suite of the run measured."""
+    run = Run(
+        "here",
+        "c0ffee00",
+        "env-a",
+        [
+            record(8.0),
+            record(2.0, strategy="bmor", nodes=2),
+            record(6.0, suite="solvers"),
+            record(3.0, suite="solvers", strategy="multitarget"),
+            record(4.0, suite="accuracy", strategy="multitarget"),
+        ],
+    )
+    found = {(row.suite, row.strategy): row.dsu for row in rows([run])}
+    assert found["nodes_bmor", "ridgecv"] == 1
+    assert found["nodes_bmor", "bmor"] == 4
+    assert found["solvers", "multitarget"] == 2
+    assert found["accuracy", "multitarget"] in (1.5, 2)
