@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -14,10 +15,13 @@ from scipy.stats import pearsonr
 from sklearn.linear_model import RidgeCV
 
 from bench_core.accuracy.result import FitResult
-from bench_core.cli.commands.fit import command
+from bench_core.cli.commands.fit import _show, command
 from bench_core.data import THESIS_ALPHAS, Problem, make
 from bench_core.errors import BadInput, NotEnough, RidgebenchError, UnknownName
+from bench_core.fitting.run import Done
 from bench_core.measure import read
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +202,13 @@ def test_interruption_leaves_nothing(tmp_path):
     assert process.returncode != 0
     assert not list(tmp_path.glob("*out*"))
     assert not list((tmp_path / "scratch").glob("fit-*"))
+
+
+def test_a_remedy_is_printed_as_it_has_to_be_typed(capsys):
+    """Square brackets are markup to the library that draws the table."""
+    record = json.loads((ROOT / "docs/records/whole-brain-bmor.json").read_text("utf-8"))
+    reason = "nilearn is not installed: pip install 'ridgebench[brain]'"
+    _show(Done(record, Path("results[1]"), [], {"brain map": reason}))
+    printed = capsys.readouterr().out
+    assert "ridgebench[brain]" in printed
+    assert "results[1]" in printed

@@ -85,6 +85,7 @@ def command(
 def _print(found: dict[str, Any]) -> None:
     from rich.box import SIMPLE
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
@@ -92,10 +93,10 @@ def _print(found: dict[str, Any]) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for row in _rows(found):
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     console.print(table)
     for warning in found["warnings"]:
-        console.print(f"warning: {warning}", style="yellow", highlight=False)
+        console.print(f"warning: {escape(warning)}", style="yellow", highlight=False)
     if "regions" not in found:
         return
     table = Table(title="regions with the highest mean r", box=SIMPLE)
@@ -103,7 +104,7 @@ def _print(found: dict[str, Any]) -> None:
         table.add_column(name, justify="left" if name == "name" else "right")
     for row in found["regions"][:10]:
         figures = (_number(row["mean"]), _number(row["max"]))
-        table.add_row(str(row["region"]), row["name"], str(row["targets"]), *figures)
+        table.add_row(str(row["region"]), escape(row["name"]), str(row["targets"]), *figures)
     console.print(table)
 
 

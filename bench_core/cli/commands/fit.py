@@ -152,6 +152,7 @@ def _runs(text: str) -> tuple[int, ...]:
 
 def _show(done: Done) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     record = done.record
@@ -164,7 +165,7 @@ def _show(done: Done) -> None:
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
     for row in _rows(done):
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     Console().print(table)
 
 

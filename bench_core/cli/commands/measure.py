@@ -123,6 +123,7 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 def _show(record: dict[str, Any], path: Path) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     case, size = record["case"], record["case"]["problem"]
@@ -135,7 +136,7 @@ def _show(record: dict[str, Any], path: Path) -> None:
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
     for row in _rows(record):
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     table.add_row("record", str(path))
     if path.with_suffix(".log").is_file():
         table.add_row("log", str(path.with_suffix(".log")))

@@ -152,6 +152,7 @@ def example(folder: Path, seed: int) -> None:
 def show(folder: Path, check: bool) -> None:
     """Say what a problem folder holds."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from bench_core.checks import check_xy, constant_columns
@@ -163,7 +164,7 @@ def show(folder: Path, check: bool) -> None:
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
     for row in _facts(problem):
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     if check:
         with Console(stderr=True).status(f"reading {readable_bytes(problem.nbytes)}"):
             check_xy(problem.X, problem.Y)
