@@ -25,7 +25,7 @@ from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Any
 
-INTERVAL_MS = 40.0
+INTERVAL_MS = 50.0
 SAMPLER = "bench_core.measure.sampler"
 
 
