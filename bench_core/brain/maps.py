@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from bench_core.data.problem import Problem
 from bench_core.data.space import TargetSpace
 from bench_core.errors import BadInput
+from bench_core.files import replace_file
 
 
 @dataclass
@@ -67,7 +66,7 @@ def write_maps(
     written = Written()
 
     def put(file: str, save: Callable[[Path], object]) -> None:
-        written.files.append(_replace(folder / file, save))
+        written.files.append(replace_file(folder / file, save))
 
     image = to_image(problem.space, values)
     put(f"{name}.nii.gz", image.to_filename)
@@ -97,18 +96,3 @@ def write_maps(
     put(f"{name}_glass_brain.png", lambda path: drawing.glass_brain(image, path, title))
     put(f"{name}_surface.png", lambda path: drawing.surface(image, path, title))
     return written
-
-
-def _replace(path: Path, save: Callable[[Path], object]) -> Path:
-    """Let ``save`` write a file beside ``path``, of the same suffixes, and put it in its place."""
-    suffix = path.name[path.name.index(".") :]
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=suffix)
-    os.close(handle)
-    part = Path(name)
-    try:
-        save(part)
-        part.chmod(0o644)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench_core.files import replace_file
 from bench_core.study.cells import at_baseline
 from bench_core.study.published_r import FIGURES, LABEL, published_r
 from bench_core.study.settings import StudySettings
-from bench_core.study.table import Row, replace_file
+from bench_core.study.table import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,8 +42,7 @@ def draw_figures(settings: StudySettings, rows: Sequence[Row], folder: Path) -> 
             continue
         path = folder / f"figure-{number}-{factor}.svg"
         figure = _figure(settings.name, factor, number, chosen)
-        replace_file(path, partial(_save, figure))
-        written.append(path)
+        written.append(replace_file(path, partial(_save, figure)))
     return written
 
 

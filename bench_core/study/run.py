@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench_core.errors import BadInput, NotEnough
+from bench_core.files import replace_file
 from bench_core.study import costs
 from bench_core.study.cells import Cell, cells
 from bench_core.study.opened import FORMAT, Study
 from bench_core.study.process import CellFailed, in_process
 from bench_core.study.settings import StudySettings
-from bench_core.study.table import Row, replace_file, rows_of, write_table
+from bench_core.study.table import Row, rows_of, write_table
 
 TABLE = "table.csv"
 

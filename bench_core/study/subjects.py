@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from bench_core.cluster import Cluster
 from bench_core.data import run_split
 from bench_core.data.space import TargetSpace
 from bench_core.errors import BadInput
+from bench_core.files import replace_file
 from bench_core.study.settings import FitSettings, Samples, chosen
 from encoders import digests
 
@@ -54,14 +55,8 @@ class CachedTargets:
         """Return the targets (m, s) of ``run``, memory-mapped."""
         path = self.folder / f"{run.name}.npy"
         if not path.is_file():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle, part = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".npy")
-            os.close(handle)
-            try:
-                np.save(part, self.source.read(run))
-                os.replace(part, path)
-            finally:
-                Path(part).unlink(missing_ok=True)
+            values = self.source.read(run)
+            replace_file(path, partial(np.save, arr=values))
         found: NDArray[Any] = np.load(path, mmap_mode="r")
         return found
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import os
-import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bench_core.files import replace_file
 from bench_core.study.settings import FACTORS
 
 Row = dict[str, Any]
@@ -100,17 +99,3 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
             writer.writerows(rows)
 
     replace_file(path, save)
-
-
-def replace_file(path: Path, save: Callable[[Path], object]) -> None:
-    """Let ``save`` write a file of the same suffix, which takes the place of ``path``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
-    os.close(handle)
-    part = Path(name)
-    try:
-        save(part)
-        part.chmod(0o644)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -8,11 +8,10 @@ its last checkpoint.
 from __future__ import annotations
 
 import csv
-import os
 import resource
-import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -22,6 +21,7 @@ import torch
 
 from bench_core.brain.features import StoreSettings
 from bench_core.errors import BadInput, RidgebenchError
+from bench_core.files import replace_file
 from bench_core.study.cells import Cell, TrainingData
 from bench_core.study.opened import Study
 from bench_core.study.settings import StudySettings
@@ -123,7 +123,8 @@ def _fits(study: Study, features: StoreSettings, key: str, notify: Notify) -> di
             except RidgebenchError as error:
                 found[subject.name] = {"status": "failed", "reason": str(error)}
                 continue
-            _save(settings.out / "cells" / f"{key[:16]}_{subject.name}_r.npy", fitted.r)
+            kept = settings.out / "cells" / f"{key[:16]}_{subject.name}_r.npy"
+            replace_file(kept, partial(np.save, arr=fitted.r))
             found[subject.name] = {"status": "ok", "reason": None, **fitted.report()}
     notify("fitting", len(study.subjects), len(study.subjects))
     return found
@@ -245,14 +246,3 @@ def _history(folder: Path) -> tuple[float, float]:
         rows = list(csv.DictReader(file))
     seconds = sum(float(row["seconds"]) for row in rows)
     return seconds, fmean(float(row["loss"]) for row in rows[-_LAST:])
-
-
-def _save(path: Path, array: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".npy")
-    os.close(handle)
-    try:
-        np.save(part, array)
-        os.replace(part, path)
-    finally:
-        Path(part).unlink(missing_ok=True)
