@@ -149,16 +149,18 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return result
         solver = self._solver
         n = X.shape[0]
-        # The prediction at 0 is the intercept: one row more, and no pass over Y of its own.
-        X = np.vstack([X, np.zeros((1, X.shape[1]), X.dtype)])
-        result = np.empty((n + 1, solver.Y.shape[1]), solver.dtype)
+        wanted = "_intercept" not in self.__dict__
+        if wanted:  # the prediction at 0: one row more, and no pass over Y of its own
+            X = np.vstack([X, np.zeros((1, X.shape[1]), X.dtype)])
+        result = np.empty((len(X), solver.Y.shape[1]), solver.dtype)
         with full_float32_products(solver.device):
             predict = solver.predictor(X)
             for block in solver.blocks("predicting"):
                 result[:, block.columns] = to_numpy(predict(block, None))
                 if self.fit_intercept:
                     result[:, block.columns] += _means(block)
-        self._keep_intercept(result[n].copy())
+        if wanted:
+            self._keep_intercept(result[n].copy())
         return result[:n, 0] if self._one_target else result[:n]
 
     @property

@@ -77,6 +77,9 @@ class Plan:
             "bytes_read": self.bytes_read,
             "bytes_written": self.bytes_written,
             "peak_bytes": self.peak_bytes,
+            "slowed": None
+            if self.slowed is None
+            else {"times": self.slowed[0], "needed_bytes": self.slowed[1]},
             "steps": [
                 {
                     "name": s.name,
