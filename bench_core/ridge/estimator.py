@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from bench_core.checks import check_alphas, check_xy
 from bench_core.errors import BadInput
 from bench_core.ridge.backend import find_device, full_float32_products, to_numpy
-from bench_core.ridge.coefficients import CoefficientFile
+from bench_core.ridge.coefficients import CoefficientFile, fresh_memory
 from bench_core.ridge.costs import Work
 from bench_core.ridge.dual_solver import DualSolver
 from bench_core.ridge.inputs import (
@@ -295,7 +295,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         with ExitStack() as stack:
             file = None
             if self.coef == "memory":
-                coefficients = np.empty((s, p), dtype)
+                coefficients = fresh_memory((s, p), dtype)
             elif self.coef is not None:
                 file = stack.enter_context(CoefficientFile(self.coef, (s, p), dtype))
                 if solver.device.is_numpy:  # one for all blocks: fresh memory costs page faults

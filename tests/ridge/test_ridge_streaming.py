@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from bench_core.errors import BadInput, NotEnough
-from bench_core.ridge import MultiTargetRidgeCV, Work, make_plan
+from bench_core.ridge import MultiTargetRidgeCV, Work, coefficients, make_plan
 from bench_core.ridge.backend import Device
 from bench_core.ridge.coefficients import CoefficientFile
 from bench_core.ridge.streaming import ColumnBlocks
@@ -363,6 +364,18 @@ def test_coefficient_file_refuses_what_cannot_be(tmp_path, monkeypatch):
     ):
         file.write(np.ones((1, 2)))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_coefficients_lie_in_memory_of_their_own(monkeypatch, dtype):
+    X, Y = data(30, 40, 25, dtype)
+    expected = MultiTargetRidgeCV(ALPHAS).fit(X, Y)
+    monkeypatch.setattr(coefficients, "LARGE", 1)
+    model = MultiTargetRidgeCV(ALPHAS).fit(X, Y)
+    assert np.array_equal(model.coef_, expected.coef_)
+    assert model.coef_.dtype == dtype
+    assert model.coef_.flags.writeable
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).predict(X), expected.predict(X))
 
 
 def test_progress_reaches_the_end():
