@@ -57,6 +57,9 @@ class Source:
             for j in range(columns.start, columns.stop, step):
                 yield slice(0, t), slice(j, min(j + step, columns.stop))
 
+    def expect(self, columns: slice) -> None:
+        """Say that ``columns`` are read next."""
+
     def read(self, tile: Tile) -> NDArray[Any]:
         """Return the values of a tile: a view of memory, or a copy from a file."""
         values: NDArray[Any] = self.Y[tile]
@@ -85,6 +88,19 @@ class FileSource(Source):
 
     def __exit__(self, *error: object) -> None:
         os.close(self._file)
+
+    def expect(self, columns: slice) -> None:
+        # A disk that is asked for one piece of a row after the other waits in between: of 1 MB
+        # rows, 32 kB each, 260 MB/s came, and 610 MB/s when all were asked for before.
+        if not hasattr(os, "posix_fadvise"):
+            return
+        t, itemsize = self.Y.shape[0], self.Y.itemsize
+        lines, within = (slice(0, t), columns) if self.rows_first else (columns, slice(0, t))
+        stride = max(self.Y.strides)
+        length = (within.stop - within.start) * itemsize
+        for i in range(lines.start, lines.stop):
+            first = self._offset + i * stride + within.start * itemsize
+            os.posix_fadvise(self._file, first, length, os.POSIX_FADV_WILLNEED)
 
     def read(self, tile: Tile) -> NDArray[Any]:
         rows, columns = tile

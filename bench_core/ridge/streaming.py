@@ -146,6 +146,7 @@ class ColumnBlocks:
     def _copy(
         self, source: Source, values: NDArray[Any], columns: slice
     ) -> NDArray[np.float64] | None:
+        source.expect(columns)
         offset = self._shift(source, columns)
         for rows, some in source.tiles(columns):
             here = slice(some.start - columns.start, some.stop - columns.start)

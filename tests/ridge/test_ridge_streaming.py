@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from bench_core.errors import BadInput, NotEnough
 from bench_core.ridge import MultiTargetRidgeCV, Work, coefficients, make_plan
 from bench_core.ridge.backend import Device
 from bench_core.ridge.coefficients import CoefficientFile
+from bench_core.ridge.sources import open_source
 from bench_core.ridge.streaming import ColumnBlocks
 
 ALPHAS = [1.0, 10.0, 100.0, 1000.0]
@@ -35,6 +37,23 @@ def mapped(folder, array, order="C"):
     path = folder / f"{order}-{array.shape[1]}.npy"
     np.save(path, np.asarray(array, order=order))
     return np.load(path, mmap_mode="r")
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system takes no advice")
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_disk_is_told_of_all_that_is_read(tmp_path, monkeypatch, order):
+    Y = mapped(tmp_path, np.arange(21.0).reshape(3, 7), order)
+    told: set[int] = set()
+    monkeypatch.setattr(os, "posix_fadvise", lambda f, at, n, _: told.update(range(at, at + n)))
+    with open_source(Y) as source:
+        source.expect(slice(2, 5))
+        held = np.frombuffer(os.pread(source._file, 1000, 0), np.uint8)
+    values = np.zeros(len(held), np.uint8)
+    values[sorted(told)] = held[sorted(told)]
+    strides = (56, 8) if order == "C" else (8, 24)
+    found = np.ndarray((3, 7), float, values[Y.offset :].tobytes(), strides=strides)
+    assert np.array_equal(found[:, 2:5], Y[:, 2:5])
+    assert len(told) == 3 * 3 * 8
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
