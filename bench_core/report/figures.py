@@ -96,7 +96,7 @@ def strategies_figure(table: Iterable[Row]) -> str | None:
             if row.dsu is not None:
                 axis.annotate(
                     f" {row.dsu:.2f}×",
-                    (row.seconds, place),
+                    (row.ci95[1] if row.ci95 else row.seconds, place),  # past the interval's line
                     fontsize=8,
                     va="center",
                     xytext=(4, 0),
