@@ -96,11 +96,13 @@ class FileSource(Source):
             return
         t, itemsize = self.Y.shape[0], self.Y.itemsize
         lines, within = (slice(0, t), columns) if self.rows_first else (columns, slice(0, t))
-        stride = max(self.Y.strides)
-        length = (within.stop - within.start) * itemsize
-        for i in range(lines.start, lines.stop):
-            first = self._offset + i * stride + within.start * itemsize
-            os.posix_fadvise(self._file, first, length, os.POSIX_FADV_WILLNEED)
+        stride, length = max(self.Y.strides), (within.stop - within.start) * itemsize
+        count = lines.stop - lines.start
+        if length == stride:  # no gaps between the lines
+            count, length = 1, count * length
+        first = self._offset + lines.start * stride + within.start * itemsize
+        for i in range(count):
+            os.posix_fadvise(self._file, first + i * stride, length, os.POSIX_FADV_WILLNEED)
 
     def read(self, tile: Tile) -> NDArray[Any]:
         rows, columns = tile

@@ -43,13 +43,17 @@ def mapped(folder, array, order="C"):
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_the_disk_is_told_of_all_that_is_read(tmp_path, monkeypatch, order):
     Y = mapped(tmp_path, np.arange(21.0).reshape(3, 7), order)
-    told: set[int] = set()
-    monkeypatch.setattr(os, "posix_fadvise", lambda f, at, n, _: told.update(range(at, at + n)))
+    calls: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda f, at, n, _: calls.append((at, n)))
     with open_source(Y) as source:
         source.expect(slice(2, 5))
+        source.expect(slice(0, 7))
         held = np.frombuffer(os.pread(source._file, 1000, 0), np.uint8)
+    whole = calls.pop()  # without gaps, all in one
+    assert whole == (Y.offset, Y.nbytes)
+    told = [byte for at, n in calls for byte in range(at, at + n)]
     values = np.zeros(len(held), np.uint8)
-    values[sorted(told)] = held[sorted(told)]
+    values[told] = held[told]
     strides = (56, 8) if order == "C" else (8, 24)
     found = np.ndarray((3, 7), float, values[Y.offset :].tobytes(), strides=strides)
     assert np.array_equal(found[:, 2:5], Y[:, 2:5])
