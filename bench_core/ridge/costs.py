@@ -98,8 +98,13 @@ def dual_steps(work: Work, selection: Selection) -> Iterator[Step]:
         yield Step("coefficients M Y", 2 * t * p * s, work.dtype, read, written)
 
 
-def primal_steps(work: Work, selection: Selection) -> Iterator[Step]:
-    """Yield the steps of the primal form."""
+def keeps_coordinates(work: Work, selection: Selection, width: int) -> bool:
+    """Return whether C = Qᵀ Yc, formed to choose the penalty, serves for the coefficients too."""
+    return selection == "shared" and not work.folds and not work.scaled and width >= work.s
+
+
+def primal_steps(work: Work, selection: Selection, width: int) -> Iterator[Step]:
+    """Yield the steps of the primal form, for blocks of ``width`` targets."""
     t, p, s, r = float(work.t), float(work.p), work.s, work.r
     read = work.t * s * work.itemsize
     yield Step("covariance Xᵀ X", t * p * p, "float64")
@@ -107,8 +112,7 @@ def primal_steps(work: Work, selection: Selection) -> Iterator[Step]:
     if not work.folds:
         yield Step("rotation X V", 2 * t * p * p, work.dtype)
         if selection == "shared":
-            inner = min(p * p * s, 2 * t * p * p)
-            yield Step("target products", 4 * t * p * s + inner, work.dtype, read)
+            yield Step("target products", 4 * t * p * s + p * p * s, work.dtype, read)
             yield Step("scores", _diagonals(t, p, r) + 4 * r * t * p, work.dtype)
         else:
             yield Step("scores", (1 + r) * 2 * t * p * s, work.dtype, read)
@@ -119,13 +123,14 @@ def primal_steps(work: Work, selection: Selection) -> Iterator[Step]:
         rotations = sum(2.0 * (a + b) * p * p for a, b in work.folds)
         yield Step("folds' rotations", rotations, work.dtype)
         if selection == "shared":
-            products = sum(2.0 * (a + b) * p * s + 2 * p * p * s for a, b in work.folds)
+            products = sum(2.0 * (a + b) * p * s + p * p * s for a, b in work.folds)
             yield Step("target products", products, work.dtype, k * read)
             scores = sum(_diagonals(b, p, r) for _, b in work.folds)
             yield Step("scores", scores, "float64")
         else:
             scores = sum(2.0 * a * p * s + 2.0 * r * b * p * s for a, b in work.folds)
             yield Step("scores", scores, work.dtype, k * read)
-    yield Step("Xᵀ Y", 2 * t * p * s, work.dtype, read)
+    if not keeps_coordinates(work, selection, width):
+        yield Step("Xᵀ Y", 2 * t * p * s, work.dtype, read)
     written = int(p) * s * work.itemsize if work.coef else 0
     yield Step("coefficients", 2 * p * p * s, work.dtype, 0, written)

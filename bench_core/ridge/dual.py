@@ -26,6 +26,7 @@ from bench_core.ridge.backend import (
     add_gram,
     cast,
     eigh,
+    float64_pieces,
     is_float64,
     mirror,
     to_numpy,
@@ -35,6 +36,9 @@ from bench_core.ridge.quadratic import congruence, damping, quadratic_diagonals
 
 COLUMNS = 4096
 """Columns of float32 that are held in float64 at once."""
+
+GRAM_COLUMNS = 1024
+"""Columns whose products are added to K at once."""
 
 SUMMED = 8192
 """Columns of targets whose products are summed in their precision before float64 takes over."""
@@ -72,8 +76,8 @@ def gram(Xc: Array) -> Array:
     """Return K = Xc Xcᵀ (t, t), products and sums in float64, for Xc (t, p) of either precision."""
     xp = array_namespace(Xc)
     K = xp.zeros((Xc.shape[0],) * 2, dtype=xp.float64, device=device(Xc))
-    for start in range(0, Xc.shape[1], COLUMNS):
-        add_gram(K, cast(Xc[:, start : start + COLUMNS], "float64"))
+    for columns in float64_pieces(Xc, GRAM_COLUMNS, axis=1):
+        add_gram(K, columns)
     return mirror(K)
 
 
@@ -100,7 +104,7 @@ def factorise(K: Array, *, intercept: bool) -> Eigen:
     """
     xp = array_namespace(K)
     n = K.shape[0]
-    norm = xp.sqrt(xp.sum(K * K))
+    norm = xp.linalg.vector_norm(K)
     norm = xp.where(norm > 0, norm, xp.ones_like(norm))
     if intercept:
         K = double_centre(K)

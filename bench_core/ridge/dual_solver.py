@@ -64,10 +64,10 @@ class DualSolver(Solver):
         for check in self._fold_checks(K):
             if self.scoring == "r2":
                 G, defined = self._gram(check.test)
-            products = validation.kernel_products(check, G, intercept=self.intercept)
-            squares = validation.fold_squares(check, products, self.alphas)
+            sums = validation.kernel_sums(check, G, intercept=self.intercept)
+            squares = validation.fold_squares(check, sums, self.alphas)
             found.append(self._mean_squares(squares, defined))
-            magnified.append(magnification(None, products.squares, squares))
+            magnified.append(magnification(None, sums.squares, squares))
         return Scores(np.mean(found, axis=0), magnified=np.max(magnified, axis=0))
 
     def solve(self, alphas: float | NDArray[np.float64]) -> None:

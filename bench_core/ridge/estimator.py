@@ -11,10 +11,10 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bench_core.checks import check_alphas, check_xy
-from bench_core.errors import BadInput
+from bench_core.errors import BadInput, NotEnough
 from bench_core.ridge.backend import find_device, full_float32_products, to_numpy
 from bench_core.ridge.coefficients import CoefficientFile, fresh_memory
-from bench_core.ridge.costs import Work
+from bench_core.ridge.costs import Selection, Work
 from bench_core.ridge.dual_solver import DualSolver
 from bench_core.ridge.inputs import (
     as_targets,
@@ -26,15 +26,8 @@ from bench_core.ridge.inputs import (
 from bench_core.ridge.plan import Plan, make_plan
 from bench_core.ridge.primal_solver import PrimalSolver
 from bench_core.ridge.scores import best, check_scoring, pearson
-from bench_core.ridge.solver import Fold, Scores, Solver
+from bench_core.ridge.solver import Fold, Scores, Solver, exact_enough
 from bench_core.ridge.streaming import Block, fits_in_memory
-
-MOST_MAGNIFIED = 100.0
-"""Float32 products are used while their errors grow at most so often on the way to a score.
-
-Their relative error, some 1e-7, then stays below the 1e-4 by which float32 must tell two penalties
-apart. Beyond (targets that the fit explains nearly completely) everything is done in float64.
-"""
 
 
 class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -55,7 +48,8 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     alpha_per_target : whether every target gets the penalty that is best for itself.
     dtype : precision of products with Y, "float32" or "float64"; None for float32 when X and Y
         are float32. Factorisations and scores are in float64 always. Float32 gives way to float64
-        where it could not decide between penalties; ``plan_`` says what was done.
+        where it could not decide between penalties, and sums over targets to predictions of every
+        target where float64 could not; ``plan_`` says what was done.
     coef : "memory", a path ending in .npy (streamed there; ``coef_`` is then memory-mapped), or
         None: coefficients are never formed and `predict` reads Y again.
     memory_limit : bytes that a fit may use beyond X, Y and the process as it was (of the GPU's
@@ -187,8 +181,10 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             coef=self.coef,
         )
 
-    def _make_plan(self, work: Work) -> Plan:
-        return make_plan(work, memory_limit=self.memory_limit, width=self.batch_size)
+    def _make_plan(self, work: Work, selection: Selection | None = None) -> Plan:
+        return make_plan(
+            work, memory_limit=self.memory_limit, width=self.batch_size, selection=selection
+        )
 
     def _fit(
         self,
@@ -238,10 +234,15 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return X, Y
 
     def _select(
-        self, X: NDArray[Any], Y: NDArray[Any], folds: list[Fold], dtype: np.dtype[Any]
+        self,
+        X: NDArray[Any],
+        Y: NDArray[Any],
+        folds: list[Fold],
+        dtype: np.dtype[Any],
+        selection: Selection | None = None,
     ) -> tuple[Solver, Scores]:
-        """Return a solver and its scores, in float64 when float32 turns out not to be enough."""
-        plan = self._make_plan(self._work(X, Y, folds, dtype))
+        """Return a solver and its scores, by a more exact way when the first was not enough."""
+        plan = self._make_plan(self._work(X, Y, folds, dtype), selection)
         form = DualSolver if plan.form == "dual" else PrimalSolver
         solver = form(
             X,
@@ -256,12 +257,18 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             progress=self.progress,
         )
         scores = solver.select()
-        if dtype == np.float32 and scores.magnified is not None:
-            chosen = int(best(scores.shared))
-            if scores.magnified[chosen] > MOST_MAGNIFIED:
-                del solver
-                return self._select(X, Y, folds, np.dtype(np.float64))
-        return solver, scores
+        if exact_enough(scores.shared, scores.magnified, dtype, plan.selection):
+            return solver, scores
+        double = np.dtype(np.float64)
+        slower: Selection | None = None
+        if dtype == double:
+            slower = "each"
+            try:
+                self._make_plan(self._work(X, Y, folds, dtype), slower)
+            except NotEnough:  # the scores stand, with fewer digits
+                return solver, scores
+        del solver
+        return self._select(X, Y, folds, double, slower)
 
     def _choose(self, scores: Scores) -> None:
         alphas = check_alphas(self.alphas)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from bench_core.ridge import target_batches
 from bench_core.ridge.backend import GRAM_ROWS
-from bench_core.ridge.costs import Form, Selection, Work
-from bench_core.ridge.dual import COLUMNS
-from bench_core.ridge.primal import IN_CACHE, ROWS
-from bench_core.ridge.quadratic import PANEL, TOGETHER
+from bench_core.ridge.costs import Form, Selection, Work, keeps_coordinates
+from bench_core.ridge.dual import COLUMNS, GRAM_COLUMNS
+from bench_core.ridge.primal import CROSSED, IN_CACHE, rows_at_once
+from bench_core.ridge.quadratic import PANEL, ROWS, TOGETHER
 from bench_core.ridge.streaming import BUFFERS
 
 OVERHEAD = 2**20
@@ -33,7 +33,8 @@ def peak_bytes(work: Work, form: Form, selection: Selection, width: int) -> int:
 def _diagonals(rows: int, m: int, r: int) -> int:
     """Return the work space of `quadratic_diagonals`: products of near pairs, and masks."""
     together = min(r, TOGETHER)
-    return 8 * PANEL * (together * (m + max(m, rows)) + 4 * m)
+    near = 8 * PANEL * (together * (m + max(m, min(rows, ROWS))) + 4 * m)
+    return max(near, 8 * min(rows, ROWS) * m)
 
 
 def _gram(n: int, itemsize: int) -> int:
@@ -57,7 +58,7 @@ def _dual(work: Work, selection: Selection, b: int) -> list[int]:
     kept = X + (square if shared else 0) + (square if work.folds else 0)
     test = max((n for _, n in work.folds), default=t)
     phases = [
-        X + square + chunk + _gram(t, 8),
+        X + square + 8 * t * min(p, GRAM_COLUMNS) + _gram(t, 8),
         kept + 3 * square,  # eigendecomposition: the matrix, and a work space of two
         2 * X + 3 * square + chunk,  # solution
         2 * X + 2 * square + buffers + coef + (2 * z * t * b if work.per_target else 0),
@@ -77,7 +78,7 @@ def _primal(work: Work, selection: Selection, b: int) -> list[int]:
     t, p, r, z = work.t, work.p, work.r, work.itemsize
     X, square = z * t * p, 8 * p * p
     single = z == 4
-    chunk = 8 * min(t, ROWS) * p
+    chunk = 8 * min(t, rows_at_once(p)) * p
     buffers = BUFFERS * z * t * b
     coef = z * p * (work.s if work.coef == "memory" else b)
     cast = square // 2 if single else 0
@@ -92,12 +93,12 @@ def _primal(work: Work, selection: Selection, b: int) -> list[int]:
         kept + cast + buffers + coef + 3 * z * p * b,
     ]
     if selection == "shared":
-        rows = 8 * test * p
-        inner = 2 * square
         copies = (3 if work.scaled or work.folds else 1) * z * t * b
-        block = rows + (rows // 2 if single else 0) + z * p * b
-        phases.append(kept + held + buffers + copies + rows + block + inner + cast)
-        phases.append(kept + held + 2 * rows + 3 * square + _diagonals(test, p, r))
+        block = 2 * 8 * min(test, CROSSED) * p + z * p * b
+        phases.append(kept + held + buffers + copies + block + 2 * square + cast)
+        coordinates = z * p * b if keeps_coordinates(work, selection, b) else 0
+        scores = 2 * square + cast + _diagonals(test, p, r)
+        phases.append(kept + held + coordinates + scores)
     else:
         wide = z * (t + 2 * p) * _scored(work, b)
         phases.append(kept + held + cast + buffers + 9 * z * t * b + wide)

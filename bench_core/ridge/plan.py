@@ -146,8 +146,7 @@ def make_plan(
         fitted = _fit_width(candidate, memory_limit, width)
         if fitted is not None:
             candidates.append(fitted)
-        smallest = replace(candidate, width=width or min(SMALLEST_WIDTH, work.s))
-        smallest = replace(smallest, peak_bytes=_peak(smallest))
+        smallest = _with_width(candidate, width or min(SMALLEST_WIDTH, work.s))
         if leanest is None or smallest.peak_bytes < leanest.peak_bytes:
             leanest = smallest
         if quickest is None or _seconds(smallest) < _seconds(quickest):
@@ -174,8 +173,7 @@ def _candidates(work: Work, form: Form | None, selection: Selection | None) -> I
     if work.each:
         selections = ("each",)
     for a, b in product(forms, selections):
-        steps = dual_steps(work, b) if a == "dual" else primal_steps(work, b)
-        yield Plan(work, a, b, 1, tuple(steps), 0)
+        yield Plan(work, a, b, 1, (), 0)
 
 
 def _seconds(plan: Plan) -> float:
@@ -187,8 +185,7 @@ def _fit_width(plan: Plan, limit: int | None, width: int | None) -> Plan | None:
     """Return the plan with the widest blocks that its memory allows, or None."""
     wanted = min(width or DEFAULT_WIDTH, plan.work.s)
     while True:
-        candidate = replace(plan, width=wanted)
-        candidate = replace(candidate, peak_bytes=_peak(candidate))
+        candidate = _with_width(plan, wanted)
         if limit is None or candidate.peak_bytes <= limit:
             return candidate
         if width is not None or wanted <= SMALLEST_WIDTH:
@@ -196,5 +193,16 @@ def _fit_width(plan: Plan, limit: int | None, width: int | None) -> Plan | None:
         wanted = max(SMALLEST_WIDTH, wanted // 2)
 
 
-def _peak(plan: Plan) -> int:
-    return peak_bytes(plan.work, plan.form, plan.selection, plan.width)
+def _with_width(plan: Plan, width: int) -> Plan:
+    """Return the plan for blocks of ``width`` targets: its steps, and its peak memory."""
+    work, selection = plan.work, plan.selection
+    if plan.form == "dual":
+        steps = tuple(dual_steps(work, selection))
+    else:
+        steps = tuple(primal_steps(work, selection, width))
+    return replace(
+        plan,
+        width=width,
+        steps=steps,
+        peak_bytes=peak_bytes(work, plan.form, selection, width),
+    )

@@ -6,104 +6,117 @@ h_i = 1/t + Σ_j Q_ij² f_j (1/t with an intercept) and its leave-one-out residu
 
     ‖Y_i‖² − 2 Σ_j (Q ∘ P)_ij f_j + rowsum((Q diag(f) B diag(f)) ∘ Q)_i,
 
-P = Yc Cᵀ (t × p), B = C Cᵀ = Qᵀ P (p × p). P and the row norms are sums over blocks of targets
-(`target_products`). A node can take them before anything is factorised, with Xc for Q, and
-multiply the total by V later (`TargetProducts.rotated`).
+P = Yc Cᵀ (t × p), B = C Cᵀ (p × p). Of P only the products with every penalty's f are wanted, r
+numbers for each row, so it is formed a few rows at a time and never held (`error_sums`). All three
+terms are sums over blocks of targets, added in any order, on any machine.
+
+Products are taken with Q and not with Xc, although that has to wait for the factorisation: along
+an eigenvector of small eigenvalue those with Xc drown in the rounding of large ones.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from bench_core.ridge.backend import Array, add_gram, cast, eigh, mirror, to_numpy
+from bench_core.ridge.backend import Array, add_gram, cast, eigh, float64_pieces, to_numpy
 from bench_core.ridge.dual import Eigen
-from bench_core.ridge.quadratic import congruence, quadratic_diagonals
-
-ROWS = 4096
-"""Rows multiplied at once where float32 products are summed in float64."""
+from bench_core.ridge.quadratic import quadratic_diagonals
 
 IN_CACHE = 128
 """Rows whose squares are taken and multiplied before they leave the processor's cache."""
 
+CROSSED = 512
+"""Rows of P that are formed at once: enough for a fast product, few enough to stay in the cache."""
+
 
 @dataclass
-class TargetProducts:
-    """What the scores need of the targets, in float64; blocks of targets add up.
+class ErrorSums:
+    """What squared errors need of the targets, in float64; blocks of targets add up.
 
-    P (t, p) is Yc Cᵀ and ``squares`` (t,) the squared row norms of Yc, with C = basisᵀ Yc. B (p, p)
-    is C Cᵀ; None where it is cheaper to take basisᵀ P once, at the end.
+    cross : (r, n) Σ_j (U ∘ P)_ij f_j for every penalty, P = Y Cᵀ. squares : (n,) row norms ‖Y_i‖².
+    B : (m, m) C Cᵀ. With U = Q (n, m) = (t, m) in leave-one-out.
     """
 
-    P: Array
+    cross: Array
     squares: Array
-    B: Array | None = None
+    B: Array
 
-    def __iadd__(self, other: TargetProducts) -> TargetProducts:
-        """Add another block's products in place."""
-        self.P += other.P
+    def __iadd__(self, other: ErrorSums) -> ErrorSums:
+        """Add another block's sums in place."""
+        self.cross += other.cross
         self.squares += other.squares
-        if self.B is not None:
-            self.B += other.B
+        self.B += other.B
         return self
-
-    def rotated(self, eigen: Eigen) -> TargetProducts:
-        """Return the products with basis Xc V for those taken with basis Xc."""
-        xp = array_namespace(self.P)
-        B = None
-        if self.B is not None:
-            B = congruence(eigen.V, self.B)
-        return TargetProducts(xp.matmul(self.P, eigen.V), self.squares, B)
 
 
 def covariance(Xc: Array) -> Array:
-    """Return Xcᵀ Xc (p, p), products and sums in float64, for Xc (t, p) of either precision."""
+    """Return the lower triangle of Xcᵀ Xc (p, p), in float64, for Xc (t, p) of either precision."""
     xp = array_namespace(Xc)
-    total = xp.zeros((Xc.shape[1],) * 2, dtype=xp.float64, device=device(Xc))
-    for start in range(0, Xc.shape[0], ROWS):
-        add_gram(total, cast(Xc[start : start + ROWS], "float64").T)
-    return mirror(total)
+    p = Xc.shape[1]
+    total = xp.zeros((p, p), dtype=xp.float64, device=device(Xc))
+    for rows in float64_pieces(Xc, rows_at_once(p), axis=0):
+        add_gram(total, rows.T)
+    return total
+
+
+def rows_at_once(p: int) -> int:
+    """Return the rows that are multiplied at once: many enough for p × p sums not to matter."""
+    return max(1024, p // 4)
 
 
 def factorise(S: Array) -> Eigen:
     """Return the eigendecomposition of S = Xcᵀ Xc (p, p) float64, which is overwritten.
 
-    Vectors whose eigenvalue rounding alone can make are left out: Xc V is 0 there, so m ≤ p.
+    Only the lower triangle of S is read. Vectors whose eigenvalue rounding alone can make are left
+    out: Xc V is 0 there, so m ≤ p.
     """
     xp = array_namespace(S)
-    norm = xp.sqrt(xp.sum(S * S))
     w, V = eigh(S)
+    norm = xp.sqrt(xp.sum(w * w))  # ‖S‖, Frobenius
     rounding = V.shape[0] * xp.finfo(xp.float64).eps * norm
     null = int(xp.sum(xp.astype(w <= rounding, xp.int64)))
     return Eigen(w[null:], V[:, null:])
 
 
-def target_products(basis: Array, Yc: Array, *, inner: bool = False) -> TargetProducts:
-    """Return the products of a block of centred targets Yc (t, b) with ``basis`` (t, p).
+def error_sums(U: Array, f: Array, Y: Array, C: Array) -> ErrorSums:
+    """Return the sums of a block of targets whose predictions are U diag(f) C.
 
-    The basis is Xc before the factorisation (nodes then need not wait for it) and Q = Xc V after.
-    With ``inner`` C Cᵀ is formed too: cheaper than basisᵀ P when all blocks together are narrower
-    than 2 t. Products are taken in the data's precision.
+    ``U`` (n, m), ``f`` (r, m), targets ``Y`` (n, b), coordinates ``C`` (m, b): Qᵀ Yc of the rows
+    trained on. Products are taken in the data's precision. Cost: 2 n m b + m² b flops, and 2 r n m
+    that do not depend on b.
     """
-    xp = array_namespace(basis, Yc)
-    C = xp.matmul(basis.T, Yc)
-    return TargetProducts(
-        cast(xp.matmul(Yc, C.T), "float64"),
-        xp.sum(Yc * Yc, axis=1, dtype=xp.float64),
-        cast(xp.matmul(C, C.T), "float64") if inner else None,
+    xp = array_namespace(U, Y)
+    return ErrorSums(
+        crossed(U, f, lambda rows: xp.matmul(Y[rows], C.T)),
+        xp.sum(Y * Y, axis=1, dtype=xp.float64),
+        cast(xp.matmul(C, C.T), "float64"),
     )
+
+
+def crossed(U: Array, f: Array, product: Callable[[slice], Array]) -> Array:
+    """Return Σ_j (U ∘ P)_ij f_j (r, n) in float64, where ``product(rows)`` is P[rows] (·, m)."""
+    xp = array_namespace(U, f)
+    result = xp.empty((f.shape[0], U.shape[0]), dtype=xp.float64, device=device(f))
+    for start in range(0, U.shape[0], CROSSED):
+        rows = slice(start, start + CROSSED)
+        P = cast(product(rows), "float64")
+        P *= U[rows]
+        result[:, rows] = xp.matmul(f, P.T)
+    return result
 
 
 def rotate(Xc: Array, eigen: Eigen) -> Array:
     """Return Q = Xc V (t, m) in Xc's precision, written over Xc (t, p)."""
     xp = array_namespace(Xc)
     V = cast(eigen.V, to_numpy(Xc[:0]).dtype)
-    m = V.shape[1]
-    for start in range(0, Xc.shape[0], ROWS):
-        rows = slice(start, start + ROWS)
+    count, m = rows_at_once(Xc.shape[1]), V.shape[1]
+    for start in range(0, Xc.shape[0], count):
+        rows = slice(start, start + count)
         Xc[rows, :m] = xp.matmul(Xc[rows], V)
     return Xc[:, :m]
 
@@ -139,34 +152,24 @@ def complement_of_leverage(Q: Array, f: Array, *, intercept: bool) -> Array:
     return rest
 
 
-def loo_squares(
-    Q: Array, eigen: Eigen, products: TargetProducts, alphas: Array, rest: Array
-) -> Array:
+def loo_squares(Q: Array, eigen: Eigen, sums: ErrorSums, alphas: Array, rest: Array) -> Array:
     """Return Σ_targets of squared leave-one-out residuals per row, (r, t), for every penalty.
 
-    ``Q`` (t, m) is Xc V; ``products`` those of all targets with it, whose P is overwritten;
+    ``Q`` (t, m) is Xc V; ``sums`` those of all targets with it, whose B is overwritten;
     ``rest`` (r, t) from `complement_of_leverage`.
     Nothing here depends on s.
     """
     f = filters(eigen, alphas)
-    return squared_errors(Q, eigen.w, f, products, alphas) / (rest * rest)
+    return squared_errors(Q, eigen.w, f, sums, alphas) / (rest * rest)
 
 
-def squared_errors(U: Array, w: Array, f: Array, products: TargetProducts, alphas: Array) -> Array:
+def squared_errors(U: Array, w: Array, f: Array, sums: ErrorSums, alphas: Array) -> Array:
     """Return the row sums of squares of Y − U diag(f) C over all targets, (r, n).
 
-    ``U`` (n, m), ``w`` (m,), ``f`` (r, m), products of Y (n, s) and C (m, s), whose P and B
-    are overwritten.
+    ``U`` (n, m), ``w`` (m,), ``f`` (r, m), sums of Y (n, s) and C (m, s), whose B is overwritten.
     """
-    xp = array_namespace(U)
-    P, B = products.P, products.B
-    if B is None:
-        B = xp.matmul(U.T, cast(P, to_numpy(U[:0]).dtype))
-        B = (B + B.T) / 2
-    P *= U
-    squares = products.squares - 2 * xp.matmul(f, P.T)
-    squares += quadratic_diagonals(U, B, w, f, alphas)
-    return xp.clip(squares, 0, None)
+    squares = sums.squares - 2 * sums.cross + quadratic_diagonals(U, sums.B, w, f, alphas)
+    return array_namespace(U).clip(squares, 0, None)
 
 
 def coefficients(C: Array, eigen: Eigen, f: Array) -> Array:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from bench_core.ridge import primal, validation
 from bench_core.ridge.backend import Array
-from bench_core.ridge.primal import TargetProducts
+from bench_core.ridge.costs import keeps_coordinates
+from bench_core.ridge.primal import ErrorSums
 from bench_core.ridge.solver import Predictor, Scores, Solver, magnification
 from bench_core.ridge.streaming import Block
 from bench_core.ridge.target_batches import training_and_test
@@ -20,6 +21,9 @@ from bench_core.ridge.validation import Validation
 
 class PrimalSolver(Solver):
     """p × p: see `bench_core.ridge.primal`."""
+
+    _coordinates: Array | None = None
+    """C = Qᵀ Yc (m, s), kept from the choice of the penalty where one block holds all targets."""
 
     def select(self) -> Scores:
         shared = self.plan.selection == "shared"
@@ -31,12 +35,18 @@ class PrimalSolver(Solver):
         if not shared:
             check = validation.primal_loo(self.X, self.eigen, self.alphas, intercept=self.intercept)
             return self._each(iter([check]))
-        inner = self.Y.shape[1] < 2 * self.Y.shape[0]
-        products, defined = self._products(lambda Y: primal.target_products(self.X, Y, inner=inner))
         f = primal.filters(self.eigen, self.alphas)
+
+        def of_block(Y: Array) -> ErrorSums:
+            C = array_namespace(Y).matmul(self.X.T, Y)
+            if keeps_coordinates(self.plan.work, self.plan.selection, self.plan.width):
+                self._coordinates = C
+            return primal.error_sums(self.X, f, Y, C)
+
+        sums, defined = self._sums(of_block)
         rest = primal.complement_of_leverage(self.X, f, intercept=self.intercept)
-        squares = primal.loo_squares(self.X, self.eigen, products, self.alphas, rest)
-        magnified = magnification(1 / (rest * rest), products.squares, squares)
+        squares = primal.loo_squares(self.X, self.eigen, sums, self.alphas, rest)
+        magnified = magnification(1 / (rest * rest), sums.squares, squares)
         return Scores(self._mean_squares(squares, defined), magnified=magnified)
 
     def _factorise(self) -> None:
@@ -44,16 +54,16 @@ class PrimalSolver(Solver):
         self.eigen = primal.factorise(primal.covariance(self.X))
         self.X = primal.rotate(self.X, self.eigen)
 
-    def _products(
-        self, products: Callable[[Array], TargetProducts], test: Array | None = None
-    ) -> tuple[TargetProducts, int]:
+    def _sums(
+        self, of_block: Callable[[Array], ErrorSums], test: Array | None = None
+    ) -> tuple[ErrorSums, int]:
         total, defined = None, 0
         for block in self.blocks("multiplying targets", "mean"):
             values = block.values
             if self.scoring == "r2":
                 values, count = self._scaled(values, test)
                 defined += count
-            part = products(values)
+            part = of_block(values)
             if total is None:
                 total = part
             else:
@@ -70,11 +80,11 @@ class PrimalSolver(Solver):
         found, magnified = [], []
         for check in self._fold_checks():
 
-            def products(Y: Array, check: Validation = check) -> TargetProducts:
+            def of_block(Y: Array, check: Validation = check) -> ErrorSums:
                 Y_S, Y_T = training_and_test(check, Y, intercept=self.intercept)
-                return validation.fold_products(check, Y_S, Y_T)
+                return validation.fold_sums(check, Y_S, Y_T)
 
-            total, defined = self._products(products, check.test)
+            total, defined = self._sums(of_block, check.test)
             squares = validation.fold_squares(check, total, self.alphas)
             found.append(self._mean_squares(squares, defined))
             magnified.append(magnification(None, total.squares, squares))
@@ -87,7 +97,9 @@ class PrimalSolver(Solver):
         else:
             chosen = self.device.put(np.asarray(self.chosen)[block.columns])
             f = 1 / (self.eigen.w[:, None] + chosen[None, :])
-        C = xp.matmul(self.X.T, block.values)
+        C = self._coordinates
+        if C is None:
+            C = xp.matmul(self.X.T, block.values)
         result = primal.coefficients(C, self.eigen, f)
         if out is not None and self.device.is_numpy:
             out[...] = result

@@ -22,6 +22,9 @@ PANEL = 128
 TOGETHER = 16
 """Penalties whose near pairs share one product."""
 
+ROWS = 1024
+"""Rows multiplied at once, so that a product's memory is used again and not fresh every time."""
+
 BAND = 8
 """Up to so many near neighbours are taken one diagonal at a time, beyond it by a product."""
 
@@ -128,9 +131,14 @@ def _near(U: Array, H: Array, d: Array, panel: slice, end: int) -> Array:
     left = xp.concat([d[:, panel], 2 * d[:, panel.stop : end]], axis=1)
     S = left.T[:, :, None] * (H[panel.start : end, None, panel] * d[None, :, panel])
     S = cast(xp.reshape(S, (end - panel.start, r * width)), to_numpy(U[:0]).dtype)
-    W = xp.reshape(xp.matmul(U[:, panel.start : end], S), (U.shape[0], r, width))
-    W *= U[:, None, panel]
-    return xp.sum(W, axis=2).T
+    result = xp.empty((r, U.shape[0]), dtype=S.dtype, device=device(U))
+    for start in range(0, U.shape[0], ROWS):
+        part = U[start : start + ROWS]
+        W = xp.reshape(xp.matmul(part[:, panel.start : end], S), (part.shape[0], r, width))
+        W *= part[:, None, panel]
+        result[:, start : start + ROWS] = xp.sum(W, axis=2).T
+        del W  # before the next rows take as much
+    return result
 
 
 def _add_far(result: Array, U: Array, H: Array, w: Array, d: Array, alphas: Array) -> None:
@@ -143,7 +151,11 @@ def _add_far(result: Array, U: Array, H: Array, w: Array, d: Array, alphas: Arra
         H[panel, panel] = lower - lower.T
         H[panel, panel.stop :] = -H[panel.stop :, panel].T
     dtype = to_numpy(U[:0]).dtype
-    Z = xp.matmul(U, cast(H, dtype))
-    Z *= U
-    scale = 2 * d[:, 0] * (w[0] + alphas)
-    result += scale[:, None] * xp.matmul(cast(d, dtype), Z.T)
+    C, factors = cast(H, dtype), cast(d, dtype)
+    scale = (2 * d[:, 0] * (w[0] + alphas))[:, None]
+    for start in range(0, U.shape[0], ROWS):
+        rows = slice(start, start + ROWS)
+        Z = xp.matmul(U[rows], C)
+        Z *= U[rows]
+        result[:, rows] += scale * xp.matmul(factors, Z.T)
+        del Z

@@ -19,9 +19,10 @@ from bench_core.checks import check_xy
 from bench_core.errors import BadInput
 from bench_core.ridge.backend import Array, Device, cast, to_numpy
 from bench_core.ridge.centre import centred, column_means
+from bench_core.ridge.costs import Selection
 from bench_core.ridge.dual import Eigen
 from bench_core.ridge.plan import Plan
-from bench_core.ridge.scores import mean_over_targets, spread
+from bench_core.ridge.scores import best, mean_over_targets, spread
 from bench_core.ridge.streaming import Block, Centring, ColumnBlocks
 from bench_core.ridge.target_batches import block_scores
 from bench_core.ridge.validation import Validation
@@ -30,6 +31,13 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, blocks done, blocks in all."""
 
 Predictor = Callable[[Block, Array | None], Array]
+
+MOST_MAGNIFIED = {"float32": 1e2, "float64": 1e6}
+"""How often errors of products with Y may grow on the way to a score, by their precision.
+
+Relative errors of scores then stay below the 1e-4 by which float32 must tell two penalties apart,
+and below 1e-9 in float64.
+"""
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 
@@ -173,6 +181,23 @@ def magnification(gain: Array | None, own: Array, squares: Array) -> NDArray[np.
     xp = array_namespace(squares)
     gained = xp.sum(own) if gain is None else xp.matmul(gain, own)
     return ratio(to_numpy(gained), to_numpy(xp.sum(squares, axis=1)))
+
+
+def exact_enough(
+    scores: NDArray[np.float64],
+    magnified: NDArray[np.float64] | None,
+    dtype: np.dtype[Any],
+    selection: Selection,
+) -> bool:
+    """Return whether the best of ``scores`` (r,) can be trusted, given how errors are magnified.
+
+    It cannot where the fit explains the targets nearly completely. Float32 then gives way to
+    float64, and sums over targets, differences of large numbers, to the residuals of every target:
+    those in float64 are as exact as can be.
+    """
+    if magnified is None or (dtype == np.float64 and selection == "each"):
+        return True
+    return not magnified[int(best(scores))] > MOST_MAGNIFIED[dtype.name]
 
 
 def ratio(above: NDArray[Any], below: NDArray[Any]) -> NDArray[np.float64]:

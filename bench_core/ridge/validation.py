@@ -16,7 +16,7 @@ from bench_core.ridge import dual, primal
 from bench_core.ridge.backend import Array, cast, to_numpy
 from bench_core.ridge.centre import blocks_uncentred, centre_cross
 from bench_core.ridge.dual import Eigen
-from bench_core.ridge.primal import TargetProducts
+from bench_core.ridge.primal import ErrorSums
 from bench_core.ridge.quadratic import congruence, damping
 
 
@@ -88,25 +88,22 @@ def primal_fold(
     return Validation(xp.matmul(X_T, V), project, eigen.w, f, train=train, test=test)
 
 
-def kernel_products(fold: Validation, G: Array, *, intercept: bool) -> TargetProducts:
-    """Return the products of a dual fold's targets from their Gram matrix G = Y Yᵀ (t, t)."""
+def kernel_sums(fold: Validation, G: Array, *, intercept: bool) -> ErrorSums:
+    """Return the sums of a dual fold's targets from their Gram matrix G = Y Yᵀ (t, t)."""
     xp = array_namespace(G)
     blocks = centre_cross if intercept else blocks_uncentred
     SS, TS, own = blocks(G, fold.train, fold.test)
-    return TargetProducts(xp.matmul(TS, fold.project.T), own, congruence(fold.project.T, SS))
+    V = fold.project.T
+    cross = primal.crossed(fold.U, fold.f, lambda rows: xp.matmul(TS[rows], V))
+    return ErrorSums(cross, own, congruence(V, SS))
 
 
-def fold_products(fold: Validation, Y_S: Array, Y_T: Array) -> TargetProducts:
-    """Return the products of a block of a primal fold's targets, centred by the training means."""
-    xp = array_namespace(Y_S)
-    C = xp.matmul(fold.project, Y_S)
-    return TargetProducts(
-        cast(xp.matmul(Y_T, C.T), "float64"),
-        xp.sum(Y_T * Y_T, axis=1, dtype=xp.float64),
-        cast(xp.matmul(C, C.T), "float64"),
-    )
+def fold_sums(fold: Validation, Y_S: Array, Y_T: Array) -> ErrorSums:
+    """Return the sums of a block of a primal fold's targets, centred by the training means."""
+    C = array_namespace(Y_S).matmul(fold.project, Y_S)
+    return primal.error_sums(fold.U, fold.f, Y_T, C)
 
 
-def fold_squares(fold: Validation, products: TargetProducts, alphas: Array) -> Array:
+def fold_squares(fold: Validation, sums: ErrorSums, alphas: Array) -> Array:
     """Return Σ_targets of squared residuals per held-out row, (r, n), for every penalty."""
-    return primal.squared_errors(fold.U, fold.w, fold.f, products, alphas)
+    return primal.squared_errors(fold.U, fold.w, fold.f, sums, alphas)

@@ -3,10 +3,6 @@
 Y and X are mapped files; a node reads its own columns of Y in blocks. What a node keeps between
 two tasks is a Dask result that never leaves it; what one node makes for all (`broadcast`,
 `solution`) is a file that the others map.
-
-The products in primal form are taken with Q = Xc V, not with Xc, although that has to wait for
-the factorisation: along an eigenvector of small eigenvalue, products with Xc drown in the
-rounding of large ones, and scores divide by w + λ twice.
 """
 
 from __future__ import annotations
@@ -27,14 +23,14 @@ from bench_core.ridge import dual, primal, validation
 from bench_core.ridge.backend import Device, cast, mirror
 from bench_core.ridge.centre import centred, column_means, double_centre
 from bench_core.ridge.dual import Eigen
-from bench_core.ridge.primal import TargetProducts
+from bench_core.ridge.primal import ErrorSums
 from bench_core.ridge.quadratic import damping
 from bench_core.ridge.solver import magnification, ratio
 from bench_core.ridge.streaming import Block, Centring, ColumnBlocks, fits_in_memory
 from bench_core.ridge.target_batches import block_scores
 from bench_core.strategies._shared_plan import SharedPlan
 
-Part = NDArray[np.float64] | TargetProducts
+Part = NDArray[np.float64] | ErrorSums
 
 
 @dataclass(frozen=True)
@@ -104,7 +100,7 @@ def broadcast(job: Job, factors: Factors) -> None:
 def score(job: Job, columns: slice, factors: Factors | None) -> Part:
     """Return what the scores need of these targets; parts of disjoint columns add up.
 
-    G = Y Yᵀ (lower triangle), `TargetProducts`, or (3, r) sums over targets of scores, squared
+    G = Y Yᵀ (lower triangle), `ErrorSums`, or (3, r) sums over targets of scores, squared
     residuals and the variance gained, as the plan says. ``factors`` None: of the broadcast files.
     """
     if job.plan.selection == "each":
@@ -115,10 +111,12 @@ def score(job: Job, columns: slice, factors: Factors | None) -> Part:
             G = dual.target_gram(block.values, G)
         assert G is not None
         return G
-    Q = (factors or _broadcasted(job)).basis
-    total: TargetProducts | None = None
+    known = factors or _broadcasted(job)
+    assert known.basis is not None
+    f = primal.filters(known.eigen, job.alphas)
+    total: ErrorSums | None = None
     for block in _blocks(job, columns, "mean"):
-        part = primal.target_products(Q, block.values, inner=job.plan.inner)
+        part = primal.error_sums(known.basis, f, block.values, known.basis.T @ block.values)
         if total is None:
             total = part
         else:
@@ -161,7 +159,7 @@ def select(
         _require_finite(total[2])
         return total[0] / s, ratio(total[2], total[1])
     assert factors is not None
-    if isinstance(total, TargetProducts):
+    if isinstance(total, ErrorSums):
         own = total.squares
         _require_finite(own)
         f = primal.filters(factors.eigen, job.alphas)

@@ -45,7 +45,7 @@ class SharedStep:
 class SharedPlan:
     """Who does what in a fit of ``work`` on ``nodes`` nodes, and what travels.
 
-    form : "dual" (G, t × t, is summed) or "primal" (P, t × p, and B, p × p).
+    form : "dual" (G, t × t, is summed) or "primal" (r numbers for each sample, and B, p × p).
     selection : "shared" (penalties are scored from that sum) or "each" (nodes predict their own
         targets with every penalty, and r numbers are summed).
     factorise : "one" (node 0 does, and its result is broadcast by file) or "each" (every node
@@ -74,11 +74,6 @@ class SharedPlan:
     def width(self) -> int:
         """Columns of Y per block."""
         return min(DEFAULT_WIDTH, self.work.s)
-
-    @property
-    def inner(self) -> bool:
-        """Whether B = C Cᵀ is summed over targets; otherwise it follows from P."""
-        return self.work.s < 2 * self.work.t
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain values, for a record."""
@@ -236,16 +231,15 @@ def _dual_costs(work: Work, selection: Selection) -> _Costs:
 
 
 def _primal_costs(work: Work, selection: Selection) -> _Costs:
-    t, p, s, r, z = float(work.t), float(work.p), work.s, work.r, work.itemsize
+    t, p, r, z = float(work.t), float(work.p), work.r, work.itemsize
     shared = selection == "shared"
-    inner = s < 2 * work.t
     return _Costs(
         factor=3 * t * p * p + 2 * EIGH_FLOPS * p**3,
-        per_target=4 * t * p + (2 * p * p if inner else 0) if shared else (1 + r) * 2 * t * p,
-        select=_scoring(t, p, r) + (0 if inner else 2 * t * p * p) if shared else 0.0,
+        per_target=4 * t * p + p * p if shared else (1 + r) * 2 * t * p,
+        select=_scoring(t, p, r) if shared else 0.0,
         solve=0.0,
         per_solved=2 * t * p + 2 * p * p,
-        part=int(8 * (t * p + t + (p * p if inner else 0))) if shared else 0,
+        part=int(8 * ((r + 1) * t + p * p)) if shared else 0,
         basis=int(t * p * z + p * p * z + 8 * p),
         solution=0,
     )
@@ -288,7 +282,7 @@ def _node_bytes(work: Work, form: Form, selection: Selection, factorises: bool, 
     X = t * p * z
     dual = form == "dual"
     square = 8 * (t * t if dual else p * p)
-    part = square if dual else 8 * t * p + square
+    part = square if dual else 8 * (r + 1) * t + square
     scoring = part * (2 if n > 1 else 1) + blocks + (0 if dual else X)
     if selection == "each":
         scoring = 2 * square + 3 * blocks + X + 8 * r * t * 2
@@ -297,7 +291,7 @@ def _node_bytes(work: Work, form: Form, selection: Selection, factorises: bool, 
         return max(scoring, final)
     kept = X + square + (part if selection == "shared" else 0)
     eigen = kept + 3 * square
-    select = kept + 4 * square + 16 * t * 128 * min(r, 16) + (0 if dual else 3 * 8 * t * p)
+    select = kept + 4 * square + 16 * t * 128 * min(r, 16)
     return max(eigen, select, kept + part + blocks, X + 2 * square + final)
 
 

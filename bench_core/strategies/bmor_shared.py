@@ -23,9 +23,10 @@ from bench_core.checks import check_xy
 from bench_core.cluster import Cluster, RowFile
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import BadInput
+from bench_core.ridge.costs import Selection, Work
 from bench_core.ridge.inputs import product_dtype, safe_in_float32
-from bench_core.ridge.plan import Work
 from bench_core.ridge.scores import best
+from bench_core.ridge.solver import exact_enough
 from bench_core.strategies import _shared_nodes as on_node
 from bench_core.strategies._base import Strategy, node_cluster
 from bench_core.strategies._ridgecv import problem_bytes
@@ -98,14 +99,21 @@ class SharedBatches(Strategy):
     def _products(self, X: Any, Y: Any) -> np.dtype[Any]:
         return product_dtype(self.dtype, X, Y)
 
-    def _plan(self, X: Any, Y: Any, dtype: np.dtype[Any], nodes: int) -> SharedPlan:
+    def _plan(
+        self,
+        X: Any,
+        Y: Any,
+        dtype: np.dtype[Any],
+        nodes: int,
+        selection: Selection | None = None,
+    ) -> SharedPlan:
         if self.factorise not in ("auto", "one", "each"):
             raise BadInput(f"factorise = {self.factorise!r}: give 'auto', 'one' or 'each'")
         chosen: Factorise | None = None if self.factorise == "auto" else self.factorise
         work = Work(
             X.shape[0], X.shape[1], Y.shape[1], len(self.alphas), dtype=dtype.name, coef="file"
         )
-        return shared_plan(work, nodes, factorise=chosen)
+        return shared_plan(work, nodes, selection=selection, factorise=chosen)
 
     def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         cluster = node_cluster(self)
@@ -117,11 +125,14 @@ class SharedBatches(Strategy):
         try:
             with cluster.shared(X, Y) as (X_ref, Y_ref):
                 done = None
+                selection: Selection | None = None
                 while done is None:
-                    plan = self._plan(X, Y, dtype, cluster.nodes)
+                    plan = self._plan(X, Y, dtype, cluster.nodes, selection)
                     job = Job(X_ref, Y_ref, alphas, self.fit_intercept, plan, folder)
                     done = _Fit(cluster, self.progress).run(job, rows)
-                    dtype = np.dtype(np.float64)  # for another try, if float32 was not enough
+                    # For another try, if that was not exact enough.
+                    selection = "each" if dtype == np.float64 else None
+                    dtype = np.dtype(np.float64)
             self.coef_ = self._taken(rows)
         except BadInput:
             check_xy(X, Y)  # a node counts its own columns: name the value by its place in Y
@@ -170,10 +181,8 @@ class _Fit:
     ) -> tuple[NDArray[np.float64], int, NDArray[np.float64]] | None:
         """Return the scores (r,), the chosen one's index and the intercepts (s,).
 
-        None, with nothing solved, where float32 could not decide between penalties.
+        None, with nothing solved, where the scores are not exact enough to decide.
         """
-        from bench_core.ridge.estimator import MOST_MAGNIFIED
-
         plan, submit = job.plan, self.cluster.submit
         used = [node for node, (start, stop) in enumerate(plan.targets) if stop > start]
         factors = self._factors(job, used)
@@ -194,7 +203,7 @@ class _Fit:
                 "leave a sample out; give larger ones"
             )
         chosen = int(best(scores))
-        if job.dtype == np.float32 and magnified[chosen] > MOST_MAGNIFIED:
+        if not exact_enough(scores, magnified, job.dtype, plan.selection):
             return None
         intercepts = self._solved(job, rows, factors, float(job.alphas[chosen]))
         return scores, chosen, intercepts

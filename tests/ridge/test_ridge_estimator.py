@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from functools import partial
 from itertools import product
 
 import numpy as np
@@ -48,9 +47,11 @@ def same_choice(scores, expected):
 def forced(request, monkeypatch):
     """Make every fit take one form and one way to score, whatever the planner prefers."""
     form, selection = request.param
-    monkeypatch.setattr(
-        estimator, "make_plan", partial(plan.make_plan, form=form, selection=selection)
-    )
+
+    def chosen(work, **options):
+        return plan.make_plan(work, **options | {"form": form, "selection": selection})
+
+    monkeypatch.setattr(estimator, "make_plan", chosen)
     return request.param
 
 
@@ -259,6 +260,27 @@ def test_float32_gives_way_where_it_cannot_decide():
     assert MultiTargetRidgeCV().fit(X, noisy).plan_.work.dtype == "float32"
     assert MultiTargetRidgeCV().fit(X, exact).plan_.work.dtype == "float64"
     assert MultiTargetRidgeCV().fit(X, noisy * np.float32(1e-22)).plan_.work.dtype == "float64"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sums_give_way_where_residuals_are_tiny(seed):
+    # ‖Y‖² is 1e11 times the residuals': as differences of sums, scores are off by 1e-5.
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((90, 12))
+    Y = X @ rng.standard_normal((12, 4000)) + 1e-5 * rng.standard_normal((90, 4000))
+    alphas = (1e-9, 1e-4, 1.0)
+    expected = RidgeCV(alphas, gcv_mode="svd").fit(X, Y)
+    found = MultiTargetRidgeCV(alphas).fit(X, Y)
+    assert found.plan_.selection == "each"
+    assert found.alpha_ == expected.alpha_
+    assert found.best_score_ == pytest.approx(expected.best_score_, rel=1e-9)
+    # Where the memory for that is wanting, the fit is not lost.
+    options = {"alphas": alphas, "coef": None, "batch_size": 16}
+    work = MultiTargetRidgeCV(**options).plan(X, Y).work
+    needed = plan.make_plan(work, width=16, selection="shared").peak_bytes
+    limited = MultiTargetRidgeCV(**options, memory_limit=needed).fit(X, Y)
+    assert limited.plan_.selection == "shared"
+    assert limited.best_score_ == pytest.approx(expected.best_score_, rel=1e-3)
 
 
 @pytest.mark.parametrize("alphas", [[1e-300, 1e-12, 1.0], [1.0, 1e12, 1e300]])

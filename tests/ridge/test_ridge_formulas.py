@@ -84,22 +84,20 @@ def test_dual_blocks_add_up_to_left_out_fits(intercept):
 
 
 @pytest.mark.parametrize("intercept", [True, False])
-@pytest.mark.parametrize("inner", [True, False])
-@pytest.mark.parametrize("before", [True, False])
-def test_primal_blocks_add_up_to_left_out_fits(intercept, inner, before):
+@pytest.mark.parametrize("crossed", [7, 512])
+def test_primal_blocks_add_up_to_left_out_fits(intercept, crossed, monkeypatch):
+    monkeypatch.setattr(primal, "CROSSED", crossed)  # several blocks of rows, or all in one
     rng = np.random.default_rng(2)
     X, Y = rng.standard_normal((30, 8)) + 1, rng.standard_normal((30, 9)) + 2
     Xc = centred(X, column_means(X) if intercept else None, np.float64)
     Yc = centred(Y, column_means(Y) if intercept else None, np.float64)
     eigen = primal.factorise(primal.covariance(Xc))
-    basis = Xc.copy() if before else primal.rotate(Xc.copy(), eigen)
-    products = primal.target_products(basis, Yc[:, :4], inner=inner)
-    products += primal.target_products(basis, Yc[:, 4:], inner=inner)
-    if before:
-        products = products.rotated(eigen)
     Q = primal.rotate(Xc.copy(), eigen)
-    rest = primal.complement_of_leverage(Q, primal.filters(eigen, ALPHAS), intercept=intercept)
-    found = primal.loo_squares(Q, eigen, products, ALPHAS, rest)
+    f = primal.filters(eigen, ALPHAS)
+    sums = primal.error_sums(Q, f, Yc[:, :4], Q.T @ Yc[:, :4])
+    sums += primal.error_sums(Q, f, Yc[:, 4:], Q.T @ Yc[:, 4:])
+    rest = primal.complement_of_leverage(Q, f, intercept=intercept)
+    found = primal.loo_squares(Q, eigen, sums, ALPHAS, rest)
     expected = [explicit_loo_squares(X, Y, alpha, intercept) for alpha in ALPHAS]
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
