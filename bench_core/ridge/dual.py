@@ -104,7 +104,7 @@ def factorise(K: Array, *, intercept: bool) -> Eigen:
     """
     xp = array_namespace(K)
     n = K.shape[0]
-    norm = xp.linalg.vector_norm(K)
+    norm = xp.sqrt(xp.sum(xp.vecdot(K, K)))
     norm = xp.where(norm > 0, norm, xp.ones_like(norm))
     if intercept:
         K = double_centre(K)

@@ -28,14 +28,14 @@ class DualSolver(Solver):
             scores = self._folds_shared(K) if shared else self._each(self._fold_checks(K))
             self.eigen = dual.factorise(K, intercept=self.intercept)
             return scores
+        # Before Y is touched: numpy and scipy bring a BLAS each, whose idle threads spin for a while.
+        self.eigen = dual.factorise(K, intercept=self.intercept)
+        del K
         if not shared:
-            self.eigen = dual.factorise(K, intercept=self.intercept)
             return self._each(iter([validation.dual_loo(self.eigen, self.alphas)]))
         G, defined = self._gram()
         if self.intercept:
             G = double_centre(G)
-        self.eigen = dual.factorise(K, intercept=self.intercept)
-        del K
         squares = dual.loo_squares(self.eigen, G, self.alphas, self.dtype.name)
         gain = dual.gain(self.eigen, damping(self.eigen.w, self.alphas))
         own = array_namespace(G).linalg.diagonal(G)

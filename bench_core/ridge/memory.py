@@ -55,7 +55,7 @@ def _dual(work: Work, selection: Selection, b: int) -> list[int]:
     buffers = BUFFERS * z * t * b
     coef = z * p * (work.s if work.coef == "memory" else b)
     shared = selection == "shared"
-    kept = X + (square if shared else 0) + (square if work.folds else 0)
+    kept = X + (square if work.folds else 0) * (2 if shared else 1)
     test = max((n for _, n in work.folds), default=t)
     phases = [
         X + square + 8 * t * min(p, GRAM_COLUMNS) + _gram(t, 8),

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from bench_core.ridge.backend import Array, add_gram, cast, eigh, float64_pieces, to_numpy
+from bench_core.ridge.backend import Array, add_gram, cast, eigh, float64_pieces, mirror, to_numpy
 from bench_core.ridge.dual import Eigen
 from bench_core.ridge.quadratic import quadratic_diagonals
 
@@ -55,13 +55,13 @@ class ErrorSums:
 
 
 def covariance(Xc: Array) -> Array:
-    """Return the lower triangle of Xcᵀ Xc (p, p), in float64, for Xc (t, p) of either precision."""
+    """Return Xcᵀ Xc (p, p), products and sums in float64, for Xc (t, p) of either precision."""
     xp = array_namespace(Xc)
     p = Xc.shape[1]
     total = xp.zeros((p, p), dtype=xp.float64, device=device(Xc))
     for rows in float64_pieces(Xc, rows_at_once(p), axis=0):
         add_gram(total, rows.T)
-    return total
+    return mirror(total)
 
 
 def rows_at_once(p: int) -> int:
@@ -72,8 +72,7 @@ def rows_at_once(p: int) -> int:
 def factorise(S: Array) -> Eigen:
     """Return the eigendecomposition of S = Xcᵀ Xc (p, p) float64, which is overwritten.
 
-    Only the lower triangle of S is read. Vectors whose eigenvalue rounding alone can make are left
-    out: Xc V is 0 there, so m ≤ p.
+    Vectors whose eigenvalue rounding alone can make are left out: Xc V is 0 there, so m ≤ p.
     """
     xp = array_namespace(S)
     w, V = eigh(S)

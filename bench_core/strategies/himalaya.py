@@ -25,7 +25,10 @@ from bench_core.strategies._ridgecv import problem_bytes
 
 BACKENDS = ("numpy", "torch")
 SOLVERS = ("auto", "ridge", "kernel")
-INSTALL = "pip install 'ridgebench[peers]'"
+INSTALL = {
+    "himalaya": "pip install 'ridgebench[peers]'",
+    "torch": "pip install 'ridgebench[torch]', or use backend='numpy'",
+}
 
 
 class Himalaya(Strategy):
@@ -74,7 +77,7 @@ class Himalaya(Strategy):
     def skip(cls, shape: Shape, nodes: int, threads: int) -> str | None:
         """Return why it cannot run: not installed, or more than one node."""
         if find_spec("himalaya") is None:
-            return f"himalaya is not installed: {INSTALL}"
+            return f"himalaya is not installed: {INSTALL['himalaya']}"
         return super().skip(shape, nodes, threads)
 
     @classmethod
@@ -117,7 +120,7 @@ class Himalaya(Strategy):
     def _check_options(self, t: int) -> None:
         for package in ("himalaya", *(["torch"] if self.backend == "torch" else [])):
             if find_spec(package) is None:
-                raise BadInput(f"{package} is not installed: {INSTALL}")
+                raise BadInput(f"{package} is not installed: {INSTALL[package]}")
         if self.backend not in BACKENDS:
             raise unknown("backend", self.backend, BACKENDS)
         if self.solver not in SOLVERS:

@@ -26,7 +26,7 @@ backends = pytest.mark.parametrize(
         pytest.param(
             "torch",
             marks=pytest.mark.skipif(
-                find_spec("torch") is None, reason="torch is not installed (extra: peers)"
+                find_spec("torch") is None, reason="torch is not installed (extra: torch)"
             ),
         ),
     ],
