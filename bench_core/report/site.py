@@ -112,17 +112,16 @@ def machine_name(project: Project, wanted: str | None = None) -> str:
     from asv.machine import Machine
 
     name = wanted or Machine.get_unique_machine_name()
-    arguments = ["machine", "--yes"]
-    if wanted:
-        arguments += ["--machine", wanted]
-    done = subprocess.run(
-        [sys.executable, "-m", "asv", *arguments],
-        cwd=project.root,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode != 0:
-        raise RidgebenchError(f"asv machine failed: {(done.stderr or done.stdout).strip()}")
+    # Another name takes its description from this host's entry, which has to be there first.
+    for naming in ([], ["--machine", wanted]) if wanted else ([],):
+        done = subprocess.run(
+            [sys.executable, "-m", "asv", "machine", "--yes", *naming],
+            cwd=project.root,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise RidgebenchError(f"asv machine failed: {(done.stderr or done.stdout).strip()}")
     return str(name)
 
 

@@ -28,7 +28,7 @@ class DualSolver(Solver):
             scores = self._folds_shared(K) if shared else self._each(self._fold_checks(K))
             self.eigen = dual.factorise(K, intercept=self.intercept)
             return scores
-        # Before Y is touched: numpy and scipy bring a BLAS each, whose idle threads spin for a while.
+        # Before Y is touched: numpy and scipy bring a BLAS each, and idle threads spin for a while.
         self.eigen = dual.factorise(K, intercept=self.intercept)
         del K
         if not shared:

@@ -1,4 +1,5 @@
 import io
+import json
 import re
 from html.parser import HTMLParser
 
@@ -8,6 +9,7 @@ from rich.console import Console
 from bench_core.report.page import write_page
 from bench_core.report.progress import line, watch
 from bench_core.report.runs import Run
+from bench_core.report.site import Project, machine_name
 from bench_core.report.terminal import print_summary, seconds_text
 
 
@@ -129,3 +131,13 @@ def test_progress_passes_over_what_was_skipped(record):
 )
 def test_times_have_three_digits(seconds, text):
     assert seconds_text(seconds) == text
+
+
+def test_a_machine_of_another_name_is_described_from_the_start(tmp_path, monkeypatch):
+    pytest.importorskip("asv", reason="asv is not installed (extra: bench)")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "asv.conf.json").write_text('{"version": 1, "repo": ".", "project": "some"}')
+    project = Project(tmp_path, tmp_path / "results", tmp_path / "html")
+    assert machine_name(project, "mine") == "mine"
+    known = json.loads((tmp_path / ".asv-machine.json").read_text("utf-8"))
+    assert set(known["mine"]) == {"machine", "os", "arch", "cpu", "num_cpu", "ram"}
