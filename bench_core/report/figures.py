@@ -106,6 +106,7 @@ def strategies_figure(table: Iterable[Row]) -> str | None:
             title=f"{panel[0]}, scale {panel[1]}", xlabel="seconds (×: DSU over ridgecv 1 × 1)"
         )
         axis.margins(x=0.18)
+        axis.grid(visible=False, axis="y")  # its lines would strike the ratios through
         handles = [_patch(colour, label) for label, colour in colours.items()]
         axis.legend(handles=handles, fontsize=8, loc="upper right")
     return _svg(figure)
@@ -178,7 +179,8 @@ def accuracy_figure(table: Iterable[Row]) -> str | None:
         axis.set_yticks(places, names, fontsize=7)
         axis.set(title=problem, xlabel="Pearson r on held-out samples", xlim=(-0.1, 1))
         axis.margins(y=0.1)
-    axes[-1].legend(fontsize=8)
+    # Below the panels: points may lie anywhere in them.
+    axes[0].legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3)
     return _svg(figure)
 
 
