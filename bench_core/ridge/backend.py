@@ -144,7 +144,7 @@ def add_gram(total: Array, A: Array) -> Array:
     is held beside the sum. Views of wider arrays are not copied.
     """
     n = A.shape[0]
-    if n <= LARGEST_SYRK and _gapless(total) and _gapless(A):
+    if n <= LARGEST_SYRK and _gapless(total) and total.flags.c_contiguous and _gapless(A):
         from scipy.linalg import blas
 
         # BLAS counts columns first: the lower triangle of `total` is its transpose's upper one.
@@ -167,14 +167,20 @@ def _gapless(A: Array) -> bool:
     return isinstance(A, np.ndarray) and A.dtype == np.float64 and bool(A.flags.forc)
 
 
-def float64_pieces(A: Array, count: int, axis: int) -> Iterator[Array]:
-    """Yield ``A`` in float64, ``count`` rows (axis 0) or columns (1) at a time.
+def at_once(n: int) -> int:
+    """Return how many vectors of length n to multiply at once: so many that n × n sums are cheap."""
+    return max(1024, n // 4)
+
+
+def float64_pieces(A: Array, axis: int) -> Iterator[Array]:
+    """Yield ``A`` in float64, `at_once` rows (axis 0) or columns (1) at a time.
 
     numpy's pieces have no gaps: views where they need no more, otherwise copies, all in the same
     memory. New memory for each would cost page faults, which is dear where a host gives a virtual
     machine its memory only when it is touched.
     """
     work: NDArray[np.float64] | None = None
+    count = at_once(A.shape[1 - axis])
     for start in range(0, A.shape[axis], count):
         piece = A[start : start + count] if axis == 0 else A[:, start : start + count]
         if not isinstance(A, np.ndarray):

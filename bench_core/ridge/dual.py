@@ -37,9 +37,6 @@ from bench_core.ridge.quadratic import congruence, damping, quadratic_diagonals
 COLUMNS = 4096
 """Columns of float32 that are held in float64 at once."""
 
-GRAM_COLUMNS = 1024
-"""Columns whose products are added to K at once."""
-
 SUMMED = 8192
 """Columns of targets whose products are summed in their precision before float64 takes over."""
 
@@ -76,7 +73,7 @@ def gram(Xc: Array) -> Array:
     """Return K = Xc Xcᵀ (t, t), products and sums in float64, for Xc (t, p) of either precision."""
     xp = array_namespace(Xc)
     K = xp.zeros((Xc.shape[0],) * 2, dtype=xp.float64, device=device(Xc))
-    for columns in float64_pieces(Xc, GRAM_COLUMNS, axis=1):
+    for columns in float64_pieces(Xc, axis=1):
         add_gram(K, columns)
     return mirror(K)
 

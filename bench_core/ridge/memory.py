@@ -6,10 +6,10 @@ The counts follow what the code of each phase allocates; tests hold them against
 from __future__ import annotations
 
 from bench_core.ridge import target_batches
-from bench_core.ridge.backend import GRAM_ROWS
+from bench_core.ridge.backend import GRAM_ROWS, at_once
 from bench_core.ridge.costs import Form, Selection, Work, keeps_coordinates
-from bench_core.ridge.dual import COLUMNS, GRAM_COLUMNS
-from bench_core.ridge.primal import CROSSED, IN_CACHE, rows_at_once
+from bench_core.ridge.dual import COLUMNS
+from bench_core.ridge.primal import CROSSED, IN_CACHE
 from bench_core.ridge.quadratic import PANEL, ROWS, TOGETHER
 from bench_core.ridge.streaming import BUFFERS
 
@@ -58,7 +58,7 @@ def _dual(work: Work, selection: Selection, b: int) -> list[int]:
     kept = X + (square if work.folds else 0) * (2 if shared else 1)
     test = max((n for _, n in work.folds), default=t)
     phases = [
-        X + square + 8 * t * min(p, GRAM_COLUMNS) + _gram(t, 8),
+        X + square + 8 * t * min(p, at_once(t)) + _gram(t, 8),
         kept + 3 * square,  # eigendecomposition: the matrix, and a work space of two
         2 * X + 3 * square + chunk,  # solution
         2 * X + 2 * square + buffers + coef + (2 * z * t * b if work.per_target else 0),
@@ -78,7 +78,7 @@ def _primal(work: Work, selection: Selection, b: int) -> list[int]:
     t, p, r, z = work.t, work.p, work.r, work.itemsize
     X, square = z * t * p, 8 * p * p
     single = z == 4
-    chunk = 8 * min(t, rows_at_once(p)) * p
+    chunk = 8 * min(t, at_once(p)) * p
     buffers = BUFFERS * z * t * b
     coef = z * p * (work.s if work.coef == "memory" else b)
     cast = square // 2 if single else 0

@@ -23,7 +23,16 @@ from dataclasses import dataclass
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from bench_core.ridge.backend import Array, add_gram, cast, eigh, float64_pieces, mirror, to_numpy
+from bench_core.ridge.backend import (
+    Array,
+    add_gram,
+    at_once,
+    cast,
+    eigh,
+    float64_pieces,
+    mirror,
+    to_numpy,
+)
 from bench_core.ridge.dual import Eigen
 from bench_core.ridge.quadratic import quadratic_diagonals
 
@@ -59,14 +68,9 @@ def covariance(Xc: Array) -> Array:
     xp = array_namespace(Xc)
     p = Xc.shape[1]
     total = xp.zeros((p, p), dtype=xp.float64, device=device(Xc))
-    for rows in float64_pieces(Xc, rows_at_once(p), axis=0):
+    for rows in float64_pieces(Xc, axis=0):
         add_gram(total, rows.T)
     return mirror(total)
-
-
-def rows_at_once(p: int) -> int:
-    """Return the rows that are multiplied at once: many enough for p × p sums not to matter."""
-    return max(1024, p // 4)
 
 
 def factorise(S: Array) -> Eigen:
@@ -113,7 +117,7 @@ def rotate(Xc: Array, eigen: Eigen) -> Array:
     """Return Q = Xc V (t, m) in Xc's precision, written over Xc (t, p)."""
     xp = array_namespace(Xc)
     V = cast(eigen.V, to_numpy(Xc[:0]).dtype)
-    count, m = rows_at_once(Xc.shape[1]), V.shape[1]
+    count, m = at_once(Xc.shape[1]), V.shape[1]
     for start in range(0, Xc.shape[0], count):
         rows = slice(start, start + count)
         Xc[rows, :m] = xp.matmul(Xc[rows], V)

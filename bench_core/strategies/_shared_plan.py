@@ -283,7 +283,7 @@ def _node_bytes(work: Work, form: Form, selection: Selection, factorises: bool, 
     dual = form == "dual"
     square = 8 * (t * t if dual else p * p)
     part = square if dual else 8 * (r + 1) * t + square
-    scoring = part * (2 if n > 1 else 1) + blocks + (0 if dual else X)
+    scoring = part * (2 if n > 1 else 1) + blocks + (0 if dual else X + 2 * square + p * b * z)
     if selection == "each":
         scoring = 2 * square + 3 * blocks + X + 8 * r * t * 2
     final = blocks + b * p * z * 2 + X
