@@ -168,7 +168,7 @@ def _gapless(A: Array) -> bool:
 
 
 def at_once(n: int) -> int:
-    """Return how many vectors of length n to multiply at once: so many that n × n sums are cheap."""
+    """Return how many vectors of length n to multiply at once: n × n sums are then cheap."""
     return max(1024, n // 4)
 
 
