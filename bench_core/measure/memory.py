@@ -32,7 +32,8 @@ SAMPLER = "bench_core.measure.sampler"
 class MemoryWatch:
     """Samples this process and all its descendants between `start` and `stop`.
 
-    A process that lives for less than about half a second may be missed.
+    A process that lives for less than about half a second may be missed. What malloc kept of
+    earlier work is in the baseline, and may be handed out again without the peak rising above it.
 
     Parameters
     ----------

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 
 from bench_core.measure.memory import MemoryWatch
@@ -35,12 +34,20 @@ def _child() -> subprocess.Popen[str]:
     return process
 
 
-def test_an_array_of_known_size_is_the_difference_of_peak_and_baseline() -> None:
+def _new_memory() -> mmap.mmap:
+    """SIZE resident bytes from the system: malloc may hand out what earlier tests had freed."""
+    block = mmap.mmap(-1, SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for page in range(0, SIZE, mmap.PAGESIZE):
+        block[page] = 1
+    return block
+
+
+def test_memory_of_known_size_is_the_difference_of_peak_and_baseline() -> None:
     with MemoryWatch(interval_ms=10) as watch:
         watch.start()
-        block = np.ones(SIZE // 8)
+        block = _new_memory()
         time.sleep(0.1)
-        del block
+        block.close()
         found = watch.stop()
     assert abs(found["peak_bytes"] - found["baseline_bytes"] - SIZE) < SLACK
     assert found["peak_rss_bytes"] >= found["peak_bytes"]
@@ -51,9 +58,9 @@ def test_an_array_of_known_size_is_the_difference_of_peak_and_baseline() -> None
 def test_an_allocation_that_is_gone_before_the_end_is_still_the_peak() -> None:
     with MemoryWatch(interval_ms=5) as watch:
         watch.start()
-        block = np.ones(SIZE // 8)
+        block = _new_memory()
         time.sleep(0.1)
-        del block
+        block.close()
         time.sleep(0.3)
         found = watch.stop()
     assert found["peak_bytes"] - found["baseline_bytes"] > SIZE - SLACK
@@ -75,10 +82,10 @@ def test_a_child_process_is_counted_and_named() -> None:
 def test_two_windows_of_one_watch_do_not_share_their_peak() -> None:
     with MemoryWatch(interval_ms=10) as watch:
         watch.start()
-        block = np.ones(SIZE // 8)
+        block = _new_memory()
         time.sleep(0.05)
         first = watch.stop()
-        del block
+        block.close()
         watch.start()
         time.sleep(0.05)
         second = watch.stop()
