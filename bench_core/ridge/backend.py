@@ -20,9 +20,6 @@ from bench_core.errors import BadInput
 Array = Any
 """A numpy array or a torch tensor."""
 
-# The divide-and-conquer driver asks for a workspace of 2n² values, counted in 32-bit integers.
-_LARGEST_DIVIDE_AND_CONQUER = 30_000
-
 GRAM_ROWS = 1280
 """Rows up to which a Gram matrix is taken in one piece where it cannot be added in place."""
 
@@ -115,24 +112,6 @@ def cast(array: Array, dtype: DTypeLike) -> Array:
 def is_float64(array: Array) -> bool:
     """Return whether ``array`` holds float64."""
     return bool(array.dtype == array_namespace(array).float64)
-
-
-def eigh(K: Array) -> tuple[Array, Array]:
-    """Return eigenvalues (n,), ascending, and eigenvectors (n, n) of symmetric float64 ``K``.
-
-    ``K`` is overwritten. LAPACK's divide and conquer is the fastest driver at these sizes: at
-    n = 2250, 1.05 s against 1.41 s for ``evr`` on the machine where this was written.
-    """
-    if isinstance(K, np.ndarray):
-        from scipy import linalg
-
-        driver = "evd" if K.shape[0] <= _LARGEST_DIVIDE_AND_CONQUER else "evr"
-        # LAPACK wants columns first; K is symmetric, so its transpose is itself without a copy.
-        w, V = linalg.eigh(K.T, driver=driver, overwrite_a=True, check_finite=False)
-        return w, V
-    xp = array_namespace(K)
-    w, V = xp.linalg.eigh(K)
-    return w, V
 
 
 def add_gram(total: Array, A: Array) -> Array:

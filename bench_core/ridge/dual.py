@@ -25,13 +25,13 @@ from bench_core.ridge.backend import (
     Array,
     add_gram,
     cast,
-    eigh,
     float64_pieces,
     is_float64,
     mirror,
     to_numpy,
 )
 from bench_core.ridge.centre import double_centre
+from bench_core.ridge.eigensystem import eigh
 from bench_core.ridge.quadratic import congruence, damping, quadratic_diagonals
 
 COLUMNS = 4096

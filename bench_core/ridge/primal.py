@@ -28,12 +28,12 @@ from bench_core.ridge.backend import (
     add_gram,
     at_once,
     cast,
-    eigh,
     float64_pieces,
     mirror,
     to_numpy,
 )
 from bench_core.ridge.dual import Eigen
+from bench_core.ridge.eigensystem import eigh
 from bench_core.ridge.quadratic import quadratic_diagonals
 
 IN_CACHE = 128
