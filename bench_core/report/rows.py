@@ -109,11 +109,16 @@ def troubles(runs: Iterable[Run]) -> list[Trouble]:
 
 
 def fastest(table: Iterable[Row]) -> list[Row]:
-    """Return the fastest row of each machine, problem, scale and precision that has a choice."""
-    groups: dict[tuple[str, ...], list[Row]] = {}
+    """Return the fastest row of each machine, problem, scale and precision that has a choice.
+
+    A problem's rows stand together, small scales first.
+    """
+    groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in table:
-        groups.setdefault((row.machine, row.problem, row.scale, row.dtype), []).append(row)
-    return [min(group, key=lambda row: row.seconds) for group in groups.values() if len(group) > 1]
+        scale = Fraction(row.scale or 1)
+        groups.setdefault((row.machine, row.problem, scale, row.dtype), []).append(row)
+    choices = [groups[one] for one in sorted(groups) if len(groups[one]) > 1]
+    return [min(choice, key=lambda row: row.seconds) for choice in choices]
 
 
 def scale_text(scale: float | None) -> str:

@@ -123,3 +123,23 @@ def test_a_suite_that_measured_its_reference_is_held_against_that(record):
     assert found["nodes_bmor", "bmor"] == 4
     assert found["solvers", "multitarget"] == 2
     assert found["accuracy", "multitarget"] in (1.5, 2)
+
+
+def test_answers_about_a_problem_stand_together_small_scales_first(record):
+    records = [
+        record(seconds, suite=suite, problem={"name": name, "scale": scale})
+        for suite, name, scale in [
+            ("accuracy", "roi", 1 / 4),
+            ("nodes", "parcels", 1 / 8),
+            ("solvers", "roi", 1 / 24),
+            ("threads", "parcels", None),
+        ]
+        for seconds in (2.0, 1.0)
+    ]
+    found = fastest(rows([Run("here", "c0ffee00", "env-a", records)]))
+    assert [(row.problem, row.scale, row.seconds) for row in found] == [
+        ("parcels", "1/8", 1.0),
+        ("parcels", "", 1.0),
+        ("roi", "1/24", 1.0),
+        ("roi", "1/4", 1.0),
+    ]
