@@ -67,7 +67,7 @@ def _by_stages(K: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
 def reflect(
     H: NDArray[np.float64], tau: NDArray[np.float64], Z: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return H Z (n, n), rows first, over the columns-first Z (n, n).
+    """Return H Z (n, n); Z (n, n), columns first as LAPACK leaves it, is overwritten.
 
     ``H`` (n, n) and ``tau`` (n − 1,) are what LAPACK's ``sytrd`` leaves for the lower triangle:
     below the subdiagonal of column i the vector of reflection i, whose entry i + 1 is 1.
@@ -75,9 +75,9 @@ def reflect(
     from scipy.linalg import blas
 
     n = H.shape[0]
-    # Reflection i leaves rows up to i alone. Rows first, the others lie together, and BLAS, to
-    # which they are columns, can change them in place.
-    W = _transpose(Z.T).T
+    # Reflection i leaves rows up to i alone. As columns of Zᵀ the others lie together, and BLAS
+    # changes them in place; what has gaps it would copy.
+    W = _transpose(np.asfortranarray(Z))
     for start in reversed(range(0, n - 1, GROUP)):
         stop = min(start + GROUP, n - 1)
         b = stop - start
@@ -89,9 +89,8 @@ def reflect(
         R += np.diag(1 / np.where(scale == 0, 1, scale))
         UR = blas.dtrsm(1.0, R, U, side=True)
         rows = W[:, start + 1 :]
-        blas.dgemm(
-            -1.0, blas.dgemm(1.0, rows, U), UR, trans_b=True, beta=1.0, c=rows, overwrite_c=True
-        )
+        along = blas.dgemm(1.0, rows, U)
+        blas.dgemm(-1.0, along, UR, trans_b=True, beta=1.0, c=rows, overwrite_c=True)
     return W.T
 
 

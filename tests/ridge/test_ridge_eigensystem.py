@@ -87,6 +87,15 @@ def test_a_part_of_a_wider_array_is_decomposed_as_well():
     np.testing.assert_array_equal(wide[:, 530:], 7.0)
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_reflections_apply_whatever_the_order_of_their_vectors(order):
+    K = symmetric("gram", 300)
+    H, d, e, tau, _ = linalg.lapack.dsytrd(K, lower=1)
+    w, Z = linalg.eigh_tridiagonal(d, e)
+    V = eigensystem.reflect(H, tau, np.array(Z, order=order))
+    np.testing.assert_allclose(V * w @ V.T, K, rtol=0, atol=1e-12 * w[-1])
+
+
 def test_scipy_without_the_tridiagonal_driver_does_it_in_one_call(monkeypatch):
     monkeypatch.delattr(linalg.lapack, "dstevd")
     monkeypatch.setattr(eigensystem, "reflect", None)
