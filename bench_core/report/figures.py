@@ -31,9 +31,9 @@ def speed_up_figure(table: Iterable[Row]) -> str | None:
     found = [row for row in table if row.suite == "threads" and row.su is not None]
     if not any(row.threads > 1 for row in found):
         return None
-    panels = sorted({(row.problem, row.scale) for row in found})
+    panels = sorted({(row.problem, row.size, row.scale) for row in found})
     figure, axes = _panels(len(panels))
-    for axis, (problem, scale) in zip(axes, panels, strict=True):
+    for axis, (problem, _, scale) in zip(axes, panels, strict=True):
         chosen = [row for row in found if (row.problem, row.scale) == (problem, scale)]
         for label in sorted({row.environment for row in chosen}):
             line = sorted(
@@ -73,11 +73,11 @@ def strategies_figure(table: Iterable[Row]) -> str | None:
     found = [row for row in table if row.suite in ("nodes_bmor", "nodes_mor")]
     if not found:
         return None
-    panels = sorted({(row.problem, row.scale) for row in found})
+    panels = sorted({(row.problem, row.size, row.scale) for row in found})
     figure, axes = _panels(len(panels), height=0.9 + 0.22 * len(found) / len(panels))
-    for axis, panel in zip(axes, panels, strict=True):
+    for axis, (problem, _, scale) in zip(axes, panels, strict=True):
         chosen = sorted(
-            (row for row in found if (row.problem, row.scale) == panel),
+            (row for row in found if (row.problem, row.scale) == (problem, scale)),
             key=lambda row: -row.seconds,
         )
         environments = sorted({row.environment for row in chosen})
@@ -102,9 +102,7 @@ def strategies_figure(table: Iterable[Row]) -> str | None:
                     xytext=(4, 0),
                     textcoords="offset points",
                 )
-        axis.set(
-            title=f"{panel[0]}, scale {panel[1]}", xlabel="seconds (×: DSU over ridgecv 1 × 1)"
-        )
+        axis.set(title=f"{problem}, scale {scale}", xlabel="seconds (×: DSU over ridgecv 1 × 1)")
         axis.margins(x=0.18)
         axis.grid(visible=False, axis="y")  # its lines would strike the ratios through
         handles = [_patch(colour, label) for label, colour in colours.items()]

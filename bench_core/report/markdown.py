@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 from bench_core.errors import BadInput
@@ -75,9 +76,9 @@ def replace(text: str, runs: list[Run], name: str) -> str:
     return text
 
 
-def _order(row: Row) -> tuple[int, str, str, str, int, int]:
+def _order(row: Row) -> tuple[int, str, Fraction, str, int, int]:
     place = SUITES.index(row.suite)
-    return place, row.problem, row.scale, row.strategy, row.nodes, row.threads
+    return place, row.problem, row.size, row.strategy, row.nodes, row.threads
 
 
 def _cell(row: Row | None) -> str:

@@ -39,6 +39,11 @@ class Row:
     null_max: float | None
     disagreement: float | None
 
+    @property
+    def size(self) -> Fraction:
+        """The scale as a number, to sort by; real data, which have none, are whole."""
+        return Fraction(self.scale or 1)
+
 
 @dataclass(frozen=True)
 class Trouble:
@@ -84,7 +89,7 @@ def rows(runs: Iterable[Run]) -> list[Row]:
             ]
     return sorted(
         found,
-        key=lambda row: (row.machine, row.suite, row.problem, row.scale, row.dtype, row.seconds),
+        key=lambda row: (row.machine, row.suite, row.problem, row.size, row.dtype, row.seconds),
     )
 
 
@@ -115,8 +120,7 @@ def fastest(table: Iterable[Row]) -> list[Row]:
     """
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in table:
-        scale = Fraction(row.scale or 1)
-        groups.setdefault((row.machine, row.problem, scale, row.dtype), []).append(row)
+        groups.setdefault((row.machine, row.problem, row.size, row.dtype), []).append(row)
     choices = [groups[one] for one in sorted(groups) if len(groups[one]) > 1]
     return [min(choice, key=lambda row: row.seconds) for choice in choices]
 

@@ -26,7 +26,8 @@ def print_summary(runs: list[Run], console: Console) -> None:
         console.print(_kernels(runs, short))
     console.print("c×N: c nodes of N threads; SU, PE: over one thread; DSU: over ridgecv 1×1\n")
     table = rows(runs)
-    for suite, problem in sorted({(row.suite, _problem(row)) for row in table}):
+    in_order = sorted(table, key=lambda row: (row.suite, row.problem, row.size, row.dtype))
+    for suite, problem in dict.fromkeys((row.suite, _problem(row)) for row in in_order):
         chosen = [row for row in table if (row.suite, _problem(row)) == (suite, problem)]
         columns = _ACCURACY if suite == "accuracy" else _SPEED
         console.print(_fits(f"{suite}: {problem}", chosen, columns, short))

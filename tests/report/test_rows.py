@@ -143,3 +143,9 @@ def test_answers_about_a_problem_stand_together_small_scales_first(record):
         ("roi", "1/24", 1.0),
         ("roi", "1/4", 1.0),
     ]
+
+
+def test_scales_are_in_order_of_size_and_not_of_spelling(record):
+    scales = [1 / 4, 1 / 24, 1 / 32, 1.0, 1 / 8]
+    run = Run("here", "c0ffee00", "env-a", [record(problem={"scale": one}) for one in scales])
+    assert [row.scale for row in rows([run])] == ["1/32", "1/24", "1/8", "1/4", "1"]
