@@ -141,11 +141,11 @@ _ACCURACY: tuple[Column, ...] = (
 
 def _fits(title: str, found: list[Row], columns: Iterable[Column], short: dict[str, str]) -> Table:
     table = _table(title)
-    table.add_column("strategy", no_wrap=True)
-    table.add_column("BLAS")
-    table.add_column("c×N", justify="right")
+    table.add_column("strategy")  # the one that may wrap: a number belongs on its unit's line
+    table.add_column("BLAS", no_wrap=True)
+    table.add_column("c×N", justify="right", no_wrap=True)
     for heading, _ in columns:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in found:
         table.add_row(
             row.strategy,
