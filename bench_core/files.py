@@ -1,27 +1,112 @@
-"""Files that appear whole under their name, or not at all."""
+"""Atomic writing: files and folders appear whole under their name, or not at all.
+
+Everything that ridgebench leaves for its user is written here. The permissions are those that the
+user's umask grants, as for any program's output: temporary names are created by ``open`` and
+``mkdir`` rather than by `tempfile`, whose files are readable by their owner alone.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-import tempfile
-from collections.abc import Callable
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+PARTIAL = ".partial-"
+"""Part of the name of everything that is not finished yet."""
+
+
+def partial_name(path: Path) -> Path:
+    """Return an unused hidden name beside ``path``, of the same suffixes."""
+    return path.with_name(
+        f".{path.name}{PARTIAL}{secrets.token_hex(4)}{''.join(path.suffixes[-2:])}"
+    )
 
 
 def replace_file(path: Path, save: Callable[[Path], object]) -> Path:
-    """Let ``save`` write a file of the same suffixes beside ``path``, and put it in its place.
+    """Let ``save`` write a file of the same suffixes beside ``path``, then put it in its place.
 
-    The folder is made where it is missing. Returns ``path``.
+    The parent folder is created where it is missing. Returns ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    suffix = "".join(path.suffixes)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=suffix)
-    os.close(handle)
-    part = Path(name)
+    part = partial_name(path)
     try:
         save(part)
-        part.chmod(0o644)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write ``text`` to ``path`` in UTF-8, whole or not at all."""
+    return replace_file(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write ``content`` to ``path``, whole or not at all."""
+    return replace_file(path, lambda part: part.write_bytes(content))
+
+
+def write_json(path: Path, values: Any) -> Path:
+    """Write ``values`` to ``path`` as indented JSON, whole or not at all.
+
+    Raises
+    ------
+    ValueError : a number is NaN or infinite, which JSON cannot represent.
+    """
+    return write_text(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
+
+
+@contextmanager
+def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Yield an empty folder beside ``path`` that takes this name when the block ends well.
+
+    After an exception the folder is removed and ``path`` is as it was.
+
+    Parameters
+    ----------
+    replace : whether an existing ``path`` gives way.
+
+    Raises
+    ------
+    FileExistsError : ``path`` exists, and ``replace`` is false.
+    """
+    if not replace and os.path.lexists(path):
+        raise FileExistsError(f"{path} exists already: choose another name or remove it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}{PARTIAL}{secrets.token_hex(4)}")
+    part.mkdir()
+    try:
+        yield part
+        _publish_folder(part, path, replace=replace)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _publish_folder(part: Path, path: Path, *, replace: bool) -> None:
+    if not replace or not os.path.lexists(path):
+        try:
+            part.rename(path)
+        except OSError as error:
+            if not path.exists():
+                raise
+            raise FileExistsError(
+                f"{path} was created by another process meanwhile: choose another name"
+            ) from error
+        return
+    old = path.with_name(f".{path.name}.replaced-{secrets.token_hex(4)}")
+    path.rename(old)
+    try:
+        part.rename(path)
+    except BaseException:
+        old.rename(path)
+        raise
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old)
+    else:
+        old.unlink()

@@ -1,0 +1,1 @@
+"""Records: typed results of measurements, and the JSON files that hold them."""
