@@ -22,7 +22,7 @@ class FitPlan:
     peak_bytes : memory beyond X and Y, all nodes together.
     node_bytes : the same for every node, at its peak; empty for one process.
     slowdown : flops relative to the fastest plan; None if this is the fastest.
-    settings : what else the plan decides (block width, selection, who factorises …), as JSON values.
+    settings : what else the plan decides (block width, selection …), as JSON values.
     text : the plan in lines for people.
     """
 
