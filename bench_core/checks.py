@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench_core.errors import BadInput, NotEnough, readable_bytes
+from bench_core.errors import InputError, ResourceError, readable_bytes
 
 BLOCK_BYTES = 8 * 2**20
 """Bytes that one block of a block-wise pass reads: small enough to stay in most caches."""
@@ -28,28 +28,28 @@ def row_blocks(t: int, row_bytes: int, block_bytes: int = BLOCK_BYTES) -> Iterat
 def check_alphas(alphas: Iterable[float]) -> NDArray[np.float64]:
     """Return the candidate penalties as a float64 array (r,), in the order given.
 
-    A penalty is added to the squared singular values of X, as in scikit-learn. Raises `BadInput`
+    A penalty is added to the squared singular values of X, as in scikit-learn. Raises `InputError`
     when there is none, or one is zero, negative, not finite, or given twice.
     """
     try:
         found = np.atleast_1d(np.asarray(_listed(alphas), dtype=np.float64))
     except (TypeError, ValueError) as error:
-        raise BadInput(f"penalties must be positive numbers, not {alphas!r}") from error
+        raise InputError(f"penalties must be positive numbers, not {alphas!r}") from error
     if found.ndim != 1:
-        raise BadInput(
+        raise InputError(
             f"penalties must be one list of numbers, not an array of shape {found.shape}"
         )
     if found.size == 0:
-        raise BadInput("no candidate penalty: give at least one positive number, such as 1.0")
+        raise InputError("no candidate penalty: give at least one positive number, such as 1.0")
     wrong = found[~(np.isfinite(found) & (found > 0))]
     if wrong.size:
-        raise BadInput(
+        raise InputError(
             f"penalty {wrong[0]:g} is not a positive finite number: leave it out"
             + (" (0 would be ordinary least squares)" if wrong[0] == 0 else "")
         )
     values, counts = np.unique(found, return_counts=True)
     if (counts > 1).any():
-        raise BadInput(f"penalty {values[counts > 1][0]:g} is given more than once: keep one")
+        raise InputError(f"penalty {values[counts > 1][0]:g} is given more than once: keep one")
     return found
 
 
@@ -61,7 +61,7 @@ def _listed(alphas: Iterable[float]) -> Any:
 
 
 def check_xy(X: ArrayLike, Y: ArrayLike, *, finite: bool = True) -> None:
-    """Raise `BadInput` unless X (t, p) and Y (t, s) can be fitted.
+    """Raise `InputError` unless X (t, p) and Y (t, s) can be fitted.
 
     Both must be 2-D, real, of one length t ≥ 2, with at least one feature and one target. With
     ``finite`` every value is read, block-wise, and the first NaN or infinity is named by its row
@@ -71,23 +71,23 @@ def check_xy(X: ArrayLike, Y: ArrayLike, *, finite: bool = True) -> None:
     for name, array in arrays.items():
         if array.ndim != 2:
             hint = f"; make it {name}[:, None]" if array.ndim == 1 else ""
-            raise BadInput(
+            raise InputError(
                 f"{name} must have two dimensions (samples first), not shape {array.shape}{hint}"
             )
         if array.dtype.kind not in "fiub":
-            raise BadInput(f"{name} must hold real numbers, not {array.dtype}: convert it first")
+            raise InputError(f"{name} must hold real numbers, not {array.dtype}: convert it first")
     t, p = arrays["X"].shape
     t_y, s = arrays["Y"].shape
     if t != t_y:
-        raise BadInput(
+        raise InputError(
             f"X has {t} samples and Y has {t_y}: they must be the same samples in the same order"
         )
     if t < 2:
-        raise BadInput(f"{t} samples are too few: a ridge fit needs at least 2")
+        raise InputError(f"{t} samples are too few: a ridge fit needs at least 2")
     if p == 0:
-        raise BadInput("X has no features (p = 0): give at least one column")
+        raise InputError("X has no features (p = 0): give at least one column")
     if s == 0:
-        raise BadInput("Y has no targets (s = 0): give at least one column")
+        raise InputError("Y has no targets (s = 0): give at least one column")
     if finite:
         for name, array in arrays.items():
             _check_finite(name, array)
@@ -106,7 +106,7 @@ def _check_finite(name: str, array: NDArray[Any]) -> None:
         if not bad.any():
             continue
         row, column = np.unravel_index(int(bad.argmax()), bad.shape)
-        raise BadInput(
+        raise InputError(
             f"{name} holds {block[row, column]} at row {rows.start + row}, column {column} "
             f"({int(bad.sum())} such values in rows {rows.start}–{rows.stop - 1}): "
             "drop these samples or targets, or fill them in"
@@ -136,7 +136,7 @@ def constant_columns(Y: ArrayLike) -> NDArray[np.bool_]:
 
 
 def check_memory(needed_bytes: int, what: str, *, available_bytes: int | None = None) -> None:
-    """Raise `NotEnough` when ``what`` needs more memory than this process may still use.
+    """Raise `ResourceError` when ``what`` needs more memory than this process may still use.
 
     ``available_bytes`` defaults to `bench_core.machine.available_memory`, which knows the limits
     of control groups.
@@ -146,7 +146,7 @@ def check_memory(needed_bytes: int, what: str, *, available_bytes: int | None = 
 
         available_bytes = available_memory()
     if needed_bytes > available_bytes:
-        raise NotEnough(
+        raise ResourceError(
             f"{what} needs {readable_bytes(needed_bytes)} of memory ({needed_bytes} bytes) and "
             f"{readable_bytes(available_bytes)} ({available_bytes} bytes) are available: "
             "use a smaller scale, float32, or a problem saved in a folder"

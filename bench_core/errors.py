@@ -8,24 +8,28 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from bench_core.deprecated import renamed
+
 
 class RidgebenchError(Exception):
-    """Base of all errors that are the user's to mend; the command line prints them plainly."""
+    """Base of all errors that the user can correct; the command line prints them without
+    traceback.
+    """
 
 
-class BadInput(RidgebenchError, ValueError):
+class InputError(RidgebenchError, ValueError):
     """Data or parameters that no fit can use."""
 
 
-class UnknownName(RidgebenchError, LookupError):
-    """A name that nothing answers to; the message offers near ones."""
+class UnknownNameError(RidgebenchError, LookupError):
+    """An unknown name; the message offers similar ones."""
 
 
-class NotEnough(RidgebenchError, RuntimeError):
-    """Cores or memory that the work needs and the machine lacks."""
+class ResourceError(RidgebenchError, RuntimeError):
+    """Cores, memory or disk space that the work needs and the machine lacks."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownName:
+def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """Return the error for a ``name`` that is no known ``kind``, with near names first.
 
     >>> print(unknown("strategy", "bmr", ["bmor", "mor", "ridgecv"]))
@@ -34,7 +38,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownName:
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(map(repr, near))}? " if near else ""
-    return UnknownName(f"unknown {kind} {name!r}: {hint}known: {', '.join(names) or 'none'}")
+    return UnknownNameError(f"unknown {kind} {name!r}: {hint}known: {', '.join(names) or 'none'}")
 
 
 def readable_bytes(count: float) -> str:
@@ -48,3 +52,13 @@ def readable_bytes(count: float) -> str:
             return f"{count:.0f} B" if unit == "B" else f"{count:.2f} {unit}"
         count /= 1024
     return f"{count:.2f} TiB"
+
+
+__getattr__ = renamed(
+    __name__,
+    {
+        "BadInput": "bench_core.errors:InputError",
+        "UnknownName": "bench_core.errors:UnknownNameError",
+        "NotEnough": "bench_core.errors:ResourceError",
+    },
+)

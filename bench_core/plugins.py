@@ -40,7 +40,10 @@ class Registry:
         return sorted(self._builtin() | set(self._installed()))
 
     def get(self, name: str) -> Any:
-        """Return the plug-in called ``name``; raise `UnknownName` with near names otherwise."""
+        """Return the plug-in called ``name``.
+
+        Raises `UnknownNameError` with near names otherwise.
+        """
         if name in self._builtin():
             module = importlib.import_module(f"{self.package}.{name.replace('-', '_')}")
             return getattr(module, self.attribute)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 THESIS_TR = 1.49
 
@@ -40,14 +40,16 @@ class Alignment:
 
     def __post_init__(self) -> None:
         if not 0 < self.tr < float("inf"):
-            raise BadInput(f"TR {self.tr} must be a number of seconds above 0")
+            raise InputError(f"TR {self.tr} must be a number of seconds above 0")
         if self.window < 1 or self.start < 0:
-            raise BadInput(
+            raise InputError(
                 f"a window of {self.window} TRs that starts {self.start} before the sample: "
                 "the window must be 1 or more, the start 0 or more"
             )
         if not 0 <= self.phase < self.tr:
-            raise BadInput(f"phase {self.phase} s must be at least 0 and below the TR {self.tr} s")
+            raise InputError(
+                f"phase {self.phase} s must be at least 0 and below the TR {self.tr} s"
+            )
 
     @property
     def delays(self) -> tuple[int, ...]:
@@ -83,7 +85,7 @@ def usable_volumes(
     alignment = alignment or Alignment()
     _check_trs(trs)
     if volumes < 0:
-        raise BadInput(f"a run cannot have {volumes} volumes")
+        raise InputError(f"a run cannot have {volumes} volumes")
     own = np.arange(volumes) + alignment.first
     full = np.ones(volumes, dtype=bool)
     for delay in alignment.delays:
@@ -110,18 +112,18 @@ def align(
 
     Raises
     ------
-    BadInput : when the sizes do not fit together or ``trs`` do not ascend.
+    InputError : when the sizes do not fit together or ``trs`` do not ascend.
     """
     alignment = alignment or Alignment()
     n, q = features.shape
     if trs.shape != (n,):
-        raise BadInput(f"{n} rows of features have {trs.shape} TRs: give one for each row")
+        raise InputError(f"{n} rows of features have {trs.shape} TRs: give one for each row")
     kept = usable_volumes(trs, volumes, alignment)
     shape = (len(kept), q * alignment.window)
     if out is None:
         out = np.empty(shape, dtype=features.dtype)
     elif out.shape != shape:
-        raise BadInput(f"out has shape {out.shape}: this run's samples need {shape}")
+        raise InputError(f"out has shape {out.shape}: this run's samples need {shape}")
     for k, delay in enumerate(alignment.delays):
         rows = np.searchsorted(trs, kept + alignment.first - delay)
         out[:, k * q : (k + 1) * q] = features[rows]
@@ -130,4 +132,4 @@ def align(
 
 def _check_trs(trs: NDArray[np.integer[Any]]) -> None:
     if trs.ndim != 1 or trs.dtype.kind not in "iu" or np.any(np.diff(trs) <= 0):
-        raise BadInput("TRs must be ascending integers, each once")
+        raise InputError("TRs must be ascending integers, each once")

@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 def of_file(path: str | Path, algorithm: str = "sha256") -> str:
-    """Return the hex digest of a file's bytes; raise `BadInput` for one that cannot be read."""
+    """Return the hex digest of a file's bytes; raise `InputError` for one that cannot be read."""
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, algorithm).hexdigest()
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def of_json(description: object) -> str:

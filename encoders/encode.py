@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput, unknown
+from bench_core.errors import InputError, unknown
 from encoders import digests
 from encoders.alignment import THESIS_TR, Alignment
 from encoders.partial import PartialRows
@@ -69,15 +69,15 @@ def encode(
 
     Raises
     ------
-    UnknownName : for a layer or training run that is not there, with near names.
-    BadInput : for a video that cannot be decoded, values that ``dtype`` cannot hold, a fitted
+    UnknownNameError : for a layer or training run that is not there, with near names.
+    InputError : for a video that cannot be decoded, values that ``dtype`` cannot hold, a fitted
         reducer without training runs or not in last place.
     """
     check_order(reducers)
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
     if batch < 1:
-        raise BadInput(f"batches of {batch} samples: give 1 or more")
+        raise InputError(f"batches of {batch} samples: give 1 or more")
     Alignment(tr=tr, phase=phase)
     for layer in layers:
         encoder.channel_axis(layer)  # an unknown layer is an error before anything is decoded
@@ -171,7 +171,7 @@ class _Job:
             for layer, identity in missing.items():
                 rows_ = partial[layer].rows()
                 if rows_ is None:
-                    raise BadInput(f"{path} is too short for one sample of {self.encoder.name}")
+                    raise InputError(f"{path} is too short for one sample of {self.encoder.name}")
                 stored = self.store.write(identity, rows_["features"], rows_["tr"], rows_["time"])
                 encoded[layer] = Encoded(stored, partial[layer].count - before[layer])
         for rows in partial.values():
@@ -187,12 +187,12 @@ class _Job:
 
 
 def as_dtype(features: NDArray[Any], dtype: str, layer: str) -> NDArray[Any]:
-    """Return ``features`` as ``dtype``; raise `BadInput` for values that it cannot hold."""
+    """Return ``features`` as ``dtype``; raise `InputError` for values that it cannot hold."""
     with np.errstate(over="ignore"):
         cast = features.astype(dtype, copy=False)
     if not np.isfinite(cast).all():
         largest = np.nanmax(np.abs(features))
-        raise BadInput(
+        raise InputError(
             f"layer {layer!r} gives values up to {largest:.6g}, or NaN, that {dtype} cannot hold: "
             "store float32, or mend the weights"
         )
@@ -208,7 +208,7 @@ def _fitted(
     training: Sequence[str] | None,
 ) -> list[Encoded]:
     if not training:
-        raise BadInput(f"{reducer.identity()['name']} is fitted: name the training runs")
+        raise InputError(f"{reducer.identity()['name']} is fitted: name the training runs")
     for run in training:
         if run not in videos:
             raise unknown("training run", run, videos)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench_core.errors import BadInput, unknown
+from bench_core.errors import InputError, unknown
 
 
 class _Enough(Exception):
@@ -21,9 +21,9 @@ def module_names(network: nn.Module) -> list[str]:
 
 
 def check_layers(layers: Sequence[str], known: Sequence[str]) -> None:
-    """Raise `UnknownName`, with near names, unless all ``layers`` are ``known``."""
+    """Raise `UnknownNameError`, with near names, unless all ``layers`` are ``known``."""
     if not layers:
-        raise BadInput("no layer was asked for: name one or more")
+        raise InputError("no layer was asked for: name one or more")
     for layer in layers:
         if layer not in known:
             raise unknown("layer", layer, known)
@@ -44,8 +44,8 @@ def extract(
     forward : what runs the network, if not ``network(batch)`` itself.
     aliases : further layer names and the dotted module name that each stands for.
 
-    A layer that runs more than once in a pass gives its first output. Raises `UnknownName` for
-    a layer that is not there, `BadInput` for one that gives no tensor or is never reached.
+    A layer that runs more than once in a pass gives its first output. Raises `UnknownNameError` for
+    a layer that is not there, `InputError` for one that gives no tensor or is never reached.
     """
     aliases = aliases or {}
     modules = dict(network.named_modules())
@@ -57,7 +57,7 @@ def extract(
     def keep(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
             if not isinstance(output, Tensor):
-                raise BadInput(f"layer {name!r} gives {type(output).__name__}, not one tensor")
+                raise InputError(f"layer {name!r} gives {type(output).__name__}, not one tensor")
             # Cloned: a later in-place activation would change the tensor that is kept here.
             found.setdefault(name, output.detach().clone())
             if len(found) == len(wanted):
@@ -76,5 +76,5 @@ def extract(
             handle.remove()
     silent = [layer for layer, name in targets.items() if name not in found]
     if silent:
-        raise BadInput(f"layer {silent[0]!r} takes no part in the forward pass")
+        raise InputError(f"layer {silent[0]!r} takes no part in the forward pass")
     return {layer: found[name] for layer, name in targets.items()}

@@ -15,13 +15,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 class PartialRows:
     """Rows of features, TR and times, appended to ``path``; used as a context manager.
 
-    A file of another ``key`` or with a damaged header is started again. Raises `BadInput` while
+    A file of another ``key`` or with a damaged header is started again. Raises `InputError` while
     another process has it open.
     """
 
@@ -41,7 +41,7 @@ class PartialRows:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
-            raise BadInput(
+            raise InputError(
                 f"{self.path} is being written by another process: let it finish"
             ) from None
         self._file.seek(0)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,11 +45,11 @@ class Takes:
 
     def __post_init__(self) -> None:
         if self.kind == "images" and (self.frames != 1 or self.frame_rate or self.lead):
-            raise BadInput("an encoder of images takes one frame at a time: use kind='clips'")
+            raise InputError("an encoder of images takes one frame at a time: use kind='clips'")
         if self.kind == "clips" and not (self.frame_rate and self.frame_rate > 0):
-            raise BadInput(f"frame rate {self.frame_rate} of clips must be above 0 frames/s")
+            raise InputError(f"frame rate {self.frame_rate} of clips must be above 0 frames/s")
         if self.frames < 1 or not 0 <= self.lead < max(self.frames, 1):
-            raise BadInput(f"{self.lead} leading frames of {self.frames}: lead must be smaller")
+            raise InputError(f"{self.lead} leading frames of {self.frames}: lead must be smaller")
 
     @property
     def offsets(self) -> NDArray[np.float64]:
@@ -74,12 +74,12 @@ class Frames:
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 5 or self.pixels.shape[-1] != 3 or self.pixels.dtype != np.uint8:
-            raise BadInput(
+            raise InputError(
                 f"pixels are {self.pixels.dtype} of shape {self.pixels.shape}: "
                 "they must be uint8 of shape (n, frames, height, width, 3)"
             )
         if self.times.shape != self.pixels.shape[:2]:
-            raise BadInput(
+            raise InputError(
                 f"times have shape {self.times.shape}: {self.pixels.shape[:2]} frames need one each"
             )
 
@@ -138,5 +138,5 @@ class Encoder(Protocol):
     def extract(self, batch: Tensor, layers: Sequence[str]) -> Mapping[str, Tensor]:
         """Return the output (n, …) of every named layer, all of one forward pass.
 
-        Raises `bench_core.errors.UnknownName`, with near names, for a layer it does not have.
+        Raises `bench_core.errors.UnknownNameError`, with near names, for a layer it does not have.
         """

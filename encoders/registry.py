@@ -18,7 +18,7 @@ def names() -> list[str]:
 def make(name: str, weights: object = None, **options: Any) -> Encoder:
     """Return the encoder ``name``, with ``weights`` and its own ``options``.
 
-    Raises `bench_core.errors.UnknownName` with near names.
+    Raises `bench_core.errors.UnknownNameError` with near names.
     """
     encoder: Encoder = ENCODERS.get(name)(weights, **options)
     return encoder

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders import digests
 from encoders.base import TorchEncoder
 from encoders.prefetch import prefetch
@@ -70,7 +70,7 @@ def measure(
     """Return the rates of ``encoder`` on ``video``, ``layer`` taken once per ``tr`` seconds.
 
     ``flops`` is the useful work of one sample. The network and the matrix product are run once
-    beforehand, so that no rate holds the cost of a first call. Raises `BadInput` for a video
+    beforehand, so that no rate holds the cost of a first call. Raises `InputError` for a video
     without a sample.
     """
 
@@ -85,7 +85,7 @@ def measure(
     decode = _seconds(lambda: decoded.extend(inputs()))
     samples = sum(map(len, decoded))
     if not samples:
-        raise BadInput(f"{video} is too short for one sample of {encoder.name}")
+        raise InputError(f"{video} is too short for one sample of {encoder.name}")
     network(decoded[:1])
     alone = _seconds(lambda: network(decoded))
     both = _seconds(lambda: network(prefetch(inputs())))
@@ -148,7 +148,9 @@ def measured(
         return known
     encoder = make(name, device=device, **options)
     if not isinstance(encoder, TorchEncoder):
-        raise BadInput(f"{name} is no network of torch: its speed cannot be compared with torch's")
+        raise InputError(
+            f"{name} is no network of torch: its speed cannot be compared with torch's"
+        )
     flops = encoder.flops() if isinstance(encoder, VGG16Encoder) else None
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         video = Path(scratch) / "video.mp4"

@@ -25,7 +25,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput, unknown
+from bench_core.errors import InputError, unknown
 from encoders import digests
 
 FORMAT = "ridgebench-features/1"
@@ -118,15 +118,15 @@ class StoredFeatures:
 
 
 def open_features(path: str | Path) -> StoredFeatures:
-    """Return the features in one file; raise `BadInput` if it is damaged or something else."""
+    """Return the features in one file; raise `InputError` if it is damaged or something else."""
     path = Path(path)
     with _opened(path) as file:
         if file.attrs.get("format") != FORMAT:
-            raise BadInput(f"{path} is no file of features of format {FORMAT}")
+            raise InputError(f"{path} is no file of features of format {FORMAT}")
         identity = json.loads(file.attrs["identity"])
         features, trs, times = file["features"], file["tr"][()], file["time"][()]
         if features.ndim != 2 or not len(features) == len(trs) == len(times):
-            raise BadInput(f"{path} is damaged: its rows and TRs differ in number")
+            raise InputError(f"{path} is damaged: its rows and TRs differ in number")
         return StoredFeatures(
             path=path,
             run=str(file.attrs["run"]),
@@ -146,7 +146,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, KeyError) as error:  # how h5py reports damage and absence
-        raise BadInput(
+        raise InputError(
             f"{path} cannot be read as features: {error}. Delete it to have it computed again"
         ) from error
 
@@ -154,7 +154,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
 class FeatureStore:
     """A folder of features.
 
-    Raises `BadInput` when ``folder`` cannot be made.
+    Raises `InputError` when ``folder`` cannot be made.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -162,7 +162,7 @@ class FeatureStore:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise BadInput(f"{folder} cannot be made: {error.strerror}") from error
+            raise InputError(f"{folder} cannot be made: {error.strerror}") from error
 
     def path(self, identity: Identity) -> Path:
         """Return where the features of ``identity`` are or will be."""
@@ -195,7 +195,7 @@ class FeatureStore:
     def one(self, run: str, layer: str) -> StoredFeatures:
         """Return the only features of ``run`` and ``layer``.
 
-        Raises `UnknownName` when there are none, `BadInput` when there are several (other
+        Raises `UnknownNameError` when there are none, `InputError` when there are several (other
         weights, reducers or times): open the file meant with `open_features`.
         """
         found = self.find(run=run, layer=layer)
@@ -204,7 +204,7 @@ class FeatureStore:
             raise unknown("run and layer", f"{run} {layer}", known)
         if len(found) > 1:
             names = ", ".join(each.path.name for each in found)
-            raise BadInput(f"{self.folder} has several features of {run} {layer}: {names}")
+            raise InputError(f"{self.folder} has several features of {run} {layer}: {names}")
         return found[0]
 
     def write(

@@ -16,7 +16,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 _BITS = 16
 _TICKS = 90_000  # per second: the usual clock of video containers
@@ -37,7 +37,7 @@ def write_video(
     """
     stamps = [round(time * _TICKS) for time in times]
     if any(b <= a for a, b in pairwise(stamps)):
-        raise BadInput("the times of frames must ascend")
+        raise InputError("the times of frames must ascend")
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=Fraction(30), options=options or {})
         stream.codec_context.time_base = Fraction(1, _TICKS)
@@ -55,7 +55,7 @@ def write_video(
 def numbered(number: int, height: int = 48, width: int = 128) -> NDArray[np.uint8]:
     """Return a frame that shows ``number`` (below 65,536) as 16 bars, white for 1."""
     if not 0 <= number < 2**_BITS:
-        raise BadInput(f"number {number} does not fit in {_BITS} bars")
+        raise InputError(f"number {number} does not fit in {_BITS} bars")
     bits = (number >> np.arange(_BITS)) & 1
     edges = np.arange(width) * _BITS // width
     row = np.where(bits[edges], 235, 16).astype(np.uint8)

@@ -17,7 +17,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.protocol import Frames, Takes
 
 # Sample times are products of floats, time stamps are ratios of integers: an equality between
@@ -47,10 +47,10 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     try:
         container = av.open(str(path))
     except (OSError, ValueError) as error:  # PyAV's errors derive from these
-        raise BadInput(f"{path} cannot be opened as a video: {error}") from error
+        raise InputError(f"{path} cannot be opened as a video: {error}") from error
     with container:
         if not container.streams.video:
-            raise BadInput(f"{path} holds no video stream")
+            raise InputError(f"{path} holds no video stream")
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         yield container, stream
@@ -87,7 +87,7 @@ def frames(path: str | Path) -> Iterator[tuple[float, float, Any]]:
     """Yield (start, end, frame) of every frame: seconds from the first frame, and PyAV's frame.
 
     The last frame ends after its own duration, or where the file gives none, after that of the
-    frame before. Raises `BadInput` for a file that is no video, for frames without time stamps,
+    frame before. Raises `InputError` for a file that is no video, for frames without time stamps,
     and, after the last frame, when the file claims to last over a second longer.
     """
     path = Path(path)
@@ -98,7 +98,7 @@ def frames(path: str | Path) -> Iterator[tuple[float, float, Any]]:
         try:
             for frame in container.decode(stream):
                 if frame.pts is None:
-                    raise BadInput(f"{path} has frames without presentation time stamps")
+                    raise InputError(f"{path} has frames without presentation time stamps")
                 stamp = float(frame.pts * frame.time_base)
                 first = stamp if first is None else first
                 now = stamp - first
@@ -109,16 +109,16 @@ def frames(path: str | Path) -> Iterator[tuple[float, float, Any]]:
                     yield held[0], now, held[1]
                 held = now, frame
         except av.FFmpegError as error:
-            raise BadInput(f"{path} cannot be decoded to its end: {error}") from error
+            raise InputError(f"{path} cannot be decoded to its end: {error}") from error
         if held is None:
-            raise BadInput(f"{path} holds no frame that can be decoded")
+            raise InputError(f"{path} holds no frame that can be decoded")
         last = held[1]
         length = float(last.duration * last.time_base) if last.duration else gap
         end = held[0] + length
         yield held[0], end, last
         claimed = _claimed(stream)
         if claimed is not None and end < claimed - _MISSING:
-            raise BadInput(
+            raise InputError(
                 f"{path} ends after {end:.2f} s and claims {claimed:.2f} s: it is damaged or cut "
                 "short; copy or convert it again"
             )
@@ -151,7 +151,7 @@ def samples(
                     pixels = frame.to_ndarray(format="rgb24")
                     shape = shape or pixels.shape
                     if pixels.shape != shape:
-                        raise BadInput(f"{path} changes its frame size at {shown:.3f} s")
+                        raise InputError(f"{path} changes its frame size at {shown:.3f} s")
                 if slot == 0:
                     open_clips[wanted] = (
                         np.empty((takes.frames, *shape), dtype=np.uint8),

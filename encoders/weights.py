@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders import digests
 from encoders.protocol import WeightsInfo
 
@@ -58,7 +58,7 @@ def fetch(published: Published, progress: Callable[[int, int], None] | None = No
 
     Raises
     ------
-    BadInput : when the file cannot be downloaded, or is not the one that was published.
+    InputError : when the file cannot be downloaded, or is not the one that was published.
     """
     path = cache_folder() / published.file
     if path.exists():
@@ -76,7 +76,7 @@ def fetch(published: Published, progress: Callable[[int, int], None] | None = No
         _check_digest(part, published)
         os.replace(part, path)
     except OSError as error:  # urllib's errors derive from it
-        raise BadInput(
+        raise InputError(
             f"{published.url} cannot be fetched: {error}. Download it elsewhere and give the file"
         ) from error
     finally:
@@ -87,7 +87,7 @@ def fetch(published: Published, progress: Callable[[int, int], None] | None = No
 def _check_digest(path: Path, published: Published) -> None:
     found = digests.of_file(path, published.algorithm)
     if found != published.digest:
-        raise BadInput(
+        raise InputError(
             f"{path} has {published.algorithm} {found}, the published file {published.digest}: "
             "delete it and fetch again, or give a file of your own"
         )
@@ -103,7 +103,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         return _read_safetensors(path)
     if path.suffix in (".pth", ".pt", ".ckpt"):
         return _read_torch(path)
-    raise BadInput(f"{path} ends in {path.suffix or 'nothing'}: give .pth, .pt or .safetensors")
+    raise InputError(f"{path} ends in {path.suffix or 'nothing'}: give .pth, .pt or .safetensors")
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
@@ -111,14 +111,14 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise BadInput(
+        raise InputError(
             f"{path} cannot be read as tensors alone; it is damaged, cut short or holds code: "
             f"{reason}"
         ) from error
     if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
         found = found["state_dict"]
     if not isinstance(found, Mapping):
-        raise BadInput(f"{path} holds one {type(found).__name__}, not named tensors")
+        raise InputError(f"{path} holds one {type(found).__name__}, not named tensors")
     return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
 
 
@@ -129,30 +129,30 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise BadInput(f"{path} is damaged or cut short: {error}") from error
+        raise InputError(f"{path} is damaged or cut short: {error}") from error
 
 
 def load_into(network: nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -> None:
     """Copy ``tensors``, read from ``path``, into ``network``, whose names they must have.
 
-    Raises `BadInput` naming the first tensor that is absent, not asked for, of another shape, or
+    Raises `InputError` naming the first tensor that is absent, not asked for, of another shape, or
     not finite.
     """
     wanted = network.state_dict()
     for name, place in wanted.items():
         if name not in tensors:
-            raise BadInput(f"{path} lacks tensor {name!r} of shape {tuple(place.shape)}")
+            raise InputError(f"{path} lacks tensor {name!r} of shape {tuple(place.shape)}")
         found = tensors[name]
         if found.shape != place.shape:
-            raise BadInput(
+            raise InputError(
                 f"{path}: tensor {name!r} has shape {tuple(found.shape)}, "
                 f"the network needs {tuple(place.shape)}"
             )
         if found.is_floating_point() and not torch.isfinite(found).all():
-            raise BadInput(f"{path}: tensor {name!r} has values that are NaN or infinite")
+            raise InputError(f"{path}: tensor {name!r} has values that are NaN or infinite")
     surplus = sorted(set(tensors) - set(wanted))
     if surplus:
-        raise BadInput(f"{path} has tensor {surplus[0]!r}, for which the network has no place")
+        raise InputError(f"{path} has tensor {surplus[0]!r}, for which the network has no place")
     network.load_state_dict(dict(tensors))
 
 

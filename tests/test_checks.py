@@ -17,7 +17,7 @@ from bench_core.checks import (
     constant_columns,
     row_blocks,
 )
-from bench_core.errors import BadInput, NotEnough
+from bench_core.errors import InputError, ResourceError
 
 
 def test_alphas_keep_their_order_and_become_float64():
@@ -41,7 +41,7 @@ def test_alphas_keep_their_order_and_become_float64():
     ],
 )
 def test_bad_alphas_are_named(alphas, named):
-    with pytest.raises(BadInput, match=named):
+    with pytest.raises(InputError, match=named):
         check_alphas(alphas)
 
 
@@ -59,7 +59,7 @@ def test_bad_alphas_are_named(alphas, named):
     ],
 )
 def test_sizes_that_do_not_fit_are_named(X, Y, named):
-    with pytest.raises(BadInput, match=named):
+    with pytest.raises(InputError, match=named):
         check_xy(X, Y)
 
 
@@ -77,7 +77,9 @@ def test_the_first_bad_value_is_named(t, p, where, value, dtype):
     bad[row, column] = value
     good = np.ones((t, 2), dtype)
     for X, Y, name in ((bad, good, "X"), (good, bad, "Y")):
-        with pytest.raises(BadInput, match=f"{name} holds {value} at row {row}, column {column} "):
+        with pytest.raises(
+            InputError, match=f"{name} holds {value} at row {row}, column {column} "
+        ):
             check_xy(X, Y)
         check_xy(X, Y, finite=False)
 
@@ -86,7 +88,7 @@ def test_a_bad_value_far_down_a_memory_map_is_found(tmp_path):
     Y = np.lib.format.open_memmap(tmp_path / "y.npy", "w+", "float32", (60_000, 100))
     Y[:] = 1
     Y[54_321, 77] = np.nan
-    with pytest.raises(BadInput, match="Y holds nan at row 54321, column 77"):
+    with pytest.raises(InputError, match="Y holds nan at row 54321, column 77"):
         check_xy(Y[:, :3], Y)
 
 
@@ -96,7 +98,7 @@ def test_opposite_infinities_and_overflowing_sums():
     both[1, 0], both[1, 1] = np.inf, -np.inf
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(BadInput, match="inf at row 1, column 0"):
+        with pytest.raises(InputError, match="inf at row 1, column 0"):
             check_xy(both, X)
         check_xy(np.full((4, 2), 3e38, np.float32), X)
 
@@ -129,13 +131,15 @@ def test_columns_of_nan_are_not_constant():
 
 def test_too_little_memory_says_both_numbers():
     check_memory(10, "a fit", available_bytes=10)
-    with pytest.raises(NotEnough, match=r"a fit needs 2.00 KiB .*2048 bytes.*1000 bytes.*scale"):
+    with pytest.raises(
+        ResourceError, match=r"a fit needs 2.00 KiB .*2048 bytes.*1000 bytes.*scale"
+    ):
         check_memory(2048, "a fit", available_bytes=1000)
 
 
 def test_memory_of_this_machine_is_finite():
     check_memory(1, "one byte")
-    with pytest.raises(NotEnough, match="everything"):
+    with pytest.raises(ResourceError, match="everything"):
         check_memory(2**60, "everything")
 
 

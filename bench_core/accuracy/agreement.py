@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench_core.accuracy.correlation import pearson_r
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 def map_correlations(maps: Sequence[ArrayLike]) -> NDArray[np.float64]:
@@ -19,11 +19,11 @@ def map_correlations(maps: Sequence[ArrayLike]) -> NDArray[np.float64]:
     Every pair is compared over the targets where both are defined. NaN where these are fewer than
     two or do not vary.
 
-    Raises `BadInput` when the maps differ in length.
+    Raises `InputError` when the maps differ in length.
     """
     arrays = [np.asarray(each, dtype=np.float64).ravel() for each in maps]
     if len({len(each) for each in arrays}) > 1:
-        raise BadInput(
+        raise InputError(
             f"maps of {', '.join(str(len(each)) for each in arrays)} values cannot be compared "
             "target by target"
         )
@@ -68,10 +68,10 @@ def noise_ceiling(repeats: Sequence[NDArray[Any]]) -> Ceiling:
 
     Rows with the same number belong to the same moment of the stimulus.
 
-    Raises `BadInput` for fewer than two repeats or shapes that differ.
+    Raises `InputError` for fewer than two repeats or shapes that differ.
     """
     if len(repeats) < 2:
-        raise BadInput(f"{len(repeats)} repeat of a stimulus: a noise ceiling needs at least 2")
+        raise InputError(f"{len(repeats)} repeat of a stimulus: a noise ceiling needs at least 2")
     pairs = [pearson_r(a, b) for i, a in enumerate(repeats) for b in repeats[:i]]
     reliability = np.mean(pairs, axis=0)
     return Ceiling(

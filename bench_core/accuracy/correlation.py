@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench_core.checks import constant_columns, row_blocks
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 class Summary(TypedDict):
@@ -28,14 +28,14 @@ def pearson_r(Y_true: ArrayLike, Y_pred: ArrayLike) -> NDArray[np.float64]:
     r is NaN, without a warning, where it is undefined: a constant column, or NaN or infinity in
     it. Sums are float64 whatever the input's dtype; temporaries stay at a few blocks of rows.
 
-    Raises `BadInput` when the shapes differ, are not 2-D, or t < 2.
+    Raises `InputError` when the shapes differ, are not 2-D, or t < 2.
     """
     true, pred = np.asanyarray(Y_true), np.asanyarray(Y_pred)
     if true.shape != pred.shape or true.ndim != 2:
-        raise BadInput(f"shapes {true.shape} and {pred.shape} must be equal and 2-D (t, s)")
+        raise InputError(f"shapes {true.shape} and {pred.shape} must be equal and 2-D (t, s)")
     t, s = true.shape
     if t < 2:
-        raise BadInput(f"{t} samples are too few for a correlation: at least 2 are needed")
+        raise InputError(f"{t} samples are too few for a correlation: at least 2 are needed")
     cross, squares_true, squares_pred = np.zeros(s), np.zeros(s), np.zeros(s)
     with np.errstate(all="ignore"):
         mean_true, scale_true = _centre(true)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 def adjusted_p(p: ArrayLike) -> NDArray[np.float64]:
@@ -15,13 +15,15 @@ def adjusted_p(p: ArrayLike) -> NDArray[np.float64]:
 
     ``p`` (s,) are p values, NaN where undefined, which stays NaN and does not count.
 
-    Raises `BadInput` for a value outside 0 … 1.
+    Raises `InputError` for a value outside 0 … 1.
     """
     values = np.array(p, dtype=np.float64)
     known = np.flatnonzero(~np.isnan(values))
     found = values[known]
     if found.size and (found.min() < 0 or found.max() > 1):
-        raise BadInput(f"p values must lie between 0 and 1, not {found.min():g} to {found.max():g}")
+        raise InputError(
+            f"p values must lie between 0 and 1, not {found.min():g} to {found.max():g}"
+        )
     order = np.argsort(found)
     raised = found[order] * len(found) / np.arange(1, len(found) + 1)
     # A larger p must not be more significant than a smaller one.
@@ -33,7 +35,7 @@ def adjusted_p(p: ArrayLike) -> NDArray[np.float64]:
 def significant(p: ArrayLike, rate: float = 0.05) -> NDArray[np.bool_]:
     """Return which targets are significant with at most ``rate`` of them expected to be false."""
     if not 0 < rate < 1:
-        raise BadInput(f"false-discovery rate {rate:g} is not between 0 and 1: 0.05 is usual")
+        raise InputError(f"false-discovery rate {rate:g} is not between 0 and 1: 0.05 is usual")
     with np.errstate(invalid="ignore"):
         return adjusted_p(p) <= rate
 

@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bench_core.accuracy.null import Null, batch_figures, count_exceeding
 from bench_core.checks import check_memory, constant_columns
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 Progress = Callable[[int, int], None]
 """Called with the targets done so far and the targets in all."""
@@ -62,7 +62,7 @@ class FixedPenaltyRidge:
     ) -> FixedPenaltyRidge:
         """Return the factorisation, by way of X̃ᵀX̃ or X̃X̃ᵀ, whichever is smaller.
 
-        Raises `NotEnough` when memory does not suffice.
+        Raises `ResourceError` when memory does not suffice.
         """
         from scipy.linalg import eigh, qr
 
@@ -143,15 +143,15 @@ def ridge_null(
 
     Raises
     ------
-    BadInput : for sizes that do not fit together, or no permutation.
+    InputError : for sizes that do not fit together, or no permutation.
     """
     s = Y_train.shape[1]
     train, test = (X_train.shape, Y_train.shape), (X_test.shape, Y_test.shape)
     fits = train[0][0] == train[1][0] and test[0][0] == test[1][0]
     if not fits or Y_test.shape[1] != s or X_test.shape[1] != X_train.shape[1]:
-        raise BadInput(f"X and Y to train {train} and to test {test} do not fit together")
+        raise InputError(f"X and Y to train {train} and to test {test} do not fit together")
     if not len(rows):
-        raise BadInput("no permutation: give 1 or more")
+        raise InputError("no permutation: give 1 or more")
     penalties = np.broadcast_to(np.asarray(penalty, dtype=np.float64), (s,))
     fit = FixedPenaltyRidge.factorise(X_train, X_test, fit_intercept=fit_intercept)
     observed, exceed = np.full(s, np.nan), np.zeros(s, dtype=np.int64)

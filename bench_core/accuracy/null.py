@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.accuracy.correlation import pearson_r
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 Kind = Literal["rows", "shifts"]
 KINDS: tuple[Kind, ...] = ("rows", "shifts")
@@ -41,19 +41,19 @@ def shifted_rows(
     one stretch. A shift is at least ``least`` samples either way, so that the haemodynamic lag
     does not undo it; by default 10, or a quarter of the run where that is less.
 
-    Raises `BadInput` for a run in pieces, or too short to be shifted that far.
+    Raises `InputError` for a run in pieces, or too short to be shifted that far.
     """
     rng = np.random.default_rng([seed, len(runs)])
     edges = np.flatnonzero(np.diff(runs)) + 1
     bounds = [0, *edges.tolist(), len(runs)]
     if len(bounds) - 1 != len(np.unique(runs)):
-        raise BadInput("a run is in pieces: put the samples of every run next to each other")
+        raise InputError("a run is in pieces: put the samples of every run next to each other")
     rows = np.empty(len(runs), dtype=np.intp)
     for start, stop in pairwise(bounds):
         n = stop - start
         shift = min(10, n // 4) if least is None else least
         if shift < 1 or 2 * shift > n:
-            raise BadInput(
+            raise InputError(
                 f"run {runs[start]} has {n} samples: too few to be shifted by {max(1, shift)} or "
                 "more either way; shuffle rows instead"
             )
@@ -79,9 +79,9 @@ class Permutations(Sequence[NDArray[np.intp]]):
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise BadInput(f"null {self.kind!r} is not one of {', '.join(KINDS)}")
+            raise InputError(f"null {self.kind!r} is not one of {', '.join(KINDS)}")
         if self.n < 1:
-            raise BadInput(f"{self.n} permutations: give 1 or more")
+            raise InputError(f"{self.n} permutations: give 1 or more")
 
     def __len__(self) -> int:
         return self.n

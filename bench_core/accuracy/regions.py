@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ def by_region(
     regions : (s,) the region of every target, 0 for none.
     significant : (s,) which targets are, if known.
 
-    Raises `BadInput` when the lengths differ.
+    Raises `InputError` when the lengths differ.
     """
     values = np.asarray(r, dtype=np.float64)
     if values.shape != regions.shape:
-        raise BadInput(f"{values.shape} r and {regions.shape} regions: give one for each target")
+        raise InputError(f"{values.shape} r and {regions.shape} regions: give one for each target")
     found = []
     for region in np.unique(regions[regions != 0]):
         inside = regions == region

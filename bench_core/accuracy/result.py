@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bench_core.checks import row_blocks
 from bench_core.data.folder import FolderWriter, read_folder
 from bench_core.data.problem import Problem
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 SCHEMA = "ridgebench-fit/1"
 DESCRIPTION = "fit.json"
@@ -34,7 +34,7 @@ class FitResult:
     meta : anything else that JSON can hold: the split's kind and seed, times, versions, …
     arrays : anything else to keep, such as ``coef`` and ``intercept``.
 
-    Raises `BadInput` when sizes do not fit together.
+    Raises `InputError` when sizes do not fit together.
     """
 
     problem: Path
@@ -50,7 +50,7 @@ class FitResult:
     def __post_init__(self) -> None:
         s = len(self.penalty)
         if self.prediction.shape != (len(self.test), s):
-            raise BadInput(
+            raise InputError(
                 f"a prediction of shape {self.prediction.shape} for {len(self.test)} samples and "
                 f"{s} penalties: it must be ({len(self.test)}, {s})"
             )
@@ -82,7 +82,7 @@ class FitResult:
     def open(cls, folder: str | Path) -> FitResult:
         """Return the result saved in ``folder``, its arrays memory-mapped.
 
-        Raises `BadInput` when a file is missing, damaged or cut short.
+        Raises `InputError` when a file is missing, damaged or cut short.
         """
         folder = Path(folder)
         about, arrays = read_folder(
@@ -104,14 +104,17 @@ class FitResult:
                 arrays,
             )
         except KeyError as error:
-            raise BadInput(f"{folder} lacks {error}: fit again") from error
+            raise InputError(f"{folder} lacks {error}: fit again") from error
 
     def open_problem(self) -> Problem:
-        """Return the problem that was fitted; raise `BadInput` when it is not the same any more."""
+        """Return the problem that was fitted.
+
+        Raises `InputError` when it is not the same any more.
+        """
         problem = Problem.open(self.problem)
         last = max(self.train.max(initial=-1), self.test.max(initial=-1))
         if problem.s != len(self.penalty) or last >= problem.t:
-            raise BadInput(
+            raise InputError(
                 f"{self.problem} has {problem.t} samples and {problem.s} targets, the fit used row "
                 f"{last} and {len(self.penalty)} targets: the problem was made anew; fit again"
             )

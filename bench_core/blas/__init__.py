@@ -6,10 +6,10 @@ from bench_core.blas.detection import detect, require
 from bench_core.blas.environment import declared, thread_environment
 from bench_core.blas.kernels import KernelAdvice, kernel_advice, kernel_environment
 from bench_core.blas.proof import proof
-from bench_core.blas.report import BlasMismatch, BlasReport, Library
+from bench_core.blas.report import BlasMismatchError, BlasReport, Library
 
 __all__ = [
-    "BlasMismatch",
+    "BlasMismatchError",
     "BlasReport",
     "KernelAdvice",
     "Library",

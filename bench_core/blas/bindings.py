@@ -88,7 +88,7 @@ def _every_call(folder: Path) -> dict[str, list[str]]:
 def _exported(file: str) -> frozenset[str]:
     try:
         return elf.read(file).exported
-    except (elf.NotElf, OSError):
+    except (elf.NotElfError, OSError):
         return frozenset()
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from bench_core.blas import elf
 from bench_core.blas.libraries import LIBRARIES, identify
-from bench_core.blas.report import BlasMismatch, BlasReport, Library
+from bench_core.blas.report import BlasMismatchError, BlasReport, Library
 
 _GEMM = re.compile(r"(?:scipy_)?(?:cblas_)?dgemm_?(64_|_64|)$")
 
@@ -83,17 +83,17 @@ def require(name: str) -> BlasReport:
 
     Raises
     ------
-    BlasMismatch : another library answered, or the environment makes this one answer wrongly.
-    UnknownName : no BLAS has that name.
+    BlasMismatchError : another library answered, or the environment makes this one answer wrongly.
+    UnknownNameError : no BLAS has that name.
     """
     wanted = LIBRARIES.get(name)
     conflict = wanted.conflict(os.environ)
     if conflict:
-        raise BlasMismatch(conflict)
+        raise BlasMismatchError(conflict)
     report = detect()
     for package, found in (("numpy", report.numpy), ("scipy", report.scipy)):
         if found.name != wanted.name:
-            raise BlasMismatch(
+            raise BlasMismatchError(
                 f"{package} runs on {found.name} ({found.file}), not on the {name} asked for; "
                 f"`ridgebench blas use {name}` changes that, `ridgebench blas show` says more"
             )

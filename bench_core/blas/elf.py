@@ -18,7 +18,7 @@ _RELA = struct.Struct("<QQq")
 _GLOBAL, _WEAK, _GNU_UNIQUE = 1, 2, 10
 
 
-class NotElf(RidgebenchError):
+class NotElfError(RidgebenchError):
     """A file that is no 64-bit little-endian ELF object."""
 
 
@@ -60,7 +60,7 @@ class ElfFile:
 
 
 def read(path: Path | str) -> ElfFile:
-    """Return the dynamic-linking side of the shared object at ``path``; raise `NotElf`."""
+    """Return the dynamic-linking side of the shared object at ``path``; raise `NotElfError`."""
     status = Path(path).stat()
     return _read(Path(path), status.st_mtime_ns, status.st_size)
 
@@ -74,17 +74,17 @@ def _read(path: Path, modified: int, size: int) -> ElfFile:
         with path.open("rb") as stream:
             elf = ELFFile(stream)
             if elf.elfclass != 64 or not elf.little_endian:
-                raise NotElf(f"{path} is not a 64-bit little-endian ELF object")
+                raise NotElfError(f"{path} is not a 64-bit little-endian ELF object")
             dynamic = elf.get_section_by_name(".dynamic")
             symbols = elf.get_section_by_name(".dynsym")
             strings = elf.get_section_by_name(".dynstr")
             if dynamic is None or symbols is None or strings is None:
-                raise NotElf(f"{path} is not a shared object: it has no dynamic section")
+                raise NotElfError(f"{path} is not a shared object: it has no dynamic section")
             tags = [(tag.entry.d_tag, tag) for tag in dynamic.iter_tags()]
             loads = [s for s in elf.iter_segments() if s["p_type"] == "PT_LOAD"]
             undefined, exported = _symbols(symbols.data(), strings.data())
     except ELFError as error:
-        raise NotElf(f"{path} is not a readable ELF object: {error}") from None
+        raise NotElfError(f"{path} is not a readable ELF object: {error}") from None
     return ElfFile(
         path=path,
         needed=tuple(tag.needed for kind, tag in tags if kind == "DT_NEEDED"),

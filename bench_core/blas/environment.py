@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from bench_core.blas.libraries import everyone
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 DECLARATION = "RIDGEBENCH_BLAS"
 # OpenMP's own variable is obeyed by every BLAS built on OpenMP, and by scikit-learn's kernels.
@@ -20,10 +20,10 @@ def declared() -> str | None:
 def thread_environment(threads: int) -> dict[str, str]:
     """Return the variables that give every known BLAS, and OpenMP, exactly ``threads`` threads.
 
-    They must be set before numpy is imported. Raises `BadInput` for less than one thread.
+    They must be set before numpy is imported. Raises `InputError` for less than one thread.
     """
     if threads < 1:
-        raise BadInput(f"{threads} threads: give at least 1")
+        raise InputError(f"{threads} threads: give at least 1")
     variables = {"OMP_NUM_THREADS": str(threads), "OMP_DYNAMIC": "FALSE"}
     for library in everyone():
         variables |= dict.fromkeys(library.thread_variables, str(threads))

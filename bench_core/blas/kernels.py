@@ -14,7 +14,7 @@ from bench_core.blas import elf
 from bench_core.blas.detection import detect
 from bench_core.blas.libraries import LIBRARIES
 from bench_core.blas.report import Library
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.machine import Cpu, cpu
 
 
@@ -44,7 +44,7 @@ def kernel_environment(choice: str = "default") -> dict[str, str]:
     set before numpy is imported.
     """
     if choice not in ("default", "best"):
-        raise BadInput(f"kernels {choice!r}: choose 'default' or 'best'")
+        raise InputError(f"kernels {choice!r}: choose 'default' or 'best'")
     return {} if choice == "default" else kernel_advice().environment
 
 

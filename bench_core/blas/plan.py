@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench_core.blas import elf
 from bench_core.blas.libraries import LIBRARIES
-from bench_core.blas.probe import Probe, UnusableLibrary, probe
+from bench_core.blas.probe import Probe, UnusableLibraryError, probe
 from bench_core.blas.routines import Style, missing
 from bench_core.blas.wheels import Wheel
 
@@ -58,15 +58,15 @@ COMPLEX_BY_ARGUMENT = "it returns complex numbers by another calling convention"
 def find(target: str) -> list[Path]:
     """Return the files that ``target`` may mean: a library's name, or a path.
 
-    Raises `UnknownName` for a name that is neither, `UnusableLibrary` where the library is not
-    installed.
+    Raises `UnknownNameError` for a name that is neither, `UnusableLibraryError` where the library
+    is not installed.
     """
     if "/" in target or Path(target).is_file():
         return [Path(target).absolute()]
     library = LIBRARIES.get(target)
     files = list({path.resolve(): path for path in reversed(list(library.candidates()))}.values())
     if not files:
-        raise UnusableLibrary(
+        raise UnusableLibraryError(
             f"{library.title} is not installed on this system: {library.install_hint}"
         )
     return files[::-1]
@@ -75,7 +75,7 @@ def find(target: str) -> list[Path]:
 def make(wheel: Wheel, files: Sequence[Path]) -> PackagePlan:
     """Return the plan that points ``wheel`` at the first of ``files`` that fits it.
 
-    Raises `UnusableLibrary` with what is missing: the integer width, or symbols by name.
+    Raises `UnusableLibraryError` with what is missing: the integer width, or symbols by name.
     """
     probes = [probe(path) for path in files]
     for found in probes:
@@ -84,7 +84,7 @@ def make(wheel: Wheel, files: Sequence[Path]) -> PackagePlan:
             return _plan(wheel, found, styles)
     have = "; ".join(f"{p.path} takes {_widths(p)}-bit ones" for p in probes)
     hint = LIBRARIES.get(probes[0].name).install_hint
-    raise UnusableLibrary(
+    raise UnusableLibraryError(
         f"{wheel.package} {wheel.version} passes {wheel.bits}-bit integers to its BLAS; {have}. "
         f"A build for {wheel.bits}-bit integers is needed ({hint}); `--only` with the other "
         "package relinks that one alone"
@@ -98,7 +98,7 @@ def _plan(wheel: Wheel, found: Probe, styles: list[Style]) -> PackagePlan:
     style = min(styles, key=lambda s: len(missing(wanted, s, exported)))
     lacking = missing(wanted, style, exported)
     if lacking:
-        raise UnusableLibrary(
+        raise UnusableLibraryError(
             f"{found.path} lacks {len(lacking)} of the {len(wanted)} symbols that "
             f"{wheel.package} {wheel.version} calls: {', '.join(lacking)}"
         )

@@ -22,7 +22,7 @@ from bench_core.blas.routines import STYLES, Style
 from bench_core.errors import RidgebenchError
 
 
-class UnusableLibrary(RidgebenchError):
+class UnusableLibraryError(RidgebenchError):
     """A file that cannot serve as the BLAS of this environment."""
 
 
@@ -45,9 +45,12 @@ class Probe:
 
 
 def probe(path: Path) -> Probe:
-    """Return what the library at ``path`` is; raise `UnusableLibrary` if it cannot be called."""
+    """Return what the library at ``path`` is.
+
+    Raises `UnusableLibraryError` if it cannot be called.
+    """
     if not path.is_file():
-        raise UnusableLibrary(f"{path} is not a file")
+        raise UnusableLibraryError(f"{path} is not a file")
     return _probe(path.absolute(), path.stat().st_mtime_ns)
 
 
@@ -56,7 +59,7 @@ def _probe(path: Path, modified: int) -> Probe:
     exported = elf.read(path).exported
     library = identify(path, exported)
     if library is None:
-        raise UnusableLibrary(f"{path} offers no gemm: it is not a BLAS that ridgebench knows")
+        raise UnusableLibraryError(f"{path} offers no gemm: it is not a BLAS that ridgebench knows")
     bits: dict[Style, int] = {}
     by_value: dict[Style, bool] = {}
     for style in STYLES:
@@ -70,7 +73,7 @@ def _probe(path: Path, modified: int) -> Probe:
             # A process that dies here answers no: the caller then keeps these functions away.
             by_value[style] = bool(_ask(path, "complex", style))
     if not bits:
-        raise UnusableLibrary(f"{path} could not be loaded and called: {_reason(path)}")
+        raise UnusableLibraryError(f"{path} could not be loaded and called: {_reason(path)}")
     return Probe(path, library.name, bits, by_value)
 
 

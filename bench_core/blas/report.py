@@ -8,7 +8,7 @@ from typing import Any
 from bench_core.errors import RidgebenchError
 
 
-class BlasMismatch(RidgebenchError):
+class BlasMismatchError(RidgebenchError):
     """Another BLAS answered than the one asked for: no figure may be recorded."""
 
 

@@ -14,12 +14,12 @@ from typing import Any
 from bench_core.errors import RidgebenchError
 
 
-class VerificationFailed(RidgebenchError):
+class VerificationError(RidgebenchError):
     """numpy or scipy gave a wrong answer, or died, after its BLAS was changed."""
 
 
 def verify() -> None:
-    """Check numpy and scipy in a fresh process; raise `VerificationFailed` with its complaint."""
+    """Check numpy and scipy in a fresh process; raise `VerificationError` with its complaint."""
     try:
         done = subprocess.run(
             [sys.executable, "-m", "bench_core.blas.verify"],
@@ -29,10 +29,10 @@ def verify() -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise VerificationFailed(f"the check did not end within {error.timeout:.0f} s") from None
+        raise VerificationError(f"the check did not end within {error.timeout:.0f} s") from None
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise VerificationFailed(f"exit status {done.returncode}: {last}")
+        raise VerificationError(f"exit status {done.returncode}: {last}")
 
 
 def _main() -> None:

@@ -18,7 +18,7 @@ PACKAGES = ("numpy", "scipy")
 _BUNDLED = re.compile(r"lib(scipy_)?openblas.*\.so[.0-9]*")
 
 
-class NotRelinkable(RidgebenchError):
+class NotRelinkableError(RidgebenchError):
     """An environment whose numpy and scipy cannot be pointed at another BLAS."""
 
 
@@ -64,17 +64,17 @@ class Wheel:
 
 
 def site_packages() -> Path:
-    """Return the folder that holds this environment's numpy; raise `NotRelinkable` if none.
+    """Return the folder that holds this environment's numpy; raise `NotRelinkableError` if none.
 
     The environment must be one that may be changed: a virtual environment, with its own numpy
     and scipy in one folder.
     """
     if Path(sys.prefix, "conda-meta").is_dir():
-        raise NotRelinkable(
+        raise NotRelinkableError(
             "this is a conda environment, where the BLAS is a package of its own: " + conda_advice()
         )
     if sys.prefix == sys.base_prefix:
-        raise NotRelinkable(
+        raise NotRelinkableError(
             f"{sys.prefix} is not a virtual environment, and the system's numpy is not ours to "
             "change: make one with `python -m venv .venv` and run ridgebench from there"
         )
@@ -82,12 +82,14 @@ def site_packages() -> Path:
     for package, found in folders.items():
         folder = Path(str(found.locate_file("")))
         if not folder.resolve().is_relative_to(Path(sys.prefix).resolve()):
-            raise NotRelinkable(
+            raise NotRelinkableError(
                 f"{package} lies in {folder}, outside this environment ({sys.prefix}): "
                 f"`pip install --ignore-installed {package}` puts one inside"
             )
     if len({str(found.locate_file("")) for found in folders.values()}) != 1:
-        raise NotRelinkable("numpy and scipy lie in different folders: reinstall both with pip")
+        raise NotRelinkableError(
+            "numpy and scipy lie in different folders: reinstall both with pip"
+        )
     return Path(str(folders["numpy"].locate_file("")))
 
 
@@ -130,7 +132,7 @@ def wheel(package: str, folder: Path, original: dict[str, Path]) -> Wheel:
 
     Raises
     ------
-    NotRelinkable : the package has no bundled OpenBLAS behind prefixed names.
+    NotRelinkableError : the package has no bundled OpenBLAS behind prefixed names.
     """
     found = _installed(package)
     callers = []
@@ -143,14 +145,14 @@ def wheel(package: str, folder: Path, original: dict[str, Path]) -> Wheel:
             continue
         library = Path(folder, f"{package}.libs", bundled)
         if not library.is_file():
-            raise NotRelinkable(
+            raise NotRelinkableError(
                 f"{name} needs {bundled}, which is not in {library.parent}: this is not {package} "
                 f"as pip installs it; `pip install --force-reinstall {package}=={found.version}`"
             )
         offered = elf.read(library).exported
         symbols = {s: parse(s) for s in binary.undefined if s in offered and s.startswith(PREFIX)}
         if not symbols:
-            raise NotRelinkable(
+            raise NotRelinkableError(
                 f"{package} {found.version} calls its OpenBLAS by names without the prefix "
                 f"{PREFIX!r}, which cannot be told from another library's: numpy 2.0 and scipy "
                 "1.15 or later are needed"
@@ -159,7 +161,7 @@ def wheel(package: str, folder: Path, original: dict[str, Path]) -> Wheel:
         libraries.add(library)
     widths = {routine.bits for caller in callers for routine in caller.symbols.values()}
     if len(libraries) != 1 or len(widths) != 1:
-        raise NotRelinkable(
+        raise NotRelinkableError(
             f"{package} {found.version} has no bundled OpenBLAS of one kind: only wheels that pip "
             "installs from PyPI on Linux can be relinked"
         )
@@ -170,4 +172,6 @@ def _installed(package: str) -> Distribution:
     try:
         return distribution(package)
     except PackageNotFoundError:
-        raise NotRelinkable(f"{package} is not installed here: `pip install {package}`") from None
+        raise NotRelinkableError(
+            f"{package} is not installed here: `pip install {package}`"
+        ) from None

@@ -20,7 +20,7 @@ from bench_core.brain.targets import LeftOut, Targets
 from bench_core.checks import row_blocks
 from bench_core.data.problem import Problem
 from bench_core.data.resumable import ResumableFolderWriter
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.alignment import Alignment, align, usable_volumes
 
 Progress = Callable[[str, int, int], None]
@@ -111,8 +111,8 @@ class Plan:
 def plan(settings: Settings) -> Plan:
     """Return what the problem will be, from names, headers and tables of confounds alone.
 
-    Raises `BadInput` or `UnknownName` for settings that do not fit the files, a run that is not
-    as long as its stimulus, or another repetition time than the features'.
+    Raises `InputError` or `UnknownNameError` for settings that do not fit the files, a run that is
+    not as long as its stimulus, or another repetition time than the features'.
     """
     alignment = settings.samples.alignment()
     base = settings.path.resolve().parent
@@ -125,7 +125,7 @@ def plan(settings: Settings) -> Plan:
     for each in pairs:
         run, stimulus = each.run, each.stimulus
         if run.tr is not None and abs(run.tr - alignment.tr) > _TR_TOLERANCE:
-            raise BadInput(
+            raise InputError(
                 f"run {run.name} has a repetition time of {run.tr:g} s and samples.tr is "
                 f"{alignment.tr:g} s: correct samples.tr"
             )
@@ -140,7 +140,7 @@ def plan(settings: Settings) -> Plan:
         runs.append(PlannedRun(len(runs) + 1, each, volumes, start))
         start += len(volumes)
     if start < 2:
-        raise BadInput(f"{settings.path}: {start} samples in all, too few for a problem")
+        raise InputError(f"{settings.path}: {start} samples in all, too few for a problem")
     return Plan(settings, alignment, targets, features, runs, left_out)
 
 
@@ -150,7 +150,7 @@ def build(planned: Plan, folder: str | Path, *, progress: Progress | None = None
     Interrupted, it goes on with the next run when called again with the same plan. Memory stays
     near what one run needs.
 
-    Raises `BadInput` for a damaged file, naming it; what was written before is kept.
+    Raises `InputError` for a damaged file, naming it; what was written before is kept.
     """
     t, s, dtype = planned.t, planned.s, planned.settings.dtype
     runs = np.concatenate([np.full(len(r.volumes), r.number, np.int32) for r in planned.runs])
@@ -186,7 +186,7 @@ def _write_run(planned: Plan, run: PlannedRun, writer: ResumableFolderWriter) ->
     source, stimulus = run.pair.run, run.pair.stimulus
     Y = planned.targets.read(source)
     if Y.shape != (len(source.kept), planned.s):
-        raise BadInput(
+        raise InputError(
             f"run {source.name} gives {Y.shape[0]} × {Y.shape[1]} values instead of "
             f"{len(source.kept)} × {planned.s}: its file does not hold what its header says"
         )

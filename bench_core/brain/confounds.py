@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 HIGH_PASS_SECONDS = 128.0
 STRATEGIES = ("motion", "high_pass", "wm_csf", "global_signal", "compcor", "ica_aroma", "scrub")
 
 
-class NoConfounds(BadInput):
+class NoConfounds(InputError):
     """A run whose confounds are not there; it is left out, and its message says why."""
 
 
@@ -31,7 +31,7 @@ def of_fmriprep(
     Volumes that fMRIPrep found before the steady state, or that scrubbing removes, are not kept.
 
     Raises `NoConfounds` when the table, or a column that the strategy needs, is missing, and
-    `BadInput` when the table is not as long as the run.
+    `InputError` when the table is not as long as the run.
     """
     from nilearn.interfaces.fmriprep import load_confounds
 
@@ -44,7 +44,7 @@ def of_fmriprep(
         raise NoConfounds("no confounds: " + " ".join(str(error).split())) from error
     kept = everything if sample_mask is None else np.asarray(sample_mask, dtype=np.intp)
     if len(table) != volumes:
-        raise BadInput(
+        raise InputError(
             f"{bold} has {volumes} volumes and its confounds {len(table)} rows: one of the two was "
             "cut short; copy them again, or name the run in pairing.exclude"
         )
@@ -54,16 +54,16 @@ def of_fmriprep(
 def of_motion(path: Path, tr: float, volumes: int) -> NDArray[np.float64]:
     """Return 24 motion parameters and drifts from a text file of six estimates per volume.
 
-    Raises `NoConfounds` when there is no such file, `BadInput` when it does not fit.
+    Raises `NoConfounds` when there is no such file, `InputError` when it does not fit.
     """
     if not path.is_file():
         raise NoConfounds(f"no confounds: {path} does not exist")
     try:
         estimates = np.loadtxt(path, ndmin=2)
     except ValueError as error:
-        raise BadInput(f"{path} is no table of motion estimates: {error}") from error
+        raise InputError(f"{path} is no table of motion estimates: {error}") from error
     if estimates.shape != (volumes, 6):
-        raise BadInput(
+        raise InputError(
             f"{path} holds {estimates.shape[0]} × {estimates.shape[1]} numbers: a run of {volumes} "
             f"volumes needs {volumes} × 6 motion estimates"
         )

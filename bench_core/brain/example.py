@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.brain.confounds import drifts, motion24
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 TR = 1.49
 SPACE = "MNI152NLin2009cAsym"
@@ -84,11 +84,11 @@ RUNS = (
 def write_example(folder: str | Path, *, seed: int = 0) -> str:
     """Write the data set into a new ``folder`` and return what it holds, in words.
 
-    Raises `BadInput` when the folder exists.
+    Raises `InputError` when the folder exists.
     """
     folder = Path(folder)
     if folder.exists():
-        raise BadInput(f"{folder} exists already: choose another folder or remove it")
+        raise InputError(f"{folder} exists already: choose another folder or remove it")
     (folder / "stimuli").mkdir(parents=True)
     bars = {video: _video(folder / "stimuli", video, seed) for video in VIDEOS}
     subject = folder / "fmriprep" / "sub-01"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.data.space import TargetSpace
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 Kind = Literal["parcels", "roi", "whole-brain"]
 BASC = "basc:"
@@ -87,7 +87,9 @@ def of_parcels(labels: Any, reference: Any, template: str | None) -> Extraction:
     on_grid = _integers(_on_grid(labels, reference))
     numbers = _numbers(on_grid)
     if not numbers:
-        raise BadInput("no label lies on the grid of the functional images: are both in one space?")
+        raise InputError(
+            "no label lies on the grid of the functional images: are both in one space?"
+        )
     return Extraction(
         TargetSpace.of_labels(on_grid, numbers, reference.affine, template=template),
         [f"parcel {number}" for number in numbers],
@@ -106,13 +108,13 @@ def of_mask(
     values = _integers(_on_grid(mask, reference))
     absent = sorted(set(numbers) - set(_numbers(values)))
     if absent:
-        raise BadInput(
+        raise InputError(
             f"targets.numbers has {absent[0]}, a label with no voxel on the functional grid: "
             f"there are {_listed(_numbers(values))}"
         )
     inside = np.isin(values, numbers) if len(numbers) else values != 0
     if not inside.any():
-        raise BadInput("the mask has no voxel on the grid of the functional images")
+        raise InputError("the mask has no voxel on the grid of the functional images")
     space = TargetSpace.of_mask(inside, reference.affine, template=template)
     return Extraction(
         space,
@@ -130,15 +132,15 @@ def load_image(path: Path, what: str) -> Any:
     try:
         return nibabel.load(path)
     except FileNotFoundError:
-        raise BadInput(f"{what} {path} does not exist: correct its path") from None
+        raise InputError(f"{what} {path} does not exist: correct its path") from None
     except (ImageFileError, EOFError, OSError, ValueError) as error:
-        raise BadInput(f"{what} {path} is no image that can be read: {error}") from error
+        raise InputError(f"{what} {path} is no image that can be read: {error}") from error
 
 
 def basc(text: str, data_dir: Path | None) -> Path:
     """Return the file of the BASC parcellation named as ``basc:444``, fetched by nilearn.
 
-    Raises `BadInput` when there is no such resolution or it can be neither found nor fetched.
+    Raises `InputError` when there is no such resolution or it can be neither found nor fetched.
     """
     from nilearn.datasets import fetch_atlas_basc_multiscale_2015
 
@@ -148,9 +150,9 @@ def basc(text: str, data_dir: Path | None) -> Path:
             data_dir=None if data_dir is None else str(data_dir), resolution=resolution, verbose=0
         )
     except ValueError as error:
-        raise BadInput(f"targets.labels is {text!r}: {error}") from error
+        raise InputError(f"targets.labels is {text!r}: {error}") from error
     except OSError as error:
-        raise BadInput(
+        raise InputError(
             f"{text} cannot be fetched ({error}): give the file of a parcellation as "
             "targets.labels, or the folder nilearn keeps it in as targets.data_dir"
         ) from error
@@ -165,7 +167,7 @@ def _on_grid(image: Any, reference: Any) -> Any:
 
         image = index_img(image, 0)
     if len(image.shape) != 3:
-        raise BadInput(f"a mask or label image must have three axes, not shape {image.shape}")
+        raise InputError(f"a mask or label image must have three axes, not shape {image.shape}")
     if image.shape == reference.shape[:3] and np.allclose(image.affine, reference.affine):
         return image
     return resample_to_img(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bench_core.brain.names import Pattern
 from bench_core.brain.timeseries import load_npy
 from bench_core.data.events import Event, boxcars, read_events
-from bench_core.errors import BadInput, unknown
+from bench_core.errors import InputError, unknown
 
 if TYPE_CHECKING:
     from encoders.alignment import Alignment
@@ -56,19 +56,19 @@ class StoreSettings:
     reducers: Annotated[tuple[str, ...] | None, "names of the reducers, in order"] = None
 
     def open(self, alignment: Alignment) -> StoredStimuli:
-        """Return the features; raise `BadInput` unless one set of them is meant."""
+        """Return the features; raise `InputError` unless one set of them is meant."""
         from encoders.store import FeatureStore
 
         if not self.folder.is_dir():
-            raise BadInput(f"features.folder {self.folder} does not exist: run ridgebench encode")
+            raise InputError(f"features.folder {self.folder} does not exist: run ridgebench encode")
         every = FeatureStore(self.folder).find()
         found = [each for each in every if self._wants(each)]
         kinds = {_kind(each): each for each in found}
         if not found:
             known = ", ".join(sorted({_words(each) for each in every})) or "nothing"
-            raise BadInput(f"{self.folder} has no such features: there is {known}")
+            raise InputError(f"{self.folder} has no such features: there is {known}")
         if len(kinds) > 1:
-            raise BadInput(
+            raise InputError(
                 f"{self.folder} has several kinds of features: "
                 f"{'; '.join(sorted(_words(each) for each in kinds.values()))}. Choose with "
                 "features.layer, .encoder, .weights and .reducers"
@@ -76,14 +76,14 @@ class StoreSettings:
         stimuli: dict[str, StoredFeatures] = {}
         for each in found:
             if each.run in stimuli:
-                raise BadInput(
+                raise InputError(
                     f"{self.folder} has features of two stimuli called {each.run}: "
                     f"{stimuli[each.run].path.name} and {each.path.name}; delete one"
                 )
             stimuli[each.run] = each
         made = float(found[0].identity["tr"])
         if abs(made - alignment.tr) > 1e-6:
-            raise BadInput(
+            raise InputError(
                 f"the features were made for a TR of {made} s and samples.tr is {alignment.tr} s: "
                 "correct one, or encode again"
             )
@@ -110,12 +110,12 @@ class NpyFeatureSettings:
         """Return the features."""
         files = Pattern(self.pattern).find(self.folder)
         if not files:
-            raise BadInput(f"{self.folder} has no file {self.pattern}: correct features.pattern")
+            raise InputError(f"{self.folder} has no file {self.pattern}: correct features.pattern")
         sizes = {name: load_npy(path).shape for name, path in files.items()}
         first = next(iter(sizes))
         for name, (_, q) in sizes.items():
             if q != sizes[first][1]:
-                raise BadInput(
+                raise InputError(
                     f"{files[name]} has {q} features and {files[first]} has {sizes[first][1]}: "
                     "all must have the same"
                 )
@@ -134,7 +134,7 @@ class EventSettings:
         """Return the features."""
         files = Pattern(self.pattern).find(self.folder)
         if not files:
-            raise BadInput(f"{self.folder} has no file {self.pattern}: correct features.pattern")
+            raise InputError(f"{self.folder} has no file {self.pattern}: correct features.pattern")
         events = {name: read_events(path) for name, path in files.items()}
         known = sorted({event.category for each in events.values() for event in each})
         for category in self.categories:
@@ -146,7 +146,7 @@ class EventSettings:
             for name, each in events.items()
         }
         if alignment.first:
-            raise BadInput("samples.first is not for events: their onsets count from volume 0")
+            raise InputError("samples.first is not for events: their onsets count from volume 0")
         return EventStimuli(files, kept, used, alignment.tr, max(alignment.delays))
 
 
@@ -224,11 +224,11 @@ class NpyStimuli:
         return self.lengths[stimulus]
 
     def read(self, stimulus: str, volumes: int) -> NDArray[Any]:
-        """Return the features (n, q); raise `BadInput` for NaN or infinity."""
+        """Return the features (n, q); raise `InputError` for NaN or infinity."""
         found = load_npy(self.files[stimulus])
         if not np.isfinite(found).all():
             row, column = np.argwhere(~np.isfinite(found))[0]
-            raise BadInput(
+            raise InputError(
                 f"{self.files[stimulus]} holds {found[row, column]} in row {row}, column {column}: "
                 "mend the file"
             )

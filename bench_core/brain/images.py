@@ -18,7 +18,7 @@ from bench_core.brain.extraction import Cleaning, Extraction
 from bench_core.brain.names import Pattern, entities, run_name
 from bench_core.brain.targets import LeftOut, Run, check_finite_run, without_excluded
 from bench_core.data.space import TargetSpace
-from bench_core.errors import BadInput, unknown
+from bench_core.errors import InputError, unknown
 
 _BOLD = "_desc-preproc_bold.nii.gz"
 _MASK = "_desc-brain_mask.nii.gz"
@@ -47,20 +47,20 @@ class ImageSettings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.smoothing_mm < 100:
-            raise BadInput(f"targets.smoothing_mm is {self.smoothing_mm}: give 0 (none) or more")
+            raise InputError(f"targets.smoothing_mm is {self.smoothing_mm}: give 0 (none) or more")
         needed, other = {
             "parcels": ("labels", "mask"),
             "roi": ("mask", "") if self.labels is None else ("labels", "mask"),
             "whole-brain": ("mask", "labels"),
         }[self.extract]
         if getattr(self, needed) is None:
-            raise BadInput(f"targets.{needed} is missing: {self.extract} needs it")
+            raise InputError(f"targets.{needed} is missing: {self.extract} needs it")
         if other and getattr(self, other) is not None:
-            raise BadInput(
+            raise InputError(
                 f"targets.{other} does not go with {self.extract} and {needed}: remove it"
             )
         if bool(self.numbers) != (self.extract == "roi" and self.labels is not None):
-            raise BadInput(
+            raise InputError(
                 "targets.numbers and targets.labels together make a roi: give both, or neither and "
                 "a mask"
             )
@@ -89,11 +89,11 @@ class FmriprepSettings(ImageSettings):
                 raise unknown("strategy in targets.confounds", name, confounds.STRATEGIES)
 
     def open(self, base: Path, dtype: str, exclude: Sequence[str] = ()) -> ImageTargets:
-        """Return the targets; raise `BadInput` when there is nothing to read."""
+        """Return the targets; raise `InputError` when there is nothing to read."""
         subject = self.folder / f"sub-{self.subject.removeprefix('sub-')}"
         if not subject.is_dir():
             there = ", ".join(sorted(path.name for path in self.folder.glob("sub-*/")))
-            raise BadInput(f"{subject} is no folder: the subjects are {there or 'none'}")
+            raise InputError(f"{subject} is no folder: the subjects are {there or 'none'}")
         files, left_out = without_excluded(self._bold(subject), exclude)
         found = [_header(path, name) for name, path in files.items()]
         runs = []
@@ -112,14 +112,14 @@ class FmriprepSettings(ImageSettings):
                 continue
             runs.append(Run(bold.name, bold.volumes, kept, bold.tr, (bold.path, *tables)))
         if not runs:
-            raise BadInput(f"no run of {subject} can be used: {left_out[0].reason}")
+            raise InputError(f"no run of {subject} can be used: {left_out[0].reason}")
         masks: list[Path] = []
         if self.mask == "anat":
             masks = _files(subject, "anat", f"*space-{self.space}*{_MASK}", self.resolution)[:1]
         elif self.mask == "func":
             masks = [Path(str(run.files[0]).replace(_BOLD, _MASK)) for run in runs]
         if self.mask in ("anat", "func") and not masks:
-            raise BadInput(
+            raise InputError(
                 f'{subject} has no brain mask in space {self.space} for targets.mask = "anat": '
                 'give "func", or the path of a mask'
             )
@@ -137,14 +137,14 @@ class FmriprepSettings(ImageSettings):
             )
             if wanted and any(fnmatch.fnmatchcase(name.get("task", ""), t) for t in self.task):
                 if run_name(path.name) in found:
-                    raise BadInput(
+                    raise InputError(
                         f"{path.name} and {found[run_name(path.name)].name} are the same run: "
                         "choose one with targets.resolution"
                     )
                 found[run_name(path.name)] = path
         if not found:
             tasks = sorted({name.get("task", "") for name in names})
-            raise BadInput(
+            raise InputError(
                 f"{subject} has no {_BOLD} with targets.space {self.space} and targets.task "
                 f"{list(self.task)}: spaces are {spaces}, tasks {tasks}"
             )
@@ -161,12 +161,12 @@ class NiftiSettings(ImageSettings):
     template: Annotated[str | None, 'the space of the images, such as "MNI152"'] = None
 
     def open(self, base: Path, dtype: str, exclude: Sequence[str] = ()) -> ImageTargets:
-        """Return the targets; raise `BadInput` when there is nothing to read."""
+        """Return the targets; raise `InputError` when there is nothing to read."""
         files = Pattern(self.bold).find(self.folder)
         if not files:
-            raise BadInput(f"{self.folder} has no file {self.bold}: correct targets.bold")
+            raise InputError(f"{self.folder} has no file {self.bold}: correct targets.bold")
         if self.mask in ("anat", "func"):
-            raise BadInput(f"targets.mask {self.mask!r} is for fMRIPrep: give the path of a mask")
+            raise InputError(f"targets.mask {self.mask!r} is for fMRIPrep: give the path of a mask")
         files, left_out = without_excluded(files, exclude)
         runs = []
         cleaners: dict[str, NDArray[np.float64] | None] = {}
@@ -178,7 +178,9 @@ class NiftiSettings(ImageSettings):
                 if self.motion is not None:
                     used.append(Pattern(self.motion).of(self.folder, name))
                     if tr is None:
-                        raise BadInput(f"{path} does not say its repetition time: give targets.tr")
+                        raise InputError(
+                            f"{path} does not say its repetition time: give targets.tr"
+                        )
                     cleaners[name] = confounds.of_motion(used[1], tr, bold.volumes)
             except confounds.NoConfounds as error:
                 left_out.append(LeftOut(name, str(error)))
@@ -186,7 +188,7 @@ class NiftiSettings(ImageSettings):
             everything = np.arange(bold.volumes, dtype=np.intp)
             runs.append(Run(name, bold.volumes, everything, tr, tuple(used)))
         if not runs:
-            raise BadInput(f"no run of {self.folder} can be used: {left_out[0].reason}")
+            raise InputError(f"no run of {self.folder} can be used: {left_out[0].reason}")
         removed = [] if self.motion is None else ["motion", "high_pass"]
         return _opened(
             self, base, dtype, runs, left_out, cleaners, [], self.template, {"confounds": removed}
@@ -221,14 +223,14 @@ class ImageTargets:
         bold = extraction.load_image(path, "image")
         grid = self.how.image
         if bold.shape[:3] != grid.shape or not np.allclose(bold.affine, grid.affine, atol=1e-4):
-            raise BadInput(
+            raise InputError(
                 f"{path} has another grid or affine than the first run: all runs must share one; "
                 "use fMRIPrep's output in a standard space"
             )
         try:
             found = self.how.read(bold, self.confounds[run.name], run.kept, self.cleaning)
         except (EOFError, OSError) as error:
-            raise BadInput(
+            raise InputError(
                 f"{path} breaks off ({error}): copy it again, or name the run in pairing.exclude"
             ) from error
         check_finite_run(found, run)
@@ -247,14 +249,14 @@ def _header(path: Path, name: str) -> _Bold:
     """Return what the header and the JSON file beside the image say, without reading data."""
     image = extraction.load_image(path, "image")
     if len(image.shape) != 4:
-        raise BadInput(f"{path} has shape {image.shape}: a functional image has four axes")
+        raise InputError(f"{path} has shape {image.shape}: a functional image has four axes")
     tr: float | None = float(image.header.get_zooms()[3]) or None
     side = Path(str(path).replace(".nii.gz", ".json"))
     if side != path and side.is_file():
         try:
             tr = float(json.loads(side.read_text(encoding="utf-8")).get("RepetitionTime", tr))
         except (ValueError, TypeError, AttributeError) as error:
-            raise BadInput(f"{side} is damaged ({error}): copy it again") from error
+            raise InputError(f"{side} is damaged ({error}): copy it again") from error
     return _Bold(name, path, int(image.shape[3]), tr)
 
 
@@ -327,6 +329,6 @@ def _common(masks: Sequence[Any]) -> Any:
     first = masks[0]
     for mask in masks[1:]:
         if mask.shape != first.shape or not np.allclose(mask.affine, first.affine, atol=1e-4):
-            raise BadInput("the runs' masks have different grids: give targets.mask a path")
+            raise InputError("the runs' masks have different grids: give targets.mask a path")
     inside = reduce(np.logical_and, (np.asarray(mask.dataobj) > 0 for mask in masks))
     return new_img_like(first, inside.astype(np.int8))

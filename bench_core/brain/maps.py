@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bench_core.data.problem import Problem
 from bench_core.data.space import TargetSpace
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.files import replace_file
 
 
@@ -52,15 +52,15 @@ def write_maps(
     Files that are there already are replaced, each whole or not at all. What cannot be drawn is
     said in ``left_out``.
 
-    Raises `BadInput` for a problem that does not say where its targets are.
+    Raises `InputError` for a problem that does not say where its targets are.
     """
     if problem.space is None:
-        raise BadInput(
+        raise InputError(
             f"{problem.name} does not say where its targets lie in the brain: no map can be drawn"
         )
     values = np.asarray(r, dtype=np.float64)
     if values.shape != (problem.s,):
-        raise BadInput(f"{values.shape} values for {problem.s} targets: give one for each")
+        raise InputError(f"{values.shape} values for {problem.s} targets: give one for each")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = Written()

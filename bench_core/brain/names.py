@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 _RUN = ("sub", "ses", "task", "acq", "ce", "dir", "rec", "run", "echo", "part")
 
@@ -35,14 +35,14 @@ def run_name(file_name: str) -> str:
 class Pattern:
     """A path with one ``*``, which stands for the run's name: ``*/bold.nii.gz``.
 
-    Raises `BadInput` unless there is exactly one.
+    Raises `InputError` unless there is exactly one.
     """
 
     text: str
 
     def __post_init__(self) -> None:
         if self.text.count("*") != 1 or self.text.startswith("/") or ".." in self.text:
-            raise BadInput(
+            raise InputError(
                 f"pattern {self.text!r} needs one *, in the place of the run's name, and must "
                 "stay inside its folder"
             )

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from bench_core.brain.names import entities
 from bench_core.brain.targets import LeftOut, Run
-from bench_core.errors import BadInput, unknown
+from bench_core.errors import InputError, unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +27,13 @@ class PairingSettings:
 
     def __post_init__(self) -> None:
         if self.tolerance_trs < 0:
-            raise BadInput(f"pairing.tolerance_trs is {self.tolerance_trs}: give 0 or more")
+            raise InputError(f"pairing.tolerance_trs is {self.tolerance_trs}: give 0 or more")
         try:
             parsed = list(Formatter().parse(self.stimulus or ""))
         except ValueError as error:
-            raise BadInput(f"pairing.stimulus {self.stimulus!r}: {error}") from error
+            raise InputError(f"pairing.stimulus {self.stimulus!r}: {error}") from error
         if any(name is not None and not name.isalnum() for _, name, _, _ in parsed):
-            raise BadInput(
+            raise InputError(
                 f"pairing.stimulus {self.stimulus!r}: between braces stands an entity, as {{task}}"
             )
 
@@ -55,8 +55,8 @@ def pair(
     ``settings.stimulus`` says, else the first that exists of: the run's whole name; the name
     without the subject; without the session; the task and run (``a_run-2``); the task.
 
-    Raises `UnknownName` for a name in ``by_name`` that nothing answers to, and `BadInput` when no
-    run is paired.
+    Raises `UnknownNameError` for a name in ``by_name`` that nothing answers to, and `InputError`
+    when no run is paired.
     """
     names = [run.name for run in runs]
     for name, stimulus in settings.by_name.items():
@@ -73,7 +73,7 @@ def pair(
         else:
             pairs.append(Pair(run, found))
     if not pairs:
-        raise BadInput(
+        raise InputError(
             f"no run has a stimulus: runs are {_some(names)}, stimuli {_some(stimuli)}; "
             "give pairing.stimulus or [pairing.by_name]"
         )
@@ -91,7 +91,7 @@ def candidates(name: str, settings: PairingSettings) -> list[str]:
         try:
             return [settings.stimulus.format(**found)]
         except KeyError as error:
-            raise BadInput(
+            raise InputError(
                 f"pairing.stimulus {settings.stimulus!r} needs the entity {error.args[0]}, "
                 f"which run {name} lacks"
             ) from None
@@ -104,9 +104,9 @@ def candidates(name: str, settings: PairingSettings) -> list[str]:
 
 
 def check_lengths(run: Run, stimulus: str, trs: int | None, settings: PairingSettings) -> None:
-    """Raise `BadInput` when the run is not as long as the stimulus of ``trs`` TRs."""
+    """Raise `InputError` when the run is not as long as the stimulus of ``trs`` TRs."""
     if trs is not None and abs(run.volumes - trs) > settings.tolerance_trs:
-        raise BadInput(
+        raise InputError(
             f"run {run.name} has {run.volumes} volumes and its stimulus {stimulus} {trs} TRs: "
             f"they differ by {abs(run.volumes - trs)}, more than pairing.tolerance_trs = "
             f"{settings.tolerance_trs}. Correct the pairing or samples.first, or name the run in "

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.data.space import TargetSpace
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 def regions_of(space: TargetSpace, labels: Any, s: int) -> NDArray[np.int64]:
@@ -19,7 +19,7 @@ def regions_of(space: TargetSpace, labels: Any, s: int) -> NDArray[np.int64]:
     Each voxel takes the nearest label; a parcel takes the one that most of its voxels have, 0 not
     counted.
 
-    Raises `BadInput` when no target lies in a region.
+    Raises `InputError` when no target lies in a region.
     """
     volume = np.rint(np.nan_to_num(np.asarray(labels.dataobj, dtype=np.float64))).astype(np.int64)
     volume = volume.reshape(volume.shape[:3])
@@ -31,7 +31,7 @@ def regions_of(space: TargetSpace, labels: Any, s: int) -> NDArray[np.int64]:
     regions = np.zeros(s, dtype=np.int64)
     known = found != 0
     if not known.any():
-        raise BadInput("no target lies in a region of the atlas: are both in one space?")
+        raise InputError("no target lies in a region of the atlas: are both in one space?")
     numbers, position = np.unique(found[known], return_inverse=True)
     votes = np.zeros((s, len(numbers)), dtype=np.int64)
     np.add.at(votes, (space.targets[known], position), 1)
@@ -44,7 +44,7 @@ def region_names(labels: Path) -> dict[int, str]:
     """Return the names of an atlas's labels from the BIDS table beside it, {} without one.
 
     The table is ``ATLAS.tsv`` for ``ATLAS.nii.gz``, with columns index and name. Raises
-    `BadInput` for a table without them.
+    `InputError` for a table without them.
     """
     table = labels.with_name(labels.name.partition(".nii")[0] + ".tsv")
     if not table.is_file():
@@ -54,4 +54,4 @@ def region_names(labels: Path) -> dict[int, str]:
     try:
         return {int(row["index"]): str(row["name"]) for row in rows}
     except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{table} needs columns index and name, separated by tabs") from error
+        raise InputError(f"{table} needs columns index and name, separated by tabs") from error

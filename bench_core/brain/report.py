@@ -24,7 +24,7 @@ from bench_core.accuracy.result import FitResult
 from bench_core.brain.repeats import problem_ceiling, seen_in_training
 from bench_core.data.problem import Problem
 from bench_core.data.rows import RowsOf
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 FOLDER = "accuracy"
 SCHEMA = "ridgebench-accuracy/1"
@@ -68,7 +68,7 @@ def accuracy_report(
     ceiling of every target), ``regions.tsv``, and maps as NIfTI and figures for problems that say
     where their targets lie. An older report is replaced once the new one is whole.
 
-    Raises `BadInput` for a folder that holds no fit, or whose problem has changed.
+    Raises `InputError` for a folder that holds no fit, or whose problem has changed.
     """
     folder, wanted = Path(folder), wanted or Wanted()
     say = progress or (lambda *_: None)
@@ -228,7 +228,9 @@ def _regions(
     from bench_core.brain.regions import region_names, regions_of
 
     if problem.space is None:
-        raise BadInput(f"{problem.name} does not say where its targets lie: no region can be found")
+        raise InputError(
+            f"{problem.name} does not say where its targets lie: no region can be found"
+        )
     labels = regions_of(problem.space, load_image(path, "the atlas"), problem.s)
     found: list[RegionAccuracy] = by_region(r, labels, chosen)
     names = region_names(path)

@@ -11,7 +11,7 @@ from bench_core.brain.images import FmriprepSettings, NiftiSettings
 from bench_core.brain.pairing import PairingSettings
 from bench_core.brain.timeseries import AlgonautsSettings, CneuromodSettings, NpySettings
 from bench_core.brain.toml import read_section, read_toml
-from bench_core.errors import BadInput, unknown
+from bench_core.errors import InputError, unknown
 from encoders.alignment import THESIS_TR, Alignment
 
 TARGETS = {
@@ -35,7 +35,7 @@ class SampleSettings:
     first: Annotated[int, "TR of the stimulus at which volume 0 was acquired"] = 0
 
     def alignment(self) -> Alignment:
-        """Return the alignment; raise `BadInput` for values that make none."""
+        """Return the alignment; raise `InputError` for values that make none."""
         return Alignment(tr=self.tr, window=self.window, start=self.start, first=self.first)
 
 
@@ -62,7 +62,7 @@ class Settings:
 
     @classmethod
     def read(cls, path: str | Path) -> Settings:
-        """Return what the file says; raise `BadInput` or `UnknownName`, naming the key."""
+        """Return what the file says; raise `InputError` or `UnknownNameError`, naming the key."""
         path = Path(path)
         tables = read_toml(path)
         base = path.resolve().parent
@@ -83,7 +83,7 @@ class Settings:
                 read_section(SampleSettings, sections["samples"], "samples", base),
                 read_section(PairingSettings, sections["pairing"], "pairing", base),
             )
-        except (BadInput, LookupError) as error:
+        except (InputError, LookupError) as error:
             raise type(error)(f"{path}: {error}") from error
 
     def description(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class _Top:
 
 def _of_source(sources: dict[str, Any], table: Any, where: str, base: Path) -> Any:
     if not isinstance(table, dict) or "source" not in table:
-        raise BadInput(f"{where}.source is missing: one of {', '.join(sources)}")
+        raise InputError(f"{where}.source is missing: one of {', '.join(sources)}")
     rest = {name: value for name, value in table.items() if name != "source"}
     if table["source"] not in sources:
         raise unknown(f"{where}.source", str(table["source"]), sources)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench_core.accuracy.agreement import map_correlations
 from bench_core.data.problem import Problem
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 def between(problems: Sequence[Problem], values: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
@@ -19,7 +19,7 @@ def between(problems: Sequence[Problem], values: Sequence[NDArray[Any]]) -> NDAr
     Targets of equal names (parcels) are compared one by one. Voxels of different masks are
     compared at the places that both have.
 
-    Raises `BadInput` when neither is possible.
+    Raises `InputError` when neither is possible.
     """
     names = [list(problem.target_names or ()) for problem in problems]
     if names[0] and all(each == names[0] for each in names):
@@ -27,7 +27,7 @@ def between(problems: Sequence[Problem], values: Sequence[NDArray[Any]]) -> NDAr
     spaces = [problem.space for problem in problems]
     first = spaces[0]
     if first is None or any(each is None or not first.same_grid(each) for each in spaces):
-        raise BadInput(
+        raise InputError(
             f"targets of {', '.join(problem.name for problem in problems)} are neither the same "
             "parcels nor voxels of one grid: extract them in one standard space"
         )

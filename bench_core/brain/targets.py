@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.data.space import TargetSpace
-from bench_core.errors import BadInput, unknown
+from bench_core.errors import InputError, unknown
 
 _Found = TypeVar("_Found")
 
@@ -64,7 +64,7 @@ class Targets(Protocol):
     def read(self, run: Run) -> NDArray[Any]:
         """Return the targets (m, s) of ``run``, cleaned and standardised, one row per kept volume.
 
-        Raises `BadInput` for a damaged file.
+        Raises `InputError` for a damaged file.
         """
 
 
@@ -73,14 +73,14 @@ def without_excluded(
 ) -> tuple[dict[str, _Found], list[LeftOut]]:
     """Return the runs in ``found`` whose names match no pattern of ``exclude``, and the others.
 
-    Raises `UnknownName` for a pattern that matches none, `BadInput` when it leaves none.
+    Raises `UnknownNameError` for a pattern that matches none, `InputError` when it leaves none.
     """
     for pattern in exclude:
         if not any(fnmatchcase(name, pattern) for name in found):
             raise unknown("run in pairing.exclude", pattern, found)
     out = [name for name in found if any(fnmatchcase(name, pattern) for pattern in exclude)]
     if len(out) == len(found):
-        raise BadInput(f"pairing.exclude {list(exclude)} leaves none of {len(found)} runs")
+        raise InputError(f"pairing.exclude {list(exclude)} leaves none of {len(found)} runs")
     left_out = [LeftOut(name, "excluded by pairing.exclude") for name in out]
     return {name: each for name, each in found.items() if name not in out}, left_out
 
@@ -94,10 +94,10 @@ def standardised(Y: NDArray[Any]) -> NDArray[Any]:
 
 
 def check_finite_run(Y: NDArray[Any], run: Run) -> None:
-    """Raise `BadInput`, naming the run, for NaN or infinity in Y."""
+    """Raise `InputError`, naming the run, for NaN or infinity in Y."""
     if not np.isfinite(Y).all():
         row, column = np.argwhere(~np.isfinite(Y))[0]
-        raise BadInput(
+        raise InputError(
             f"run {run.name} holds {Y[row, column]} in volume {run.kept[row]}, target {column}: "
             "mend the file, or name the run in pairing.exclude"
         )

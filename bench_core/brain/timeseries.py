@@ -15,7 +15,7 @@ from bench_core.brain import extraction
 from bench_core.brain.names import Pattern, entities
 from bench_core.brain.targets import LeftOut, Run, check_finite_run, standardised, without_excluded
 from bench_core.data.space import TargetSpace
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ class NpySettings(SeriesSettings):
         """Return the targets."""
         found = Pattern(self.pattern).find(self.folder)
         if not found:
-            raise BadInput(f"{self.folder} has no file {self.pattern}: correct targets.pattern")
+            raise InputError(f"{self.folder} has no file {self.pattern}: correct targets.pattern")
         series = {name: _Series(path, None, load_npy(path).shape) for name, path in found.items()}
         return _opened(self, dtype, exclude, series, [])
 
@@ -108,13 +108,13 @@ class SeriesTargets:
 
 
 def load_npy(path: Path) -> NDArray[Any]:
-    """Return the array in ``path``, memory-mapped; raise `BadInput` unless it is 2-D numbers."""
+    """Return the array in ``path``, memory-mapped; raise `InputError` unless it is 2-D numbers."""
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise BadInput(f"{path} cannot be read as an array: {error}") from error
+        raise InputError(f"{path} cannot be read as an array: {error}") from error
     if array.ndim != 2 or array.dtype.kind not in "fiu":
-        raise BadInput(f"{path} holds {array.dtype} of shape {array.shape}: two axes are needed")
+        raise InputError(f"{path} holds {array.dtype} of shape {array.shape}: two axes are needed")
     return array
 
 
@@ -126,7 +126,7 @@ def _h5(path: Path) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, KeyError) as error:  # how h5py reports damage and absence
-        raise BadInput(f"{path} cannot be read as HDF5: {error}. Copy it again") from error
+        raise InputError(f"{path} cannot be read as HDF5: {error}. Copy it again") from error
 
 
 def _in_files(files: Sequence[Path], *, sessions: bool) -> tuple[dict[str, _Series], list[LeftOut]]:
@@ -153,12 +153,12 @@ def _in_files(files: Sequence[Path], *, sessions: bool) -> tuple[dict[str, _Seri
                 if not isinstance(data, h5py.Dataset) or data.ndim != 2:
                     left_out.append(LeftOut(name, f"{path.name}: {place} is no table of volumes"))
                 elif name in found:
-                    raise BadInput(f"run {name} is in {found[name].file} and again in {path}")
+                    raise InputError(f"run {name} is in {found[name].file} and again in {path}")
                 else:
                     found[name] = _Series(path, place, data.shape)
     if not found:
         layout = "SESSION/RUN_timeseries" if sessions else "ses-…_task-…"
-        raise BadInput(f"{', '.join(map(str, files))}: no dataset named as {layout}")
+        raise InputError(f"{', '.join(map(str, files))}: no dataset named as {layout}")
     return found, left_out
 
 
@@ -186,7 +186,7 @@ def _opened(
     s = series[first].shape[1]
     for name, each in series.items():
         if each.shape[1] != s:
-            raise BadInput(
+            raise InputError(
                 f"run {name} has {each.shape[1]} targets and {first} has {s}: all runs must have "
                 "the same"
             )
@@ -196,7 +196,7 @@ def _opened(
         image = extraction.load_image(settings.labels, "targets.labels")
         whole = extraction.of_parcels(image, image, settings.template)
         if len(whole.names) != s:
-            raise BadInput(
+            raise InputError(
                 f"targets.labels {settings.labels} has {len(whole.names)} labels and the time "
                 f"courses have {s} columns: they must be the same parcels"
             )

@@ -9,19 +9,19 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from bench_core.errors import BadInput, unknown
+from bench_core.errors import InputError, unknown
 
 _Section = TypeVar("_Section")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return the tables in the file; raise `BadInput` when it is absent or no TOML."""
+    """Return the tables in the file; raise `InputError` when it is absent or no TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:  # of TOML or of UTF-8
-        raise BadInput(f"{path} is not valid TOML: {error}") from error
+        raise InputError(f"{path} is not valid TOML: {error}") from error
 
 
 def read_section(cls: type[_Section], table: Any, where: str, base: Path) -> _Section:
@@ -32,11 +32,11 @@ def read_section(cls: type[_Section], table: Any, where: str, base: Path) -> _Se
 
     Raises
     ------
-    UnknownName : for a key that is not a field, with near names.
-    BadInput : for a key that is missing or has a value of another type.
+    UnknownNameError : for a key that is not a field, with near names.
+    InputError : for a key that is missing or has a value of another type.
     """
     if not isinstance(table, Mapping):
-        raise BadInput(f"{where} is {table!r}: it must be a table, [{where}]")
+        raise InputError(f"{where} is {table!r}: it must be a table, [{where}]")
     assert is_dataclass(cls)
     hints = get_type_hints(cls, include_extras=True)
     known = {each.name: each for each in fields(cls)}
@@ -50,7 +50,7 @@ def read_section(cls: type[_Section], table: Any, where: str, base: Path) -> _Se
         if name in table:
             values[name] = _value(table[name], kind, full, about, base)
         elif each.default is MISSING and each.default_factory is MISSING:
-            raise BadInput(f"{full} is missing: {about}")
+            raise InputError(f"{full} is missing: {about}")
     return cls(**values)
 
 
@@ -83,5 +83,5 @@ def _value(value: Any, kind: Any, where: str, about: str, base: Path) -> Any:
     return value
 
 
-def _wrong(value: Any, where: str, needed: str, about: str) -> BadInput:
-    return BadInput(f"{where} is {value!r}: it must be {needed} ({about})")
+def _wrong(value: Any, where: str, needed: str, about: str) -> InputError:
+    return InputError(f"{where} is {value!r}: it must be {needed} ({about})")

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from bench_core import __version__
-from bench_core.errors import RidgebenchError, UnknownName
+from bench_core.errors import RidgebenchError, UnknownNameError
 from bench_core.plugins import Registry
 
 COMMANDS = Registry("command", "bench_core.cli.commands", "command")
@@ -30,7 +30,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         try:
             found = COMMANDS.get(cmd_name)
-        except UnknownName as error:
+        except UnknownNameError as error:
             raise click.UsageError(str(error), ctx=ctx) from None
         assert isinstance(found, click.Command)
         return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bench_core.cluster._arrays import ArrayRef, RowFile, forget_pages
-from bench_core.cluster._base import Cluster, NodeInfo, NodeLost
+from bench_core.cluster._base import Cluster, NodeInfo, NodeLostError
 from bench_core.cluster._cores import pin, whole_cores_first
 from bench_core.cluster.local import local
 from bench_core.plugins import Registry
@@ -18,7 +18,7 @@ __all__ = [
     "ArrayRef",
     "Cluster",
     "NodeInfo",
-    "NodeLost",
+    "NodeLostError",
     "RowFile",
     "forget_pages",
     "get",
@@ -37,6 +37,9 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Callable[..., Cluster]:
-    """Return the function that starts a cluster of this kind; raise `UnknownName` otherwise."""
+    """Return the function that starts a cluster of this kind.
+
+    Raises `UnknownNameError` otherwise.
+    """
     found: Callable[..., Cluster] = CLUSTERS.get(name)
     return found

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench_core.errors import BadInput, NotEnough, readable_bytes
+from bench_core.errors import InputError, ResourceError, readable_bytes
 
 # What one process has open: a fresh mapping would have to fault in every page again.
 _OPEN: dict[ArrayRef, np.memmap[Any, Any]] = {}
@@ -56,7 +56,7 @@ class ArrayRef:
 
         Raises
         ------
-        BadInput : the file is gone or too short.
+        InputError : the file is gone or too short.
         """
         if self not in _OPEN:
             for ref in [ref for ref in _OPEN if not os.path.exists(ref.path)]:
@@ -71,7 +71,7 @@ class ArrayRef:
                 self.path, np.dtype(self.dtype), "r", self.offset, self.shape, self.order
             )
         except (OSError, ValueError) as error:
-            raise BadInput(
+            raise InputError(
                 f"cannot map the shared array {self.path} ({error}): keep the file in place "
                 "while a fit uses it, on a file system that every node sees"
             ) from error
@@ -86,12 +86,12 @@ def share_array(array: ArrayLike, scratch: Path) -> ArrayRef:
 
     Raises
     ------
-    BadInput : the array holds Python objects.
-    NotEnough : scratch lacks the space.
+    InputError : the array holds Python objects.
+    ResourceError : scratch lacks the space.
     """
     values = np.asanyarray(array)
     if values.dtype.hasobject:
-        raise BadInput(f"an array of dtype {values.dtype} cannot be shared: convert it to float")
+        raise InputError(f"an array of dtype {values.dtype} cannot be shared: convert it to float")
     ref = _by_own_file(values)
     if ref is None:
         path = scratch / f"array-{uuid.uuid4().hex}.npy"
@@ -174,7 +174,7 @@ def _is_still(ref: ArrayRef, array: NDArray[Any]) -> bool:
     """Tell whether the file still holds the array (it may have been replaced since mapped)."""
     try:
         stored = ref._map()
-    except BadInput:
+    except InputError:
         return False
     ends = [(0,) * array.ndim, (-1,) * array.ndim, tuple(n // 2 for n in array.shape)]
     return all(stored[at].tobytes() == array[at].tobytes() for at in ends)
@@ -183,7 +183,7 @@ def _is_still(ref: ArrayRef, array: NDArray[Any]) -> bool:
 def _check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise NotEnough(
+        raise ResourceError(
             f"scratch {folder} has {readable_bytes(free)} free, {readable_bytes(needed)} are "
             "needed: free some, or name another folder (scratch=…, or the variable TMPDIR)"
         )
@@ -205,7 +205,7 @@ class RowFile:
 
     @classmethod
     def create(cls, folder: Path, shape: tuple[int, int], dtype: np.dtype[Any]) -> RowFile:
-        """Create the file with room for ``shape``; raise `NotEnough` where there is none."""
+        """Create the file with room for ``shape``; raise `ResourceError` where there is none."""
         _check_space(folder, shape[0] * shape[1] * dtype.itemsize)
         path = folder / f"rows-{uuid.uuid4().hex}.npy"
         empty = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)

@@ -36,7 +36,7 @@ START_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 3.0
 
 
-class NodeLost(RidgebenchError, RuntimeError):
+class NodeLostError(RidgebenchError, RuntimeError):
     """A node's process ended while it was needed; the message says which, and how."""
 
 
@@ -85,8 +85,8 @@ class Cluster:
 
     Raises
     ------
-    BlasMismatch : a node's numpy or scipy calls another library than ``blas``.
-    NodeLost : a node did not start.
+    BlasMismatchError : a node's numpy or scipy calls another library than ``blas``.
+    NodeLostError : a node did not start.
     """
 
     kind = "cluster"
@@ -184,9 +184,11 @@ class Cluster:
                 content["cpus"] = tuple(content["cpus"])
                 found.append(NodeInfo(**content))
             elif ended:
-                raise NodeLost(f"{self._describe_end(node)}, before it was ready{self._log(node)}")
+                raise NodeLostError(
+                    f"{self._describe_end(node)}, before it was ready{self._log(node)}"
+                )
             elif time.monotonic() > limit:
-                raise NodeLost(
+                raise NodeLostError(
                     f"node {node} was not ready after {START_TIMEOUT_S:.0f} s{self._log(node)}"
                 )
             else:
@@ -250,7 +252,7 @@ class Cluster:
 
         Raises
         ------
-        NodeLost : a node's process ended meanwhile.
+        NodeLostError : a node's process ended meanwhile.
         Whatever ``function`` raised, as it raised it.
         """
         return self.gather(
@@ -299,7 +301,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Raise `NodeLost` where work inside fails because a node's process ended."""
+        """Raise `NodeLostError` where work inside fails because a node's process ended."""
         self.check()
         try:
             yield
@@ -308,18 +310,18 @@ class Cluster:
             while time.monotonic() < limit:  # the connection breaks before the process is reaped
                 self.check()
                 time.sleep(0.02)
-            raise NodeLost(
+            raise NodeLostError(
                 f"{error.last_worker.name} lost its connection: start the cluster anew"
             ) from error
         self.check()
 
     def check(self) -> None:
-        """Raise `NodeLost` if a node's process has ended, or all by `close`."""
+        """Raise `NodeLostError` if a node's process has ended, or all by `close`."""
         if self._closed:
-            raise NodeLost(f"this {self.kind} cluster is closed: start another")
+            raise NodeLostError(f"this {self.kind} cluster is closed: start another")
         for node, process in enumerate(self._processes):
             if process.poll() is not None:
-                raise NodeLost(
+                raise NodeLostError(
                     f"{self._describe_end(node)}: nothing of this fit is kept{self._log(node)}"
                 )
 

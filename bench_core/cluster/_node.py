@@ -56,7 +56,10 @@ def _die_with_parent(scratch: str) -> None:
 
 
 def _prove_blas(declared: str | None) -> dict[str, Any]:
-    """Return what this process's numpy and scipy call; raise `BlasMismatch` if not as declared."""
+    """Return what this process's numpy and scipy call.
+
+    Raises `BlasMismatchError` if not as declared.
+    """
     from bench_core import blas
 
     return (blas.detect() if declared is None else blas.require(declared)).to_dict()

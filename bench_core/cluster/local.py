@@ -11,7 +11,7 @@ from typing import Literal
 from bench_core.blas import declared, kernel_environment, thread_environment
 from bench_core.cluster._base import Cluster
 from bench_core.cluster._cores import shares, whole_cores_first
-from bench_core.errors import BadInput, NotEnough
+from bench_core.errors import InputError, ResourceError
 from bench_core.machine import available_cores
 
 
@@ -92,18 +92,18 @@ def local(
 
     Raises
     ------
-    BadInput : ``nodes`` or ``threads`` below 1.
-    NotEnough : ``nodes × threads`` exceeds the cores that this process may use.
-    BlasMismatch : a node calls another library than declared.
-    NodeLost : a node did not start.
+    InputError : ``nodes`` or ``threads`` below 1.
+    ResourceError : ``nodes × threads`` exceeds the cores that this process may use.
+    BlasMismatchError : a node calls another library than declared.
+    NodeLostError : a node did not start.
     """
     for name, value in (("nodes", nodes), ("threads", threads)):
         if value < 1:
-            raise BadInput(f"{name} = {value}: a cluster needs at least 1")
+            raise InputError(f"{name} = {value}: a cluster needs at least 1")
     cores = available_cores()
     pinned = nodes * threads <= cores
     if not pinned and not oversubscribe:
-        raise NotEnough(
+        raise ResourceError(
             f"{nodes} nodes × {threads} threads need {nodes * threads} cores, this process may "
             f"use {cores}: ask for fewer nodes or threads"
         )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 def run_slices(runs: NDArray[Any]) -> list[slice]:
@@ -30,16 +30,16 @@ def delayed(base: NDArray[Any], runs: NDArray[Any], delays: Sequence[int]) -> ND
     Columns are grouped by delay, in the order given. Where a run has no such earlier sample, X
     is zero. ``runs`` (t,) numbers the run of every sample; each run must be one stretch.
 
-    Raises `BadInput` for delays that are negative, repeated or absent, and for a run in pieces.
+    Raises `InputError` for delays that are negative, repeated or absent, and for a run in pieces.
     """
     if not delays or min(delays) < 0 or len(set(delays)) != len(delays):
-        raise BadInput(f"delays {list(delays)} must be different numbers of samples, 0 or more")
+        raise InputError(f"delays {list(delays)} must be different numbers of samples, 0 or more")
     t, q = base.shape
     if runs.shape != (t,):
-        raise BadInput(f"runs has shape {runs.shape}; {t} samples need shape ({t},)")
+        raise InputError(f"runs has shape {runs.shape}; {t} samples need shape ({t},)")
     stretches = run_slices(runs)
     if len(stretches) != len(np.unique(runs)):
-        raise BadInput("a run is in pieces: put the samples of every run next to each other")
+        raise InputError("a run is in pieces: put the samples of every run next to each other")
     X = np.zeros((t, q * len(delays)), dtype=base.dtype)
     for rows in stretches:
         for k, delay in enumerate(delays):

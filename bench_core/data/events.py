@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class Event:
 def read_events(path: Path) -> list[Event]:
     """Return the rows of a tab-separated table with onset, duration and trial_type.
 
-    Raises `BadInput` for a column that is missing or a time that is no number.
+    Raises `InputError` for a column that is missing or a time that is no number.
     """
     with Path(path).open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
     try:
         return [Event(float(r["onset"]), float(r["duration"]), str(r["trial_type"])) for r in rows]
     except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(
+        raise InputError(
             f"{path} is no table of events ({error}): it needs columns onset and duration in "
             "seconds and trial_type, separated by tabs"
         ) from error
@@ -43,13 +43,13 @@ def boxcars(
 ) -> NDArray[np.float64]:
     """Return (n, categories): 1 where a stimulus of the category was on at i · ``tr`` + ``phase``.
 
-    Raises `BadInput` for an event of another category.
+    Raises `InputError` for an event of another category.
     """
     times = tr * np.arange(n) + phase
     base = np.zeros((n, len(categories)))
     for event in events:
         if event.category not in categories:
-            raise BadInput(f"an event of {event.category!r}: the categories are {categories}")
+            raise InputError(f"an event of {event.category!r}: the categories are {categories}")
         on = (times >= event.onset) & (times < event.onset + event.duration)
         base[on, categories.index(event.category)] = 1
     return base

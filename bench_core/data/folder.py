@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import DTypeLike, NDArray
 
-from bench_core.errors import BadInput, NotEnough, readable_bytes
+from bench_core.errors import InputError, ResourceError, readable_bytes
 
 SCHEMA = "ridgebench-problem/1"
 DESCRIPTION = "problem.json"
@@ -52,7 +52,7 @@ class FolderWriter:
         try:
             json.dumps(description)
         except TypeError as error:
-            raise BadInput(f"what describes {folder} does not fit into JSON: {error}") from error
+            raise InputError(f"what describes {folder} does not fit into JSON: {error}") from error
         self._description = description
         self._specs = {name: (shape, np.dtype(dtype)) for name, (shape, dtype) in arrays.items()}
         self._files: dict[str, int] = {}
@@ -61,12 +61,12 @@ class FolderWriter:
 
     def __enter__(self) -> Self:
         if self._folder.exists():
-            raise BadInput(f"{self._folder} exists already: choose another folder or remove it")
+            raise InputError(f"{self._folder} exists already: choose another folder or remove it")
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         needed = sum(int(np.prod(s)) * d.itemsize for s, d in self._specs.values())
         free = shutil.disk_usage(self._folder.parent).free
         if needed > free:
-            raise NotEnough(
+            raise ResourceError(
                 f"{self._folder} needs {readable_bytes(needed)} of disk ({needed} bytes) and "
                 f"{readable_bytes(free)} ({free} bytes) are free: use a smaller scale or float32"
             )
@@ -105,7 +105,7 @@ class FolderWriter:
             data = data[written:]
 
     def commit(self) -> None:
-        """Add the description, give the folder its name; raise `BadInput` if it exists by now."""
+        """Add the description, give the folder its name; raise `InputError` if it exists by now."""
         assert self._partial is not None
         arrays = {
             name: {
@@ -124,7 +124,7 @@ class FolderWriter:
         except OSError as error:
             if not self._folder.exists():
                 raise
-            raise BadInput(
+            raise InputError(
                 f"{self._folder} was created by somebody else meanwhile: open it instead"
             ) from error
         self._partial = None
@@ -158,22 +158,22 @@ def read_folder(
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return the description and the read-only memory-mapped arrays of a folder.
 
-    Raises `BadInput` when the folder, its description or an array is missing, written by another
+    Raises `InputError` when the folder, its description or an array is missing, written by another
     version, or not of the size described (a copy that was cut short).
     """
     folder = Path(folder)
     path = folder / description_file
     if not path.is_file():
         what = "has no" if folder.is_dir() else "is no folder with a"
-        raise BadInput(f"{folder} {what} {description_file}: {remedy}")
+        raise InputError(f"{folder} {what} {description_file}: {remedy}")
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         found, listed = description["schema"], description["arrays"]
         arrays = {name: (tuple(a["shape"]), a["dtype"], a["bytes"]) for name, a in listed.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"{path} is damaged ({error}): make or copy it again") from error
+        raise InputError(f"{path} is damaged ({error}): make or copy it again") from error
     if found != schema:
-        raise BadInput(f"{path} has schema {found!r}, not {schema!r}: make it again")
+        raise InputError(f"{path} has schema {found!r}, not {schema!r}: make it again")
     return description, {
         name: _mapped(folder / f"{name}.npy", *array) for name, array in arrays.items()
     }
@@ -182,16 +182,16 @@ def read_folder(
 def _mapped(path: Path, shape: tuple[int, ...], dtype: str, size: int) -> NDArray[Any]:
     again = "make or copy it again"
     if not path.is_file():
-        raise BadInput(f"{path} is missing: {again}")
+        raise InputError(f"{path} is missing: {again}")
     found = path.stat().st_size
     if found != size:
-        raise BadInput(f"{path} has {found} bytes instead of {size}: {again}")
+        raise InputError(f"{path} has {found} bytes instead of {size}: {again}")
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise BadInput(f"{path} is damaged ({error}): {again}") from error
+        raise InputError(f"{path} is damaged ({error}): {again}") from error
     if array.shape != shape or array.dtype != np.dtype(dtype):
-        raise BadInput(
+        raise InputError(
             f"{path} holds {array.shape} {array.dtype}, not {shape} {np.dtype(dtype)}: {again}"
         )
     return array

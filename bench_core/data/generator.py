@@ -28,7 +28,7 @@ from bench_core.checks import check_memory
 from bench_core.data.folder import FolderWriter
 from bench_core.data.problem import Problem
 from bench_core.data.shapes import DELAYS
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.machine import available_cores
 
 Progress = Callable[[int, int], None]
@@ -87,18 +87,18 @@ def synthetic(
     at a few ``block_bytes`` and one run's base features for each of ``threads`` (default: the
     cores there are), whatever t and s. ``salt`` gives problems of one seed different numbers.
 
-    Raises `BadInput` for sizes or a dtype that make no problem, `NotEnough` for too little memory
-    or disk.
+    Raises `InputError` for sizes or a dtype that make no problem, `ResourceError` for too little
+    memory or disk.
     """
     if t < 2 or s < 1 or p < 1 or p % len(DELAYS):
-        raise BadInput(
+        raise InputError(
             f"no problem of t = {t}, p = {p}, s = {s}: t must be 2 or more, s 1 or more, "
             f"p a multiple of {len(DELAYS)}"
         )
     if dtype not in ("float32", "float64"):
-        raise BadInput(f"dtype {dtype!r} is not one of 'float32', 'float64'")
+        raise InputError(f"dtype {dtype!r} is not one of 'float32', 'float64'")
     if seed < 0:
-        raise BadInput(f"seed {seed} is negative: use 0 or more")
+        raise InputError(f"seed {seed} is negative: use 0 or more")
     plan = _plan(t, p // len(DELAYS), s, (seed, salt))
     planted = np.zeros(s, dtype=np.float64)
     planted[: len(plan.r)] = plan.r

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench_core.data.generator import Progress, synthetic
 from bench_core.data.problem import Problem
 from bench_core.data.shapes import HAXBY, shape
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 def make(
@@ -26,11 +26,11 @@ def make(
     With ``folder`` it is written there block by block and returned memory-mapped, whatever its
     size; otherwise it is made in memory. Name, subject, seed and size fix every number.
 
-    Raises `UnknownName`, `BadInput`, or `NotEnough` for too little memory or disk.
+    Raises `UnknownNameError`, `InputError`, or `ResourceError` for too little memory or disk.
     """
     size = shape(name, scale=scale, subject=subject)
     if dtype not in ("float32", "float64"):
-        raise BadInput(f"dtype {dtype!r} is not one of 'float32', 'float64'")
+        raise InputError(f"dtype {dtype!r} is not one of 'float32', 'float64'")
     if name != HAXBY:
         return synthetic(
             size.t,

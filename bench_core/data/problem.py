@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from bench_core.checks import check_xy, row_blocks
 from bench_core.data.folder import FolderWriter, read_folder
 from bench_core.data.space import TargetSpace
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 _COPY_BYTES = 32 * 2**20
 
@@ -38,7 +38,7 @@ class Problem:
 
     Raises
     ------
-    BadInput : when sizes or dtypes do not fit together. Values are not read here; see
+    InputError : when sizes or dtypes do not fit together. Values are not read here; see
         `bench_core.checks.check_xy`.
     """
 
@@ -55,21 +55,21 @@ class Problem:
     def __post_init__(self) -> None:
         check_xy(self.X, self.Y, finite=False)
         if self.X.dtype != self.Y.dtype or self.X.dtype not in (np.float32, np.float64):
-            raise BadInput(
+            raise InputError(
                 f"X is {self.X.dtype} and Y is {self.Y.dtype}: both must be float32 or float64"
             )
         if self.runs.shape != (self.t,) or self.runs.dtype.kind not in "iu":
-            raise BadInput(
+            raise InputError(
                 f"runs must be {self.t} integers, one per sample, "
                 f"not {self.runs.dtype} of shape {self.runs.shape}"
             )
         for what, values in (("target names", self.target_names), ("planted r", self.planted)):
             if values is not None and len(values) != self.s:
-                raise BadInput(f"{len(values)} {what} for {self.s} targets: give one for each")
+                raise InputError(f"{len(values)} {what} for {self.s} targets: give one for each")
         if self.space is not None and self.space.s > self.s:
-            raise BadInput(f"a space of {self.space.s} targets for a problem of {self.s}")
+            raise InputError(f"a space of {self.space.s} targets for a problem of {self.s}")
         if self.volumes is not None and self.volumes.shape != (self.t,):
-            raise BadInput(f"{self.volumes.shape} volume numbers for {self.t} samples")
+            raise InputError(f"{self.volumes.shape} volume numbers for {self.t} samples")
 
     @classmethod
     def from_arrays(
@@ -86,7 +86,7 @@ class Problem:
         """Return your own data as a problem; without ``runs`` all samples are of run 1.
 
         Whole numbers become float64, and a float32 beside a float64 becomes float64; other arrays
-        are not copied. Raises `BadInput` as the class does, and for NaN or infinity.
+        are not copied. Raises `InputError` as the class does, and for NaN or infinity.
         """
         X_, Y_ = np.asanyarray(X), np.asanyarray(Y)
         check_xy(X_, Y_)
@@ -171,12 +171,12 @@ class Problem:
     def open(cls, folder: str | Path) -> Problem:
         """Return the problem saved in ``folder``, X and Y memory-mapped and read-only.
 
-        Raises `BadInput` when a file is missing, damaged or cut short.
+        Raises `InputError` when a file is missing, damaged or cut short.
         """
         description, arrays = read_folder(Path(folder))
         absent = {"X", "Y", "runs"} - arrays.keys()
         if absent:
-            raise BadInput(f"{folder} describes no {', '.join(sorted(absent))}: make it again")
+            raise InputError(f"{folder} describes no {', '.join(sorted(absent))}: make it again")
         names = arrays.get("target_names")
         space = description.get("space")
         return cls(

@@ -13,7 +13,7 @@ from typing import IO, Any
 from numpy.typing import DTypeLike
 
 from bench_core.data.folder import FolderWriter
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 _JOURNAL = ".journal"
 
@@ -25,7 +25,7 @@ class ResumableFolderWriter(FolderWriter):
     name in ``done`` and need not write it again. Another key starts anew. The unfinished folder
     is ``.NAME.building`` beside the folder to come.
 
-    Raises `BadInput` while another process writes the same folder.
+    Raises `InputError` while another process writes the same folder.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ResumableFolderWriter(FolderWriter):
             fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._journal.close()
-            raise BadInput(
+            raise InputError(
                 f"{self._folder} is being made by another process: let it finish"
             ) from None
         self._journal.seek(0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bench_core.errors import BadInput, unknown
+from bench_core.errors import InputError, unknown
 
 THESIS_ALPHAS: tuple[float, ...] = (0.1, 1, 100, 200, 300, 400, 600, 800, 900, 1000, 1200)
 """The thesis's candidate penalties."""
@@ -68,16 +68,16 @@ def shape(name: str, *, scale: float = 1.0, subject: str = "sub-01") -> Shape:
     Every count is rounded down: t to at least 20, s to at least 1, and p to a multiple of 4 (the
     features under 4 delays), at least 4. The real problem ``haxby2001`` has one size only.
 
-    Raises `UnknownName` for a name or subject that is not known, `BadInput` for a scale outside
-    0 < scale ≤ 1.
+    Raises `UnknownNameError` for a name or subject that is not known, `InputError` for a scale
+    outside 0 < scale ≤ 1.
     """
     if name not in names():
         raise unknown("problem", name, names())
     if not 0 < scale <= 1:
-        raise BadInput(f"scale {scale!r} is not in 0 < scale ≤ 1: 1 is the thesis's own size")
+        raise InputError(f"scale {scale!r} is not in 0 < scale ≤ 1: 1 is the thesis's own size")
     if name == HAXBY:
         if scale != 1:
-            raise BadInput(f"{HAXBY} is real data of one size: scale must be 1, not {scale!r}")
+            raise InputError(f"{HAXBY} is real data of one size: scale must be 1, not {scale!r}")
         if subject != "sub-01":
             raise unknown("subject", subject, ["sub-01"])
         return Shape(name, subject, 1.0, t=1_452, p=32, s=530)

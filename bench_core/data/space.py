@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class TargetSpace:
     targets : (n,) the target that every voxel belongs to.
     template : name of the coordinate space ("MNI152NLin2009cAsym"), None when unknown.
 
-    Raises `BadInput` when sizes do not fit together or a voxel lies outside the volume.
+    Raises `InputError` when sizes do not fit together or a voxel lies outside the volume.
     """
 
     shape: tuple[int, int, int]
@@ -36,14 +36,14 @@ class TargetSpace:
     def __post_init__(self) -> None:
         n = len(self.voxels)
         if len(self.shape) != 3 or self.affine.shape != (4, 4):
-            raise BadInput(f"a volume of shape {self.shape} with an affine {self.affine.shape}")
+            raise InputError(f"a volume of shape {self.shape} with an affine {self.affine.shape}")
         if self.voxels.shape != (n, 3) or self.targets.shape != (n,):
-            raise BadInput(
+            raise InputError(
                 f"voxels {self.voxels.shape} and targets {self.targets.shape}: "
                 "they must be (n, 3) and (n,)"
             )
         if n and ((self.voxels < 0).any() or (self.voxels >= np.array(self.shape)).any()):
-            raise BadInput(f"a voxel lies outside the volume of shape {self.shape}")
+            raise InputError(f"a voxel lies outside the volume of shape {self.shape}")
 
     @classmethod
     def of_mask(
@@ -82,7 +82,7 @@ class TargetSpace:
         """Return ``values`` (s,) at the voxels of their targets, NaN in the rest of the volume."""
         found = np.asarray(values, dtype=np.float64)
         if found.ndim != 1 or len(found) < self.s:
-            raise BadInput(f"{found.shape} values for {self.s} targets: give one for each")
+            raise InputError(f"{found.shape} values for {self.s} targets: give one for each")
         volume = np.full(self.shape, np.nan)
         volume[tuple(self.voxels.T)] = found[self.targets]
         return volume
@@ -119,12 +119,12 @@ class TargetSpace:
                 description["template"],
             )
         except (KeyError, TypeError) as error:
-            raise BadInput(f"the problem's space is damaged ({error}): make it again") from error
+            raise InputError(f"the problem's space is damaged ({error}): make it again") from error
 
 
 def _triple(shape: tuple[int, ...]) -> tuple[int, int, int]:
     if len(shape) != 3:
-        raise BadInput(f"a volume must have three axes, not shape {shape}")
+        raise InputError(f"a volume must have three axes, not shape {shape}")
     return int(shape[0]), int(shape[1]), int(shape[2])
 
 

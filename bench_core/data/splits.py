@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench_core.checks import check_memory
 from bench_core.data.problem import Problem
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,8 @@ class Split:
         """Return the training and the test problem.
 
         In memory, or, when ``folder`` is given, written block-wise to ``folder/train`` and
-        ``folder/test`` and opened memory-mapped. Raises `NotEnough` when memory does not suffice.
+        ``folder/test`` and opened memory-mapped. Raises `ResourceError` when memory does not
+        suffice.
         """
         if folder is None:
             check_memory(problem.nbytes, f"splitting {problem.name} in memory")
@@ -48,12 +49,12 @@ class Split:
 def random_split(problem: Problem, *, test_fraction: float = 0.1, seed: int = 0) -> Split:
     """Draw ⌈t · test_fraction⌉ test samples at random; the thesis's split is 90/10.
 
-    Raises `BadInput` when fewer than two samples would be left on either side.
+    Raises `InputError` when fewer than two samples would be left on either side.
     """
     t = problem.t
     tests = _count(t, test_fraction)
     if tests < 2 or t - tests < 2:
-        raise BadInput(
+        raise InputError(
             f"test_fraction {test_fraction!r} of {t} samples leaves {t - tests} to train and "
             f"{tests} to test: at least 2 are needed on either side"
         )
@@ -75,7 +76,7 @@ def run_split(
 ) -> Split:
     """Hold out whole runs: ``test_runs``, or the last ⌈runs · test_fraction⌉.
 
-    Raises `BadInput` for runs the problem does not have, or when none would be left on one side.
+    Raises `InputError` for runs the problem does not have, or when none would be left on one side.
     """
     _, first = np.unique(problem.runs, return_index=True)
     known = [int(problem.runs[row]) for row in np.sort(first)]
@@ -85,10 +86,10 @@ def run_split(
         chosen = list(test_runs)
         strange = sorted(set(chosen) - set(known))
         if strange:
-            raise BadInput(f"{problem.name} has no run {strange[0]}: its runs are {known}")
+            raise InputError(f"{problem.name} has no run {strange[0]}: its runs are {known}")
     held = np.isin(problem.runs, chosen)
     if held.all() or not held.any():
-        raise BadInput(
+        raise InputError(
             f"holding out runs {chosen} of {known} leaves nothing to "
             f"{'train' if held.all() else 'test'}: both sides need at least one run"
         )
@@ -97,7 +98,7 @@ def run_split(
 
 def _count(total: int, fraction: float) -> int:
     if not 0 < fraction < 1:
-        raise BadInput(f"test_fraction {fraction!r} is not between 0 and 1: the thesis uses 0.1")
+        raise InputError(f"test_fraction {fraction!r} is not between 0 and 1: the thesis uses 0.1")
     return math.ceil(total * fraction - 1e-9)
 
 

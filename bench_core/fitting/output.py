@@ -9,7 +9,7 @@ import numpy as np
 
 from bench_core.accuracy.result import FitResult
 from bench_core.data import Problem, Split
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.fitting.figures import draw
 from bench_core.fitting.request import Request
 from bench_core.measure.record import Record, write_json
@@ -71,7 +71,7 @@ def write_results(
     except OSError as error:
         if not request.out.exists():
             raise
-        raise BadInput(
+        raise InputError(
             f"{request.out} was created by somebody else meanwhile: choose another folder"
         ) from error
     return sorted(path.name for path in request.out.iterdir()), left_out

@@ -22,7 +22,7 @@ def options_of(strategy: type[strategies.Strategy]) -> set[str]:
 
 
 def check_options(strategy: type[strategies.Strategy], options: Mapping[str, Any]) -> None:
-    """Raise `UnknownName`, with near names, for an option that the strategy does not have."""
+    """Raise `UnknownNameError`, with near names, for an option that the strategy does not have."""
     for name in options:
         if name not in (known := options_of(strategy)):
             raise unknown(f"option of {strategy.name}", name, known)
@@ -39,7 +39,7 @@ def fit_plan(
 ) -> Any | None:
     """Return the plan of a fit of t × p to t × s, None for strategies that make none.
 
-    Raises `NotEnough` when no plan fits the option ``memory_limit``.
+    Raises `ResourceError` when no plan fits the option ``memory_limit``.
     """
     strategy = strategies.get(name)
     check_options(strategy, options)

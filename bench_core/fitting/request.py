@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench_core import strategies
 from bench_core.checks import check_alphas
 from bench_core.data import THESIS_ALPHAS, Problem, Shape, Split, random_split, run_split
-from bench_core.errors import BadInput, NotEnough
+from bench_core.errors import InputError, ResourceError
 from bench_core.fitting.plans import check_options, options_of
 from bench_core.fitting.sources import Source
 
@@ -55,32 +55,32 @@ class Request:
         check_options(strategy, self.options)
         check_alphas(self.alphas)
         if self.split not in ("random", "run"):
-            raise BadInput(f"split {self.split!r}: give 'random' or 'run'")
+            raise InputError(f"split {self.split!r}: give 'random' or 'run'")
         if self.test_runs is not None and self.split != "run":
-            raise BadInput(f"test runs {sorted(self.test_runs)} need --split run")
+            raise InputError(f"test runs {sorted(self.test_runs)} need --split run")
         if self.out.exists():
-            raise BadInput(f"{self.out} exists already: choose another folder or remove it")
+            raise InputError(f"{self.out} exists already: choose another folder or remove it")
         if "coef" in self.options:
-            raise BadInput("coefficients are written to the result folder: use --no-coef to not")
+            raise InputError("coefficients are written to the result folder: use --no-coef to not")
         if self.memory_limit is not None and "memory_limit" not in options_of(strategy):
-            raise BadInput(f"{self.strategy} cannot be given a memory limit: multitarget can")
+            raise InputError(f"{self.strategy} cannot be given a memory limit: multitarget can")
         cores = available_cores()
         if self.nodes * self.threads > cores:
-            raise NotEnough(
+            raise ResourceError(
                 f"{self.nodes} nodes × {self.threads} threads need {self.nodes * self.threads} "
                 f"cores, {cores} are available: ask for fewer"
             )
         try:
             json.dumps(self.options, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise BadInput(f"options {self.options!r} are no JSON values: {error}") from None
+            raise InputError(f"options {self.options!r} are no JSON values: {error}") from None
 
     def check_problem(self, problem: Problem) -> None:
         """Raise the strategy's own reason not to fit a problem of this shape."""
         shape = Shape(problem.name, "", 1.0, problem.t, problem.p, problem.s)
         reason = strategies.get(self.strategy).skip(shape, self.nodes, self.threads)
         if reason is not None:
-            raise BadInput(reason)
+            raise InputError(reason)
 
     def draw(self, problem: Problem) -> Split:
         """Return the rows to train and to test with."""

@@ -16,7 +16,7 @@ from bench_core.checks import check_memory, check_xy
 from bench_core.cluster import forget_pages
 from bench_core.cluster._arrays import share_array
 from bench_core.data import Problem, Split
-from bench_core.errors import BadInput, RidgebenchError
+from bench_core.errors import InputError, RidgebenchError
 from bench_core.fitting.output import write_results
 from bench_core.fitting.plans import describe, fit_plan, memory_needed, options_of
 from bench_core.fitting.request import Request, contiguous
@@ -32,7 +32,7 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, parts done and parts in all (0 where that is not known)."""
 
 
-class FitFailed(RidgebenchError, RuntimeError):
+class FitFailedError(RidgebenchError, RuntimeError):
     """The process that fitted ended without a result; the message says how."""
 
 
@@ -63,8 +63,8 @@ def fit(
 
     Raises
     ------
-    BadInput, UnknownName, NotEnough : the request, its data or this machine do not allow the fit.
-    FitFailed : the fitting process failed.
+    InputError, UnknownNameError, ResourceError : the request, its data or this machine do not
+    allow the fit. FitFailedError : the fitting process failed.
     """
     request.check()
     began = perf_counter()
@@ -220,8 +220,8 @@ def _run(
 def _raise(reason: str, log: Path) -> None:
     """Raise what ended the worker; an error that is the user's to mend as it was."""
     kind, _, message = reason.partition(": ")
-    if kind in ("BadInput", "UnknownName"):
-        raise BadInput(message)
+    if kind in ("InputError", "UnknownNameError"):
+        raise InputError(message)
     lines = log.read_text("utf-8").strip().splitlines()[-8:] if log.is_file() else []
     traceback = os.linesep.join(["", *lines]) if lines else ""
-    raise FitFailed(f"the fit ended without a result: {reason}{traceback}")
+    raise FitFailedError(f"the fit ended without a result: {reason}{traceback}")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bench_core.checks import check_xy, row_blocks
 from bench_core.data import Problem, make, names
-from bench_core.errors import BadInput, unknown
+from bench_core.errors import InputError, unknown
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
 COPY_BYTES = 32 * 2**20
@@ -44,11 +44,11 @@ class Source:
     def __post_init__(self) -> None:
         files = (self.x, self.y)
         if self.problem is not None and any(files):
-            raise BadInput(f"give a problem ({self.problem}) or --x and --y, not both")
+            raise InputError(f"give a problem ({self.problem}) or --x and --y, not both")
         if self.problem is None and not all(files):
-            raise BadInput("give a problem (a name or a folder), or both --x and --y")
+            raise InputError("give a problem (a name or a folder), or both --x and --y")
         if self.runs is not None and self.problem is not None:
-            raise BadInput("--runs goes with --x and --y: a problem has its own runs")
+            raise InputError("--runs goes with --x and --y: a problem has its own runs")
 
     @property
     def named(self) -> bool:
@@ -58,8 +58,8 @@ class Source:
     def open(self, scratch: Path, say: Say = lambda words: None) -> Problem:
         """Return the problem, its arrays mapped; what has to be written goes to ``scratch``.
 
-        Raises `BadInput` for a file that is missing, damaged or of the wrong shape, `UnknownName`
-        for a name that no problem has.
+        Raises `InputError` for a file that is missing, damaged or of the wrong shape,
+        `UnknownNameError` for a name that no problem has.
         """
         if self.problem is None:
             return self._of_files(scratch, say)
@@ -75,7 +75,7 @@ class Source:
             )
         if not Path(self.problem).is_dir():
             if "/" in self.problem:
-                raise BadInput(f"there is no problem folder {self.problem}: see `problem make`")
+                raise InputError(f"there is no problem folder {self.problem}: see `problem make`")
             raise unknown("problem", self.problem, names())
         return Problem.open(self.problem)
 
@@ -85,18 +85,18 @@ class Source:
         arrays = {"x": open_array(self.x), "y": open_array(self.y)}
         for name, array in arrays.items():
             if len(array.shape) != 2:
-                raise BadInput(
+                raise InputError(
                     f"--{name} {getattr(self, name)} has shape {tuple(array.shape)}: give two "
                     "dimensions, samples × " + ("features" if name == "x" else "targets")
                 )
             if array.dtype.kind not in "fiub":
-                raise BadInput(
+                raise InputError(
                     f"--{name} {getattr(self, name)} holds {array.dtype}: give real numbers"
                 )
         single = all(array.dtype == np.float32 for array in arrays.values())
         dtype = np.dtype(np.float32 if single else np.float64)
         if arrays["x"].shape[0] != arrays["y"].shape[0]:
-            raise BadInput(
+            raise InputError(
                 f"{self.x} has {arrays['x'].shape[0]} samples and {self.y} has "
                 f"{arrays['y'].shape[0]}: give the same number"
             )
@@ -111,35 +111,35 @@ class Source:
 def open_array(text: str) -> Any:
     """Return the array that ``text`` names: mapped where possible, else an h5py dataset.
 
-    Raises `BadInput` for a file or dataset that is not there or cannot be read.
+    Raises `InputError` for a file or dataset that is not there or cannot be read.
     """
     name, colon, dataset = text.rpartition(":")
     if colon and Path(name).suffix in HDF5_SUFFIXES:
         return _open_hdf5(Path(name), dataset)
     path = Path(text)
     if path.suffix in HDF5_SUFFIXES:
-        raise BadInput(f"{text}: name the dataset, as in {text}:{_example(path)}")
+        raise InputError(f"{text}: name the dataset, as in {text}:{_example(path)}")
     if path.suffix != ".npy":
-        raise BadInput(f"{text}: give a .npy file, or FILE.h5:DATASET")
+        raise InputError(f"{text}: give a .npy file, or FILE.h5:DATASET")
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
-        raise BadInput(f"{text} cannot be read: {error.strerror or error}") from None
+        raise InputError(f"{text} cannot be read: {error.strerror or error}") from None
     except (ValueError, EOFError) as error:
-        raise BadInput(f"{text} is damaged or cut short ({error}): copy it again") from None
+        raise InputError(f"{text} is damaged or cut short ({error}): copy it again") from None
 
 
 def _open_hdf5(path: Path, dataset: str) -> Any:
     try:
         import h5py
     except ImportError:
-        raise BadInput(f"{path} needs h5py: pip install 'ridgebench[brain]'") from None
+        raise InputError(f"{path} needs h5py: pip install 'ridgebench[brain]'") from None
     if not path.is_file():
-        raise BadInput(f"{path} cannot be read: there is no such file")
+        raise InputError(f"{path} cannot be read: there is no such file")
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise BadInput(f"{path} is no HDF5 file, or damaged ({error}): copy it again") from None
+        raise InputError(f"{path} is no HDF5 file, or damaged ({error}): copy it again") from None
     known = _datasets(file)
     if dataset.strip("/") not in known:
         raise unknown(f"dataset of {path}", dataset, known)
@@ -191,9 +191,9 @@ def open_runs(text: str, t: int) -> NDArray[Any]:
     try:
         runs = np.load(path) if path.suffix == ".npy" else np.loadtxt(path, dtype=np.int64, ndmin=1)
     except (OSError, ValueError) as error:
-        raise BadInput(f"--runs {text} cannot be read as whole numbers: {error}") from None
+        raise InputError(f"--runs {text} cannot be read as whole numbers: {error}") from None
     if runs.shape != (t,) or runs.dtype.kind not in "iu":
-        raise BadInput(
+        raise InputError(
             f"--runs {text} holds {runs.dtype} of shape {runs.shape}: give {t} whole numbers, one "
             "for each sample"
         )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 DTYPES = ("float64", "float32")
 SPLITS = ("random", "run")
@@ -46,7 +46,7 @@ class Case:
 
     Raises
     ------
-    BadInput : for a value that no measurement can have; the message names it.
+    InputError : for a value that no measurement can have; the message names it.
     """
 
     problem: str
@@ -71,11 +71,11 @@ class Case:
         for name in ("nodes", "threads", "repeats"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise BadInput(f"{name} is {value!r}: give a whole number of at least 1")
+                raise InputError(f"{name} is {value!r}: give a whole number of at least 1")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise BadInput(f"seed is {self.seed!r}: give a whole number of at least 0")
+            raise InputError(f"seed is {self.seed!r}: give a whole number of at least 0")
         if not 0 < self.scale <= 1:
-            raise BadInput(f"scale is {self.scale!r}: give a number above 0 and at most 1")
+            raise InputError(f"scale is {self.scale!r}: give a number above 0 and at most 1")
         for name, allowed in (
             ("dtype", DTYPES),
             ("split", SPLITS),
@@ -84,20 +84,22 @@ class Case:
         ):
             if getattr(self, name) not in allowed:
                 choices = ", ".join(allowed)
-                raise BadInput(f"{name} is {getattr(self, name)!r}: choose one of {choices}")
+                raise InputError(f"{name} is {getattr(self, name)!r}: choose one of {choices}")
         if self.alphas is not None:
             alphas = tuple(float(alpha) for alpha in self.alphas)
             wrong = [alpha for alpha in alphas if not (alpha > 0 and math.isfinite(alpha))]
             if wrong or not alphas or len(set(alphas)) < len(alphas):
                 what = f"holds {wrong[0]!r}" if wrong else f"is {list(alphas)}"
-                raise BadInput(f"alphas {what}: give different positive numbers, at least one")
+                raise InputError(f"alphas {what}: give different positive numbers, at least one")
             object.__setattr__(self, "alphas", alphas)
         object.__setattr__(self, "scale", float(self.scale))
         object.__setattr__(self, "options", dict(self.options))
         try:
             json.dumps(self.options, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise BadInput(f"options {dict(self.options)!r} are no JSON values: {error}") from None
+            raise InputError(
+                f"options {dict(self.options)!r} are no JSON values: {error}"
+            ) from None
 
     def key(self) -> str:
         """Return 20 hexadecimal digits that are the same for the same fit, on any machine."""
@@ -122,8 +124,8 @@ class Case:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Case:
-        """Return the case that `to_dict` described; raise `BadInput` for a field it lacks."""
+        """Return the case that `to_dict` described; raise `InputError` for a field it lacks."""
         known = {entry.name for entry in fields(cls)}
         if strange := sorted(set(values) - known):
-            raise BadInput(f"a case has no {strange[0]!r}: it has {', '.join(sorted(known))}")
+            raise InputError(f"a case has no {strange[0]!r}: it has {', '.join(sorted(known))}")
         return cls(**values)

@@ -17,7 +17,7 @@ Report = dict[str, dict[str, Any]]
 def blas_report(name: str | None) -> Report:
     """Return which BLAS numpy and scipy call in this process.
 
-    Raises `BlasMismatch` where a ``name`` is given and another library answers.
+    Raises `BlasMismatchError` where a ``name`` is given and another library answers.
     """
     return (require(name) if name else detect()).to_dict()
 

@@ -20,7 +20,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from bench_core.errors import BadInput, NotEnough, readable_bytes, unknown
+from bench_core.errors import InputError, ResourceError, readable_bytes, unknown
 from bench_core.measure.case import Case
 from bench_core.measure.record import write_json
 
@@ -79,14 +79,14 @@ def size_limit() -> int:
     except ValueError:
         gib = -1.0
     if not gib >= 0:
-        raise BadInput(f"{LIMIT} is {text!r}: give a number of GiB, such as 50")
+        raise InputError(f"{LIMIT} is {text!r}: give a number of GiB, such as 50")
     return int(gib * 2**30)
 
 
 def problem_size(case: Case) -> Size:
     """Return the size of the case's problem without making it.
 
-    Raises `UnknownName` with near names, or `BadInput` for a damaged problem folder.
+    Raises `UnknownNameError` with near names, or `InputError` for a damaged problem folder.
     """
     from bench_core.data import Problem, names, shape
 
@@ -96,7 +96,7 @@ def problem_size(case: Case) -> Size:
         return Size(found.name, found.subject, found.scale, found.t, found.p, found.s, nbytes)
     if not Path(case.problem).is_dir():
         if os.sep in case.problem:
-            raise BadInput(f"there is no problem folder {case.problem}: see `Problem.save`")
+            raise InputError(f"there is no problem folder {case.problem}: see `Problem.save`")
         raise unknown("problem", case.problem, names())
     problem = Problem.open(case.problem)
     nbytes = problem.t * (problem.p + problem.s) * (4 if case.dtype == "float32" else 8)
@@ -109,7 +109,7 @@ def cached(
 ) -> Iterator[Entry]:
     """Yield the case's problem from the cache, made first where it is absent.
 
-    Raises `NotEnough` where the disk lacks the room, and what making the problem raises.
+    Raises `ResourceError` where the disk lacks the room, and what making the problem raises.
     """
     root = scratch_folder(scratch) / "problems"
     root.mkdir(parents=True, exist_ok=True)
@@ -183,7 +183,7 @@ def _make(case: Case, source: dict[str, Any], folder: Path) -> None:
         size = problem_size(case)
         free = shutil.disk_usage(partial).free
         if 2 * size.nbytes > free:
-            raise NotEnough(
+            raise ResourceError(
                 f"{size.name} takes {readable_bytes(2 * size.nbytes)} of scratch while it is "
                 f"split, and {readable_bytes(free)} are free: set {LOCATION} to a larger disk"
             )

@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 SCHEMA = "ridgebench-measurement/1"
 Record = dict[str, Any]
@@ -29,14 +29,14 @@ def schema() -> dict[str, Any]:
 
 
 def validate(record: Mapping[str, Any], source: str = "record") -> None:
-    """Raise `BadInput` that names the place and the value where ``record`` breaks the schema."""
+    """Raise `InputError` that names the place and the value where ``record`` breaks the schema."""
     import jsonschema
 
     validator = jsonschema.Draft202012Validator(schema())
     error = jsonschema.exceptions.best_match(validator.iter_errors(record))
     if error is not None:
         place = "/".join(str(step) for step in error.absolute_path) or "the whole"
-        raise BadInput(
+        raise InputError(
             f"{source} is no {SCHEMA} record: at {place}, {error.message[:300]}; "
             "measure again, or delete the file"
         )
@@ -47,16 +47,16 @@ def read(path: Path) -> Record:
 
     Raises
     ------
-    BadInput : the file is missing, is no JSON, or breaks the schema.
+    InputError : the file is missing, is no JSON, or breaks the schema.
     """
     try:
         record = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise BadInput(f"no record can be read from {path}: {error.strerror}") from None
+        raise InputError(f"no record can be read from {path}: {error.strerror}") from None
     except ValueError as error:
-        raise BadInput(f"{path} is no JSON ({error}): delete it and measure again") from None
+        raise InputError(f"{path} is no JSON ({error}): delete it and measure again") from None
     if not isinstance(record, dict):
-        raise BadInput(f"{path} holds no record: delete it and measure again")
+        raise InputError(f"{path} holds no record: delete it and measure again")
     validate(record, str(path))
     return record
 
@@ -65,7 +65,7 @@ def read_all(folder: Path) -> list[Record]:
     """Return every measurement below ``folder``, in the order of their start.
 
     JSON files of another schema, such as a session's description, are passed over; a damaged
-    record raises `BadInput`.
+    record raises `InputError`.
     """
     return sorted((read(path) for path in _records(folder)), key=lambda record: record["started"])
 

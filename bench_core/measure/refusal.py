@@ -10,7 +10,7 @@ from bench_core.measure.problems import Size
 
 
 def check_options(strategy: Any, case: Case) -> None:
-    """Raise `UnknownName`, with near names, for an option that the strategy does not have."""
+    """Raise `UnknownNameError`, with near names, for an option that the strategy does not have."""
     known = set(strategy().get_params(deep=False)) - {"alphas", "fit_intercept", "cluster"}
     for name in case.options:
         if name not in known:

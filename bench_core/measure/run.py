@@ -51,8 +51,8 @@ def measure(
 
     Raises
     ------
-    UnknownName : no such problem, strategy, or option of the strategy.
-    BadInput : a damaged problem folder, or data that no fit can use.
+    UnknownNameError : no such problem, strategy, or option of the strategy.
+    InputError : a damaged problem folder, or data that no fit can use.
     """
     path = store / f"{case.stem}.json"
     if path.is_file() and not again:
@@ -61,7 +61,7 @@ def measure(
         return record | {"case": record["case"] | {"suite": case.suite}}
     from bench_core import machine, strategies
     from bench_core.data import THESIS_ALPHAS
-    from bench_core.errors import NotEnough
+    from bench_core.errors import ResourceError
 
     began = perf_counter()
     size = problem_size(case)
@@ -97,7 +97,7 @@ def measure(
                 record["load"]["after"] = machine.load()
                 if record["agreement"] and strategy.claims_ridgecv:
                     _compare_penalty(record, entry, size, timeout, progress)
-        except NotEnough as error:
+        except ResourceError as error:
             record |= {"status": "skipped", "reason": str(error)}
     judge(record)
     record["seconds"] = perf_counter() - began

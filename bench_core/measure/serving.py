@@ -40,8 +40,8 @@ def serve(work: Work, job_path: str, out_path: str) -> None:
     threading.Thread(target=_leave_with_caller, daemon=True).start()
     kept = threading.Event()
     sys.excepthook = _report_to(out, kept)
-    from bench_core.blas import BlasMismatch
-    from bench_core.errors import NotEnough
+    from bench_core.blas import BlasMismatchError
+    from bench_core.errors import ResourceError
 
     def keep(found: dict[str, Any], missing: str) -> None:
         write_json(finite(found | {"status": UNFINISHED, "reason": missing}), out)
@@ -49,9 +49,9 @@ def serve(work: Work, job_path: str, out_path: str) -> None:
 
     try:
         found = work(json.loads(Path(job_path).read_text("utf-8")), say, keep)
-    except BlasMismatch as error:
+    except BlasMismatchError as error:
         found = {"status": "invalid", "reason": str(error)}
-    except NotEnough as error:
+    except ResourceError as error:
         found = {"status": "skipped", "reason": str(error)}
     write_json(finite(found), out)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.report.rows import Row, rows
 from bench_core.report.runs import Run, latest, read_runs
 from bench_core.report.solver_table import solver_table
@@ -57,7 +57,7 @@ def replace(text: str, runs: list[Run], name: str) -> str:
 
     Raises
     ------
-    BadInput : the file, called ``name``, has no table's pair of markers.
+    InputError : the file, called ``name``, has no table's pair of markers.
     """
     found = False
     for table, make in TABLES.items():
@@ -69,7 +69,7 @@ def replace(text: str, runs: list[Run], name: str) -> str:
             text = f"{head}{begin}\n{make(runs)}\n{end}{tail}"
     if not found:
         known = ", ".join(repr(table) for table in TABLES)
-        raise BadInput(
+        raise InputError(
             f"{name} has no lines '<!-- TABLE: begin -->' and '<!-- TABLE: end -->', where TABLE "
             f"is one of {known}: put them where a table goes"
         )

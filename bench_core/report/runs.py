@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 SUFFIX = ".records.jsonl"
 
@@ -90,9 +90,9 @@ def _load(text: str, path: Path) -> dict[str, Any]:
     try:
         record = json.loads(text)
     except json.JSONDecodeError as error:
-        raise BadInput(f"{path} holds a line that is no JSON ({error}); remove it") from None
+        raise InputError(f"{path} holds a line that is no JSON ({error}); remove it") from None
     if not isinstance(record, dict) or "schema" not in record:
-        raise BadInput(f"{path} holds a line that is no ridgebench record; remove it")
+        raise InputError(f"{path} holds a line that is no ridgebench record; remove it")
     return record
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import DTypeLike, NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 Array = Any
 """A numpy array or a torch tensor."""
@@ -66,25 +66,29 @@ class Device:
 def find_device(name: str) -> Device:
     """Return the device called ``name``: "cpu", "torch", "cuda" or "cuda:1" and so on.
 
-    Raises `BadInput` for another name, without torch, or when torch sees no such GPU.
+    Raises `InputError` for another name, without torch, or when torch sees no such GPU.
     """
     if name == "cpu":
         return Device(name)
     if name != "torch" and not name.startswith("cuda"):
-        raise BadInput(f"device {name!r} is unknown: use 'cpu', 'torch', 'cuda' or 'cuda:<number>'")
+        raise InputError(
+            f"device {name!r} is unknown: use 'cpu', 'torch', 'cuda' or 'cuda:<number>'"
+        )
     try:
         import torch
     except ImportError as error:
-        raise BadInput(
+        raise InputError(
             f"device {name!r} needs torch: install ridgebench[torch] or use device='cpu'"
         ) from error
     if name == "torch":
         return Device(name)
     if not torch.cuda.is_available():
-        raise BadInput(f"device {name!r}: torch finds no CUDA GPU here; use device='cpu'")
+        raise InputError(f"device {name!r}: torch finds no CUDA GPU here; use device='cpu'")
     number = name.partition(":")[2] or "0"
     if not number.isdigit() or int(number) >= torch.cuda.device_count():
-        raise BadInput(f"device {name!r} does not exist: {torch.cuda.device_count()} GPU(s) found")
+        raise InputError(
+            f"device {name!r} does not exist: {torch.cuda.device_count()} GPU(s) found"
+        )
     return Device(f"cuda:{number}")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from bench_core.errors import BadInput, NotEnough, readable_bytes
+from bench_core.errors import InputError, ResourceError, readable_bytes
 
 LARGE = 2**28
 """Bytes from which on an array is mapped by itself, in pages of the system's usual size."""
@@ -39,7 +39,7 @@ class CoefficientFile:
 
     The file appears under ``path`` when the context ends well and all rows are there. On an
     error or an interruption what was written is removed and an older file of that name stays.
-    Raises `BadInput` when the folder does not exist, `NotEnough` when its disk is too full.
+    Raises `InputError` when the folder does not exist, `ResourceError` when its disk is too full.
     """
 
     def __init__(self, path: str | os.PathLike[str], shape: tuple[int, int], dtype: DTypeLike):
@@ -48,13 +48,13 @@ class CoefficientFile:
         self.dtype = np.dtype(dtype)
         self._rows = 0
         if self.path.suffix != ".npy":
-            raise BadInput(f"coefficient file {str(path)!r} must end in .npy")
+            raise InputError(f"coefficient file {str(path)!r} must end in .npy")
         if not self.path.parent.is_dir():
-            raise BadInput(f"folder {str(self.path.parent)!r} does not exist: create it first")
+            raise InputError(f"folder {str(self.path.parent)!r} does not exist: create it first")
         needed = shape[0] * shape[1] * self.dtype.itemsize
         free = shutil.disk_usage(self.path.parent).free
         if needed > free:
-            raise NotEnough(
+            raise ResourceError(
                 f"coefficients need {readable_bytes(needed)} on disk and "
                 f"{str(self.path.parent)!r} has {readable_bytes(free)} free: "
                 "choose another folder, or coef=None"

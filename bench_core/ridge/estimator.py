@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bench_core.checks import check_alphas, check_xy
-from bench_core.errors import BadInput, NotEnough
+from bench_core.errors import InputError, ResourceError
 from bench_core.ridge.backend import find_device, full_float32_products, to_numpy
 from bench_core.ridge.coefficients import CoefficientFile, fresh_memory
 from bench_core.ridge.costs import Selection, Work
@@ -70,8 +70,8 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     Raises
     ------
-    BadInput : values, shapes or parameters that no fit can use.
-    NotEnough : no plan fits ``memory_limit``, or the disk is too full for the coefficients.
+    InputError : values, shapes or parameters that no fit can use.
+    ResourceError : no plan fits ``memory_limit``, or the disk is too full for the coefficients.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def plan(self, X: Any, Y: Any, groups: ArrayLike | None = None) -> Plan:
         """Return what `fit` would do with arrays of these shapes and types; nothing is read.
 
-        Raises `NotEnough` when no plan fits ``memory_limit``.
+        Raises `ResourceError` when no plan fits ``memory_limit``.
         """
         folds = find_folds(self.cv, X, groups)
         return self._make_plan(self._work(X, Y, folds, product_dtype(self.dtype, X, Y)))
@@ -228,7 +228,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Y = as_targets(test[1])
         Y = Y[:, None] if Y.ndim == 1 else Y
         if Y.shape != (X.shape[0], s):
-            raise BadInput(
+            raise InputError(
                 f"y_test has shape {Y.shape}: {(X.shape[0], s)} are the held-out rows and targets"
             )
         return X, Y
@@ -265,7 +265,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             slower = "each"
             try:
                 self._make_plan(self._work(X, Y, folds, dtype), slower)
-            except NotEnough:  # the scores stand, with fewer digits
+            except ResourceError:  # the scores stand, with fewer digits
                 return solver, scores
         del solver
         return self._select(X, Y, folds, double, slower)
@@ -281,7 +281,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self.cv_results_["scores"] = scores.each
             return
         if np.isnan(scores.shared).all():
-            raise BadInput(
+            raise InputError(
                 f"no penalty of {alphas.tolist()} has a {self.scoring} score: targets are all "
                 "constant, or every penalty is too small to leave a sample out"
             )

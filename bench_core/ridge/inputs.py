@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.ridge.costs import Work
 from bench_core.ridge.sources import open_source
 from bench_core.ridge.streaming import SAMPLED_ROWS
@@ -23,14 +23,14 @@ SAMPLED = 8192
 def product_dtype(dtype: DTypeLike | None, X: Any, Y: Any) -> np.dtype[Any]:
     """Return the precision of products: as asked, else float32 when X and Y both are, else float64.
 
-    Raises `BadInput` for any other type.
+    Raises `InputError` for any other type.
     """
     if dtype is None:
         single = all(np.dtype(a.dtype) == np.float32 for a in (X, Y))
         return np.dtype(np.float32 if single else np.float64)
     found = np.dtype(dtype)
     if found not in (np.float32, np.float64):
-        raise BadInput(f"dtype {found} is not offered: use 'float32' or 'float64'")
+        raise InputError(f"dtype {found} is not offered: use 'float32' or 'float64'")
     return found
 
 
@@ -57,7 +57,7 @@ def as_targets(y: ArrayLike) -> NDArray[Any]:
 
         found = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
     if found.ndim not in (1, 2):
-        raise BadInput(f"y must have one or two dimensions, not shape {found.shape}")
+        raise InputError(f"y must have one or two dimensions, not shape {found.shape}")
     return found
 
 
@@ -67,13 +67,13 @@ def find_folds(
     """Return (train, test) row indices of every fold of ``cv``; none for "loo" or None.
 
     ``cv`` may be a number of contiguous folds, a scikit-learn splitter (with ``groups`` where it
-    needs them) or a list of index pairs. Raises `BadInput` for anything else, and for a fold
+    needs them) or a list of index pairs. Raises `InputError` for anything else, and for a fold
     without two rows to train on or one to score.
     """
     if cv is None or cv == "loo":
         return []
     if isinstance(cv, str):
-        raise BadInput(f"cv {cv!r} is unknown: use 'loo', a number of folds or a splitter")
+        raise InputError(f"cv {cv!r} is unknown: use 'loo', a number of folds or a splitter")
     from sklearn.model_selection import check_cv
 
     try:
@@ -83,10 +83,10 @@ def find_folds(
             for train, test in check_cv(cv).split(rows, None, groups)
         ]
     except (ValueError, TypeError) as error:
-        raise BadInput(f"cv {cv!r} does not split these {X.shape[0]} samples: {error}") from error
+        raise InputError(f"cv {cv!r} does not split these {X.shape[0]} samples: {error}") from error
     for number, (train, test) in enumerate(folds):
         if len(train) < 2 or len(test) < 1:
-            raise BadInput(
+            raise InputError(
                 f"fold {number} has {len(train)} training and {len(test)} held-out samples: "
                 "at least 2 and 1 are needed"
             )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from bench_core.errors import NotEnough, readable_bytes
+from bench_core.errors import ResourceError, readable_bytes
 from bench_core.ridge.costs import Form, Selection, Step, Work, dual_steps, primal_steps
 from bench_core.ridge.memory import peak_bytes
 
@@ -137,7 +137,7 @@ def make_plan(
     """Return the quickest plan for ``work`` within ``memory_limit`` bytes.
 
     ``width``, ``form`` and ``selection`` are chosen unless given. Float32 flops count half.
-    Raises `NotEnough`, with the bytes that the leanest plan needs, when none fits.
+    Raises `ResourceError`, with the bytes that the leanest plan needs, when none fits.
     """
     candidates = []
     leanest: Plan | None = None
@@ -158,7 +158,7 @@ def make_plan(
         return replace(chosen, slowed=(times, quickest.peak_bytes)) if times > 1 else chosen
     assert leanest is not None
     assert memory_limit is not None
-    raise NotEnough(
+    raise ResourceError(
         f"this fit needs {readable_bytes(leanest.peak_bytes)} of memory beyond X and Y "
         f"({leanest.peak_bytes} bytes) and the limit is {readable_bytes(memory_limit)}: raise "
         "memory_limit, use dtype='float32', or stream the coefficients to a file (coef=path)"

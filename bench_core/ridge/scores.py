@@ -18,7 +18,7 @@ SCORINGS = ("neg_mean_squared_error", "r2", "pearson")
 
 
 def check_scoring(name: str) -> str:
-    """Return ``name`` if it is a score; raise `UnknownName` with near names otherwise."""
+    """Return ``name`` if it is a score; raise `UnknownNameError` with near names otherwise."""
     if name not in SCORINGS:
         raise unknown("scoring", str(name), SCORINGS)
     return name

@@ -16,7 +16,7 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from bench_core.checks import check_xy
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.ridge.backend import Array, Device, cast, to_numpy
 from bench_core.ridge.centre import centred, column_means
 from bench_core.ridge.costs import Selection
@@ -123,12 +123,14 @@ class Solver(ABC):
         """
 
     def _require_finite(self, total: Array) -> None:
-        """Raise `BadInput` that names the first bad value of Y when ``total`` is not finite."""
+        """Raise `InputError` that names the first bad value of Y when ``total`` is not finite."""
         xp = array_namespace(total)
         if bool(xp.all(xp.isfinite(total))):
             return
         check_xy(np.zeros((self.Y.shape[0], 1)), self.Y)
-        raise BadInput(f"products of Y overflow {self.dtype}: scale Y down or use dtype='float64'")
+        raise InputError(
+            f"products of Y overflow {self.dtype}: scale Y down or use dtype='float64'"
+        )
 
     def _mean_squares(self, squares: Array, defined: int) -> NDArray[np.float64]:
         """Return scores (r,) from row sums of squared residuals (r, n) over all targets."""

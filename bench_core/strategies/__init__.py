@@ -26,7 +26,7 @@ def get(name: str) -> type[Strategy]:
 
     Raises
     ------
-    UnknownName : nothing is called that; the message offers near names.
+    UnknownNameError : nothing is called that; the message offers near names.
     """
     found: type[Strategy] = STRATEGIES.get(name)
     return found

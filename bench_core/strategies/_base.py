@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from bench_core.checks import check_alphas, check_xy, row_blocks
 from bench_core.cluster import Cluster, forget_pages
 from bench_core.data import THESIS_ALPHAS, Shape
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 PREDICTED_BYTES = 256 * 2**20
 """Bytes of mapped coefficients that are read at a time."""
@@ -86,7 +86,7 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
         Raises
         ------
-        BadInput : penalties or data that no fit can use, or a cluster missing or superfluous.
+        InputError : penalties or data that no fit can use, or a cluster missing or superfluous.
         """
         alphas, X, Y = self._checked(X, Y)
         self._fit(X, Y, alphas)
@@ -100,9 +100,9 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         alphas = check_alphas(self.alphas)
         check_xy(X, Y, finite=False)
         if self.distributed and self.cluster is None:
-            raise BadInput(f"{self.name} runs on a cluster: pass cluster=local(nodes, threads)")
+            raise InputError(f"{self.name} runs on a cluster: pass cluster=local(nodes, threads)")
         if not self.distributed and self.cluster is not None:
-            raise BadInput(f"{self.name} runs in this process: leave cluster out")
+            raise InputError(f"{self.name} runs in this process: leave cluster out")
         return alphas, np.asanyarray(X), np.asanyarray(Y)
 
     def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
@@ -110,12 +110,15 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         raise NotImplementedError
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Return X Bᵀ + b (t, s) for X (t, p); raise `BadInput` for another number of features."""
+        """Return X Bᵀ + b (t, s) for X (t, p).
+
+        Raises `InputError` for another number of features.
+        """
         check_is_fitted(self, "coef_")
         X = np.asanyarray(X)
         p = self.coef_.shape[1]
         if X.ndim != 2 or X.shape[1] != p:
-            raise BadInput(f"X has shape {X.shape}: the fit had {p} features, so give (t, {p})")
+            raise InputError(f"X has shape {X.shape}: the fit had {p} features, so give (t, {p})")
         return predicted_in_blocks(X, self.coef_, self.intercept_)
 
     def definition_alphas(self) -> NDArray[np.float64]:

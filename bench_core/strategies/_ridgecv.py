@@ -13,7 +13,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import PredefinedSplit
 
 from bench_core.checks import check_xy
-from bench_core.errors import BadInput, unknown
+from bench_core.errors import InputError, unknown
 
 GCV_MODES = ("auto", "eigen", "svd")
 
@@ -40,29 +40,29 @@ def ridgecv_options(gcv_mode: str | None, cv: Any, t: int) -> dict[str, Any]:
 
     Raises
     ------
-    UnknownName : no such ``gcv_mode``.
-    BadInput : fewer than 2 folds, more than samples, or both options at once.
+    UnknownNameError : no such ``gcv_mode``.
+    InputError : fewer than 2 folds, more than samples, or both options at once.
     """
     if gcv_mode is not None and gcv_mode not in GCV_MODES:
         raise unknown("gcv_mode", gcv_mode, GCV_MODES)
     if cv is None:
         return {"gcv_mode": gcv_mode}
     if gcv_mode is not None:
-        raise BadInput(f"gcv_mode = {gcv_mode!r} is for leave-one-out only: leave it or cv out")
+        raise InputError(f"gcv_mode = {gcv_mode!r} is for leave-one-out only: leave it or cv out")
     if isinstance(cv, int | np.integer):
         if cv < 2:
-            raise BadInput(f"cv = {cv}: give at least 2 folds, or None for leave-one-out")
+            raise InputError(f"cv = {cv}: give at least 2 folds, or None for leave-one-out")
         if cv > t:
-            raise BadInput(f"cv = {cv} folds of {t} samples: give at most {t}")
+            raise InputError(f"cv = {cv} folds of {t} samples: give at most {t}")
         return {"cv": int(cv)}
     if isinstance(cv, np.ndarray) or (
         isinstance(cv, Sequence) and all(isinstance(run, int | np.integer) for run in cv)
     ):
         if len(cv) != t:
-            raise BadInput(f"cv gives the run of {len(cv)} samples, X has {t}: give one each")
+            raise InputError(f"cv gives the run of {len(cv)} samples, X has {t}: give one each")
         runs, fold = np.unique(cv, return_inverse=True)
         if len(runs) < 2:
-            raise BadInput("cv puts every sample in one run: folds by run need at least 2")
+            raise InputError("cv puts every sample in one run: folds by run need at least 2")
         return {"cv": PredefinedSplit(fold)}
     return {"cv": cv}
 
@@ -78,7 +78,7 @@ def fit_ridgecv(
 
     Raises
     ------
-    BadInput : X or Y holds NaN or infinity.
+    InputError : X or Y holds NaN or infinity.
     """
     check_xy(X, Y)
     model = RidgeCV(alphas=alphas, fit_intercept=fit_intercept, **options)

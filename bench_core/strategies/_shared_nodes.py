@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.cluster import ArrayRef, RowFile, forget_pages
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.ridge import dual, primal, validation
 from bench_core.ridge.backend import Device, cast, mirror
 from bench_core.ridge.centre import centred, column_means, double_centre
@@ -73,14 +73,14 @@ class Solution:
 
 
 def factorise(job: Job) -> Factors:
-    """Return the factorisation of X; raise `BadInput` where X is not finite."""
+    """Return the factorisation of X; raise `InputError` where X is not finite."""
     X = job.X.open()
     mean = column_means(X) if job.intercept else None
     Xc = centred(X, mean, job.dtype)
     forget_pages(X)
     square = dual.gram(Xc) if job.dual else primal.covariance(Xc)
     if not np.isfinite(np.diagonal(square)).all():
-        raise BadInput("X holds values that are not finite")
+        raise InputError("X holds values that are not finite")
     if job.dual:
         return Factors(dual.factorise(square, intercept=job.intercept), Xc, mean)
     eigen = primal.factorise(square)
@@ -151,7 +151,8 @@ def select(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return every penalty's score (r,) and by how much float32 errors are magnified in it (r,).
 
-    Scores are minus the mean squared leave-one-out error. Raises `BadInput` where Y is not finite.
+    Scores are minus the mean squared leave-one-out error. Raises `InputError` where Y is not
+    finite.
     """
     t, s = job.plan.work.t, job.plan.work.s
     if job.plan.selection == "each":
@@ -227,7 +228,7 @@ def _blocks(job: Job, columns: slice, centring: Centring) -> Iterator[Block]:
 
 def _require_finite(values: NDArray[np.float64]) -> None:
     if not np.isfinite(values).all():
-        raise BadInput("Y holds values that are not finite, or whose products are not")
+        raise InputError("Y holds values that are not finite, or whose products are not")
 
 
 def _save(job: Job, name: str, array: NDArray[Any]) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 from bench_core.checks import check_xy
 from bench_core.cluster import ArrayRef, Cluster, RowFile
 from bench_core.data import THESIS_ALPHAS
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.strategies._base import Strategy, node_cluster
 from bench_core.strategies._ridgecv import (
     fit_ridgecv,
@@ -96,7 +96,7 @@ class BatchMultiOutput(Strategy):
                 ]
                 batches = cluster.map(_fit_batch, tasks)
             self.coef_ = rows.take()
-        except BadInput:
+        except InputError:
             check_xy(X, Y)  # a node counts its own columns: name the target by its number in Y
             raise
         finally:

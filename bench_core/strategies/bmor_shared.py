@@ -22,7 +22,7 @@ from numpy.typing import DTypeLike, NDArray
 from bench_core.checks import check_xy
 from bench_core.cluster import Cluster, RowFile
 from bench_core.data import THESIS_ALPHAS
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.ridge.costs import Selection, Work
 from bench_core.ridge.inputs import product_dtype, safe_in_float32
 from bench_core.ridge.scores import best
@@ -108,7 +108,7 @@ class SharedBatches(Strategy):
         selection: Selection | None = None,
     ) -> SharedPlan:
         if self.factorise not in ("auto", "one", "each"):
-            raise BadInput(f"factorise = {self.factorise!r}: give 'auto', 'one' or 'each'")
+            raise InputError(f"factorise = {self.factorise!r}: give 'auto', 'one' or 'each'")
         chosen: Factorise | None = None if self.factorise == "auto" else self.factorise
         work = Work(
             X.shape[0], X.shape[1], Y.shape[1], len(self.alphas), dtype=dtype.name, coef="file"
@@ -134,7 +134,7 @@ class SharedBatches(Strategy):
                     selection = "each" if dtype == np.float64 else None
                     dtype = np.dtype(np.float64)
             self.coef_ = self._taken(rows)
-        except BadInput:
+        except InputError:
             check_xy(X, Y)  # a node counts its own columns: name the value by its place in Y
             raise
         finally:
@@ -156,7 +156,7 @@ class SharedBatches(Strategy):
             return cluster.rows(shape, dtype)
         path = Path(self.coef)
         if path.suffix != ".npy" or not path.parent.is_dir():
-            raise BadInput(
+            raise InputError(
                 f"coef = {str(path)!r}: give a file ending in .npy in a folder that exists, or None"
             )
         return RowFile.create(path.parent, shape, dtype)
@@ -198,7 +198,7 @@ class _Fit:
         del parts, total
         [(scores, magnified)] = self.cluster.gather([choice])
         if np.isnan(scores).all():
-            raise BadInput(
+            raise InputError(
                 f"no penalty of {job.alphas.tolist()} has a score: every one is too small to "
                 "leave a sample out; give larger ones"
             )

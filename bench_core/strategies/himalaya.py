@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 from bench_core.checks import check_xy
 from bench_core.cluster import Cluster
 from bench_core.data import THESIS_ALPHAS, Shape
-from bench_core.errors import BadInput, unknown
+from bench_core.errors import InputError, unknown
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._ridgecv import problem_bytes
 
@@ -120,15 +120,15 @@ class Himalaya(Strategy):
     def _check_options(self, t: int) -> None:
         for package in ("himalaya", *(["torch"] if self.backend == "torch" else [])):
             if find_spec(package) is None:
-                raise BadInput(f"{package} is not installed: {INSTALL[package]}")
+                raise InputError(f"{package} is not installed: {INSTALL[package]}")
         if self.backend not in BACKENDS:
             raise unknown("backend", self.backend, BACKENDS)
         if self.solver not in SOLVERS:
             raise unknown("solver", self.solver, SOLVERS)
         if not 2 <= self.cv <= t:
-            raise BadInput(f"cv = {self.cv} folds of {t} samples: give 2 to {t}")
+            raise InputError(f"cv = {self.cv} folds of {t} samples: give 2 to {t}")
         if self.alphas_batch < 1:
-            raise BadInput(f"alphas_batch = {self.alphas_batch}: give at least 1")
+            raise InputError(f"alphas_batch = {self.alphas_batch}: give at least 1")
 
     def _model(self, kernel: bool, alphas: NDArray[Any]) -> Any:
         from himalaya.kernel_ridge import KernelRidgeCV

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from bench_core.checks import check_xy
 from bench_core.cluster import Cluster
 from bench_core.data import THESIS_ALPHAS
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.ridge.plan import Plan, Work, make_plan
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._ridgecv import problem_bytes, ridgecv_options
@@ -144,14 +144,14 @@ class MultiTarget(Strategy):
         """Return predictions (t, s) for X (t, p).
 
         Without coefficients the training targets are read again: they must be there, unchanged.
-        Raises `BadInput` for another number of features.
+        Raises `InputError` for another number of features.
         """
         if self.coef is not None or not hasattr(self, "_model"):
             return super().predict(X)
         X = np.asanyarray(X)
         p = self.n_features_in_
         if X.ndim != 2 or X.shape[1] != p:
-            raise BadInput(f"X has shape {X.shape}: the fit had {p} features, so give (t, {p})")
+            raise InputError(f"X has shape {X.shape}: the fit had {p} features, so give (t, {p})")
         predicted: NDArray[Any] = self._model.predict(X)
         return predicted
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from bench_core.errors import BadInput, NotEnough
+from bench_core.errors import InputError, ResourceError
 from bench_core.study.settings import FACTORS, StudySettings, chosen
 from encoders.videogpt.clips.store import ClipStore
 from encoders.videogpt.clips.subsets import Subset, draw, everything
@@ -77,7 +77,7 @@ def _cell(settings: StudySettings, factor: str, level: str, levels: dict[str, An
     layer = _layer(settings.features.layer, factor, levels["layers"])
     try:
         config = settings.baseline.sizes.with_sizes(**sizes)
-    except BadInput as error:
+    except InputError as error:
         return Cell(factor, level, levels, None, layer, str(error))
     return Cell(factor, level, levels, config, layer)
 
@@ -105,19 +105,19 @@ class TrainingData:
 def open_clips(settings: StudySettings) -> tuple[ClipStore, ClipStore | None]:
     """Return the runs to train on, and those held out, None where there is none.
 
-    Raises `UnknownName` for a pattern that matches no run, `BadInput` when none is left.
+    Raises `UnknownNameError` for a pattern that matches no run, `InputError` when none is left.
     """
     clips = settings.clips
     names = [run.name for run in ClipStore(clips.folder).runs]
     held = chosen(names, clips.held_out, "clips.held_out")
     train = [name for name in chosen(names, clips.train, "clips.train") if name not in held]
     if not train:
-        raise BadInput("clips.held_out leaves no run to train on: hold out fewer")
+        raise InputError("clips.held_out leaves no run to train on: hold out fewer")
     return ClipStore(clips.folder, train), ClipStore(clips.folder, held) if held else None
 
 
 def training_data(settings: StudySettings, cell: Cell, store: ClipStore) -> TrainingData:
-    """Return the cell's data; raise `NotEnough` when there are fewer frames than its level."""
+    """Return the cell's data; raise `ResourceError` when there are fewer frames than its level."""
     assert cell.config is not None
     clip, pair = cell.config.vqvae.sequence_length, cell.config.clip_frames
     stride = settings.clips.stride or clip
@@ -127,11 +127,11 @@ def training_data(settings: StudySettings, cell: Cell, store: ClipStore) -> Trai
     else:
         block = settings.clips.block or max(pair, stride)
         if block < pair:
-            raise BadInput(f"clips.block {block} is shorter than a sample of {pair} frames")
+            raise InputError(f"clips.block {block} is shorter than a sample of {pair} frames")
         subset = draw(store, frames, block=block, seed=settings.seed)
     samples = len(subset.windows(pair, stride))
     if not samples:
-        raise NotEnough(f"no stretch of {pair} frames in the clips: record longer runs")
+        raise ResourceError(f"no stretch of {pair} frames in the clips: record longer runs")
     if settings.gpt.steps is not None:
         steps = settings.gpt.steps
     else:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.alignment import THESIS_TR
 
 CLIP = 4
@@ -125,13 +125,13 @@ def scanner_pictures(
 def write_example(folder: str | Path, *, seed: int = 0, size: ExampleSize | None = None) -> str:
     """Write clips, two subjects' targets and ``study.toml`` into a new ``folder``.
 
-    Returns what it holds, in words. Raises `BadInput` when the folder exists.
+    Returns what it holds, in words. Raises `InputError` when the folder exists.
     """
     from encoders.videogpt.clips.store import Stretch, write_run
 
     folder, size = Path(folder), size or ExampleSize()
     if folder.exists():
-        raise BadInput(f"{folder} exists already: choose another folder or remove it")
+        raise InputError(f"{folder} exists already: choose another folder or remove it")
     world = make_world(size.symbols, seed)
     rng = np.random.default_rng([seed, 1])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_core.brain.names import Pattern
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.study.cells import Cell, TrainingData, open_clips, training_data
 from bench_core.study.settings import StudySettings, chosen
 from bench_core.study.subjects import Subject, open_subject
@@ -33,7 +33,10 @@ class Study:
 
     @classmethod
     def open(cls, settings: StudySettings) -> Study:
-        """Return the study; raise `BadInput` or `UnknownName` for data that do not fit it."""
+        """Return the study.
+
+        Raises `InputError` or `UnknownNameError` for data that do not fit it.
+        """
         train, held = open_clips(settings)
         videos = _videos(settings, train)
         subjects = [
@@ -120,7 +123,9 @@ def _videos(settings: StudySettings, store: ClipStore) -> dict[str, Path]:
     if features.videos is not None:
         found = Pattern(features.pattern).find(features.videos)
         if not found:
-            raise BadInput(f"{features.videos} has no file {features.pattern}: correct [features]")
+            raise InputError(
+                f"{features.videos} has no file {features.pattern}: correct [features]"
+            )
     else:
         everything = ClipStore(settings.clips.folder)
         folder = settings.out / "videos" / everything.digest()[:16]

@@ -21,7 +21,7 @@ from bench_core.study.settings import StudySettings
 Notify = Callable[[str, int, int], None]
 
 
-class CellFailed(RidgebenchError, RuntimeError):
+class CellFailedError(RidgebenchError, RuntimeError):
     """A cell's process ended without a result; the message is the reason."""
 
 
@@ -29,7 +29,7 @@ def in_process(settings: StudySettings, cell: Cell, log: Path, notify: Notify) -
     """Return what `bench_core.study.work.compute` does, in a new process.
 
     What the process prints goes to ``log``, which is removed when all went well. Raises
-    `CellFailed`.
+    `CellFailedError`.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["bench_core.study.work"])
@@ -61,7 +61,7 @@ def in_process(settings: StudySettings, cell: Cell, log: Path, notify: Notify) -
     if result is not None:
         log.unlink(missing_ok=True)
         return result
-    raise CellFailed(reason or _ending(process.exitcode or 0, log))
+    raise CellFailedError(reason or _ending(process.exitcode or 0, log))
 
 
 def _ending(code: int, log: Path) -> str:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench_core.errors import BadInput, NotEnough
+from bench_core.errors import InputError, ResourceError
 from bench_core.files import replace_file
 from bench_core.study import costs
 from bench_core.study.cells import Cell, cells
 from bench_core.study.opened import FORMAT, Study
-from bench_core.study.process import CellFailed, in_process
+from bench_core.study.process import CellFailedError, in_process
 from bench_core.study.settings import StudySettings
 from bench_core.study.table import Row, rows_of, write_table
 
@@ -68,7 +68,7 @@ def _planned(study: Study, cell: Cell) -> PlannedCell:
     try:
         found = study.data(cell)
         key = study.keys(cell)["cell"]
-    except (BadInput, NotEnough) as error:
+    except (InputError, ResourceError) as error:
         return PlannedCell(cell, None, None, str(error))
     sizes = found.subset.sizes(cell.config.vqvae.sequence_length)
     record = _read(record_path(study.settings, key), key)
@@ -114,7 +114,7 @@ def _record(settings: StudySettings, each: PlannedCell, progress: Progress) -> d
     try:
         result = in_process(settings, each.cell, path.with_suffix(".log"), progress.within)
         record = {**known, "status": "ok", "reason": None, **result}
-    except CellFailed as error:
+    except CellFailedError as error:
         data = {"frames": each.frames, "clips": each.clips}
         record = {**known, "status": "failed", "reason": str(error), "data": data}
     text = json.dumps(record, indent=1) + "\n"
@@ -128,13 +128,13 @@ def record_path(settings: StudySettings, key: str) -> Path:
 
 
 def _read(path: Path, key: str) -> dict[str, Any] | None:
-    """Return the record in ``path``, None where there is none; raise `BadInput` for damage."""
+    """Return the record in ``path``, None where there is none; raise `InputError` for damage."""
     if not path.is_file():
         return None
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise BadInput(
+        raise InputError(
             f"{path} is damaged ({error}): delete it to compute its cell again"
         ) from None
     return record if record.get("format") == FORMAT and record.get("key") == key else None

@@ -12,7 +12,7 @@ from bench_core.brain.settings import SampleSettings
 from bench_core.brain.toml import read_section, read_toml
 from bench_core.checks import check_alphas
 from bench_core.data import THESIS_ALPHAS
-from bench_core.errors import BadInput, unknown
+from bench_core.errors import InputError, unknown
 from encoders.alignment import THESIS_TR
 from encoders.videogpt.config import PRESETS, GPTConfig, VideoGPTConfig, VQVAEConfig
 from encoders.videogpt.training.settings import PRECISIONS, TrainSettings, thesis_settings
@@ -35,12 +35,12 @@ class Factors:
         for name in FACTORS:
             levels = getattr(self, name)
             if len(set(levels)) < len(levels):
-                raise BadInput(f"factors.{name} {list(levels)} repeats a level: give each once")
+                raise InputError(f"factors.{name} {list(levels)} repeats a level: give each once")
         for level in self.precision:
             if level not in PRECISIONS:
                 raise unknown("level of factors.precision", level, PRECISIONS)
         if not any(getattr(self, name) for name in FACTORS):
-            raise BadInput(f"[factors] has no levels: give some of {', '.join(FACTORS)}")
+            raise InputError(f"[factors] has no levels: give some of {', '.join(FACTORS)}")
 
     def given(self) -> dict[str, tuple[Any, ...]]:
         """Return the factors that have levels."""
@@ -95,7 +95,7 @@ class VQVAETraining(_Training):
 
     def __post_init__(self) -> None:
         if (self.checkpoint is None) == (self.steps is None):
-            raise BadInput("[vqvae] needs either checkpoint, a file, or steps to train one")
+            raise InputError("[vqvae] needs either checkpoint, a file, or steps to train one")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +106,9 @@ class GPTTraining(_Training):
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.steps is None):
-            raise BadInput("[gpt] needs either steps, or epochs for steps in proportion to data")
+            raise InputError("[gpt] needs either steps, or epochs for steps in proportion to data")
         if self.epochs is not None and not self.epochs > 0:
-            raise BadInput(f"gpt.epochs is {self.epochs}: give more than 0")
+            raise InputError(f"gpt.epochs is {self.epochs}: give more than 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,9 +156,11 @@ class FitSettings:
             raise unknown("fit.strategy", self.strategy, strategies.names())
         check_alphas(self.alphas)
         if not 0 < self.test_fraction < 1:
-            raise BadInput(f"fit.test_fraction is {self.test_fraction}: give 0 < fraction < 1")
+            raise InputError(f"fit.test_fraction is {self.test_fraction}: give 0 < fraction < 1")
         if self.nodes < 1 or (self.threads is not None and self.threads < 1):
-            raise BadInput(f"fit.nodes {self.nodes} and fit.threads {self.threads}: give 1 or more")
+            raise InputError(
+                f"fit.nodes {self.nodes} and fit.threads {self.threads}: give 1 or more"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +198,7 @@ class StudySettings:
 
     @classmethod
     def read(cls, path: str | Path) -> StudySettings:
-        """Return what the file says; raise `BadInput` or `UnknownName`, naming the key."""
+        """Return what the file says; raise `InputError` or `UnknownNameError`, naming the key."""
         path = Path(path)
         tables = read_toml(path)
         base = path.resolve().parent
@@ -227,12 +229,12 @@ class StudySettings:
             )
             found.samples.settings().alignment()
             found.recipes(1)
-        except (BadInput, LookupError) as error:
+        except (InputError, LookupError) as error:
             raise type(error)(f"{path}: {error}") from error
         return found
 
     def recipes(self, gpt_steps: int, precision: str | None = None) -> dict[str, TrainSettings]:
-        """Return the settings of both phases; raise `BadInput` for values that make none."""
+        """Return the settings of both phases; raise `InputError` for values that make none."""
         own: dict[str, Any] = {"seed": self.seed}
         precision = precision or self.baseline.precision
         vqvae = self.vqvae.recipe("vqvae", self.vqvae.steps or 1, **own)
@@ -243,7 +245,10 @@ class StudySettings:
 
 
 def chosen(names: list[str], patterns: tuple[str, ...], key: str) -> list[str]:
-    """Return the ``names`` that match a pattern; raise `UnknownName` for one that matches none."""
+    """Return the ``names`` that match a pattern.
+
+    Raises `UnknownNameError` for one that matches none.
+    """
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise unknown(f"run in {key}", pattern, names)
@@ -252,14 +257,14 @@ def chosen(names: list[str], patterns: tuple[str, ...], key: str) -> list[str]:
 
 def _baseline(table: Any) -> Baseline:
     if not isinstance(table, dict):
-        raise BadInput(f"baseline is {table!r}: it must be a table, [baseline]")
+        raise InputError(f"baseline is {table!r}: it must be a table, [baseline]")
     rest = dict(table)
     name = rest.pop("preset", "thesis")
     if name not in PRESETS:
         raise unknown("baseline.preset", str(name), PRESETS)
     frames, precision = rest.pop("training_frames", None), rest.pop("precision", "fp32")
     if frames is not None and (not isinstance(frames, int) or isinstance(frames, bool)):
-        raise BadInput(f"baseline.training_frames is {frames!r}: it must be an integer")
+        raise InputError(f"baseline.training_frames is {frames!r}: it must be an integer")
     if precision not in PRECISIONS:
         raise unknown("baseline.precision", str(precision), PRECISIONS)
     defaults = {**asdict(VQVAEConfig()), **asdict(GPTConfig())}
@@ -274,7 +279,7 @@ def _baseline(table: Any) -> Baseline:
             and (kind is bool or not isinstance(value, bool))
         )
         if not fits:
-            raise BadInput(
+            raise InputError(
                 f"baseline.{key} is {value!r}: it must be like {defaults[key]!r}, the thesis's"
             )
     return Baseline(PRESETS[name].with_sizes(**rest), frames, precision)
@@ -282,12 +287,14 @@ def _baseline(table: Any) -> Baseline:
 
 def _subjects(table: Any, base: Path) -> dict[str, Path]:
     if not isinstance(table, dict) or not table:
-        raise BadInput('[subjects] is missing: give NAME = "PROBLEM.toml" for one or more subjects')
+        raise InputError(
+            '[subjects] is missing: give NAME = "PROBLEM.toml" for one or more subjects'
+        )
     found = {}
     for name, value in table.items():
         if not isinstance(value, str):
-            raise BadInput(f"subjects.{name} is {value!r}: it must be a path in quotes")
+            raise InputError(f"subjects.{name} is {value!r}: it must be a path in quotes")
         found[name] = (base / value).resolve()
         if not found[name].is_file():
-            raise BadInput(f"subjects.{name} {found[name]} does not exist: give a problem's file")
+            raise InputError(f"subjects.{name} {found[name]} does not exist: give a problem's file")
     return found

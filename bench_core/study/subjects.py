@@ -26,7 +26,7 @@ from bench_core.brain.targets import LeftOut, Run, Targets
 from bench_core.cluster import Cluster
 from bench_core.data import run_split
 from bench_core.data.space import TargetSpace
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.files import replace_file
 from bench_core.study.settings import FitSettings, Samples, chosen
 from encoders import digests
@@ -86,7 +86,7 @@ class Subject:
 
 
 def open_subject(name: str, path: Path, stimuli: Sequence[str], fit: FitSettings) -> Subject:
-    """Return the subject; raise `BadInput` when no run would be left to train or to test."""
+    """Return the subject; raise `InputError` when no run would be left to train or to test."""
     settings = Settings.read(path)
     base = settings.path.resolve().parent
     targets: Targets = settings.targets.open(base, settings.dtype, settings.pairing.exclude)
@@ -98,7 +98,7 @@ def open_subject(name: str, path: Path, stimuli: Sequence[str], fit: FitSettings
     else:
         test = runs[len(runs) - math.ceil(len(runs) * fit.test_fraction - 1e-9) :]
     if not 0 < len(test) < len(runs):
-        raise BadInput(
+        raise InputError(
             f"subject {name} has {len(runs)} runs, of which {len(test)} test: at least one has to "
             "train and one to test; change fit.test_runs or fit.test_fraction"
         )
@@ -155,7 +155,7 @@ def fit_subject(
         problem = build(replace(planned, targets=kept), folder / "problem")
         test = [run.number for run in planned.runs if run.pair.run.name in subject.test]
         if not test:
-            raise BadInput(f"no run of subject {subject.name} that tests has features")
+            raise InputError(f"no run of subject {subject.name} that tests has features")
         split = run_split(problem, test_runs=test)
         train, held = split.apply(problem, folder)
         started = time.perf_counter()

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from bench_core.brain.features import StoreSettings
-from bench_core.errors import BadInput, RidgebenchError
+from bench_core.errors import InputError, RidgebenchError
 from bench_core.files import replace_file
 from bench_core.study.cells import Cell, TrainingData
 from bench_core.study.opened import Study
@@ -165,7 +165,7 @@ def _vqvae(
     if settings.vqvae.checkpoint is not None:
         given = load_vqvae(settings.vqvae.checkpoint)
         if given.config != cell.config.vqvae:
-            raise BadInput(
+            raise InputError(
                 f"{settings.vqvae.checkpoint} has sizes {given.config}, [baseline] asks for "
                 f"{cell.config.vqvae}: give its sizes in [baseline]"
             )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.alignment import THESIS_TR, Alignment
 from encoders.base import TorchEncoder
 from encoders.hooks import check_layers
@@ -59,7 +59,7 @@ class VideoGPTEncoder(TorchEncoder):
         attention: Attention = "sdpa",
     ) -> None:
         if not tr > 0:
-            raise BadInput(f"TR {tr} must be a number of seconds above 0")
+            raise InputError(f"TR {tr} must be a number of seconds above 0")
         network = _network(weights, seed, preset, attention)
         sizes = network.config.vqvae
         frames, side = sizes.sequence_length, sizes.resolution
@@ -110,7 +110,9 @@ def _network(weights: str | Path | None, seed: int, name: str, attention: Attent
             torch.manual_seed(seed)
             return VideoGPT(config)
     if weights == "fetch":
-        raise BadInput("no weights of VideoGPT are published for this: train some, or give a file")
+        raise InputError(
+            "no weights of VideoGPT are published for this: train some, or give a file"
+        )
     return load_gpt(Path(weights), attention=attention)
 
 

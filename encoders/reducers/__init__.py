@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.plugins import Registry
 
 REDUCERS = Registry("reducer", "encoders.reducers", "REDUCER", "ridgebench.reducers")
@@ -46,8 +46,8 @@ class FittedReducer(Reducer, Protocol):
 def parse(text: str) -> list[Reducer]:
     """Return the reducers named in ``text``, first to last: ``"pool"``, ``"project=512,pca=50"``.
 
-    A number after ``=`` is the reducer's first parameter. Raises `UnknownName` with near names,
-    and `BadInput` for a number that is none or a reducer that takes or needs one.
+    A number after ``=`` is the reducer's first parameter. Raises `UnknownNameError` with near
+    names, and `InputError` for a number that is none or a reducer that takes or needs one.
     """
     found: list[Reducer] = []
     for part in text.split(","):
@@ -56,9 +56,9 @@ def parse(text: str) -> list[Reducer]:
         try:
             found.append(factory(int(value)) if equals else factory())
         except (TypeError, ValueError) as error:
-            if isinstance(error, BadInput):
+            if isinstance(error, InputError):
                 raise
-            raise BadInput(
+            raise InputError(
                 f"reducer {part.strip()!r}: write none, pool, project=COUNT or pca=COUNT"
             ) from error
     check_order(found)
@@ -66,10 +66,10 @@ def parse(text: str) -> list[Reducer]:
 
 
 def check_order(reducers: Sequence[Reducer]) -> None:
-    """Raise `BadInput` unless a fitted reducer, if there is one, is the last."""
+    """Raise `InputError` unless a fitted reducer, if there is one, is the last."""
     for reducer in reducers[:-1]:
         if isinstance(reducer, FittedReducer):
-            raise BadInput(
+            raise InputError(
                 f"{reducer.identity()['name']} is fitted, so it must be the last reducer"
             )
 
@@ -80,9 +80,9 @@ def label(reducers: Sequence[Reducer]) -> str:
 
 
 def check_count(count: int, what: str) -> int:
-    """Return ``count`` if it is a whole number above 0, raise `BadInput` otherwise."""
+    """Return ``count`` if it is a whole number above 0, raise `InputError` otherwise."""
     if count != int(count) or count < 1:
-        raise BadInput(f"{count} {what}: give 1 or more")
+        raise InputError(f"{count} {what}: give 1 or more")
     return int(count)
 
 

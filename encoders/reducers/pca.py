@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from bench_core.checks import check_memory
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.reducers import check_count, flatten
 
 
@@ -37,12 +37,12 @@ class PCA:
     def fit(self, batches: Iterable[NDArray[Any]], shape: tuple[int, int]) -> None:
         """Learn the mean and the directions from rows ``shape`` = (n, q) in all.
 
-        Raises `BadInput` for fewer samples or features than components, `NotEnough` when the
+        Raises `InputError` for fewer samples or features than components, `ResourceError` when the
         covariance does not fit in memory.
         """
         n, q = shape
         if self.components > min(n - 1, q):
-            raise BadInput(
+            raise InputError(
                 f"{self.components} principal components of {n} samples of {q} features: "
                 f"give {min(n - 1, q)} or fewer"
             )
@@ -54,16 +54,16 @@ class PCA:
     def reduce(self, features: NDArray[Any], channel_axis: int) -> NDArray[Any]:
         """Return (n, …) features as (n, components) float32."""
         if self._mean is None or self._directions is None:
-            raise BadInput("principal components must be fitted on the training runs first")
+            raise InputError("principal components must be fitted on the training runs first")
         flat = flatten(features)
         if flat.shape[1] != len(self._mean):
-            raise BadInput(f"{flat.shape[1]} features; fitted on {len(self._mean)}")
+            raise InputError(f"{flat.shape[1]} features; fitted on {len(self._mean)}")
         return ((flat - self._mean) @ self._directions.T).astype(np.float32)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the mean (q,) and the directions (components, q)."""
         if self._mean is None or self._directions is None:
-            raise BadInput("principal components must be fitted on the training runs first")
+            raise InputError("principal components must be fitted on the training runs first")
         return {"mean": self._mean, "directions": self._directions}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -106,7 +106,7 @@ def _by_samples(
     directions = vectors[:, ::-1].T @ rows
     lengths = np.linalg.norm(directions, axis=1, keepdims=True)
     if np.any(lengths <= 1e-7 * lengths[0]):
-        raise BadInput(
+        raise InputError(
             f"the training runs vary along fewer than {components} directions: "
             "ask for fewer principal components"
         )

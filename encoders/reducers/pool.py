@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 class Pooling:
@@ -21,7 +21,7 @@ class Pooling:
         """Return (n, …) features as (n, channels)."""
         axis = channel_axis % features.ndim
         if axis == 0:
-            raise BadInput("axis 0 counts samples and cannot be the channels'")
+            raise InputError("axis 0 counts samples and cannot be the channels'")
         others = tuple(k for k in range(1, features.ndim) if k != axis)
         if not others:
             return features

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders import weights as weight_files
 from encoders.base import TorchEncoder
 from encoders.protocol import Takes, WeightsInfo
@@ -33,7 +33,7 @@ class VGG16Encoder(TorchEncoder):
     widths, hidden, classes, size : for a network of another size; see
         `encoders.vgg.network.VGG16`. ``size`` is the side in pixels of its input.
 
-    Raises `BadInput` for a file that does not hold this network's weights.
+    Raises `InputError` for a file that does not hold this network's weights.
     """
 
     published: ClassVar[weight_files.Published]
@@ -52,7 +52,9 @@ class VGG16Encoder(TorchEncoder):
         size: int = 224,
     ) -> None:
         if size < 32 or size % 32:
-            raise BadInput(f"size {size}: VGG16 halves its input five times, give a multiple of 32")
+            raise InputError(
+                f"size {size}: VGG16 halves its input five times, give a multiple of 32"
+            )
         with torch.device("meta"):  # torch's own initialisation would only be overwritten
             network = VGG16(widths, hidden, classes, final=size // 32)
         network = network.to_empty(device="cpu")
@@ -88,7 +90,9 @@ def load(network: VGG16, weights: str | Path | None, seed: int) -> WeightsInfo:
         return weight_files.random_info(network)
     path = Path(weights)
     if not path.is_file():
-        raise BadInput(f"{path} is no file: give the weights, 'fetch', or nothing for random ones")
+        raise InputError(
+            f"{path} is no file: give the weights, 'fetch', or nothing for random ones"
+        )
     if path.suffix in _KERAS_SUFFIXES:
         tensors = keras_weights.read(path, network)
     else:

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.vgg.network import VGG16, conv_modules, dense_modules
 
 
@@ -32,7 +32,7 @@ def read(path: str | Path, network: VGG16) -> dict[str, Tensor]:
 
     Raises
     ------
-    BadInput : for a file that is damaged, cut short or laid out otherwise, and for a layer that
+    InputError : for a file that is damaged, cut short or laid out otherwise, and for a layer that
         is absent or whose kernel or bias has another shape; the file and the tensor are named.
     """
     wanted = network.state_dict()
@@ -48,7 +48,7 @@ def read(path: str | Path, network: VGG16) -> dict[str, Tensor]:
                 state[f"{module}.weight"] = torch.from_numpy(_to_torch(kernel[()], side))
                 state[f"{module}.bias"] = torch.from_numpy(bias[()])
     except (OSError, RuntimeError) as error:  # how h5py reports damage
-        raise BadInput(f"{path} is no Keras file, damaged or cut short: {error}") from error
+        raise InputError(f"{path} is no Keras file, damaged or cut short: {error}") from error
     return state
 
 
@@ -67,7 +67,7 @@ def _layers(file: h5py.File, path: Path) -> list[tuple[str, str, Any]]:
     for (name, module), stored in zip(modules, numbered, strict=True):
         if stored not in root:
             known = ", ".join(list(root)[:4])
-            raise BadInput(f"{path} has no layer {name!r} (it begins with {known}, …)")
+            raise InputError(f"{path} has no layer {name!r} (it begins with {known}, …)")
         found.append((name, module, root[stored]))
     return found
 
@@ -80,13 +80,13 @@ def _kernel_and_bias(group: Any, name: str, path: Path) -> tuple[Any, Any]:
     kernels = [array for array in arrays if array.ndim in (2, 4)]
     if len(vectors) != 1 or len(kernels) != 1:
         shapes = ", ".join(str(array.shape) for array in arrays) or "nothing"
-        raise BadInput(f"{path}: layer {name!r} must hold one kernel and one bias, not {shapes}")
+        raise InputError(f"{path}: layer {name!r} must hold one kernel and one bias, not {shapes}")
     return kernels[0], vectors[0]
 
 
 def _check(array: Any, shape: tuple[int, ...], what: str, path: Path) -> None:
     if array.shape != shape:
-        raise BadInput(f"{path}: {what} has shape {array.shape}, the network needs {shape}")
+        raise InputError(f"{path}: {what} has shape {array.shape}, the network needs {shape}")
 
 
 def _keras_shape(shape: tuple[int, ...]) -> tuple[int, ...]:

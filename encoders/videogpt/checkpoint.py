@@ -17,7 +17,7 @@ from zipfile import BadZipFile
 import torch
 from torch import Tensor, nn
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.videogpt import published
 from encoders.videogpt.config import Attention, LayerNormKind, VideoGPTConfig
 from encoders.videogpt.gpt import VideoGPT
@@ -29,28 +29,28 @@ FORMAT = "ridgebench-videogpt/1"
 def read(path: Path) -> dict[str, Any]:
     """Return what the file holds: ``state_dict`` and, where there are any, sizes.
 
-    Raises `BadInput` for a file that is missing, truncated, or would have to run code.
+    Raises `InputError` for a file that is missing, truncated, or would have to run code.
     """
     if not path.is_file():
-        raise BadInput(f"no checkpoint {path}")
+        raise InputError(f"no checkpoint {path}")
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0] if str(error) else "not a torch file"
-        raise BadInput(
+        raise InputError(
             f"{path} holds more than weights and plain values, or is no torch file ({reason}); "
             "save its state_dict and hyper-parameters alone"
         ) from None
     except (RuntimeError, EOFError, BadZipFile, ValueError, KeyError) as error:
-        raise BadInput(f"{path} is truncated or no torch file: {error}") from None
+        raise InputError(f"{path} is truncated or no torch file: {error}") from None
     if not isinstance(content, Mapping):
-        raise BadInput(f"{path} holds {type(content).__name__}, not a state dict")
+        raise InputError(f"{path} holds {type(content).__name__}, not a state dict")
     if "state_dict" in content:
         return dict(content)
     if content and all(isinstance(value, Tensor) for value in content.values()):
         return {"state_dict": dict(content)}
-    raise BadInput(
+    raise InputError(
         f"{path} has no state_dict; it holds: {', '.join(map(str, content)) or 'nothing'}"
     )
 
@@ -72,7 +72,7 @@ def load(
     layer_norm : by default the published one for files with published hyper-parameters, and
         the trained one for our own.
 
-    Raises `BadInput` for names or shapes that do not fit, and for a conditioning other than on
+    Raises `InputError` for names or shapes that do not fit, and for a conditioning other than on
     the previous clip's embeddings.
     """
     content = read(path)
@@ -89,10 +89,10 @@ def load(
 
 
 def load_gpt(path: Path, **options: Any) -> VideoGPT:
-    """Return the GPT of a checkpoint; raise `BadInput` if it holds a VQ-VAE alone."""
+    """Return the GPT of a checkpoint; raise `InputError` if it holds a VQ-VAE alone."""
     model = load(path, **options)
     if not isinstance(model, VideoGPT):
-        raise BadInput(f"{path} holds a VQ-VAE alone; a GPT is needed")
+        raise InputError(f"{path} holds a VQ-VAE alone; a GPT is needed")
     return model
 
 
@@ -115,7 +115,7 @@ def _fill(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     for problem, names in (("lacks", missing), ("has unknown", surplus), ("differs:", shapes)):
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise BadInput(f"{path} does not fit: it {problem} {', '.join(names[:3])}{more}")
+            raise InputError(f"{path} does not fit: it {problem} {', '.join(names[:3])}{more}")
     model.load_state_dict(dict(state), strict=False)
 
 
@@ -126,8 +126,8 @@ def _config_of(
         return VideoGPTConfig.from_dict(content["config"])
     hyper = published.hyper_parameters(content)
     if hyper is None:
-        raise BadInput(f"{path} does not tell its sizes: name a preset or give a configuration")
+        raise InputError(f"{path} does not tell its sizes: name a preset or give a configuration")
     try:
         return published.sizes(hyper, state)
-    except (KeyError, BadInput) as error:
-        raise BadInput(f"{path} is no VideoGPT that can be built here: {error}") from None
+    except (KeyError, InputError) as error:
+        raise InputError(f"{path} is no VideoGPT that can be built here: {error}") from None

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders import digests
 from encoders.videogpt.clips.store import ClipStore
 from encoders.videogpt.vqvae import VQVAE, to_video
@@ -63,14 +63,14 @@ def cached(
     A clip that several windows share is encoded once. Codes are computed in single precision
     where the VQ-VAE is. ``progress`` is called with clips done and clips in all.
 
-    Raises `BadInput` for frames of another size than the VQ-VAE's, and for more codes than 16
+    Raises `InputError` for frames of another size than the VQ-VAE's, and for more codes than 16
     bits can number.
     """
     sizes = vqvae.config
     if store.side != sizes.resolution:
-        raise BadInput(f"frames are {store.side} px, the VQ-VAE takes {sizes.resolution} px")
+        raise InputError(f"frames are {store.side} px, the VQ-VAE takes {sizes.resolution} px")
     if sizes.n_codes > 1 << 16:
-        raise BadInput(f"{sizes.n_codes} codes do not fit 16 bits: use 65,536 or fewer")
+        raise InputError(f"{sizes.n_codes} codes do not fit 16 bits: use 65,536 or fewer")
     second = windows + np.array([0, sizes.sequence_length])
     starts = np.concatenate([windows, second])
     clips, rows = np.unique(starts, axis=0, return_inverse=True)

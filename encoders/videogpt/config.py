@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from math import prod
 from typing import Any, Literal
 
-from bench_core.errors import BadInput, unknown
+from bench_core.errors import InputError, unknown
 from encoders.videogpt.sizes import (
     at_least_one,
     check_width,
@@ -42,7 +42,7 @@ class VQVAEConfig:
     sequence_length : frames of one clip.
     resolution : height and width of a frame in pixels.
 
-    Raises `BadInput`, with the nearest size that can be built, for any other.
+    Raises `InputError`, with the nearest size that can be built, for any other.
     """
 
     embedding_dim: int = 128
@@ -58,23 +58,25 @@ class VQVAEConfig:
         for name in ("embedding_dim", "n_codes", "n_hiddens", "sequence_length", "resolution"):
             at_least_one(name, getattr(self, name))
         if self.n_res_layers < 0:
-            raise BadInput(f"n_res_layers {self.n_res_layers} is below 0: use 0 or more")
+            raise InputError(f"n_res_layers {self.n_res_layers} is below 0: use 0 or more")
         if self.n_hiddens % AXIAL_HEADS:
-            raise BadInput(
+            raise InputError(
                 f"n_hiddens {self.n_hiddens} is odd, but the residual blocks halve it and their "
                 f"attention has {AXIAL_HEADS} heads: "
                 f"use {nearest(self.n_hiddens, multiple_of(AXIAL_HEADS))}"
             )
         if len(self.downsample) != 3:
-            raise BadInput(f"downsample {self.downsample} needs three factors: time, height, width")
+            raise InputError(
+                f"downsample {self.downsample} needs three factors: time, height, width"
+            )
         for factor in self.downsample:
             if factor < 1 or factor & (factor - 1):
-                raise BadInput(
+                raise InputError(
                     f"downsample {self.downsample}: {factor} is no power of two, and each strided "
                     f"convolution halves an axis: use {nearest(factor, power_of_two)}"
                 )
         if max(self.downsample) == 1:
-            raise BadInput(
+            raise InputError(
                 "downsample (1, 1, 1) leaves the encoder without a convolution: use 2 on an axis"
             )
         sides = (self.sequence_length, self.resolution, self.resolution)
@@ -82,7 +84,7 @@ class VQVAEConfig:
             ("sequence_length", "resolution", "resolution"), sides, self.downsample, strict=True
         ):
             if size % factor:
-                raise BadInput(
+                raise InputError(
                     f"{name} {size} is not divisible by its downsampling factor {factor}: "
                     f"use {nearest(size, multiple_of(factor))}"
                 )
@@ -125,7 +127,7 @@ class GPTConfig:
         ``heads`` does not divide a width, instead of refusing it.
     checkpointing : recompute every sub-block in the backward pass, as the published training.
 
-    Raises `BadInput`, with the nearest size that can be built, for any other.
+    Raises `InputError`, with the nearest size that can be built, for any other.
     """
 
     hidden_dim: int = 576
@@ -144,7 +146,7 @@ class GPTConfig:
             at_least_one(name, getattr(self, name))
         for name in ("dropout", "attn_dropout"):
             if not 0 <= getattr(self, name) < 1:
-                raise BadInput(f"{name} {getattr(self, name)} must be at least 0 and below 1")
+                raise InputError(f"{name} {getattr(self, name)} must be at least 0 and below 1")
         if self.attention not in ("sdpa", "reference"):
             raise unknown("attention", self.attention, ["sdpa", "reference"])
         if self.layer_norm not in ("standard", "published"):
@@ -195,8 +197,8 @@ class VideoGPTConfig:
     def with_sizes(self, **changes: Any) -> VideoGPTConfig:
         """Return a copy with fields of either model changed by name.
 
-        Raises `UnknownName` for a field that neither has, `BadInput` for a size that cannot be
-        built.
+        Raises `UnknownNameError` for a field that neither has, `InputError` for a size that cannot
+        be built.
         """
         vqvae, gpt = asdict(self.vqvae), asdict(self.gpt)
         for name in changes:

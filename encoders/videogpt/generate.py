@@ -9,7 +9,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.videogpt.gpt import VideoGPT
 from encoders.videogpt.vqvae import VQVAE, to_frames, to_video
 
@@ -38,9 +38,9 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
-            raise BadInput(f"temperature {self.temperature} must be above 0; greedy is its limit")
+            raise InputError(f"temperature {self.temperature} must be above 0; greedy is its limit")
         if self.top_k is not None and self.top_k < 1:
-            raise BadInput(f"top_k {self.top_k} is below 1: use 1 or more, or None")
+            raise InputError(f"top_k {self.top_k} is below 1: use 1 or more, or None")
 
     def choose(self, logits: Tensor, generator: torch.Generator) -> Tensor:
         """Return the codes (b,) chosen from ``logits`` (b, n_codes)."""
@@ -68,7 +68,7 @@ def continue_codes(
     """
     sampling = sampling or Sampling()
     if model.training:
-        raise BadInput("the model is in training mode: call eval() before generating")
+        raise InputError("the model is in training mode: call eval() before generating")
     generator = torch.Generator().manual_seed(sampling.seed)
     total = prod(before.shape[1:])
     codes = torch.zeros(len(before), total, dtype=torch.int64, device=before.device)
@@ -103,9 +103,9 @@ def continue_clips(
     sizes = model.config.vqvae
     wanted = (sizes.sequence_length, sizes.resolution, sizes.resolution, 3)
     if frames.ndim != 5 or tuple(frames.shape[1:]) != wanted or frames.dtype != torch.uint8:
-        raise BadInput(f"a clip is {frames.dtype} {tuple(frames.shape[1:])}, not uint8 {wanted}")
+        raise InputError(f"a clip is {frames.dtype} {tuple(frames.shape[1:])}, not uint8 {wanted}")
     if clips < 1:
-        raise BadInput(f"{clips} clips to generate: use 1 or more")
+        raise InputError(f"{clips} clips to generate: use 1 or more")
     codes = model.vqvae.encode(to_video(frames))
     found = []
     for _ in range(clips):
@@ -121,5 +121,5 @@ def reconstruct(model: VQVAE, frames: Tensor) -> Tensor:
     The model must be in evaluation mode.
     """
     if model.training:
-        raise BadInput("the model is in training mode: call eval() before reconstructing")
+        raise InputError("the model is in training mode: call eval() before reconstructing")
     return to_frames(model.decode(model.encode(to_video(frames))))

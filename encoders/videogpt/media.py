@@ -13,7 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 Frames = NDArray[np.uint8]
 
@@ -21,11 +21,11 @@ Frames = NDArray[np.uint8]
 def write_video(path: Path, frames: Frames, frame_rate: float, *, scale: int = 1) -> None:
     """Write ``frames`` (t, h, w, 3) as an H.264 file (its ending names the container: .mp4, .mkv).
 
-    ``scale`` repeats every pixel, for clips too small to see. Raises `BadInput` for a container
+    ``scale`` repeats every pixel, for clips too small to see. Raises `InputError` for a container
     that does not exist or a frame rate that is not above 0.
     """
     if not frame_rate > 0:
-        raise BadInput(f"frame rate {frame_rate} must be above 0 frames/s")
+        raise InputError(f"frame rate {frame_rate} must be above 0 frames/s")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{os.getpid()}.{path.name}")
     try:
@@ -44,7 +44,7 @@ def write_video(path: Path, frames: Frames, frame_rate: float, *, scale: int = 1
             container.mux(stream.encode())
         os.replace(partial, path)
     except (av.FFmpegError, ValueError) as error:
-        raise BadInput(f"{path} cannot be written as video: {error}") from None
+        raise InputError(f"{path} cannot be written as video: {error}") from None
     finally:
         partial.unlink(missing_ok=True)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.videogpt.config import GPTConfig, Grid, VideoGPTConfig, VQVAEConfig
 
 
@@ -30,14 +30,14 @@ def hyper_parameters(content: Mapping[str, Any]) -> dict[str, Any] | None:
 def sizes(hyper: Mapping[str, Any], state: Mapping[str, Tensor]) -> VideoGPTConfig:
     """Return the sizes of the model with these hyper-parameters and weights.
 
-    Raises `KeyError` for what neither tells, `BadInput` for a model of another kind.
+    Raises `KeyError` for what neither tells, `InputError` for a model of another kind.
     """
     if not any(name.startswith("attn_stack.") for name in state):
         return VideoGPTConfig(
             vqvae=_vqvae(state, "", _grid(hyper["downsample"]), hyper["sequence_length"], hyper)
         )
     if hyper.get("class_cond") or hyper.get("n_cond_frames"):
-        raise BadInput(
+        raise InputError(
             "it is conditioned on classes or frames, and only the conditioning on the previous "
             "clip's embeddings (emb_cond) is built"
         )

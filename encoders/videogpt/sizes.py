@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 def at_least_one(name: str, value: int) -> None:
-    """Raise `BadInput` for a count below 1."""
+    """Raise `InputError` for a count below 1."""
     if value < 1:
-        raise BadInput(f"{name} {value} is below 1: use 1 or more")
+        raise InputError(f"{name} {value} is below 1: use 1 or more")
 
 
 def power_of_two(n: int) -> bool:
@@ -32,7 +32,7 @@ def nearest(value: int, fits: Callable[[int], bool]) -> str:
 
 
 def check_width(name: str, width: int, heads: int, truncate: bool) -> None:
-    """Raise `BadInput`, with the nearest that fits, for a width that attention cannot have.
+    """Raise `InputError`, with the nearest that fits, for a width that attention cannot have.
 
     A width is split in three for the position embedding, and over ``heads``; with ``truncate``
     heads need not divide it.
@@ -56,4 +56,4 @@ def check_width(name: str, width: int, heads: int, truncate: bool) -> None:
         by_three = nearest(width, lambda n: n % 3 == 0 and n >= heads) if width % 3 else str(width)
         if by_three != nearest(width, fits):
             message += f"; as the published code truncates (truncate_heads=True), {by_three}"
-    raise BadInput(message)
+    raise InputError(message)

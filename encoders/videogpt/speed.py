@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.machine import available_cores
 from encoders import digests
 from encoders.videogpt.config import Attention, VideoGPTConfig, preset
@@ -103,7 +103,7 @@ def measure(load: Workload) -> dict[str, float]:
     holds the interpreter and whatever ran before: measure in a fresh process.
     """
     if load.work not in ("training", "features"):
-        raise BadInput(f"{load.work!r} is neither training nor features")
+        raise InputError(f"{load.work!r} is neither training nor features")
     torch.set_num_threads(min(torch.get_num_threads(), available_cores()))
     torch.manual_seed(0)
     device = torch.device(load.device)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench_core.accuracy import map_correlations, mean_between, noise_ceiling
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 def test_map_correlations_equal_numpy_and_skip_undefined():
@@ -27,7 +27,7 @@ def test_maps_without_anything_in_common_are_undefined():
     a, b = np.array([1.0, 2, np.nan, np.nan]), np.array([np.nan, np.nan, 1.0, 2])
     assert np.isnan(map_correlations([a, b])[0, 1])
     assert np.isnan(mean_between(map_correlations([a, b])))
-    with pytest.raises(BadInput, match="3, 4"):
+    with pytest.raises(InputError, match="3, 4"):
         map_correlations([np.ones(3), np.ones(4)])
 
 
@@ -47,5 +47,5 @@ def test_noise_ceiling_of_a_known_part_of_variance(part):
 
 
 def test_one_repeat_is_not_enough():
-    with pytest.raises(BadInput, match="at least 2"):
+    with pytest.raises(InputError, match="at least 2"):
         noise_ceiling([np.ones((3, 2))])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
 from bench_core.accuracy import pearson_r, shuffled_rows, summary
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 def scipy_r(a, b):
@@ -85,7 +85,7 @@ def test_temporaries_are_bounded():
     ("a", "b"), [((4, 2), (4, 3)), ((4, 2), (5, 2)), ((4,), (4,)), ((1, 2), (1, 2))]
 )
 def test_shapes_that_do_not_fit(a, b):
-    with pytest.raises(BadInput, match=str(a[0])):
+    with pytest.raises(InputError, match=str(a[0])):
         pearson_r(np.ones(a), np.ones(b))
 
 

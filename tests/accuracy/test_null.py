@@ -22,7 +22,7 @@ from bench_core.accuracy import (
     significant,
     threshold,
 )
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 def arrays(seed, n, n_test, p, s, signal=0.0):
@@ -189,7 +189,7 @@ def test_permutations_are_seeded_and_differ():
     ],
 )
 def test_bad_input(make, words):
-    with pytest.raises(BadInput, match=words):
+    with pytest.raises(InputError, match=words):
         make()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import benchmarks
-from bench_core.errors import UnknownName
+from bench_core.errors import UnknownNameError
 from benchmarks import common
 
 ROOT = Path(benchmarks.__file__).parents[1]
@@ -73,7 +73,7 @@ def test_profiles_name_values_of_the_grids(name, monkeypatch):
 
 def test_an_unknown_profile_offers_near_ones(monkeypatch):
     monkeypatch.setenv("RIDGEBENCH_PROFILE", "smal")
-    with pytest.raises(UnknownName, match="did you mean 'small'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'small'"):
         common.profile()
 
 

@@ -9,8 +9,8 @@ import pytest
 import scipy.linalg
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from bench_core.blas import BlasMismatch, detect, require
-from bench_core.errors import UnknownName
+from bench_core.blas import BlasMismatchError, detect, require
+from bench_core.errors import UnknownNameError
 
 
 def test_the_libraries_are_loaded_and_answer_for_themselves():
@@ -48,15 +48,17 @@ def test_require_names_both_libraries_and_the_remedy():
     name = detect().numpy.name
     assert require(name).numpy.name == name
     other = "mkl" if name != "mkl" else "openblas"
-    with pytest.raises(BlasMismatch, match=rf"numpy runs on {name}.*not on the {other}.*blas use"):
+    with pytest.raises(
+        BlasMismatchError, match=rf"numpy runs on {name}.*not on the {other}.*blas use"
+    ):
         require(other)
-    with pytest.raises(UnknownName, match="'openblas'"):
+    with pytest.raises(UnknownNameError, match="'openblas'"):
         require("openblass")
 
 
 def test_a_variable_that_makes_mkl_wrong_is_refused(monkeypatch):
     monkeypatch.setenv("MKL_INTERFACE_LAYER", "GNU,ILP64")
-    with pytest.raises(BlasMismatch, match="unset"):
+    with pytest.raises(BlasMismatchError, match="unset"):
         require("mkl")
 
 

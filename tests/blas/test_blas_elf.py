@@ -44,10 +44,10 @@ def test_symbols_and_slots_are_those_of_pyelftools():
 def test_a_file_that_is_no_shared_object_is_named(tmp_path):
     text = tmp_path / "library.so"
     text.write_text("no library at all")
-    with pytest.raises(elf.NotElf, match=r"library\.so"):
+    with pytest.raises(elf.NotElfError, match=r"library\.so"):
         elf.read(text)
     text.write_bytes(Path(fblas.__file__).read_bytes()[:100])
-    with pytest.raises(elf.NotElf, match=r"library\.so"):
+    with pytest.raises(elf.NotElfError, match=r"library\.so"):
         elf.read(text)
 
 

@@ -11,7 +11,7 @@ from bench_core.blas import Library, declared, kernel_advice, kernel_environment
 from bench_core.blas.detection import detect
 from bench_core.blas.environment import threading_variables
 from bench_core.blas.libraries import LIBRARIES
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.machine import Cpu, cpu
 
 AVX2 = ("sse2", "avx", "avx2", "fma")
@@ -44,7 +44,7 @@ def test_every_library_is_covered():
         for variable in LIBRARIES.get(name).thread_variables:
             assert variables[variable] == "3"
     assert variables["OMP_NUM_THREADS"] == "3"
-    with pytest.raises(BadInput, match="0 threads"):
+    with pytest.raises(InputError, match="0 threads"):
         thread_environment(0)
 
 
@@ -104,5 +104,5 @@ def test_the_best_kernels_really_run():
 
 def test_choices():
     assert kernel_environment("default") == {}
-    with pytest.raises(BadInput, match="'fastest'"):
+    with pytest.raises(InputError, match="'fastest'"):
         kernel_environment("fastest")

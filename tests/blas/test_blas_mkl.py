@@ -63,7 +63,7 @@ def test_bundled_to_mkl_and_back(environment):
 
     # scipy would read 32-bit integers as 64-bit ones: refused, not wrong.
     wrong = environment.python("-c", CHECK, variables={"MKL_INTERFACE_LAYER": "ILP64"}, check=False)
-    assert "BlasMismatch" in wrong.stderr
+    assert "BlasMismatchError" in wrong.stderr
 
     assert "already" in environment.ridgebench("blas", "provision", variables=declared).stdout
     openblas = {"RIDGEBENCH_BLAS": "openblas"}

@@ -6,7 +6,7 @@ import pytest
 from blas_environments import bundled
 
 from bench_core.blas.libraries import LIBRARIES, everyone, identify
-from bench_core.blas.probe import UnusableLibrary, probe
+from bench_core.blas.probe import UnusableLibraryError, probe
 
 MULTIARCH = Path("/usr/lib/x86_64-linux-gnu")
 # Debian's builds, all compiled by gfortran: name, integer width.
@@ -48,10 +48,10 @@ def test_mkl():
 
 
 def test_what_is_no_blas_is_refused(tmp_path):
-    with pytest.raises(UnusableLibrary, match="not a file"):
+    with pytest.raises(UnusableLibraryError, match="not a file"):
         probe(tmp_path / "libnone.so")
     library = next(Path(bundled("numpy")).parent.glob("libgfortran*"))
-    with pytest.raises(UnusableLibrary, match="not a BLAS"):
+    with pytest.raises(UnusableLibraryError, match="not a BLAS"):
         probe(library)
 
 

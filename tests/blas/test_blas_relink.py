@@ -11,7 +11,7 @@ import pytest
 from blas_environments import bundled, renamed_library
 
 from bench_core.blas import elf, journal
-from bench_core.blas.wheels import NotRelinkable, site_packages
+from bench_core.blas.wheels import NotRelinkableError, site_packages
 
 ASK = "from bench_core.blas import proof; import json; print(json.dumps(proof()))"
 IMPORTS = """
@@ -207,18 +207,18 @@ def test_a_tampered_wheel_is_not_taken_for_an_original(clean, foreign):
 def test_outside_a_virtual_environment_it_refuses(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.prefix", str(tmp_path))
     monkeypatch.setattr("sys.base_prefix", str(tmp_path))
-    with pytest.raises(NotRelinkable, match="not a virtual environment"):
+    with pytest.raises(NotRelinkableError, match="not a virtual environment"):
         site_packages()
 
 
 def test_in_a_conda_environment_it_says_which_package(monkeypatch, tmp_path):
     (tmp_path / "conda-meta").mkdir()
     monkeypatch.setattr("sys.prefix", str(tmp_path))
-    with pytest.raises(NotRelinkable, match=r"conda install.*libblas=\*=\*mkl"):
+    with pytest.raises(NotRelinkableError, match=r"conda install.*libblas=\*=\*mkl"):
         site_packages()
 
 
 def test_packages_of_another_environment_are_left_alone(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.prefix", str(tmp_path))
-    with pytest.raises(NotRelinkable, match="outside this environment"):
+    with pytest.raises(NotRelinkableError, match="outside this environment"):
         site_packages()

@@ -15,7 +15,7 @@ from bench_core.brain.build import build, plan
 from bench_core.brain.example import SPACE
 from bench_core.brain.settings import Settings
 from bench_core.data import Problem
-from bench_core.errors import BadInput, UnknownName
+from bench_core.errors import InputError, UnknownNameError
 
 FEW = 'task = ["s01e02*"]'
 
@@ -90,7 +90,7 @@ def test_an_image_that_breaks_off_is_named_and_what_was_done_is_kept(brain, copy
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     settings = brain.settings(f"{brain.parcels}\n{FEW}", folder=copy)
-    with pytest.raises(BadInput, match=r"s01e02b.* breaks off .*pairing\.exclude"):
+    with pytest.raises(InputError, match=r"s01e02b.* breaks off .*pairing\.exclude"):
         build(plan(settings), brain.out / "p")
     assert not (brain.out / "p").exists()
     left = brain.settings(f"{brain.parcels}\n{FEW}", folder=copy, pairing='exclude = ["*s01e02b"]')
@@ -103,7 +103,7 @@ def test_an_image_that_breaks_off_is_named_and_what_was_done_is_kept(brain, copy
 def test_an_image_cut_before_its_header_can_be_excluded(brain, copy):
     path = image(copy, "s01e02b")
     path.write_bytes(path.read_bytes()[:10])
-    with pytest.raises(BadInput, match="no image that can be read"):
+    with pytest.raises(InputError, match="no image that can be read"):
         plan(brain.settings(f"{brain.parcels}\n{FEW}", folder=copy))
     left = brain.settings(f"{brain.parcels}\n{FEW}", folder=copy, pairing='exclude = ["*s01e02b"]')
     assert plan(left).t == 77
@@ -112,11 +112,11 @@ def test_an_image_cut_before_its_header_can_be_excluded(brain, copy):
 def test_a_scan_that_was_stopped_early_is_an_error_not_a_resampling(brain, copy):
     path = image(copy, "s01e02a")
     nibabel.save(nibabel.load(path).slicer[..., :60], path)
-    with pytest.raises(BadInput, match="60 volumes and its confounds 81 rows"):
+    with pytest.raises(InputError, match="60 volumes and its confounds 81 rows"):
         plan(brain.settings(f"{brain.parcels}\n{FEW}", folder=copy))
     table = next(copy.glob("sub-01/ses-001/func/*s01e02a_desc-confounds_timeseries.tsv"))
     table.write_text("\n".join(table.read_text().splitlines()[:61]) + "\n")
-    with pytest.raises(BadInput, match=r"60 volumes .* 80 TRs: they differ by 20"):
+    with pytest.raises(InputError, match=r"60 volumes .* 80 TRs: they differ by 20"):
         plan(brain.settings(f"{brain.parcels}\n{FEW}", folder=copy))
     loose = brain.settings(f"{brain.parcels}\n{FEW}", folder=copy, pairing="tolerance_trs = 20")
     planned = plan(loose)
@@ -126,7 +126,7 @@ def test_a_scan_that_was_stopped_early_is_an_error_not_a_resampling(brain, copy)
 def test_lengths_may_differ_by_one_tr_and_no_more(brain):
     plan(brain.settings(f'{brain.parcels}\ntask = ["s01e02a"]'))
     strict = brain.settings(f'{brain.parcels}\ntask = ["s01e02a"]', pairing="tolerance_trs = 0")
-    with pytest.raises(BadInput, match="81 volumes and its stimulus s01e02a 80 TRs"):
+    with pytest.raises(InputError, match="81 volumes and its stimulus s01e02a 80 TRs"):
         plan(strict)
 
 
@@ -145,23 +145,23 @@ def test_another_grid_is_an_error(brain, copy):
     affine[0, 3] += 1
     nibabel.save(nibabel.Nifti1Image(np.asarray(bold.dataobj), affine, bold.header), path)
     settings = brain.settings(f"{brain.parcels}\n{FEW}", folder=copy)
-    with pytest.raises(BadInput, match=r"s01e02b.* another grid"):
+    with pytest.raises(InputError, match=r"s01e02b.* another grid"):
         build(plan(settings), brain.out / "p")
 
 
 def test_another_repetition_time_is_an_error(brain):
-    with pytest.raises(BadInput, match=r"TR of 1\.49 s and samples\.tr is 2\.0 s"):
+    with pytest.raises(InputError, match=r"TR of 1\.49 s and samples\.tr is 2\.0 s"):
         plan(brain.settings(brain.parcels, samples="tr = 2.0"))
 
 
 @pytest.mark.parametrize(
     ("targets", "error", "words"),
     [
-        ('subject = "02"', BadInput, r"the subjects are sub-01"),
-        ('space = "MNI"', BadInput, r"spaces are \['MNI152NLin2009cAsym'\]"),
-        ('task = ["rest"]', BadInput, r"tasks \['s01e01a'.*'s01e03a'\]"),
-        ('task = ["s01e03a"]', BadInput, r"can be used: no table of confounds"),
-        ('confounds = ["motoin"]', UnknownName, r"did you mean 'motion'"),
+        ('subject = "02"', InputError, r"the subjects are sub-01"),
+        ('space = "MNI"', InputError, r"spaces are \['MNI152NLin2009cAsym'\]"),
+        ('task = ["rest"]', InputError, r"tasks \['s01e01a'.*'s01e03a'\]"),
+        ('task = ["s01e03a"]', InputError, r"can be used: no table of confounds"),
+        ('confounds = ["motoin"]', UnknownNameError, r"did you mean 'motion'"),
     ],
 )
 def test_what_is_not_there(brain, targets, error, words):
@@ -182,7 +182,7 @@ def test_what_is_not_there(brain, targets, error, words):
     ],
 )
 def test_masks_and_labels_that_do_not_fit(brain, example, how, words):
-    with pytest.raises(BadInput, match=words):
+    with pytest.raises(InputError, match=words):
         plan(brain.settings(how.format(atlas=example / "atlas.nii.gz")))
 
 

@@ -8,7 +8,7 @@ import pytest
 from bench_core.brain.names import Pattern, entities, run_name
 from bench_core.brain.pairing import PairingSettings, check_lengths, pair
 from bench_core.brain.targets import Run, without_excluded
-from bench_core.errors import BadInput, UnknownName
+from bench_core.errors import InputError, UnknownNameError
 
 
 def runs(*names):
@@ -59,13 +59,13 @@ def test_by_name_and_by_rule():
 
 
 def test_names_that_nothing_answers_to():
-    with pytest.raises(UnknownName, match=r"by_name.*'sub-1_task-b'.*did you mean"):
+    with pytest.raises(UnknownNameError, match=r"by_name.*'sub-1_task-b'.*did you mean"):
         paired(["sub-1_task-a"], ["a"], by_name={"sub-1_task-b": "a"})
-    with pytest.raises(UnknownName, match="stimulus in"):
+    with pytest.raises(UnknownNameError, match="stimulus in"):
         paired(["sub-1_task-a"], ["a"], by_name={"sub-1_task-a": "b"})
-    with pytest.raises(BadInput, match="no run has a stimulus: runs are sub-1_task-a, stimuli b"):
+    with pytest.raises(InputError, match="no run has a stimulus: runs are sub-1_task-a, stimuli b"):
         paired(["sub-1_task-a"], ["b"])
-    with pytest.raises(BadInput, match="needs the entity ses"):
+    with pytest.raises(InputError, match="needs the entity ses"):
         paired(["sub-1_task-a"], ["b"], stimulus="{ses}")
 
 
@@ -74,9 +74,9 @@ def test_exclusion_by_pattern():
     kept, left_out = without_excluded(found, ["ses-2*"])
     assert kept == {"ses-1_task-a": 1}
     assert [each.name for each in left_out] == ["ses-2_task-a", "ses-2_task-b"]
-    with pytest.raises(UnknownName, match="ses-3"):
+    with pytest.raises(UnknownNameError, match="ses-3"):
         without_excluded(found, ["ses-3*"])
-    with pytest.raises(BadInput, match="leaves none of 3"):
+    with pytest.raises(InputError, match="leaves none of 3"):
         without_excluded(found, ["*"])
 
 
@@ -88,7 +88,7 @@ def test_lengths_may_differ_by_one(trs, fits):
     if fits:
         check_lengths(run, "a", trs, PairingSettings())
     else:
-        with pytest.raises(BadInput, match=r"10 volumes .* differ by 2.*pairing\.exclude"):
+        with pytest.raises(InputError, match=r"10 volumes .* differ by 2.*pairing\.exclude"):
             check_lengths(run, "a", trs, PairingSettings())
     check_lengths(run, "a", None, PairingSettings())
 
@@ -109,5 +109,5 @@ def test_patterns(tmp_path):
     assert list(pattern.find(tmp_path)) == ["run-1", "run-2"]
     assert pattern.of(tmp_path, "run-1") == tmp_path / "run-1" / "bold.nii.gz"
     for wrong in ("bold.nii.gz", "*/*.nii", "/data/*.nii", "../*.nii"):
-        with pytest.raises(BadInput, match="needs one"):
+        with pytest.raises(InputError, match="needs one"):
             Pattern(wrong)

@@ -20,7 +20,7 @@ from bench_core.brain.repeats import problem_ceiling, repeats, seen_in_training
 from bench_core.brain.report import Wanted, accuracy_report, held_out_r
 from bench_core.brain.subjects import between
 from bench_core.cli.commands.accuracy import command
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 def fitted(problem, folder, out, test_runs=(5,), penalty=100.0):
@@ -70,14 +70,14 @@ def test_a_result_survives_its_folder(result, built):
 
 
 def test_results_that_do_not_fit(result, built, tmp_path):
-    with pytest.raises(BadInput, match=r"no fit\.json"):
+    with pytest.raises(InputError, match=r"no fit\.json"):
         FitResult.open(built["folder"] / "problem2")
-    with pytest.raises(BadInput, match=r"\(3, 2\) for 2 samples"):
+    with pytest.raises(InputError, match=r"\(3, 2\) for 2 samples"):
         FitResult(tmp_path, "x", np.arange(2), np.arange(2), np.ones((3, 2)), np.ones(2))
     other = FitResult(
         built["folder"] / "problem1", "x", np.arange(2), np.arange(2), np.ones((2, 2)), np.ones(2)
     )
-    with pytest.raises(BadInput, match="made anew"):
+    with pytest.raises(InputError, match="made anew"):
         other.open_problem()
 
 
@@ -146,7 +146,7 @@ def test_the_command_and_its_figures(built, tmp_path):
     figures = json.loads((tmp_path / "a" / "accuracy" / "accuracy.json").read_text())
     assert figures["between"]["mean"] > 0.99
     assert figures["between"]["r"][0][0] == 1
-    with pytest.raises(BadInput, match="0 permutations"):
+    with pytest.raises(InputError, match="0 permutations"):
         accuracy_report(tmp_path / "a", Wanted(permutations=0))
     assert (tmp_path / "a" / "accuracy" / "accuracy.json").is_file()
     assert [path for path in (tmp_path / "a").iterdir() if path.name.startswith(".")] == []
@@ -167,10 +167,10 @@ def test_haxby_is_drawn_as_slices_only(tmp_path):
 
 def test_what_cannot_be_drawn(tmp_path):
     synthetic = data.synthetic(40, 4, 3)
-    with pytest.raises(BadInput, match="does not say where"):
+    with pytest.raises(InputError, match="does not say where"):
         write_maps(synthetic, np.ones(3), tmp_path)
     haxby = data.make("haxby2001")
-    with pytest.raises(BadInput, match=r"\(3,\) values for 530"):
+    with pytest.raises(InputError, match=r"\(3,\) values for 530"):
         write_maps(haxby, np.ones(3), tmp_path)
     written = write_maps(haxby, np.full(530, np.nan), tmp_path)
     assert written.left_out == {"figures": "r is undefined everywhere"}
@@ -202,13 +202,13 @@ def test_regions_of_voxels_and_of_parcels(built, example, tmp_path):
     assert regions_of(parcel.space, atlas, parcel.s).tolist() == numbers
     away = atlas.affine.copy()
     away[0, 3] += 1_000
-    with pytest.raises(BadInput, match="no target lies in a region"):
+    with pytest.raises(InputError, match="no target lies in a region"):
         regions_of(whole.space, nibabel.Nifti1Image(atlas.get_fdata(), away), whole.s)
     (tmp_path / "a.tsv").write_text("index\tname\n3\tV1\n")
     assert region_names(tmp_path / "a.nii.gz") == {3: "V1"}
     assert region_names(example / "atlas.nii.gz") == {}
     (tmp_path / "a.tsv").write_text("index\n3\n")
-    with pytest.raises(BadInput, match="columns index and name"):
+    with pytest.raises(InputError, match="columns index and name"):
         region_names(tmp_path / "a.nii.gz")
 
 
@@ -259,7 +259,7 @@ def test_subjects_with_different_masks_are_compared_where_both_have_voxels(built
     noisy = r[kept] + 0.1 * np.random.default_rng(1).standard_normal(len(kept))
     found = between([whole, other], [r, noisy])
     assert found[0, 1] == pytest.approx(np.corrcoef(r[kept], noisy)[0, 1])
-    with pytest.raises(BadInput, match="neither the same parcels nor voxels of one grid"):
+    with pytest.raises(InputError, match="neither the same parcels nor voxels of one grid"):
         between([whole, data.make("haxby2001")], [r, np.ones(530)])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench_core.brain.settings import Settings
-from bench_core.errors import BadInput, UnknownName
+from bench_core.errors import InputError, UnknownNameError
 
 GOOD = """
 [targets]
@@ -48,40 +48,55 @@ def test_the_thesis_s_values_are_the_defaults(read, tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "error", "words"),
     [
-        ('extract = "parcels"', "", BadInput, r"targets\.extract is missing"),
-        ('labels = "mist.nii.gz"', "", BadInput, r"targets\.labels is missing: parcels needs it"),
-        ('subject = "01"', "subject = 1", BadInput, r"targets\.subject is 1: .* text in quotes"),
-        ('extract = "parcels"', 'extract = "parcel"', UnknownName, "did you mean 'parcels'"),
-        ("[features]", "smothing_mm = 6\n[features]", UnknownName, r"\[targets\] 'smothing_mm'"),
-        ("[features]", 'smoothing_mm = "6"\n[features]', BadInput, "smoothing_mm is '6'.*a number"),
-        ("[features]", "smoothing_mm = -1\n[features]", BadInput, r"smoothing_mm is -1\.0"),
-        ("[features]", 'task = "a"\n[features]', BadInput, r"targets\.task is 'a': .* a list"),
-        ("[features]", "numbers = [1]\n[features]", BadInput, r"targets\.numbers"),
-        ("[features]", 'mask = "m.nii"\n[features]', BadInput, r"targets\.mask does not go with"),
-        ('source = "store"', 'source = "stor"', UnknownName, r"features\.source 'stor'.*'store'"),
-        ('source = "store"', "", BadInput, r"features\.source is missing: one of store, npy"),
-        ("[targets]", "[target]", UnknownName, "'target': did you mean 'targets'"),
-        (GOOD[: GOOD.index("[features]")], "", BadInput, r"targets\.source is missing"),
-        ("[targets]", "dtype = 'half'\n[targets]", UnknownName, "dtype 'half'"),
-        ("[targets]", "seed = 1\n[targets]", UnknownName, "key in .* 'seed'"),
+        ('extract = "parcels"', "", InputError, r"targets\.extract is missing"),
+        ('labels = "mist.nii.gz"', "", InputError, r"targets\.labels is missing: parcels needs it"),
+        ('subject = "01"', "subject = 1", InputError, r"targets\.subject is 1: .* text in quotes"),
+        ('extract = "parcels"', 'extract = "parcel"', UnknownNameError, "did you mean 'parcels'"),
+        (
+            "[features]",
+            "smothing_mm = 6\n[features]",
+            UnknownNameError,
+            r"\[targets\] 'smothing_mm'",
+        ),
+        (
+            "[features]",
+            'smoothing_mm = "6"\n[features]',
+            InputError,
+            "smoothing_mm is '6'.*a number",
+        ),
+        ("[features]", "smoothing_mm = -1\n[features]", InputError, r"smoothing_mm is -1\.0"),
+        ("[features]", 'task = "a"\n[features]', InputError, r"targets\.task is 'a': .* a list"),
+        ("[features]", "numbers = [1]\n[features]", InputError, r"targets\.numbers"),
+        ("[features]", 'mask = "m.nii"\n[features]', InputError, r"targets\.mask does not go with"),
+        (
+            'source = "store"',
+            'source = "stor"',
+            UnknownNameError,
+            r"features\.source 'stor'.*'store'",
+        ),
+        ('source = "store"', "", InputError, r"features\.source is missing: one of store, npy"),
+        ("[targets]", "[target]", UnknownNameError, "'target': did you mean 'targets'"),
+        (GOOD[: GOOD.index("[features]")], "", InputError, r"targets\.source is missing"),
+        ("[targets]", "dtype = 'half'\n[targets]", UnknownNameError, "dtype 'half'"),
+        ("[targets]", "seed = 1\n[targets]", UnknownNameError, "key in .* 'seed'"),
         ("[features]", "[samples]\nwindow = 0\n[features]", None, "window of 0"),
-        ("[features]", "[samples]\nwindow = 2.5\n[features]", BadInput, "window is 2.5.*integer"),
-        ("[features]", "[samples]\nwindow = true\n[features]", BadInput, "window is True"),
+        ("[features]", "[samples]\nwindow = 2.5\n[features]", InputError, "window is 2.5.*integer"),
+        ("[features]", "[samples]\nwindow = true\n[features]", InputError, "window is True"),
         (
             "[features]",
             "[pairing]\ntolerance_trs = -1\n[features]",
-            BadInput,
+            InputError,
             r"tolerance_trs is -1",
         ),
-        ("[features]", '[pairing]\nstimulus = "{task"\n[features]', BadInput, r"\{task"),
-        ("[features]", '[pairing]\nstimulus = "{a.b}"\n[features]', BadInput, "an entity"),
-        ("[features]", "[features", BadInput, "not valid TOML"),
+        ("[features]", '[pairing]\nstimulus = "{task"\n[features]', InputError, r"\{task"),
+        ("[features]", '[pairing]\nstimulus = "{a.b}"\n[features]', InputError, "an entity"),
+        ("[features]", "[features", InputError, "not valid TOML"),
     ],
 )
 def test_errors_name_the_key(read, old, new, error, words):
     text = GOOD.replace(old, new, 1)
     if error is None:
-        with pytest.raises(BadInput, match=words):
+        with pytest.raises(InputError, match=words):
             read(text).samples.alignment()
         return
     with pytest.raises(error, match=words) as caught:
@@ -90,7 +105,7 @@ def test_errors_name_the_key(read, old, new, error, words):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(BadInput, match=r"nowhere\.toml cannot be read"):
+    with pytest.raises(InputError, match=r"nowhere\.toml cannot be read"):
         Settings.read(tmp_path / "nowhere.toml")
 
 

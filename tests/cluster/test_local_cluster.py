@@ -14,9 +14,9 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from bench_core import blas, cluster
-from bench_core.cluster import NodeLost, local
+from bench_core.cluster import NodeLostError, local
 from bench_core.cluster._cores import affinity
-from bench_core.errors import BadInput, NotEnough, UnknownName
+from bench_core.errors import InputError, ResourceError, UnknownNameError
 from bench_core.machine import available_cores
 
 NODES = 2
@@ -140,7 +140,7 @@ def test_error_of_a_task_is_raised_as_it_was(two):
 def test_more_threads_than_cores_are_refused():
     cores = available_cores()
     with pytest.raises(
-        NotEnough,
+        ResourceError,
         match=rf"{cores + 1} nodes × 2 threads need {2 * cores + 2} cores, .* use {cores}:",
     ):
         local(cores + 1, 2)
@@ -148,20 +148,20 @@ def test_more_threads_than_cores_are_refused():
 
 @pytest.mark.parametrize(("nodes", "threads"), [(0, 1), (1, 0), (-1, 1)])
 def test_no_nodes_or_threads_is_refused(nodes, threads):
-    with pytest.raises(BadInput, match="at least 1"):
+    with pytest.raises(InputError, match="at least 1"):
         local(nodes, threads)
 
 
 def test_unknown_kind_of_cluster_offers_near_names():
     assert cluster.names() == ["local"]
     assert cluster.get("local") is local
-    with pytest.raises(UnknownName, match="did you mean 'local'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'local'"):
         cluster.get("locale")
 
 
 def test_node_on_another_blas_than_declared_is_refused(tmp_path):
     other = "mkl" if blas.detect().numpy.name != "mkl" else "openblas"
-    with pytest.raises(blas.BlasMismatch):
+    with pytest.raises(blas.BlasMismatchError):
         local(1, 1, blas=other, scratch=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -206,9 +206,9 @@ def kill_me(_number: int) -> None:
 def test_killed_node_is_named_and_nothing_hangs(tmp_path):
     with local(1, 1, scratch=tmp_path) as running:
         pid = running.workers[0].pid
-        with pytest.raises(NodeLost, match=rf"node 0 \(pid {pid}, cores .* SIGKILL .*memory"):
+        with pytest.raises(NodeLostError, match=rf"node 0 \(pid {pid}, cores .* SIGKILL .*memory"):
             running.map(kill_me, [(0,)])
-        with pytest.raises(NodeLost, match="node 0"):  # nor is the next fit waited for
+        with pytest.raises(NodeLostError, match="node 0"):  # nor is the next fit waited for
             running.map(divmod, [(1, 1)])
     assert list(tmp_path.iterdir()) == []
 
@@ -221,6 +221,6 @@ def test_node_that_cannot_start_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(broken))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    with pytest.raises(NodeLost, match=r"(?s)node 0 .*before it was ready.*no such luck"):
+    with pytest.raises(NodeLostError, match=r"(?s)node 0 .*before it was ready.*no such luck"):
         local(1, 1, scratch=scratch)
     assert list(Path(scratch).iterdir()) == []

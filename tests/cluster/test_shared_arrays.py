@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench_core.cluster import RowFile, _arrays
 from bench_core.cluster._arrays import share_array
-from bench_core.errors import BadInput, NotEnough
+from bench_core.errors import InputError, ResourceError
 
 
 @pytest.fixture
@@ -135,21 +135,21 @@ def test_missing_file_says_what_to_do(scratch):
     ref = share_array(np.ones((4, 4)), scratch)
     os.unlink(ref.path)
     _arrays._OPEN.clear()
-    with pytest.raises(BadInput, match=r"cannot map the shared array .*keep the file in place"):
+    with pytest.raises(InputError, match=r"cannot map the shared array .*keep the file in place"):
         ref.open()
 
 
 def test_objects_are_refused(scratch):
-    with pytest.raises(BadInput, match="dtype object"):
+    with pytest.raises(InputError, match="dtype object"):
         share_array(np.array([None, {}]), scratch)
 
 
 def test_full_scratch_is_refused_before_anything_is_written(scratch, monkeypatch):
     Usage = collections.namedtuple("Usage", "total used free")
     monkeypatch.setattr(_arrays.shutil, "disk_usage", lambda _: Usage(100, 90, 10))
-    with pytest.raises(NotEnough, match=r"10 B free, 128 B are needed.*TMPDIR"):
+    with pytest.raises(ResourceError, match=r"10 B free, 128 B are needed.*TMPDIR"):
         share_array(np.ones((4, 4)), scratch)
-    with pytest.raises(NotEnough, match="scratch"):
+    with pytest.raises(ResourceError, match="scratch"):
         RowFile.create(scratch, (4, 4), np.dtype("f8"))
     assert list(scratch.iterdir()) == []
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench_core.data import delayed
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 @given(
@@ -35,12 +35,12 @@ def test_dtype_is_kept():
 
 @pytest.mark.parametrize("delays", [[], [-1], [1, 1]])
 def test_delays_that_mean_nothing(delays):
-    with pytest.raises(BadInput, match="delays"):
+    with pytest.raises(InputError, match="delays"):
         delayed(np.ones((3, 1)), np.zeros(3, int), delays)
 
 
 def test_a_run_in_pieces_is_refused():
-    with pytest.raises(BadInput, match="in pieces"):
+    with pytest.raises(InputError, match="in pieces"):
         delayed(np.ones((3, 1)), np.array([1, 2, 1]), [1])
-    with pytest.raises(BadInput, match=r"\(3,\)"):
+    with pytest.raises(InputError, match=r"\(3,\)"):
         delayed(np.ones((3, 1)), np.array([1, 2]), [1])

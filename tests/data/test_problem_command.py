@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from bench_core.cli.commands.problem import command
 from bench_core.data import Problem
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 def run(*arguments):
@@ -61,7 +61,7 @@ def test_show_real_data(tmp_path):
 
 
 def test_errors_are_the_user_s_to_mend(tmp_path):
-    with pytest.raises(BadInput, match=r"no problem\.json"):
+    with pytest.raises(InputError, match=r"no problem\.json"):
         run("show", str(tmp_path))
     assert "not a number" in run("list", "--scale", "big").stderr
     assert run("list", "--scale", "1/0").exit_code == 2

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench_core.data import Problem, generator, synthetic
-from bench_core.errors import BadInput, NotEnough
+from bench_core.errors import InputError, ResourceError
 
 
 def small(dtype="float64", names=True, planted=True):
@@ -82,14 +82,16 @@ def test_missing_and_truncated_files_are_named(tmp_path, file, kept):
     path.unlink()
     if kept is not None:
         path.write_bytes(content[:kept])
-    with pytest.raises(BadInput, match=f"{file}.*{'missing' if kept is None else 'bytes instead'}"):
+    with pytest.raises(
+        InputError, match=f"{file}.*{'missing' if kept is None else 'bytes instead'}"
+    ):
         Problem.open(tmp_path / "p")
 
 
 def test_arrays_that_are_not_those_described(tmp_path):
     small().save(tmp_path / "p")
     np.save(tmp_path / "p" / "X.npy", small().X.T)
-    with pytest.raises(BadInput, match=r"X.npy holds \(4, 6\)"):
+    with pytest.raises(InputError, match=r"X.npy holds \(4, 6\)"):
         Problem.open(tmp_path / "p")
 
 
@@ -97,7 +99,7 @@ def test_damaged_header(tmp_path):
     small().save(tmp_path / "p")
     path = tmp_path / "p" / "Y.npy"
     path.write_bytes(b"\0" * path.stat().st_size)
-    with pytest.raises(BadInput, match=r"Y.npy is damaged"):
+    with pytest.raises(InputError, match=r"Y.npy is damaged"):
         Problem.open(tmp_path / "p")
 
 
@@ -114,21 +116,21 @@ def test_damaged_header(tmp_path):
 def test_damaged_descriptions(tmp_path, text, named):
     small().save(tmp_path / "p")
     (tmp_path / "p" / "problem.json").write_text(text)
-    with pytest.raises(BadInput, match=named):
+    with pytest.raises(InputError, match=named):
         Problem.open(tmp_path / "p")
 
 
 def test_no_folder_at_all(tmp_path):
-    with pytest.raises(BadInput, match="nowhere"):
+    with pytest.raises(InputError, match="nowhere"):
         Problem.open(tmp_path / "nowhere")
-    with pytest.raises(BadInput, match=r"no problem\.json"):
+    with pytest.raises(InputError, match=r"no problem\.json"):
         Problem.open(tmp_path)
 
 
 def test_an_existing_folder_is_left_alone(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(BadInput, match="exists already"):
+    with pytest.raises(InputError, match="exists already"):
         small().save(tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
 
@@ -154,7 +156,7 @@ def test_an_interrupted_write_stops_and_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_is_said_before_writing(tmp_path):
-    with pytest.raises(NotEnough, match=r"of disk.*free"):
+    with pytest.raises(ResourceError, match=r"of disk.*free"):
         Problem(
             np.broadcast_to(1.0, (2**30, 2**20)), np.broadcast_to(1.0, (2**30, 1)), _Runs(2**30)
         ).save(tmp_path / "p")
@@ -168,7 +170,7 @@ def _Runs(t):
 def test_meta_that_json_cannot_hold(tmp_path):
     problem = small()
     problem.meta["when"] = object()
-    with pytest.raises(BadInput, match="JSON"):
+    with pytest.raises(InputError, match="JSON"):
         problem.save(tmp_path / "p")
     assert list(tmp_path.iterdir()) == []
 
@@ -182,9 +184,9 @@ def test_problems_that_are_none():
         ((X, Y, runs[:3]), "4 integers"),
         ((X, Y, runs.astype(float)), "float64"),
     ):
-        with pytest.raises(BadInput, match=named):
+        with pytest.raises(InputError, match=named):
             Problem(*arguments)
-    with pytest.raises(BadInput, match="1 target names for 3"):
+    with pytest.raises(InputError, match="1 target names for 3"):
         Problem(X, Y, runs, target_names=["a"])
 
 
@@ -196,5 +198,5 @@ def test_own_arrays_become_a_problem():
     X = np.eye(4)
     assert Problem.from_arrays(X, X).X is X
     X[2, 1] = np.nan
-    with pytest.raises(BadInput, match="row 2, column 1"):
+    with pytest.raises(InputError, match="row 2, column 1"):
         Problem.from_arrays(X, Y)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench_core import data
-from bench_core.errors import BadInput, UnknownName
+from bench_core.errors import InputError, UnknownNameError
 
 
 @pytest.mark.parametrize(
@@ -58,21 +58,21 @@ def test_shrinking_rounds_down_and_keeps_a_problem(name, subject, scale, other):
 
 @pytest.mark.parametrize("scale", [0, -0.5, 1.5, float("nan")])
 def test_scales_outside_the_range(scale):
-    with pytest.raises(BadInput, match=str(scale)):
+    with pytest.raises(InputError, match=str(scale)):
         data.shape("roi", scale=scale)
 
 
 def test_unknown_names_are_answered_with_near_ones():
-    with pytest.raises(UnknownName, match="'whole-brain-bmor'"):
+    with pytest.raises(UnknownNameError, match="'whole-brain-bmor'"):
         data.shape("whole-brain-bmr")
-    with pytest.raises(UnknownName, match="sub-06"):
+    with pytest.raises(UnknownNameError, match="sub-06"):
         data.shape("whole-brain", subject="sub-07")
-    with pytest.raises(UnknownName, match="parcels"):
+    with pytest.raises(UnknownNameError, match="parcels"):
         data.make("parcel")
 
 
 def test_real_data_cannot_shrink():
-    with pytest.raises(BadInput, match=r"0\.5"):
+    with pytest.raises(InputError, match=r"0\.5"):
         data.shape("haxby2001", scale=0.5)
-    with pytest.raises(UnknownName, match="sub-02"):
+    with pytest.raises(UnknownNameError, match="sub-02"):
         data.shape("haxby2001", subject="sub-02")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench_core.data import Problem, RowsOf, TargetSpace, random_split
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 AFFINE = np.array([[-2.0, 0, 0, 10], [0, 3, 0, -20], [0, 0, 4, 5], [0, 0, 0, 1]])
 
@@ -67,15 +67,15 @@ def test_it_survives_folders_and_splits(tmp_path):
 
 def test_what_does_not_fit():
     mask = np.ones((5, 1, 1), bool)
-    with pytest.raises(BadInput, match="a space of 5 targets for a problem of 4"):
+    with pytest.raises(InputError, match="a space of 5 targets for a problem of 4"):
         problem(TargetSpace.of_mask(mask, AFFINE))
-    with pytest.raises(BadInput, match="volume numbers"):
+    with pytest.raises(InputError, match="volume numbers"):
         problem(None, volumes=np.arange(8))
-    with pytest.raises(BadInput, match="three axes"):
+    with pytest.raises(InputError, match="three axes"):
         TargetSpace.of_mask(np.ones((5, 1), bool), AFFINE)
-    with pytest.raises(BadInput, match="outside"):
+    with pytest.raises(InputError, match="outside"):
         TargetSpace((1, 1, 1), AFFINE, np.array([[0, 0, 1]]), np.array([0]))
-    with pytest.raises(BadInput, match=r"\(2,\) values for 5"):
+    with pytest.raises(InputError, match=r"\(2,\) values for 5"):
         TargetSpace.of_mask(mask, AFFINE).volume([1, 2])
 
 

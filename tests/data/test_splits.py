@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench_core import data
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 def problem_of(runs, delays=None):
@@ -92,13 +92,13 @@ def test_apply_in_memory_and_on_disk_agree(tmp_path):
 
 
 def test_splits_that_cannot_be():
-    with pytest.raises(BadInput, match="1 to test"):
+    with pytest.raises(InputError, match="1 to test"):
         data.random_split(problem_of([1] * 10))
-    with pytest.raises(BadInput, match=r"1\.5"):
+    with pytest.raises(InputError, match=r"1\.5"):
         data.random_split(problem_of([1] * 10), test_fraction=1.5)
-    with pytest.raises(BadInput, match="nothing to train"):
+    with pytest.raises(InputError, match="nothing to train"):
         data.run_split(problem_of([1] * 10))
-    with pytest.raises(BadInput, match="no run 7"):
+    with pytest.raises(InputError, match="no run 7"):
         data.run_split(problem_of([1, 2]), test_runs=[7])
-    with pytest.raises(BadInput, match="nothing to test"):
+    with pytest.raises(InputError, match="nothing to test"):
         data.run_split(problem_of([1, 2]), test_runs=[])

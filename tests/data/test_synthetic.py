@@ -12,7 +12,7 @@ from bench_core import data
 from bench_core.accuracy import pearson_r
 from bench_core.data import generator
 from bench_core.data.delays import run_slices
-from bench_core.errors import BadInput, NotEnough
+from bench_core.errors import InputError, ResourceError
 
 
 @pytest.fixture(scope="module")
@@ -141,17 +141,17 @@ def test_progress_reaches_the_end():
 
 def test_bad_arguments():
     for sizes in ((1, 4, 1), (10, 6, 1), (10, 0, 1), (10, 4, 0)):
-        with pytest.raises(BadInput, match=f"p = {sizes[1]}"):
+        with pytest.raises(InputError, match=f"p = {sizes[1]}"):
             data.synthetic(*sizes)
-    with pytest.raises(BadInput, match="float16"):
+    with pytest.raises(InputError, match="float16"):
         data.make("parcels", scale=1 / 64, dtype="float16")
-    with pytest.raises(BadInput, match="-1"):
+    with pytest.raises(InputError, match="-1"):
         data.make("parcels", scale=1 / 64, seed=-1)
 
 
 def test_what_does_not_fit_is_refused(monkeypatch):
     monkeypatch.setattr("bench_core.machine.available_memory", lambda: 10**9)
-    with pytest.raises(NotEnough, match=r"whole-brain .*in memory needs .*1000000000 bytes"):
+    with pytest.raises(ResourceError, match=r"whole-brain .*in memory needs .*1000000000 bytes"):
         data.make("whole-brain", scale=1 / 4)
 
 

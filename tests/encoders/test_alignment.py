@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench_core.data.delays import delayed
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.alignment import Alignment, align, usable_volumes
 
 
@@ -65,7 +65,7 @@ def test_x_can_be_written_where_it_belongs(tmp_path) -> None:
     np.testing.assert_array_equal(out[3:11], plain.X.astype(np.float64))
     np.testing.assert_array_equal(out[11:], 0)
     assert np.shares_memory(found.X, out)
-    with pytest.raises(BadInput, match=r"this run's samples need \(8, 8\)"):
+    with pytest.raises(InputError, match=r"this run's samples need \(8, 8\)"):
         align(features, np.arange(12), 12, out=out)
 
 
@@ -74,16 +74,16 @@ def test_x_can_be_written_where_it_belongs(tmp_path) -> None:
     [{"tr": 0.0}, {"tr": float("nan")}, {"window": 0}, {"start": -1}, {"phase": 2.0}],
 )
 def test_parameters_that_cannot_be_are_refused(wrong: dict) -> None:
-    with pytest.raises(BadInput):
+    with pytest.raises(InputError):
         Alignment(**wrong)
 
 
 def test_trs_must_ascend_and_fit_the_features() -> None:
-    with pytest.raises(BadInput, match="ascending"):
+    with pytest.raises(InputError, match="ascending"):
         align(np.zeros((3, 1)), np.array([0, 2, 1]), 3)
-    with pytest.raises(BadInput, match="ascending"):
+    with pytest.raises(InputError, match="ascending"):
         usable_volumes(np.array([0.0, 1.0]), 3)
-    with pytest.raises(BadInput, match="one for each row"):
+    with pytest.raises(InputError, match="one for each row"):
         align(np.zeros((3, 1)), np.arange(2), 3)
-    with pytest.raises(BadInput, match="-1 volumes"):
+    with pytest.raises(InputError, match="-1 volumes"):
         usable_volumes(np.arange(3), -1)

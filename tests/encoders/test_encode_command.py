@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from tiny_encoder import Tiny, irregular, video
 
 from bench_core.cli.commands.encode import command
-from bench_core.errors import BadInput, UnknownName
+from bench_core.errors import InputError, UnknownNameError
 from encoders import registry
 from encoders.store import FeatureStore
 
@@ -26,7 +26,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     class Always:
         def get(self, name: str) -> type[Tiny]:
             if name != "tiny":
-                raise UnknownName(name)
+                raise UnknownNameError(name)
             return Tiny
 
     monkeypatch.setattr(registry, "ENCODERS", Always())
@@ -67,7 +67,7 @@ def test_reducers_and_training_runs(movie: Path, tmp_path: Path) -> None:
 
 def test_two_videos_of_one_name_are_refused(movie: Path, tmp_path: Path) -> None:
     found = run(movie, tmp_path / "movie.mkv", "--layer", "head", "--out", tmp_path)
-    assert isinstance(found.exception, BadInput)
+    assert isinstance(found.exception, InputError)
     assert "would both be run 'movie'" in str(found.exception)
 
 

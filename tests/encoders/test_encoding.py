@@ -10,7 +10,7 @@ import pytest
 from sklearn.decomposition import PCA as Reference
 from tiny_encoder import Numbers, Tiny, irregular, video
 
-from bench_core.errors import BadInput, UnknownName
+from bench_core.errors import InputError, UnknownNameError
 from encoders.alignment import align
 from encoders.encode import Encoded, encode
 from encoders.protocol import Frames, Takes
@@ -174,7 +174,7 @@ def test_two_processes_do_not_write_the_same_run(videos, store) -> None:
     (partial,) = store.folder.iterdir()
     with partial.open() as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(BadInput, match="being written by another process"):
+        with pytest.raises(InputError, match="being written by another process"):
             one(videos, Tiny(), store)
     assert one(videos, Tiny(), store).computed
 
@@ -195,7 +195,7 @@ def test_a_video_cut_short_stores_nothing(videos, store, tmp_path: Path) -> None
     video(path, irregular(400))
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(BadInput, match="cut short"):
+    with pytest.raises(InputError, match="cut short"):
         encode({"short": path}, Tiny(), ["head"], store, tr=TR)
     assert store.find() == []
 
@@ -211,9 +211,9 @@ def test_the_dtype_is_kept(dtype: str, videos, store) -> None:
 def test_values_beyond_float16_are_an_error(videos, store) -> None:
     encoder = Tiny()
     encoder.network.head.bias += 1e5
-    with pytest.raises(BadInput, match=r"layer 'head' gives values up to 100000.*float16"):
+    with pytest.raises(InputError, match=r"layer 'head' gives values up to 100000.*float16"):
         one(videos, encoder, store, dtype="float16")
-    with pytest.raises(UnknownName, match="did you mean 'float32'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'float32'"):
         one(videos, encoder, store, dtype="float31")
 
 
@@ -234,10 +234,10 @@ def test_features_are_found_by_run_and_layer(videos, store) -> None:
     found = store.one("run-1", "conv")
     assert (found.run, found.layer, found.encoder) == ("run-1", "conv", "tiny")
     np.testing.assert_array_equal(np.concatenate(list(found.batches(3))), found.read())
-    with pytest.raises(UnknownName, match="did you mean 'run-1 conv'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'run-1 conv'"):
         store.one("run-1", "cnv")
     encode(videos, Tiny(), ["head"], store, tr=0.7)
-    with pytest.raises(BadInput, match="several features of run-0 head"):
+    with pytest.raises(InputError, match="several features of run-0 head"):
         store.one("run-0", "head")
 
 
@@ -245,11 +245,11 @@ def test_a_damaged_file_is_named(videos, store, tmp_path: Path) -> None:
     path = one(videos, Tiny(), store).features.path
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(BadInput, match=f"{path.name} cannot be read.*Delete it"):
+    with pytest.raises(InputError, match=f"{path.name} cannot be read.*Delete it"):
         one(videos, Tiny(), store)
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["features"] = np.zeros(3)
-    with pytest.raises(BadInput, match="no file of features"):
+    with pytest.raises(InputError, match="no file of features"):
         open_features(tmp_path / "x.h5")
 
 
@@ -305,9 +305,9 @@ def test_pca_after_other_reducers(videos, store) -> None:
 
 
 def test_pca_needs_training_runs_that_are_there(videos, store) -> None:
-    with pytest.raises(BadInput, match="name the training runs"):
+    with pytest.raises(InputError, match="name the training runs"):
         encode(videos, Tiny(), ["head"], store, reducers=parse("pca=1"), tr=TR)
-    with pytest.raises(UnknownName, match="did you mean 'run-"):
+    with pytest.raises(UnknownNameError, match="did you mean 'run-"):
         encode(videos, Tiny(), ["head"], store, reducers=parse("pca=1"), training=["run-9"], tr=TR)
 
 
@@ -327,22 +327,22 @@ def test_pooling_uses_the_encoder_s_channel_axis(videos, store) -> None:
 
 def test_wrong_parameters_stop_before_anything_is_decoded(videos, store) -> None:
     absent = {"run-0": Path("absent.mp4")}
-    with pytest.raises(BadInput, match=r"absent.mp4 cannot be read"):
+    with pytest.raises(InputError, match=r"absent.mp4 cannot be read"):
         encode(absent, Tiny(), ["head"], store)
-    with pytest.raises(UnknownName, match="did you mean 'head'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'head'"):
         encode(absent, Tiny(), ["heda"], store)
-    with pytest.raises(BadInput, match="TR -1"):
+    with pytest.raises(InputError, match="TR -1"):
         encode(videos, Tiny(), ["head"], store, tr=-1.0)
-    with pytest.raises(BadInput, match="give 1 or more"):
+    with pytest.raises(InputError, match="give 1 or more"):
         encode(videos, Tiny(), ["head"], store, batch=0)
     (store.folder / "file").write_text("")
-    with pytest.raises(BadInput, match="cannot be made"):
+    with pytest.raises(InputError, match="cannot be made"):
         FeatureStore(store.folder / "file" / "below")
 
 
 def test_a_video_too_short_for_a_clip_is_an_error(videos, store) -> None:
     clips = Tiny(takes=Takes("clips", (8, 16), frames=4, frame_rate=0.1))
-    with pytest.raises(BadInput, match="too short for one sample"):
+    with pytest.raises(InputError, match="too short for one sample"):
         one(videos, clips, store)
 
 

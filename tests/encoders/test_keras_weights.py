@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.protocol import Frames
 from encoders.registry import make
 
@@ -114,7 +114,7 @@ def test_a_file_cut_short_is_named(name: str, kept: float, tmp_path: Path) -> No
     path = save(keras_vgg()[0], tmp_path / name)
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
-    with pytest.raises(BadInput, match=f"{name} is no Keras file, damaged or cut short"):
+    with pytest.raises(InputError, match=f"{name} is no Keras file, damaged or cut short"):
         make("vgg16-keras", path, **SIZES)
 
 
@@ -130,7 +130,7 @@ def test_another_shape_names_layer_and_shapes(
     change: dict[str, object], message: str, tmp_path: Path
 ) -> None:
     path = save(keras_vgg()[0], tmp_path / "x.weights.h5")
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(InputError, match=message):
         make("vgg16-keras", path, **{**SIZES, **change})
 
 
@@ -138,11 +138,11 @@ def test_a_file_without_the_last_layers_says_what_it_lacks(tmp_path: Path) -> No
     path = save(keras_vgg()[0], tmp_path / "layers.h5")
     with h5py.File(path, "a") as file:
         del file["fc2"]
-    with pytest.raises(BadInput, match=r"layers.h5 has no layer 'fc2'"):
+    with pytest.raises(InputError, match=r"layers.h5 has no layer 'fc2'"):
         make("vgg16-keras", path, **SIZES)
     with h5py.File(save(keras_vgg()[0], path), "a") as file:
         file["block1_conv1/second"] = np.zeros((3, 3, 3, 3))
-    with pytest.raises(BadInput, match=r"'block1_conv1' must hold one kernel and one bias"):
+    with pytest.raises(InputError, match=r"'block1_conv1' must hold one kernel and one bias"):
         make("vgg16-keras", path, **SIZES)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA as Reference
 
-from bench_core.errors import BadInput, UnknownName
+from bench_core.errors import InputError, UnknownNameError
 from encoders.reducers import FittedReducer, check_order, label, parse
 from encoders.reducers.none import NoReduction
 from encoders.reducers.pca import PCA
@@ -34,7 +34,7 @@ def test_pooling_leaves_vectors_and_keeps_precision() -> None:
     np.testing.assert_array_equal(Pooling().reduce(vectors, 1), vectors)
     large = np.full((1, 2, 300, 300), 10, dtype=np.float16)  # the sum is beyond float16
     np.testing.assert_array_equal(Pooling().reduce(large, 1), [[10, 10]])
-    with pytest.raises(BadInput, match="axis 0"):
+    with pytest.raises(InputError, match="axis 0"):
         Pooling().reduce(vectors, 0)
 
 
@@ -65,19 +65,19 @@ def test_pca_restored_is_the_same() -> None:
 
 def test_pca_refuses_what_it_cannot_do() -> None:
     training = np.random.default_rng(0).normal(size=(6, 9))
-    with pytest.raises(BadInput, match="give 5 or fewer"):
+    with pytest.raises(InputError, match="give 5 or fewer"):
         PCA(6).fit([training], (6, 9))
-    with pytest.raises(BadInput, match="must be fitted"):
+    with pytest.raises(InputError, match="must be fitted"):
         PCA(2).reduce(training, 1)
-    with pytest.raises(BadInput, match="must be fitted"):
+    with pytest.raises(InputError, match="must be fitted"):
         PCA(2).state()
     fitted = PCA(2)
     fitted.fit([training], (6, 9))
-    with pytest.raises(BadInput, match="8 features; fitted on 9"):
+    with pytest.raises(InputError, match="8 features; fitted on 9"):
         fitted.reduce(training[:, :8], 1)
-    with pytest.raises(BadInput, match="fewer than 3 directions"):
+    with pytest.raises(InputError, match="fewer than 3 directions"):
         PCA(3).fit([np.outer(np.arange(6.0), np.ones(9))], (6, 9))
-    with pytest.raises(BadInput, match="give 1 or more"):
+    with pytest.raises(InputError, match="give 1 or more"):
         PCA(0)
 
 
@@ -133,15 +133,15 @@ def test_reducers_are_named_in_order_on_one_line() -> None:
 
 @pytest.mark.parametrize("text", ["pca", "pool=3", "pca=x", "project=2.5"])
 def test_a_count_too_few_or_too_many_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="write none, pool, project=COUNT or pca=COUNT"):
+    with pytest.raises(InputError, match="write none, pool, project=COUNT or pca=COUNT"):
         parse(text)
 
 
 def test_a_reducer_that_is_not_there_or_not_in_place_is_refused() -> None:
-    with pytest.raises(UnknownName, match="did you mean 'project'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'project'"):
         parse("projekt=3")
-    with pytest.raises(BadInput, match="must be the last"):
+    with pytest.raises(InputError, match="must be the last"):
         parse("pca=3,pool")
-    with pytest.raises(BadInput, match="-1 projected features"):
+    with pytest.raises(InputError, match="-1 projected features"):
         parse("project=-1")
     check_order([])

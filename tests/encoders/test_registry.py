@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from bench_core.cli.commands.encode import command
-from bench_core.errors import UnknownName
+from bench_core.errors import UnknownNameError
 from encoders.registry import make, names
 
 PACKAGE = '''
@@ -57,7 +57,7 @@ def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_built_in_encoders_are_listed() -> None:
     assert {"vgg16", "vgg16-keras"} <= set(names())
-    with pytest.raises(UnknownName, match="did you mean 'vgg16', 'vgg16-keras'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'vgg16', 'vgg16-keras'"):
         make("vgg61")
 
 

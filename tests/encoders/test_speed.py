@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tiny_encoder import irregular, video
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from benchmarks.encoders import Encoders
 from encoders import speed
 from encoders.registry import make
@@ -49,7 +49,7 @@ def test_a_video_without_a_sample_is_an_error(tmp_path: Path) -> None:
     object.__setattr__(encoder.takes, "kind", "clips")
     object.__setattr__(encoder.takes, "frames", 2)
     object.__setattr__(encoder.takes, "frame_rate", 0.01)
-    with pytest.raises(BadInput, match="too short"):
+    with pytest.raises(InputError, match="too short"):
         speed.measure(encoder, path, "fc2", tr=0.5)
 
 

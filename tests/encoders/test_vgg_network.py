@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.protocol import Frames
 from encoders.registry import make
 from encoders.vgg.network import KERAS_LAYERS, VGG16, flops, initialise
@@ -132,5 +132,5 @@ def test_random_weights_keep_the_variance_of_features() -> None:
 
 
 def test_a_size_that_cannot_be_halved_is_refused() -> None:
-    with pytest.raises(BadInput, match="multiple of 32"):
+    with pytest.raises(InputError, match="multiple of 32"):
         make("vgg16", size=100)

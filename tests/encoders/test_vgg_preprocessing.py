@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench_core.errors import UnknownName
+from bench_core.errors import UnknownNameError
 from encoders.protocol import Frames
 from encoders.registry import make
 from encoders.vgg import preprocessing
@@ -116,5 +116,5 @@ def test_what_changes_pixels_changes_the_text_that_features_are_keyed_by() -> No
         make("vgg16-keras", interpolation="bilinear", **small).preprocessing,
     }
     assert len(texts) == 5
-    with pytest.raises(UnknownName, match="did you mean 'nearest'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'nearest'"):
         make("vgg16-keras", interpolation="nearst", **small)

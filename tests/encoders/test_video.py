@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_encoder import irregular, video
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.protocol import Frames, Takes
 from encoders.synthetic import numbered, read_number, write_video
 from encoders.video import batches, duration, frames, samples
@@ -127,15 +127,15 @@ def test_a_video_cut_short_is_an_error_and_not_a_short_run(suffix: str, tmp_path
     assert len(list(frames(path))) == 150
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(BadInput, match=r"x\..* ends after .* s and claims 5.00 s"):
+    with pytest.raises(InputError, match=r"x\..* ends after .* s and claims 5.00 s"):
         list(frames(path))
 
 
 def test_what_is_no_video_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.mp4").write_bytes(b"no video" * 100)
-    with pytest.raises(BadInput, match=r"x.mp4 cannot be opened as a video"):
+    with pytest.raises(InputError, match=r"x.mp4 cannot be opened as a video"):
         list(frames(tmp_path / "x.mp4"))
-    with pytest.raises(BadInput, match=r"absent.mp4 cannot be opened"):
+    with pytest.raises(InputError, match=r"absent.mp4 cannot be opened"):
         duration(tmp_path / "absent.mp4")
     with av.open(str(tmp_path / "sound.wav"), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
@@ -143,7 +143,7 @@ def test_what_is_no_video_is_named(tmp_path: Path) -> None:
         sound.sample_rate = 8000
         container.mux(stream.encode(sound))
         container.mux(stream.encode())
-    with pytest.raises(BadInput, match="holds no video stream"):
+    with pytest.raises(InputError, match="holds no video stream"):
         list(frames(tmp_path / "sound.wav"))
 
 
@@ -152,9 +152,9 @@ def test_numbered_frames_survive_compression_and_resizing() -> None:
         frame = numbered(number, 60, 200)
         assert read_number(frame) == number
         assert read_number(frame[::4, ::3]) == number
-    with pytest.raises(BadInput, match="65536 does not fit"):
+    with pytest.raises(InputError, match="65536 does not fit"):
         numbered(65_536)
-    with pytest.raises(BadInput, match="must ascend"):
+    with pytest.raises(InputError, match="must ascend"):
         write_video("never.mp4", [], [0.0, 0.0])
 
 
@@ -169,13 +169,13 @@ def test_numbered_frames_survive_compression_and_resizing() -> None:
     ],
 )
 def test_an_input_that_cannot_be_is_refused(wrong: dict) -> None:
-    with pytest.raises(BadInput):
+    with pytest.raises(InputError):
         Takes(size=(8, 8), **wrong)
 
 
 def test_pixels_and_times_must_fit_together() -> None:
     pixels = np.zeros((2, 1, 4, 4, 3), np.uint8)
-    with pytest.raises(BadInput, match="times have shape"):
+    with pytest.raises(InputError, match="times have shape"):
         Frames(pixels, np.zeros(2))
-    with pytest.raises(BadInput, match="must be uint8"):
+    with pytest.raises(InputError, match="must be uint8"):
         Frames(pixels.astype(float), np.zeros((2, 1)))

@@ -193,7 +193,7 @@ def test_a_wrong_declaration_is_found_out(bench: Bench, blas: str, wrong: str) -
             check=False,
         )
         assert done.returncode == meant, done.stderr
-        assert ("BlasMismatch" in done.stderr) == bool(meant)
+        assert ("BlasMismatchError" in done.stderr) == bool(meant)
 
 
 def test_a_conda_environment_is_not_relinked(bench: Bench) -> None:

@@ -17,7 +17,7 @@ from sklearn.linear_model import RidgeCV
 from bench_core.accuracy.result import FitResult
 from bench_core.cli.commands.fit import _show, command
 from bench_core.data import THESIS_ALPHAS, Problem, make
-from bench_core.errors import BadInput, NotEnough, RidgebenchError, UnknownName
+from bench_core.errors import InputError, ResourceError, RidgebenchError, UnknownNameError
 from bench_core.fitting.run import Done
 from bench_core.measure import read
 
@@ -100,7 +100,7 @@ def test_results_are_scikit_learns(run, problem, tmp_path):
     # The plan comes before the results.
     assert result.stderr.index("ridge, primal form") >= 0
     assert "undefined for 1" in result.output
-    with pytest.raises(BadInput, match="exists already: choose another folder"):
+    with pytest.raises(InputError, match="exists already: choose another folder"):
         run("multitarget", tmp_path / "problem", "--out", out)
 
 
@@ -147,20 +147,28 @@ def test_named_problem_and_a_strategy_without_a_plan(run, tmp_path):
 
 
 BAD = [
-    (["ridgcv", "parcels"], UnknownName, "did you mean 'ridgecv'"),
-    (["ridgecv", "parcel"], UnknownName, "did you mean 'parcels'"),
-    (["ridgecv"], BadInput, "give a problem"),
-    (["ridgecv", "haxby2001", "--option", "gcv_mod=svd"], UnknownName, "did you mean 'gcv_mode'"),
-    (["ridgecv", "haxby2001", "--alphas", "1,0"], BadInput, "penalty 0 is not"),
-    (["ridgecv", "haxby2001", "--alphas", "1,1"], BadInput, "given more than once"),
-    (["ridgecv", "haxby2001", "--nodes", "2"], BadInput, "nodes must be 1"),
-    (["bmor", "haxby2001", "--nodes", "5000"], NotEnough, "5000 nodes × 1 threads need 5000 cores"),
-    (["ridgecv", "haxby2001", "--memory-limit", "8GB"], BadInput, "multitarget can"),
-    (["ridgecv", "haxby2001", "--test-runs", "3"], BadInput, "need --split run"),
-    (["ridgecv", "haxby2001", "--split", "run", "--test-runs", "99"], BadInput, "no run 99"),
-    (["ridgecv", "haxby2001", "--split", "run", "--test-runs", "a"], BadInput, "whole numbers"),
-    (["multitarget", "haxby2001", "--option", "coef=null"], BadInput, "use --no-coef"),
-    (["multitarget", "haxby2001", "--memory-limit", "100kB"], NotEnough, "the limit is"),
+    (["ridgcv", "parcels"], UnknownNameError, "did you mean 'ridgecv'"),
+    (["ridgecv", "parcel"], UnknownNameError, "did you mean 'parcels'"),
+    (["ridgecv"], InputError, "give a problem"),
+    (
+        ["ridgecv", "haxby2001", "--option", "gcv_mod=svd"],
+        UnknownNameError,
+        "did you mean 'gcv_mode'",
+    ),
+    (["ridgecv", "haxby2001", "--alphas", "1,0"], InputError, "penalty 0 is not"),
+    (["ridgecv", "haxby2001", "--alphas", "1,1"], InputError, "given more than once"),
+    (["ridgecv", "haxby2001", "--nodes", "2"], InputError, "nodes must be 1"),
+    (
+        ["bmor", "haxby2001", "--nodes", "5000"],
+        ResourceError,
+        "5000 nodes × 1 threads need 5000 cores",
+    ),
+    (["ridgecv", "haxby2001", "--memory-limit", "8GB"], InputError, "multitarget can"),
+    (["ridgecv", "haxby2001", "--test-runs", "3"], InputError, "need --split run"),
+    (["ridgecv", "haxby2001", "--split", "run", "--test-runs", "99"], InputError, "no run 99"),
+    (["ridgecv", "haxby2001", "--split", "run", "--test-runs", "a"], InputError, "whole numbers"),
+    (["multitarget", "haxby2001", "--option", "coef=null"], InputError, "use --no-coef"),
+    (["multitarget", "haxby2001", "--memory-limit", "100kB"], ResourceError, "the limit is"),
 ]
 
 
@@ -180,7 +188,7 @@ def test_values_that_are_not_finite_are_named_by_their_place_in_the_file(
     for name, array in arrays.items():
         np.save(tmp_path / f"{name}.npy", array)
     files = "--x", tmp_path / "X.npy", "--y", tmp_path / "Y.npy"
-    with pytest.raises(BadInput, match=f"{where} holds nan at row 101, column 3"):
+    with pytest.raises(InputError, match=f"{where} holds nan at row 101, column 3"):
         run("multitarget", *files, "--out", tmp_path / "out")
     assert sorted(os.listdir(tmp_path)) == ["X.npy", "Y.npy"]
 

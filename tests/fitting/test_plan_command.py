@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from bench_core.cli.commands.plan import command
 from bench_core.cli.parameters import Bytes
 from bench_core.data import make
-from bench_core.errors import BadInput, NotEnough, RidgebenchError, UnknownName
+from bench_core.errors import InputError, ResourceError, RidgebenchError, UnknownNameError
 
 
 def planned(*arguments):
@@ -35,7 +35,7 @@ def test_numbers_given_by_hand_and_memory():
     text = planned("-t", 500, "-p", 900, "-s", 4000, "-r", 7, "--dtype", "float32")
     assert "500 samples × 900 features × 4000 targets, 7 penalties" in text
     assert "peak memory" in text
-    with pytest.raises(NotEnough, match=r"and the limit is 976.56 KiB"):
+    with pytest.raises(ResourceError, match=r"and the limit is 976.56 KiB"):
         planned("-t", 500, "-p", 900, "-s", 4000, "--memory-limit", "1MB")
     wide = json.loads(planned("-t", 500, "-p", 900, "-s", 9000, "--json", "--coef-file"))
     tight = json.loads(
@@ -58,17 +58,17 @@ def test_a_folder_knows_its_size(tmp_path):
 
 
 def test_what_cannot_be_planned():
-    with pytest.raises(UnknownName, match="did you mean 'parcels'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'parcels'"):
         planned("parcel")
-    with pytest.raises(BadInput, match="-p, -s is missing"):
+    with pytest.raises(InputError, match="-p, -s is missing"):
         planned("-t", 500)
-    with pytest.raises(BadInput, match="not both"):
+    with pytest.raises(InputError, match="not both"):
         planned("parcels", "-t", 500)
-    with pytest.raises(BadInput, match="say the same"):
+    with pytest.raises(InputError, match="say the same"):
         planned("parcels", "-r", 3, "--alphas", "1,2")
-    with pytest.raises(BadInput, match="multitarget can"):
+    with pytest.raises(InputError, match="multitarget can"):
         planned("parcels", "--strategy", "ridgecv", "--memory-limit", "1GB")
-    with pytest.raises(UnknownName, match="unknown option of multitarget 'coeff'"):
+    with pytest.raises(UnknownNameError, match="unknown option of multitarget 'coeff'"):
         planned("parcels", "--option", "coeff=null")
 
 

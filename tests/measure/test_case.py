@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.measure import Case
 
 CASE = Case(problem="parcels", strategy="ridgecv")
@@ -39,7 +39,7 @@ CASE = Case(problem="parcels", strategy="ridgecv")
     ],
 )
 def test_a_value_that_no_measurement_can_have_is_named(changes: dict, named: str) -> None:
-    with pytest.raises(BadInput, match=named):
+    with pytest.raises(InputError, match=named):
         replace(CASE, **changes)
 
 
@@ -101,5 +101,5 @@ def test_the_file_name_is_readable_and_no_path() -> None:
 
 
 def test_an_unknown_field_is_named() -> None:
-    with pytest.raises(BadInput, match="'thread'"):
+    with pytest.raises(InputError, match="'thread'"):
         Case.from_dict({**CASE.to_dict(), "thread": 1})

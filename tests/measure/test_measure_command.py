@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from bench_core.cli.commands.measure import command
-from bench_core.errors import BadInput, UnknownName
+from bench_core.errors import InputError, UnknownNameError
 from bench_core.measure import Case, read
 from bench_core.measure.overhead import measure_overhead
 
@@ -70,10 +70,10 @@ def test_a_wrong_argument_is_named(arguments: list[str], more: list[str], named:
 
 def test_wrong_values_are_errors_for_people(arguments: list[str]) -> None:
     done = CliRunner().invoke(command, [*arguments, "--alphas", "1,two"])
-    assert isinstance(done.exception, BadInput)
+    assert isinstance(done.exception, InputError)
     assert "two" in str(done.exception)
     done = CliRunner().invoke(command, ["ridgvc", *arguments[1:]])
-    assert isinstance(done.exception, UnknownName)
+    assert isinstance(done.exception, UnknownNameError)
 
 
 def test_the_overhead_is_a_ratio_of_interleaved_fits(

@@ -22,7 +22,7 @@ from sklearn.linear_model import RidgeCV
 from bench_core import strategies
 from bench_core.blas import detect
 from bench_core.data import THESIS_ALPHAS, Problem, random_split
-from bench_core.errors import BadInput, UnknownName
+from bench_core.errors import InputError, UnknownNameError
 from bench_core.machine import available_cores
 from bench_core.measure import Case, fitting, measure, read, read_all, validate
 from bench_core.measure.process import run_worker
@@ -313,7 +313,7 @@ def test_best_kernels_are_skipped_where_there_are_no_better(
 def test_unknown_names_are_errors_that_offer_near_ones(
     run: Run, changes: dict[str, Any], near: str
 ) -> None:
-    with pytest.raises(UnknownName, match=near):
+    with pytest.raises(UnknownNameError, match=near):
         run(**changes)
 
 
@@ -341,7 +341,7 @@ measure(case, store=Path({str(tmp_path)!r}), scratch=Path({str(scratch)!r}))
 def test_a_damaged_record_is_named_with_its_remedy(store: Path, good: dict[str, Any]) -> None:
     path = store / "damaged.json"
     path.write_text(json.dumps({**good, "status": "fine"}))
-    with pytest.raises(BadInput, match=r"damaged\.json.*status.*'fine'.*delete"):
+    with pytest.raises(InputError, match=r"damaged\.json.*status.*'fine'.*delete"):
         read(path)
     path.unlink()
 

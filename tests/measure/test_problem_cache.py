@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bench_core.data import Problem, make, random_split
-from bench_core.errors import BadInput, NotEnough, UnknownName
+from bench_core.errors import InputError, ResourceError, UnknownNameError
 from bench_core.measure import Case, problems
 from bench_core.measure.problems import cached, clear, problem_size, scratch_folder, size_limit
 
@@ -99,7 +99,7 @@ def test_a_value_in_a_problem_folder_that_no_fit_can_use_is_named(tmp_path: Path
     Y[7, 1] = np.nan
     Problem(X, Y, np.ones(40, int)).save(tmp_path / "mine")
     with (
-        pytest.raises(BadInput, match="row 7"),
+        pytest.raises(InputError, match="row 7"),
         cached(Case(str(tmp_path / "mine"), "ridgecv"), scratch=tmp_path),
     ):
         pass
@@ -188,7 +188,7 @@ def test_making_a_problem_clears_what_exceeds_the_limit(
 @pytest.mark.parametrize("text", ["-1", "much", "nan"])
 def test_a_limit_that_is_none_is_named(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(problems.LIMIT, text)
-    with pytest.raises(BadInput, match=text):
+    with pytest.raises(InputError, match=text):
         size_limit()
 
 
@@ -200,7 +200,7 @@ def test_too_small_a_disk_is_said_before_anything_is_written(
 
     monkeypatch.setattr(problems.shutil, "disk_usage", lambda path: Usage)
     with (
-        pytest.raises(NotEnough, match=r"1000 B are free.*RIDGEBENCH_SCRATCH"),
+        pytest.raises(ResourceError, match=r"1000 B are free.*RIDGEBENCH_SCRATCH"),
         cached(SMALL, scratch=tmp_path),
     ):
         pass
@@ -222,9 +222,9 @@ def test_sizes_are_known_without_making_anything(problem_folder: Path) -> None:
     assert size.nbytes == 4 * 69_202 * (16_384 + 6_728)
     size = problem_size(Case(str(problem_folder), "ridgecv"))
     assert (size.name, size.scale, size.nbytes) == ("tiny", None, 8 * 200 * 15)
-    with pytest.raises(UnknownName, match="'roi'"):
+    with pytest.raises(UnknownNameError, match="'roi'"):
         problem_size(Case("rio", "ridgecv"))
-    with pytest.raises(BadInput, match="/no/such"):
+    with pytest.raises(InputError, match="/no/such"):
         problem_size(Case("/no/such", "ridgecv"))
 
 
@@ -235,5 +235,5 @@ def test_a_truncated_problem_folder_is_an_error(problem_folder: Path, tmp_path: 
     assert description
     with (folder / "X.npy").open("r+b") as file:
         file.truncate(500)
-    with pytest.raises(BadInput, match=r"X\.npy"):
+    with pytest.raises(InputError, match=r"X\.npy"):
         problem_size(Case(str(folder), "ridgecv"))

@@ -14,7 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.measure import (
     Case,
     provenance,
@@ -141,16 +141,16 @@ def test_a_record_that_breaks_the_schema_is_refused(
     part, last = _at(ok, path)
     assert last in part
     part[last] = value
-    with pytest.raises(BadInput):
+    with pytest.raises(InputError):
         validate(ok)
 
 
 def test_every_field_is_required_and_no_other_is_known(ok: dict[str, Any]) -> None:
     for name in ok:
         lacking = {key: value for key, value in ok.items() if key != name}
-        with pytest.raises(BadInput, match=name):
+        with pytest.raises(InputError, match=name):
             validate(lacking)
-    with pytest.raises(BadInput, match="surplus"):
+    with pytest.raises(InputError, match="surplus"):
         validate({**ok, "surplus": 1})
 
 
@@ -158,10 +158,10 @@ def test_every_field_is_required_and_no_other_is_known(ok: dict[str, Any]) -> No
 def test_a_record_without_a_number_needs_a_reason(ok: dict[str, Any], status: str) -> None:
     without = skipped(CASE, "because") | {"status": status}
     validate(without)
-    with pytest.raises(BadInput):
+    with pytest.raises(InputError):
         validate({**without, "reason": None})
     if status != "invalid":
-        with pytest.raises(BadInput):
+        with pytest.raises(InputError):
             validate({**without, "times": ok["times"]})
 
 
@@ -191,7 +191,7 @@ def test_a_file_is_written_whole_or_not_at_all(
     monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         records.write({**ok, "seed": 5}, path)
-    with pytest.raises(BadInput):
+    with pytest.raises(InputError):
         records.write({**ok, "status": "fine"}, path)
     assert read(path) == ok
     assert list(path.parent.iterdir()) == [path]
@@ -201,9 +201,9 @@ def test_a_file_is_written_whole_or_not_at_all(
 def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "one.json"
     path.write_text(text)
-    with pytest.raises(BadInput, match=r"one\.json.*(delete|measure again)"):
+    with pytest.raises(InputError, match=r"one\.json.*(delete|measure again)"):
         read(path)
-    with pytest.raises(BadInput, match=r"none\.json"):
+    with pytest.raises(InputError, match=r"none\.json"):
         read(tmp_path / "none.json")
 
 
@@ -214,7 +214,7 @@ def test_all_records_below_a_folder_are_read_in_order(ok: dict[str, Any], tmp_pa
     (tmp_path / "other.json").write_text('{"schema": "ridgebench-kernels/1"}')
     assert read_all(tmp_path) == [ok, later]
     (tmp_path / "cut.json").write_text(json.dumps(ok)[:150])
-    with pytest.raises(BadInput, match=r"cut\.json"):
+    with pytest.raises(InputError, match=r"cut\.json"):
         read_all(tmp_path)
 
 

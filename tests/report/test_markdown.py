@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.report.markdown import comparison, replace
 from bench_core.report.runs import Run, latest, read_runs
 from bench_core.report.solver_table import solver_table
@@ -33,7 +33,7 @@ def test_only_what_is_between_the_markers_changes(runs):
 
 
 def test_a_file_without_markers_is_refused(runs):
-    with pytest.raises(BadInput, match=r"README\.md has no lines"):
+    with pytest.raises(InputError, match=r"README\.md has no lines"):
         replace("nothing", runs, "README.md")
 
 

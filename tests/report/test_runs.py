@@ -1,6 +1,6 @@
 import pytest
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.report.runs import collect, latest, read_runs
 
 
@@ -27,7 +27,7 @@ def test_a_damaged_record_is_named(tmp_path, record, leave):
     leave(tmp_path / "p", "env-a", "c" * 40, [record()])
     (path,) = collect(tmp_path / "p", tmp_path / "results", "here")
     path.write_text(path.read_text()[:-20])
-    with pytest.raises(BadInput, match=r"records\.jsonl holds a line that is no JSON"):
+    with pytest.raises(InputError, match=r"records\.jsonl holds a line that is no JSON"):
         read_runs(tmp_path / "results")
 
 

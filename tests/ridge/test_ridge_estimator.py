@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.ridge import MultiTargetRidgeCV, estimator, plan
 
 ALPHAS = [0.1, 1.0, 10.0, 100.0, 1000.0]
@@ -161,7 +161,7 @@ def test_groups_reach_the_splitter(shape):
     expected = search.cv_results_["mean_test_score"]
     np.testing.assert_allclose(by_group.cv_results_["mean_scores"], expected, rtol=1e-9)
     np.testing.assert_allclose(predefined.cv_results_["mean_scores"], expected, rtol=1e-9)
-    with pytest.raises(BadInput, match="groups"):
+    with pytest.raises(InputError, match="groups"):
         MultiTargetRidgeCV(ALPHAS, cv=LeaveOneGroupOut()).fit(X, Y)
 
 
@@ -330,7 +330,7 @@ def test_constant_features_alone():
 
 def test_all_targets_constant_has_no_r2():
     X = np.random.default_rng(12).standard_normal((12, 4))
-    with pytest.raises(BadInput, match="r2 score"):
+    with pytest.raises(InputError, match="r2 score"):
         MultiTargetRidgeCV(scoring="r2").fit(X, np.ones((12, 2)))
 
 
@@ -339,7 +339,7 @@ def test_all_targets_constant_has_no_r2():
 def test_bad_value_in_targets_is_named(value, options):
     X, Y = planted(13, 40, 20, 90)
     Y[17, 3] = value
-    with pytest.raises(BadInput, match="row 17, column 3"):
+    with pytest.raises(InputError, match="row 17, column 3"):
         MultiTargetRidgeCV(**options).fit(X, Y)
 
 
@@ -358,7 +358,7 @@ def test_bad_value_in_targets_is_named(value, options):
 )
 def test_unusable_parameters_are_named(options, message):
     X, Y = planted(14, 20, 5, 4)
-    with pytest.raises((BadInput, LookupError), match=message):
+    with pytest.raises((InputError, LookupError), match=message):
         MultiTargetRidgeCV(**options).fit(X, Y)
 
 

@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from bench_core.errors import BadInput, NotEnough
+from bench_core.errors import InputError, ResourceError
 from bench_core.ridge import MultiTargetRidgeCV, Work, coefficients, make_plan
 from bench_core.ridge.backend import Device
 from bench_core.ridge.coefficients import CoefficientFile
@@ -278,10 +278,10 @@ def test_memory_stays_within_the_plan(tmp_path, t, p, s):
 
 
 def test_a_limit_that_nothing_fits_is_refused():
-    with pytest.raises(NotEnough, match="memory_limit"):
+    with pytest.raises(ResourceError, match="memory_limit"):
         make_plan(Work(t=1000, p=2000, s=5000, r=3), memory_limit=10 * 2**20)
     X, Y = data(50, 60, 30)
-    with pytest.raises(NotEnough, match="bytes"):
+    with pytest.raises(ResourceError, match="bytes"):
         MultiTargetRidgeCV(memory_limit=1000).fit(X, Y)
 
 
@@ -377,9 +377,9 @@ def test_killed_process_leaves_no_file_of_that_name(tmp_path, how):
 
 
 def test_coefficient_file_refuses_what_cannot_be(tmp_path, monkeypatch):
-    with pytest.raises(BadInput, match="does not exist"):
+    with pytest.raises(InputError, match="does not exist"):
         CoefficientFile(tmp_path / "none" / "c.npy", (2, 2), "f8")
-    with pytest.raises(NotEnough, match="free"):
+    with pytest.raises(ResourceError, match="free"):
         CoefficientFile(tmp_path / "c.npy", (2**40, 2**20), "f8")
     with (
         pytest.raises(RuntimeError, match="1 of 2"),

@@ -10,7 +10,7 @@ from sklearn.model_selection import KFold
 
 from bench_core import strategies
 from bench_core.data import shape
-from bench_core.errors import BadInput, UnknownName
+from bench_core.errors import InputError, UnknownNameError
 from bench_core.strategies import himalaya as strategy
 
 ALPHAS = (0.1, 3.0, 30.0, 300.0, 3000.0)
@@ -119,17 +119,17 @@ def test_memory_estimate_covers_what_the_fit_allocates(make_problem, t, p, s):
 def test_bad_options(make_problem):
     X, Y = make_problem(20, 4, 2)
     cls = strategies.get("himalaya")
-    with pytest.raises(UnknownName, match="unknown backend 'nump': did you mean 'numpy'"):
+    with pytest.raises(UnknownNameError, match="unknown backend 'nump': did you mean 'numpy'"):
         cls(backend="nump").fit(X, Y)
-    with pytest.raises(UnknownName, match="unknown solver 'kernels': did you mean 'kernel'"):
+    with pytest.raises(UnknownNameError, match="unknown solver 'kernels': did you mean 'kernel'"):
         cls(solver="kernels").fit(X, Y)
     for cv in (1, 21):
-        with pytest.raises(BadInput, match=f"cv = {cv} folds of 20 samples: give 2 to 20"):
+        with pytest.raises(InputError, match=f"cv = {cv} folds of 20 samples: give 2 to 20"):
             cls(cv=cv).fit(X, Y)
-    with pytest.raises(BadInput, match="alphas_batch = 0"):
+    with pytest.raises(InputError, match="alphas_batch = 0"):
         cls(alphas_batch=0).fit(X, Y)
     X[3, 2] = np.nan
-    with pytest.raises(BadInput, match="X holds nan at row 3, column 2"):
+    with pytest.raises(InputError, match="X holds nan at row 3, column 2"):
         cls().fit(X, Y)
 
 
@@ -138,14 +138,14 @@ def test_not_installed_is_a_reason_and_an_error_not_a_crash(monkeypatch, make_pr
     cls = strategies.get("himalaya")
     parcels = shape("parcels", scale=0.01)
     assert cls.skip(parcels, 1, 1) == ("himalaya is not installed: pip install 'ridgebench[peers]'")
-    with pytest.raises(BadInput, match=r"himalaya is not installed: pip install"):
+    with pytest.raises(InputError, match=r"himalaya is not installed: pip install"):
         cls().fit(*make_problem(20, 4, 2))
 
 
 @needs_himalaya
 def test_torch_backend_without_torch(monkeypatch, make_problem):
     monkeypatch.setattr(strategy, "find_spec", lambda name: None if name == "torch" else name)
-    with pytest.raises(BadInput, match="torch is not installed"):
+    with pytest.raises(InputError, match="torch is not installed"):
         strategies.get("himalaya")(backend="torch").fit(*make_problem(20, 4, 2))
 
 

@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 
 from bench_core import strategies
 from bench_core.data import THESIS_ALPHAS, shape
-from bench_core.errors import BadInput, UnknownName
+from bench_core.errors import InputError, UnknownNameError
 from bench_core.strategies import Strategy
 
 BUILT_IN = ["bmor", "mor", "ridgecv"]
@@ -30,7 +30,9 @@ def test_built_in_strategies_say_what_they_are():
 
 
 def test_unknown_strategy_offers_near_names():
-    with pytest.raises(UnknownName, match=r"unknown strategy 'bmro': did you mean 'bmor'.*known:"):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown strategy 'bmro': did you mean 'bmor'.*known:"
+    ):
         strategies.get("bmro")
 
 
@@ -57,7 +59,7 @@ def test_strategy_of_an_installed_package_is_found(tmp_path, monkeypatch, make_p
         model = strategies.get("plain")((7.0, 8.0)).fit(X, Y)
         np.testing.assert_allclose(model.predict(X), Ridge(alpha=7.0).fit(X, Y).predict(X))
         assert model.bytes_needed(10, 2, 1, "f8", 1) > 0
-        with pytest.raises(UnknownName, match="did you mean 'plain'"):
+        with pytest.raises(UnknownNameError, match="did you mean 'plain'"):
             strategies.get("plane")
     finally:
         sys.modules.pop("my_package", None)
@@ -162,28 +164,28 @@ class TestBadInput:
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
     def test_not_finite_in_x(self, fit, make_problem, value):
         X, Y = make_problem(30, 5, 6)
-        with pytest.raises(BadInput, match=f"X holds {value} at row 17, column 3"):
+        with pytest.raises(InputError, match=f"X holds {value} at row 17, column 3"):
             fit(bad(X, 17, 3, value), Y)
 
     def test_nan_in_y_names_the_target(self, fit, make_problem, tmp_path):
         X, Y = make_problem(30, 5, 6)
         np.save(tmp_path / "Y.npy", bad(Y, 4, 5, np.nan))
-        with pytest.raises(BadInput, match="Y holds nan at row 4, column 5"):
+        with pytest.raises(InputError, match="Y holds nan at row 4, column 5"):
             fit(X, np.load(tmp_path / "Y.npy", mmap_mode="r"))
 
     def test_unequal_t(self, fit, make_problem):
         X, Y = make_problem(30, 5, 6)
-        with pytest.raises(BadInput, match="X has 30 samples and Y has 29"):
+        with pytest.raises(InputError, match="X has 30 samples and Y has 29"):
             fit(X, Y[:29])
 
     def test_no_targets(self, fit, make_problem):
         X, Y = make_problem(30, 5, 6)
-        with pytest.raises(BadInput, match="no targets"):
+        with pytest.raises(InputError, match="no targets"):
             fit(X, Y[:, :0])
 
     def test_one_dimensional_y(self, fit, make_problem):
         X, Y = make_problem(30, 5, 6)
-        with pytest.raises(BadInput, match="two dimensions"):
+        with pytest.raises(InputError, match="two dimensions"):
             fit(X, Y[:, 0])
 
     @pytest.mark.parametrize(
@@ -197,28 +199,28 @@ class TestBadInput:
         ],
     )
     def test_penalties(self, fit, make_problem, alphas, message):
-        with pytest.raises(BadInput, match=message):
+        with pytest.raises(InputError, match=message):
             fit(*make_problem(30, 5, 6), alphas=alphas)
 
     def test_options(self, fit, make_problem):
         X, Y = make_problem(30, 5, 6)
-        with pytest.raises(UnknownName, match="unknown gcv_mode 'eign': did you mean 'eigen'"):
+        with pytest.raises(UnknownNameError, match="unknown gcv_mode 'eign': did you mean 'eigen'"):
             fit(X, Y, gcv_mode="eign")
-        with pytest.raises(BadInput, match="cv = 1: give at least 2 folds"):
+        with pytest.raises(InputError, match="cv = 1: give at least 2 folds"):
             fit(X, Y, cv=1)
-        with pytest.raises(BadInput, match="cv = 31 folds of 30 samples"):
+        with pytest.raises(InputError, match="cv = 31 folds of 30 samples"):
             fit(X, Y, cv=31)
-        with pytest.raises(BadInput, match="the run of 3 samples, X has 30"):
+        with pytest.raises(InputError, match="the run of 3 samples, X has 30"):
             fit(X, Y, cv=[1, 1, 2])
-        with pytest.raises(BadInput, match="every sample in one run"):
+        with pytest.raises(InputError, match="every sample in one run"):
             fit(X, Y, cv=np.ones(30, int))
-        with pytest.raises(BadInput, match="leave it or cv out"):
+        with pytest.raises(InputError, match="leave it or cv out"):
             fit(X, Y, cv=5, gcv_mode="svd")
 
     def test_other_features_in_predict(self, fit, make_problem):
         X, Y = make_problem(30, 5, 6)
         model = fit(X, Y)
-        with pytest.raises(BadInput, match=r"X has shape \(30, 4\): the fit had 5 features"):
+        with pytest.raises(InputError, match=r"X has shape \(30, 4\): the fit had 5 features"):
             model.predict(X[:, :4])
 
     def test_predict_before_fit(self, fit, name):
@@ -228,9 +230,9 @@ class TestBadInput:
 
 def test_cluster_where_none_is_used_and_none_where_one_is(cluster_of, make_problem):
     X, Y = make_problem(30, 5, 6)
-    with pytest.raises(BadInput, match=r"bmor runs on a cluster: pass cluster=local"):
+    with pytest.raises(InputError, match=r"bmor runs on a cluster: pass cluster=local"):
         strategies.get("bmor")().fit(X, Y)
-    with pytest.raises(BadInput, match="ridgecv runs in this process: leave cluster out"):
+    with pytest.raises(InputError, match="ridgecv runs in this process: leave cluster out"):
         strategies.get("ridgecv")(cluster=cluster_of(1)).fit(X, Y)
 
 

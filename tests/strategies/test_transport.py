@@ -8,7 +8,7 @@ import pytest
 from sklearn.linear_model import RidgeCV
 
 from bench_core import strategies
-from bench_core.cluster import NodeLost, local
+from bench_core.cluster import NodeLostError, local
 
 ALPHAS = (1.0, 100.0)
 DISTRIBUTED = ["bmor", "mor"]
@@ -75,7 +75,7 @@ def test_fits_leave_no_files_but_their_results_outlive_the_cluster(make_problem,
     assert list(tmp_path.iterdir()) == []
     for model in models:
         assert np.isfinite(model.predict(X)).all()
-        with pytest.raises(NodeLost, match="is closed: start another"):
+        with pytest.raises(NodeLostError, match="is closed: start another"):
             model.fit(X, Y)
 
 
@@ -131,7 +131,7 @@ def test_killed_node_ends_the_fit_with_its_name(make_problem, tmp_path, name):
     X, Y = make_problem(40, 8, 5)
     with local(1, 1, scratch=tmp_path) as cluster:
         pid = cluster.workers[0].pid
-        with pytest.raises(NodeLost, match=rf"node 0 \(pid {pid}, .* was killed by SIGKILL"):
+        with pytest.raises(NodeLostError, match=rf"node 0 \(pid {pid}, .* was killed by SIGKILL"):
             strategies.get(name)(ALPHAS, cluster=cluster, cv=Deadly()).fit(X, Y)
         remaining = [file for file in os.listdir(cluster.scratch) if file.endswith(".npy")]
         assert remaining == []

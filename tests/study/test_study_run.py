@@ -22,13 +22,13 @@ import torch
 from click.testing import CliRunner
 
 from bench_core.cli.commands.study import command
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from bench_core.study import run as running
 from bench_core.study import work
 from bench_core.study.cells import Cell
 from bench_core.study.example import ExampleSize, make_world, planted_targets, write_example
 from bench_core.study.opened import Study
-from bench_core.study.process import CellFailed, in_process
+from bench_core.study.process import CellFailedError, in_process
 from bench_core.study.run import planned, run_study
 from bench_core.study.settings import StudySettings
 from bench_core.study.subjects import cluster_for, fit_subject
@@ -195,7 +195,7 @@ def test_failures_are_rows_and_are_tried_again(
     settings = changed(base.path, "failing.toml", changes)
 
     def killed(settings: StudySettings, cell: Cell, log: Path, notify: Any) -> dict[str, Any]:
-        raise CellFailed(f"lost at {cell.level}")
+        raise CellFailedError(f"lost at {cell.level}")
 
     monkeypatch.setattr(running, "in_process", killed)
     progress = Silent()
@@ -224,7 +224,7 @@ def test_a_damaged_record_is_named(study: tuple[StudySettings, list[dict[str, An
     text = path.read_text(encoding="utf-8")
     try:
         path.write_text(text[:40], encoding="utf-8")
-        with pytest.raises(BadInput, match="delete it"):
+        with pytest.raises(InputError, match="delete it"):
             planned(Study.open(settings))
     finally:
         path.write_text(text, encoding="utf-8")
@@ -244,7 +244,7 @@ def test_a_process_that_is_killed_is_a_failure_with_its_reason(
             os.kill(pids[0], signal.SIGKILL)
 
     moved = replace(settings, out=tmp_path / "elsewhere")
-    with pytest.raises(CellFailed, match="SIGKILL"):
+    with pytest.raises(CellFailedError, match="SIGKILL"):
         in_process(moved, first.cell, tmp_path / "log", kill)
 
 

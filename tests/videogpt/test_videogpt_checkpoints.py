@@ -7,7 +7,7 @@ import pytest
 import torch
 from videogpt_small import reference_gpt, small
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.videogpt import checkpoint
 from encoders.videogpt.gpt import VideoGPT
 from encoders.videogpt.vqvae import VQVAE
@@ -130,7 +130,7 @@ def test_bare_state_dict_needs_sizes(tmp_path):
     config = small()
     model = randomised(config)
     torch.save(model.state_dict(), tmp_path / "bare.pt")
-    with pytest.raises(BadInput, match="does not tell its sizes"):
+    with pytest.raises(InputError, match="does not tell its sizes"):
         checkpoint.load(tmp_path / "bare.pt")
     loaded = checkpoint.load(tmp_path / "bare.pt", config=config)
     assert torch.equal(loaded.fc_out.weight, model.fc_out.weight)
@@ -143,28 +143,28 @@ class _Runs:
 
 def test_code_in_a_file_is_never_run(tmp_path, capsys):
     torch.save({"state_dict": {}, "hyper_parameters": _Runs()}, tmp_path / "bad.ckpt")
-    with pytest.raises(BadInput, match="more than weights"):
+    with pytest.raises(InputError, match="more than weights"):
         checkpoint.load(tmp_path / "bad.ckpt")
     (tmp_path / "pickle.ckpt").write_bytes(pickle.dumps(_Runs()))
-    with pytest.raises(BadInput):
+    with pytest.raises(InputError):
         checkpoint.load(tmp_path / "pickle.ckpt")
     assert "was run" not in capsys.readouterr().out
 
 
 def test_files_that_are_no_checkpoints(tmp_path):
-    with pytest.raises(BadInput, match="no checkpoint"):
+    with pytest.raises(InputError, match="no checkpoint"):
         checkpoint.load(tmp_path / "missing.ckpt")
     torch.save(lightning(randomised(small()), gpt_namespace(small())), tmp_path / "gpt.ckpt")
     whole = (tmp_path / "gpt.ckpt").read_bytes()
     for size in (0, 10, len(whole) // 2, len(whole) - 100):
         (tmp_path / "cut.ckpt").write_bytes(whole[:size])
-        with pytest.raises(BadInput, match=r"cut\.ckpt"):
+        with pytest.raises(InputError, match=r"cut\.ckpt"):
             checkpoint.load(tmp_path / "cut.ckpt")
     torch.save({"epoch": 1}, tmp_path / "other.ckpt")
-    with pytest.raises(BadInput, match="no state_dict; it holds: epoch"):
+    with pytest.raises(InputError, match="no state_dict; it holds: epoch"):
         checkpoint.load(tmp_path / "other.ckpt")
     torch.save({"state_dict": {"x": torch.zeros(1)}, "hyper_parameters": {}}, tmp_path / "x.ckpt")
-    with pytest.raises(BadInput, match="no VideoGPT"):
+    with pytest.raises(InputError, match="no VideoGPT"):
         checkpoint.load(tmp_path / "x.ckpt")
 
 
@@ -181,7 +181,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path, change, message):
     state = dict(model.state_dict())
     change(state)
     torch.save({"state_dict": state}, tmp_path / "gpt.pt")
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(InputError, match=message):
         checkpoint.load(tmp_path / "gpt.pt", config=small())
 
 
@@ -189,12 +189,12 @@ def test_other_conditioning_is_refused(tmp_path):
     hyper = gpt_namespace(small())
     hyper.n_cond_frames = 4
     torch.save(lightning(randomised(small()), hyper), tmp_path / "gpt.ckpt")
-    with pytest.raises(BadInput, match="conditioned on classes or frames"):
+    with pytest.raises(InputError, match="conditioned on classes or frames"):
         checkpoint.load(tmp_path / "gpt.ckpt")
 
 
 def test_a_vqvae_is_no_gpt(tmp_path):
     model = VQVAE(small().vqvae)
     torch.save(lightning(model, namespace(small())), tmp_path / "vqvae.ckpt")
-    with pytest.raises(BadInput, match="VQ-VAE alone"):
+    with pytest.raises(InputError, match="VQ-VAE alone"):
         checkpoint.load_gpt(tmp_path / "vqvae.ckpt")

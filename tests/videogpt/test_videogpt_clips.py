@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from videogpt_small import make_store, moving_square
 
-from bench_core.errors import BadInput, NotEnough, UnknownName
+from bench_core.errors import InputError, ResourceError, UnknownNameError
 from encoders.videogpt.clips.gather import at_rate, read_video
 from encoders.videogpt.clips.prepare import prepare_video
 from encoders.videogpt.clips.resize import resize
@@ -99,31 +99,31 @@ def test_store_gives_back_what_was_written(tmp_path):
 def test_a_run_is_written_whole_or_not_at_all(tmp_path):
     def broken():
         yield Stretch(moving_square(20, 0), np.arange(20.0))
-        raise BadInput("the second recording is broken")
+        raise InputError("the second recording is broken")
 
-    with pytest.raises(BadInput, match="second recording"):
+    with pytest.raises(InputError, match="second recording"):
         write_run(tmp_path, "run-1", broken(), subject="sub-01", source="a")
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(BadInput, match="no frames"):
+    with pytest.raises(InputError, match="no frames"):
         write_run(tmp_path, "run-1", [], subject="sub-01", source="a")
     backwards = Stretch(moving_square(3, 0), np.array([0.0, 2.0, 1.0]))
-    with pytest.raises(BadInput, match="increasing"):
+    with pytest.raises(InputError, match="increasing"):
         write_run(tmp_path, "run-1", [backwards], subject="sub-01", source="a")
 
 
 def test_stores_that_cannot_be_read(tmp_path):
-    with pytest.raises(BadInput, match="no runs"):
+    with pytest.raises(InputError, match="no runs"):
         ClipStore(tmp_path)
     make_store(tmp_path, runs=2)
-    with pytest.raises(UnknownName, match="run-1"):
+    with pytest.raises(UnknownNameError, match="run-1"):
         ClipStore(tmp_path, ["run-2"])
     assert [run.name for run in ClipStore(tmp_path, ["run-1"]).runs] == ["run-1"]
     big = Stretch(moving_square(4, 0, side=32), np.arange(4.0))
     write_run(tmp_path, "big", [big], subject="sub-01", source="a")
-    with pytest.raises(BadInput, match="different sizes"):
+    with pytest.raises(InputError, match="different sizes"):
         ClipStore(tmp_path)
     (tmp_path / "broken.h5").write_bytes(b"not HDF5")
-    with pytest.raises(BadInput, match="cannot be read as HDF5"):
+    with pytest.raises(InputError, match="cannot be read as HDF5"):
         ClipStore(tmp_path)
 
 
@@ -133,7 +133,7 @@ def test_video_prepared_at_a_size(tmp_path):
     assert path == tmp_path / "c" / "r.h5"
     assert ClipStore(tmp_path / "c").frames == 10
     (tmp_path / "b.mkv").write_bytes(b"no video")
-    with pytest.raises(BadInput, match=r"b\.mkv"):
+    with pytest.raises(InputError, match=r"b\.mkv"):
         prepare_video(tmp_path / "c", "b", tmp_path / "b.mkv", subject="s", side=16)
     assert not (tmp_path / "c" / "b.h5").exists()
 
@@ -153,13 +153,13 @@ def test_events_stretch_time(tmp_path):
     np.testing.assert_allclose(np.diff(times), 20.25 / 1200)
     assert times[-1] < 60.5 + 20.25
     events.write_text("onset\tduration\n0\t1\n")
-    with pytest.raises(BadInput, match="stim_file"):
+    with pytest.raises(InputError, match="stim_file"):
         read_events(events)
     for onset, duration in (("zero", "1"), ("0", "0"), ("nan", "3")):
         events.write_text(f"onset\tduration\tstim_file\n{onset}\t{duration}\ta.bk2\n")
-        with pytest.raises(BadInput, match=r"events\.tsv"):
+        with pytest.raises(InputError, match=r"events\.tsv"):
             read_events(events)
-    with pytest.raises(BadInput, match="no events file"):
+    with pytest.raises(InputError, match="no events file"):
         read_events(tmp_path / "none.tsv")
 
 
@@ -206,9 +206,9 @@ def test_subset_sizes_are_recorded(uneven):
 
 
 def test_subsets_that_are_not_there(uneven):
-    with pytest.raises(NotEnough, match="816 in blocks of 8"):
+    with pytest.raises(ResourceError, match="816 in blocks of 8"):
         draw(uneven, 817 + 8, block=8, seed=0)
-    with pytest.raises(BadInput, match="less than one block"):
+    with pytest.raises(InputError, match="less than one block"):
         draw(uneven, 7, block=8, seed=0)
-    with pytest.raises(NotEnough, match="as long as 400"):
+    with pytest.raises(ResourceError, match="as long as 400"):
         everything(uneven).windows(400, 400)

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from videogpt_small import moving_square
 
 from bench_core.cli.commands.videogpt import command
-from bench_core.errors import BadInput, UnknownName
+from bench_core.errors import InputError, UnknownNameError
 from encoders.videogpt import media
 from encoders.videogpt.clips.store import ClipStore
 from encoders.videogpt.training.settings import TrainSettings
@@ -107,15 +107,15 @@ def test_mistakes_are_named(work):
         CliRunner().invoke(command, [str(a) for a in arguments], catch_exceptions=False)
 
     clips, out = work / "clips", work / "none"
-    with pytest.raises(BadInput, match="NAME=VALUE"):
+    with pytest.raises(InputError, match="NAME=VALUE"):
         wrong("train", "vqvae", clips, "--out", out, "--set", "heads")
-    with pytest.raises(UnknownName, match="hidden_dim"):
+    with pytest.raises(UnknownNameError, match="hidden_dim"):
         wrong("train", "vqvae", clips, "--out", out, "--set", "hidden=4")
-    with pytest.raises(UnknownName, match="batch_size"):
+    with pytest.raises(UnknownNameError, match="batch_size"):
         wrong("train", "vqvae", clips, "--out", out, "--option", "batch=4")
-    with pytest.raises(BadInput, match="16 px, the model takes 32 px"):
+    with pytest.raises(InputError, match="16 px, the model takes 32 px"):
         wrong("train", "vqvae", clips, "--out", out, "--device=cpu")
-    with pytest.raises(BadInput, match="no 4 frames without a gap from frame 40"):
+    with pytest.raises(InputError, match="no 4 frames without a gap from frame 40"):
         wrong("reconstruct", work / "vqvae" / "last.pt", clips, "--out", out, "--start", 40)
     found = CliRunner().invoke(command, ["train", "gpt", str(clips), "--out", str(out)])
     assert found.exit_code == 2

@@ -8,7 +8,7 @@ import pytest
 import torch
 from videogpt_small import moving_square, small
 
-from bench_core.errors import BadInput, UnknownName
+from bench_core.errors import InputError, UnknownNameError
 from encoders import registry
 from encoders.alignment import align
 from encoders.encode import encode
@@ -145,13 +145,13 @@ def test_layers_of_both_models_in_one_pass(checkpoint):
 
 def test_wrong_names_and_files(checkpoint, tmp_path):
     encoder = registry.make("videogpt", checkpoint[0])
-    with pytest.raises(UnknownName, match=r"attn_stack\.attn_nets\.1\.post_fc_dp"):
+    with pytest.raises(UnknownNameError, match=r"attn_stack\.attn_nets\.1\.post_fc_dp"):
         encoder.channel_axis("attn_stack.attn_nets.2.post_fc_dp")
-    with pytest.raises(BadInput, match="takes no part"):
+    with pytest.raises(InputError, match="takes no part"):
         encoder.extract(torch.zeros(1, 8, 16, 16, 3, dtype=torch.uint8), ["vqvae.decoder"])
-    with pytest.raises(BadInput, match="no weights of VideoGPT are published"):
+    with pytest.raises(InputError, match="no weights of VideoGPT are published"):
         registry.make("videogpt", "fetch")
-    with pytest.raises(BadInput, match="no checkpoint"):
+    with pytest.raises(InputError, match="no checkpoint"):
         registry.make("videogpt", tmp_path / "none.pt")
 
 
@@ -173,7 +173,7 @@ def test_a_prepared_run_as_video_on_the_scanner_s_clock(tmp_path):
     np.testing.assert_array_equal(found.frames, np.concatenate([black, a, black, b, black]))
     wanted = np.concatenate([[0.0], times[0], [3.0], times[1], [4.3]])
     np.testing.assert_allclose(found.times, wanted, atol=1e-3)
-    with pytest.raises(BadInput, match="no run 'run-2'"):
+    with pytest.raises(InputError, match="no run 'run-2'"):
         export_run(store, "run-2", tmp_path / "run-2.mkv")
 
 

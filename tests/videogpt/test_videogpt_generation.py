@@ -8,7 +8,7 @@ import pytest
 import torch
 from videogpt_small import moving_square, small
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.videogpt import media
 from encoders.videogpt.generate import Sampling, continue_clips, continue_codes, reconstruct
 from encoders.videogpt.gpt import VideoGPT
@@ -90,16 +90,16 @@ def test_several_clips_follow_one_another(model):
 
 
 def test_what_cannot_be_continued(model):
-    with pytest.raises(BadInput, match="not uint8"):
+    with pytest.raises(InputError, match="not uint8"):
         continue_clips(model, torch.zeros(1, 8, 16, 16, 3, dtype=torch.uint8))
-    with pytest.raises(BadInput, match="0 clips"):
+    with pytest.raises(InputError, match="0 clips"):
         continue_clips(model, torch.zeros(1, 4, 16, 16, 3, dtype=torch.uint8), clips=0)
     for options in ({"temperature": 0.0}, {"top_k": 0}):
-        with pytest.raises(BadInput):
+        with pytest.raises(InputError):
             Sampling(**options)
     try:
         model.train()
-        with pytest.raises(BadInput, match="training mode"):
+        with pytest.raises(InputError, match="training mode"):
             continue_codes(model, torch.zeros(1, 2, 4, 4, dtype=torch.int64))
     finally:
         model.eval()
@@ -141,9 +141,9 @@ def test_video_can_be_watched(tmp_path):
     difference = np.abs(np.stack(shown)[:, 2::4, 2::4].astype(int) - frames).mean()
     assert difference < 12  # H.264 loses a little
     assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(BadInput, match="cannot be written"):
+    with pytest.raises(InputError, match="cannot be written"):
         media.write_video(tmp_path / "clip.nothing", frames, 10)
-    with pytest.raises(BadInput, match="frame rate"):
+    with pytest.raises(InputError, match="frame rate"):
         media.write_video(path, frames, 0)
 
 

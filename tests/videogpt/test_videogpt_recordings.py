@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.videogpt.clips.prepare import Recording, prepare_recordings, recordings_of
 from encoders.videogpt.clips.recordings import length, machine_rate, replay
 from encoders.videogpt.clips.resize import resize
@@ -75,15 +75,15 @@ def test_recording_at_a_lower_rate_and_on_its_own_clock(recorded, tmp_path):
 
 def test_what_is_no_recording(recorded, tmp_path):
     path, _ = recorded
-    with pytest.raises(BadInput, match="no recording"):
+    with pytest.raises(InputError, match="no recording"):
         list(replay(tmp_path / "none.bk2"))
     (tmp_path / "bad.bk2").write_bytes(b"nothing of the kind")
-    with pytest.raises(BadInput, match=r"bad\.bk2"):
+    with pytest.raises(InputError, match=r"bad\.bk2"):
         list(replay(tmp_path / "bad.bk2"))
     (tmp_path / "cut.bk2").write_bytes(path.read_bytes()[:200])
-    with pytest.raises(BadInput, match=r"cut\.bk2"):
+    with pytest.raises(InputError, match=r"cut\.bk2"):
         list(replay(tmp_path / "cut.bk2"))
     events = tmp_path / "events.tsv"
     events.write_text("onset\tduration\tstim_file\n3.0\t1.6\tnone.bk2\n")
-    with pytest.raises(BadInput, match=r"none\.bk2, which is not below"):
+    with pytest.raises(InputError, match=r"none\.bk2, which is not below"):
         recordings_of(events, tmp_path)

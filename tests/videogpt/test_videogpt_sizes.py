@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench_core.errors import BadInput, UnknownName
+from bench_core.errors import InputError, UnknownNameError
 from encoders.videogpt import GPTConfig, VideoGPTConfig, VQVAEConfig, preset
 from encoders.videogpt.gpt import VideoGPT
 from encoders.videogpt.vqvae import VQVAE
@@ -239,7 +239,7 @@ def test_state_dict_has_the_published_names_and_shapes(thesis):
     ],
 )
 def test_sizes_that_cannot_be_built_are_refused_with_a_remedy(sizes, reason, remedies):
-    with pytest.raises(BadInput) as refused:
+    with pytest.raises(InputError) as refused:
         preset("thesis", **sizes)
     for text in (reason, *remedies):
         assert text in str(refused.value)
@@ -251,22 +251,22 @@ def test_an_offered_width_can_be_built(hidden, heads, cut):
     sizes = {"cond_dim": 120, "heads": heads, "truncate_heads": cut}
     try:
         GPTConfig(hidden_dim=hidden, **sizes)
-    except BadInput as refused:
+    except InputError as refused:
         offered = str(refused).partition(": use ")[2].partition(";")[0].split(" or ")
         for width in map(int, offered):
             GPTConfig(hidden_dim=width, **sizes)
         nearest = abs(int(offered[0]) - hidden)
         for closer in range(hidden - nearest + 1, hidden + nearest):
-            with pytest.raises(BadInput):
+            with pytest.raises(InputError):
                 GPTConfig(hidden_dim=closer, **sizes)
 
 
 def test_names_that_nothing_answers_to():
-    with pytest.raises(UnknownName, match="thesis"):
+    with pytest.raises(UnknownNameError, match="thesis"):
         preset("thesys")
-    with pytest.raises(UnknownName, match="hidden_dim"):
+    with pytest.raises(UnknownNameError, match="hidden_dim"):
         preset("thesis", hidden=3)
-    with pytest.raises(UnknownName, match="sdpa"):
+    with pytest.raises(UnknownNameError, match="sdpa"):
         preset("thesis", attention="sdpaa")
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 from videogpt_small import small
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from benchmarks.videogpt import Recipe, TrainingByPath, TrainingBySize
 from encoders.videogpt.speed import PUBLISHED, Workload, measure, measured
 
@@ -51,7 +51,7 @@ def test_measured_once(tmp_path):
     (kept,) = tmp_path.iterdir()
     assert json.loads(kept.read_text()) == first
     assert measured(tmp_path, load(precision="bf16")) != first
-    with pytest.raises(BadInput, match="neither"):
+    with pytest.raises(InputError, match="neither"):
         measure(load(work="sleep"))
 
 

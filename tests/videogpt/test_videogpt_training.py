@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from videogpt_small import make_store, small
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.videogpt import checkpoint, codes
 from encoders.videogpt.generate import Sampling, continue_codes
 from encoders.videogpt.gpt import VideoGPT
 from encoders.videogpt.training.batches import Order, ahead
-from encoders.videogpt.training.loop import NonFiniteLoss, Trainer
+from encoders.videogpt.training.loop import NonFiniteLossError, Trainer
 from encoders.videogpt.training.phases import GPTPhase, VQVAEPhase
 from encoders.videogpt.training.runs import Data, train_gpt, train_vqvae
 from encoders.videogpt.training.settings import TrainSettings, thesis_settings
@@ -131,12 +131,12 @@ def test_an_interrupted_run_drops_the_steps_after_its_checkpoint(store, tmp_path
 def test_a_run_is_not_continued_as_another(store, tmp_path, change, what):
     base = {"steps": 2, "batch_size": 2}
     train_vqvae(Data(store), small(), TrainSettings(**base), folder=tmp_path)
-    with pytest.raises(BadInput, match=what):
+    with pytest.raises(InputError, match=what):
         train_vqvae(Data(store), small(), TrainSettings(**{**base, **change}), folder=tmp_path)
-    with pytest.raises(BadInput, match="sizes"):
+    with pytest.raises(InputError, match="sizes"):
         train_vqvae(Data(store), small(n_codes=16), TrainSettings(**base), folder=tmp_path)
     other = Data(store, stride=2)
-    with pytest.raises(BadInput, match="data"):
+    with pytest.raises(InputError, match="data"):
         train_vqvae(other, small(), TrainSettings(**base), folder=tmp_path)
 
 
@@ -199,7 +199,7 @@ def test_non_finite_loss_stops_and_keeps_the_batch(store, vqvae, tmp_path, phase
         if row["step"] == 2:
             next(p for p in model.parameters() if p.requires_grad).data.fill_(float("nan"))
 
-    with pytest.raises(NonFiniteLoss, match="nan at step 3") as stopped:
+    with pytest.raises(NonFiniteLossError, match="nan at step 3") as stopped:
         trainer.train(poison)
     (kept,) = tmp_path.glob("nonfinite-*.pt")
     assert kept.name in str(stopped.value)
@@ -217,7 +217,7 @@ def test_non_finite_gradient_stops_in_single_precision(store):
     source = Data(store).frame_source(4, 4)
     trainer = Trainer(phase, source, TrainSettings(steps=2, batch_size=2))
     next(phase.parameters()).register_hook(lambda g: g * float("inf"))
-    with pytest.raises(NonFiniteLoss, match="gradient"):
+    with pytest.raises(NonFiniteLossError, match="gradient"):
         trainer.train()
 
 
@@ -302,13 +302,13 @@ def test_batches_come_in_order_and_errors_come_through():
     ],
 )
 def test_settings_that_mean_nothing(change, match):
-    with pytest.raises((BadInput, LookupError), match=match):
+    with pytest.raises((InputError, LookupError), match=match):
         TrainSettings(**{"steps": 1, **change})
 
 
 def test_frames_of_another_size_are_refused(store, vqvae):
     config = small(resolution=32)
-    with pytest.raises(BadInput, match="16 px, the model takes 32 px"):
+    with pytest.raises(InputError, match="16 px, the model takes 32 px"):
         train_vqvae(Data(store), config, TrainSettings(steps=1))
-    with pytest.raises(BadInput, match="VQ-VAE has sizes"):
+    with pytest.raises(InputError, match="VQ-VAE has sizes"):
         train_gpt(Data(store), vqvae, small(n_codes=16), TrainSettings(steps=1))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench_core.errors import BadInput, readable_bytes
+from bench_core.errors import InputError, readable_bytes
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -46,7 +46,7 @@ def values(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise BadInput(f"{text!r} is not NAME=VALUE")
+            raise InputError(f"{text!r} is not NAME=VALUE")
         try:
             found[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):

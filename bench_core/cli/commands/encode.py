@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench_core.errors import BadInput, RidgebenchError
+from bench_core.errors import InputError, RidgebenchError
 
 if TYPE_CHECKING:
     from encoders.encode import Encoded
@@ -116,7 +116,7 @@ def _runs(videos: Sequence[Path]) -> dict[str, Path]:
     runs: dict[str, Path] = {}
     for video in videos:
         if video.stem in runs:
-            raise BadInput(
+            raise InputError(
                 f"{runs[video.stem]} and {video} would both be run {video.stem!r}: rename one"
             )
         runs[video.stem] = video

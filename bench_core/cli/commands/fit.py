@@ -142,12 +142,12 @@ def command(
 
 
 def _runs(text: str) -> tuple[int, ...]:
-    from bench_core.errors import BadInput
+    from bench_core.errors import InputError
 
     try:
         return tuple(int(word) for word in text.split(","))
     except ValueError:
-        raise BadInput(f"--test-runs {text!r}: give whole numbers separated by commas") from None
+        raise InputError(f"--test-runs {text!r}: give whole numbers separated by commas") from None
 
 
 def _show(done: Done) -> None:

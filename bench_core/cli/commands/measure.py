@@ -113,12 +113,12 @@ def _declared() -> str | None:
 
 
 def _numbers(text: str) -> tuple[float, ...]:
-    from bench_core.errors import BadInput
+    from bench_core.errors import InputError
 
     try:
         return tuple(float(word) for word in text.split(","))
     except ValueError:
-        raise BadInput(f"--alphas {text!r}: give numbers separated by commas") from None
+        raise InputError(f"--alphas {text!r}: give numbers separated by commas") from None
 
 
 def _show(record: dict[str, Any], path: Path) -> None:

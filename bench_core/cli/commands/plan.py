@@ -60,31 +60,31 @@ def command(
     from bench_core import strategies
     from bench_core.checks import check_alphas
     from bench_core.data import THESIS_ALPHAS
-    from bench_core.errors import BadInput
+    from bench_core.errors import InputError
     from bench_core.fitting.plans import describe, fit_plan, memory_needed, options_of
 
     given = {"-t": samples, "-p": features, "-s": targets}
     if problem is not None:
         if any(given.values()):
-            raise BadInput(f"give a problem ({problem}) or -t, -p and -s, not both")
+            raise InputError(f"give a problem ({problem}) or -t, -p and -s, not both")
         shape, dtype = _shape(problem, scale, subject, test_fraction, dtype)
     else:
         absent = [name for name, value in given.items() if value is None]
         if absent:
-            raise BadInput(f"give a problem, or -t, -p and -s: {', '.join(absent)} is missing")
+            raise InputError(f"give a problem, or -t, -p and -s: {', '.join(absent)} is missing")
         shape = (int(samples or 0), int(features or 0), int(targets or 0))
     if alphas is None:
         alphas = (
             THESIS_ALPHAS if penalties is None else tuple(float(i + 1) for i in range(penalties))
         )
     elif penalties is not None:
-        raise BadInput(f"-r {penalties} and --alphas say the same: give one")
+        raise InputError(f"-r {penalties} and --alphas say the same: give one")
     check_alphas(alphas)
     chosen = dict(options)
     known = options_of(strategies.get(strategy))
     if memory_limit is not None:
         if "memory_limit" not in known:
-            raise BadInput(f"{strategy} cannot be given a memory limit: multitarget can")
+            raise InputError(f"{strategy} cannot be given a memory limit: multitarget can")
         chosen["memory_limit"] = memory_limit
     if (no_coef or coef_file) and "coef" in known:
         chosen["coef"] = None if no_coef else "coef.npy"

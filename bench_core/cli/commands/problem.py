@@ -114,12 +114,12 @@ def build(config: Path, out: Path | None, only_plan: bool) -> None:
     from bench_core.brain.build import build as write
     from bench_core.brain.build import plan
     from bench_core.brain.settings import Settings
-    from bench_core.errors import BadInput
+    from bench_core.errors import InputError
 
     settings = Settings.read(config)
     folder = out or settings.out
     if folder is None and not only_plan:
-        raise BadInput(f"{config} names no folder: give out, or --out DIR")
+        raise InputError(f"{config} names no folder: give out, or --out DIR")
     planned = plan(settings)
     Console().print(_pairing(planned.table()))
     if only_plan or folder is None:
@@ -231,7 +231,7 @@ def _facts(problem: Problem) -> list[tuple[str, str]]:
     """Return the rows of `show`'s table: what it is, and a sentence."""
     from bench_core.data import random_split, run_split
     from bench_core.data.delays import run_slices
-    from bench_core.errors import BadInput, readable_bytes
+    from bench_core.errors import InputError, readable_bytes
     from bench_core.machine import available_memory
 
     lengths = [rows.stop - rows.start for rows in run_slices(problem.runs)]
@@ -252,7 +252,7 @@ def _facts(problem: Problem) -> list[tuple[str, str]]:
     for label, draw in (("random split", random_split), ("split by run", run_split)):
         try:
             split = draw(problem)
-        except BadInput as error:
+        except InputError as error:
             facts.append((label, f"not possible: {error}"))
             continue
         held = f", {_range(problem.runs[split.test])} held out" if split.kind == "run" else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.videogpt.clips.store import ClipStore
 
 # Matroska counts in milliseconds.
@@ -22,14 +22,14 @@ def export_run(store: ClipStore, name: str, path: Path) -> None:
     Frames are shown at their times. The screen is black before the first stretch of frames, in
     the gaps between stretches, and after the last frame's turn.
 
-    Raises `BadInput` for a run that begins before time 0.
+    Raises `InputError` for a run that begins before time 0.
     """
     number = next((i for i, run in enumerate(store.runs) if run.name == name), None)
     if number is None:
-        raise BadInput(f"{store.folder} has no run {name!r}")
+        raise InputError(f"{store.folder} has no run {name!r}")
     times = store.times(number)
     if times[0] < 0:
-        raise BadInput(f"run {name} begins {-times[0]:.3f} s before its time 0")
+        raise InputError(f"run {name} begins {-times[0]:.3f} s before its time 0")
     black = np.zeros((store.side, store.side, 3), np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{os.getpid()}.{path.name}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders import video
 from encoders.videogpt.clips.resize import resize
 from encoders.videogpt.clips.store import Stretch
@@ -27,7 +27,7 @@ _SAME = 1e-6
 def read_video(path: Path, side: int, frame_rate: float | None = None) -> Stretch:
     """Return a whole video file resized to ``side``; see `gather`.
 
-    Times count from the first frame. Raises `BadInput` for what is no video or breaks off.
+    Times count from the first frame. Raises `InputError` for what is no video or breaks off.
     """
 
     def shown() -> Iterator[Shown]:
@@ -66,7 +66,7 @@ def at_rate(
 ) -> Iterator[tuple[float, Callable[[], Picture]]]:
     """Yield the time and picture of every frame that is on the screen at a tick."""
     if frame_rate is not None and not frame_rate > 0:
-        raise BadInput(f"frame rate {frame_rate} must be above 0 frames/s")
+        raise InputError(f"frame rate {frame_rate} must be above 0 frames/s")
     first: float | None = None
     tick = 0
     for start, until, picture in shown:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.videogpt.clips.gather import Shown, gather, read_video
 from encoders.videogpt.clips.recordings import length, machine_rate, replay
 from encoders.videogpt.clips.store import Stretch, write_run
@@ -59,16 +59,16 @@ def prepare_recordings(
 def recordings_of(events: Path, root: Path) -> list[Recording]:
     """Return the recordings that an events file names, below ``root``, with their timing.
 
-    Raises `BadInput` naming the first recording that is not there.
+    Raises `InputError` naming the first recording that is not there.
     """
     found = []
     for event in read_events(events):
         path = root / event.stim_file
         if not path.is_file():
-            raise BadInput(f"{events} names {event.stim_file}, which is not below {root}")
+            raise InputError(f"{events} names {event.stim_file}, which is not below {root}")
         found.append(Recording(path, event.onset, event.duration))
     if not found:
-        raise BadInput(f"{events} names no recording")
+        raise InputError(f"{events} names no recording")
     return found
 
 

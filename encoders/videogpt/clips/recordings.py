@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 def emulator() -> ModuleType:
-    """Return stable-retro; raise `BadInput` that says how to install it if it is missing."""
+    """Return stable-retro; raise `InputError` that says how to install it if it is missing."""
     try:
         import stable_retro
     except ImportError:
-        raise BadInput(
+        raise InputError(
             "game recordings need stable-retro: pip install 'ridgebench[games]'"
         ) from None
     module: ModuleType = stable_retro
@@ -33,7 +33,7 @@ def emulator() -> ModuleType:
 def replay(path: Path) -> Iterator[NDArray[np.uint8]]:
     """Yield the picture (h, w, 3) after every frame of a recording.
 
-    Only one game can run in a process: finish one replay before the next. Raises `BadInput`
+    Only one game can run in a process: finish one replay before the next. Raises `InputError`
     for a file that is no recording, or of a game that is not imported.
     """
     retro = emulator()
@@ -80,13 +80,13 @@ def machine_rate(path: Path) -> float:
 def _movie(retro: ModuleType, path: Path) -> Any:
     """Open a recording at its first frame, which only sets the game up."""
     if not path.is_file():
-        raise BadInput(f"no recording {path}")
+        raise InputError(f"no recording {path}")
     try:
         movie = retro.Movie(str(path))
     except RuntimeError as error:
-        raise BadInput(f"{path} is no recording: {error}") from None
+        raise InputError(f"{path} is no recording: {error}") from None
     if not movie.step():
-        raise BadInput(f"{path} is an empty recording")
+        raise InputError(f"{path} is an empty recording")
     return movie
 
 
@@ -100,7 +100,7 @@ def _start(retro: ModuleType, movie: Any, path: Path) -> Any:
             render_mode="rgb_array",
         )
     except (FileNotFoundError, RuntimeError) as error:
-        raise BadInput(
+        raise InputError(
             f"{path} is a recording of {movie.get_game()}, which cannot be started: {error}; "
             "import the game with python -m stable_retro.import FOLDER"
         ) from None

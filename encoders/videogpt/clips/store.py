@@ -24,7 +24,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput, unknown
+from bench_core.errors import InputError, unknown
 
 FORMAT = "ridgebench-clips/1"
 CHUNK = 16
@@ -55,7 +55,7 @@ def write_run(
 ) -> Path:
     """Write one run, stretch by stretch, and return its file.
 
-    Raises `BadInput` if there is not one frame, or a stretch's times do not increase.
+    Raises `InputError` if there is not one frame, or a stretch's times do not increase.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.h5"
@@ -78,7 +78,7 @@ def _fill(file: h5py.File, stretches: Iterable[Stretch], name: str) -> None:
     for stretch in stretches:
         count = len(stretch.frames)
         if count != len(stretch.times) or np.any(np.diff(stretch.times) <= 0):
-            raise BadInput(f"run {name}: frames of a stretch need one increasing time each")
+            raise InputError(f"run {name}: frames of a stretch need one increasing time each")
         if not count:
             continue
         if frames is None:
@@ -92,7 +92,7 @@ def _fill(file: h5py.File, stretches: Iterable[Stretch], name: str) -> None:
         segments.append((total, total + count))
         total += count
     if frames is None:
-        raise BadInput(f"run {name} has no frames")
+        raise InputError(f"run {name} has no frames")
     file["times"] = np.concatenate(times)
     file["segments"] = np.array(segments, dtype=np.int64)
 
@@ -100,7 +100,7 @@ def _fill(file: h5py.File, stretches: Iterable[Stretch], name: str) -> None:
 class ClipStore:
     """A folder of runs, opened for reading.
 
-    Raises `BadInput` if it holds no run, or runs of different sizes.
+    Raises `InputError` if it holds no run, or runs of different sizes.
     """
 
     def __init__(self, folder: Path, runs: Sequence[str] | None = None) -> None:
@@ -111,10 +111,10 @@ class ClipStore:
                 raise unknown("run", name, found)
         self.runs = [found[name] for name in (runs if runs is not None else sorted(found))]
         if not self.runs:
-            raise BadInput(f"{folder} holds no runs: prepare some first")
+            raise InputError(f"{folder} holds no runs: prepare some first")
         sides = sorted({run.side for run in self.runs})
         if len(sides) > 1:
-            raise BadInput(f"runs in {folder} have different sizes {sides}: prepare them alike")
+            raise InputError(f"runs in {folder} have different sizes {sides}: prepare them alike")
         self.side = sides[0]
         self._open: dict[int, h5py.File] = {}
 
@@ -165,14 +165,14 @@ class ClipStore:
 def clip_of(store: ClipStore, start: int, needed: int, wanted: int = 0) -> NDArray[np.uint8]:
     """Return frames of the store's first run from ``start`` on, all of one stretch.
 
-    Up to ``wanted`` of them, as far as the stretch goes. Raises `BadInput` if ``needed`` do not
+    Up to ``wanted`` of them, as far as the stretch goes. Raises `InputError` if ``needed`` do not
     follow without a gap.
     """
     run = store.runs[0]
     for first, last in run.segments:
         if first <= start and start + needed <= last:
             return store.read(0, start, min(max(wanted, needed), int(last) - start))
-    raise BadInput(
+    raise InputError(
         f"run {run.name} has no {needed} frames without a gap from frame {start}: it has "
         f"{run.frames} frames in {len(run.segments)} stretches"
     )
@@ -183,10 +183,10 @@ def _runs(folder: Path) -> Iterator[Run]:
         try:
             with h5py.File(path, "r") as file:
                 if file.attrs.get("format") != FORMAT:
-                    raise BadInput(f"{path} is no file of clips")
+                    raise InputError(f"{path} is no file of clips")
                 count, side = file["frames"].shape[:2]
                 segments = file["segments"][:]
                 subject = str(file.attrs["subject"])
         except OSError as error:
-            raise BadInput(f"{path} cannot be read as HDF5: {error}") from None
+            raise InputError(f"{path} cannot be read as HDF5: {error}") from None
         yield Run(path.stem, subject, path, count, side, segments)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput, NotEnough
+from bench_core.errors import InputError, ResourceError
 from encoders.videogpt.clips.store import ClipStore
 
 
@@ -39,17 +39,17 @@ class Subset:
         """Return (n, 2), run and first frame, of windows of ``count`` frames.
 
         Windows start at multiples of ``stride`` from their segment's start and end within it.
-        Raises `NotEnough` if no segment holds one.
+        Raises `ResourceError` if no segment holds one.
         """
         if count < 1 or stride < 1:
-            raise BadInput(f"windows of {count} frames every {stride}: both must be 1 or more")
+            raise InputError(f"windows of {count} frames every {stride}: both must be 1 or more")
         found = [
             np.column_stack([np.full(len(starts), run), starts])
             for run, first, last in self.segments
             if len(starts := np.arange(first, last - count + 1, stride))
         ]
         if not found:
-            raise NotEnough(f"no stretch of frames is as long as {count}: record longer runs")
+            raise ResourceError(f"no stretch of frames is as long as {count}: record longer runs")
         return np.concatenate(found).astype(np.int64)
 
     def sizes(self, clip_frames: int) -> dict[str, Any]:
@@ -83,13 +83,13 @@ def draw(store: ClipStore, frames: int, *, block: int, seed: int) -> Subset:
         thesis), more to train on overlapping windows too.
     seed : decides which blocks; smaller subsets are contained in larger ones.
 
-    Raises `NotEnough` if the store has fewer whole blocks.
+    Raises `ResourceError` if the store has fewer whole blocks.
     """
     if frames < block:
-        raise BadInput(f"{frames} frames are less than one block of {block}: draw more")
+        raise InputError(f"{frames} frames are less than one block of {block}: draw more")
     blocks = everything(store).windows(block, block)
     if frames > len(blocks) * block:
-        raise NotEnough(
+        raise ResourceError(
             f"{frames} frames wanted, but the {len(store.runs)} runs hold {len(blocks) * block} in "
             f"blocks of {block}: prepare more runs or draw fewer"
         )

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 COLUMNS = ("onset", "duration", "stim_file")
 
@@ -31,26 +31,28 @@ class Event:
 def read_events(path: Path) -> list[Event]:
     """Return the rows of a BIDS events file that name a recording, in order of onset.
 
-    Raises `BadInput` for missing columns, or an onset or duration that is no number of seconds.
+    Raises `InputError` for missing columns, or an onset or duration that is no number of seconds.
     """
     if not path.is_file():
-        raise BadInput(f"no events file {path}")
+        raise InputError(f"no events file {path}")
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file, delimiter="\t")
         lacking = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
         if lacking:
-            raise BadInput(f"{path} lacks the columns {', '.join(lacking)}")
+            raise InputError(f"{path} lacks the columns {', '.join(lacking)}")
         rows = [row for row in reader if row["stim_file"] not in ("", "n/a", "Missing file", None)]
     events = []
     for row in rows:
         try:
             event = Event(float(row["onset"]), float(row["duration"]), row["stim_file"])
         except ValueError:
-            raise BadInput(
+            raise InputError(
                 f"{path}: onset {row['onset']!r}, duration {row['duration']!r}"
             ) from None
         if not (np.isfinite(event.onset) and event.duration > 0):
-            raise BadInput(f"{path}: {event.stim_file} lasts {event.duration} s from {event.onset}")
+            raise InputError(
+                f"{path}: {event.stim_file} lasts {event.duration} s from {event.onset}"
+            )
         events.append(event)
     return sorted(events, key=lambda event: event.onset)
 
@@ -61,5 +63,5 @@ def frame_times(count: int, onset: float, duration: float) -> NDArray[np.float64
     Frame i of ``count`` is shown at onset + duration · i / count.
     """
     if count < 1:
-        raise BadInput("a repetition without frames has no times")
+        raise InputError("a repetition without frames has no times")
     return onset + duration * np.arange(count) / count

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 Batch = TypeVar("Batch")
 
@@ -32,7 +32,7 @@ class Order:
 
     def __post_init__(self) -> None:
         if self.samples < 1:
-            raise BadInput("there are no samples to train on")
+            raise InputError("there are no samples to train on")
 
     def at(self, step: int) -> NDArray[np.int64]:
         """Return the samples (batch_size,) of this process at ``step``, counted from 0."""

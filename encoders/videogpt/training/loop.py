@@ -29,7 +29,7 @@ Row = dict[str, float | int]
 Progress = Callable[[Row], None]
 
 
-class NonFiniteLoss(RidgebenchError, ArithmeticError):
+class NonFiniteLossError(RidgebenchError, ArithmeticError):
     """Loss or gradient became infinite or NaN; the message names the file that keeps the batch."""
 
 
@@ -92,7 +92,7 @@ class Trainer:
     def train(self, progress: Progress | None = None) -> list[Row]:
         """Train up to ``settings.steps`` and return the metrics of the steps done here.
 
-        ``progress`` is called with every step's metrics. Raises `NonFiniteLoss`.
+        ``progress`` is called with every step's metrics. Raises `NonFiniteLossError`.
         """
         rows: list[Row] = []
         metrics = self._metrics()
@@ -220,7 +220,7 @@ class Trainer:
             torch.save({"step": self.step, "loss": value, "batch": kept}, partial)
             os.replace(partial, path)
             where = f"in {path}"
-        raise NonFiniteLoss(
+        raise NonFiniteLossError(
             f"the {what} is {value} at step {self.step} (learning rate "
             f"{self.settings.rate(self.step):g}, {self.settings.precision}); the batch is kept "
             f"{where}. The last checkpoint is from before: lower the learning rate or raise the "

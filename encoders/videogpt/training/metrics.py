@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, TextIO
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 
 
 class Metrics:
@@ -64,7 +64,7 @@ def _events(folder: Path) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise BadInput(
+        raise InputError(
             "TensorBoard is not installed: pip install tensorboard, or train without it"
         ) from None
     return SummaryWriter(str(folder / "events"))  # type: ignore[no-untyped-call,unused-ignore]

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.videogpt import codes, processes
 from encoders.videogpt.clips.store import ClipStore
 from encoders.videogpt.clips.subsets import Subset, everything
@@ -68,7 +68,7 @@ def train_vqvae(
 ) -> Trained:
     """Train a VQ-VAE; a checkpoint in ``folder`` is continued.
 
-    Raises `BadInput` for frames of another size than the model's, `NonFiniteLoss`.
+    Raises `InputError` for frames of another size than the model's, `NonFiniteLossError`.
     """
     sizes = config.vqvae
     _check_side(data.store, config)
@@ -99,10 +99,10 @@ def train_gpt(
         anew, as the published training does.
     encoded : called while codes are computed, with clips done and clips in all.
 
-    Raises `BadInput` for a VQ-VAE of other sizes than ``config``'s, `NonFiniteLoss`.
+    Raises `InputError` for a VQ-VAE of other sizes than ``config``'s, `NonFiniteLossError`.
     """
     if vqvae.config != config.vqvae:
-        raise BadInput(f"the VQ-VAE has sizes {vqvae.config}, the GPT wants {config.vqvae}")
+        raise InputError(f"the VQ-VAE has sizes {vqvae.config}, the GPT wants {config.vqvae}")
     _check_side(data.store, config)
     torch.manual_seed(settings.seed)
     model = VideoGPT(config)
@@ -135,7 +135,7 @@ def _train(
 
 def _check_side(store: ClipStore, config: VideoGPTConfig) -> None:
     if store.side != config.vqvae.resolution:
-        raise BadInput(
+        raise InputError(
             f"frames in {store.folder} are {store.side} px, the model takes "
             f"{config.vqvae.resolution} px: prepare them at that size or change the resolution"
         )

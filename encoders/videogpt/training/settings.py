@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from math import cos, pi
 from typing import Any, Literal
 
-from bench_core.errors import BadInput, unknown
+from bench_core.errors import InputError, unknown
 
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -53,11 +53,11 @@ class TrainSettings:
         object.__setattr__(self, "betas", tuple(self.betas))
         for name in ("steps", "batch_size", "schedule_steps", "checkpoint_every"):
             if getattr(self, name) < 1:
-                raise BadInput(f"{name} {getattr(self, name)} is below 1: use 1 or more")
+                raise InputError(f"{name} {getattr(self, name)} is below 1: use 1 or more")
         if not self.learning_rate > 0:
-            raise BadInput(f"learning rate {self.learning_rate} must be above 0")
+            raise InputError(f"learning rate {self.learning_rate} must be above 0")
         if self.clip_gradient is not None and not self.clip_gradient > 0:
-            raise BadInput(f"gradient clip {self.clip_gradient} must be above 0, or None")
+            raise InputError(f"gradient clip {self.clip_gradient} must be above 0, or None")
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS)
         if self.schedule not in SCHEDULES:
@@ -75,10 +75,10 @@ class TrainSettings:
         return asdict(self)
 
     def check_continues(self, other: dict[str, Any]) -> None:
-        """Raise `BadInput` naming the setting in which an earlier part of the run differs."""
+        """Raise `InputError` naming the setting in which an earlier part of the run differs."""
         for name, value in self.to_dict().items():
             if name not in FREE and other.get(name) != value:
-                raise BadInput(
+                raise InputError(
                     f"the checkpoint was trained with {name} {other.get(name)!r}, this run has "
                     f"{value!r}: use the same, or start a new run"
                 )
@@ -90,7 +90,7 @@ def thesis_settings(phase: Literal["vqvae", "gpt"], steps: int, **changes: Any) 
     The VQ-VAE: Adam 3e-4, constant (the thesis's text says cosine, the published code has it for
     the GPT only). The GPT: cosine to 200,000 steps, gradients clipped at 1, fp16.
 
-    Raises `UnknownName` for a setting that is none.
+    Raises `UnknownNameError` for a setting that is none.
     """
     known = [field.name for field in fields(TrainSettings)]
     for name in changes:

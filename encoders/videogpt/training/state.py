@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from bench_core.errors import BadInput
+from bench_core.errors import InputError
 from encoders.videogpt import processes
 from encoders.videogpt.checkpoint import FORMAT, read
 from encoders.videogpt.training.phases import Phase
@@ -64,12 +64,12 @@ def restore(
 ) -> int:
     """Put everything back as it was and return the steps that were done.
 
-    Raises `BadInput` if the checkpoint is of another phase, size, setting, data set or number
+    Raises `InputError` if the checkpoint is of another phase, size, setting, data set or number
     of processes: its continuation would not be that run's.
     """
     content = read(path)
     if content.get("format") != FORMAT or "optimizer" not in content:
-        raise BadInput(f"{path} holds weights alone: a run cannot be continued from it")
+        raise InputError(f"{path} holds weights alone: a run cannot be continued from it")
     settings.check_continues(content["settings"])
     same = {
         "phase": (content["phase"], phase.name),
@@ -79,7 +79,7 @@ def restore(
     }
     for what, (was, now) in same.items():
         if was != now:
-            raise BadInput(
+            raise InputError(
                 f"{path} was written with another {what} ({was}), this run has {now}: "
                 "start a new run in another folder"
             )
