@@ -12,22 +12,22 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bench_core.checks import check_alphas, check_xy
 from bench_core.errors import InputError, ResourceError
-from bench_core.ridge.backend import find_device, full_float32_products, to_numpy
-from bench_core.ridge.coefficients import CoefficientFile, fresh_memory
-from bench_core.ridge.costs import Selection, Work
-from bench_core.ridge.dual_solver import DualSolver
+from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
+from bench_core.ridge.arrays.coef_file import CoefFile, fresh_memory
+from bench_core.ridge.arrays.target_blocks import Block, fits_in_memory
+from bench_core.ridge.formulas.scores import best, check_scoring, pearson
 from bench_core.ridge.inputs import (
     as_targets,
     find_folds,
+    fit_shape,
     product_dtype,
     safe_in_float32,
-    work_of,
 )
-from bench_core.ridge.plan import Plan, make_plan
-from bench_core.ridge.primal_solver import PrimalSolver
-from bench_core.ridge.scores import best, check_scoring, pearson
-from bench_core.ridge.solver import Fold, Scores, Solver, exact_enough
-from bench_core.ridge.streaming import Block, fits_in_memory
+from bench_core.ridge.planning.flops import FitShape, Selection
+from bench_core.ridge.planning.plan import Plan, make_plan
+from bench_core.ridge.solvers.base import Fold, Scores, Solver, exact_enough
+from bench_core.ridge.solvers.dual import DualSolver
+from bench_core.ridge.solvers.primal import PrimalSolver
 
 
 class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -107,7 +107,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Raises `ResourceError` when no plan fits ``memory_limit``.
         """
         folds = find_folds(self.cv, X, groups)
-        return self._make_plan(self._work(X, Y, folds, product_dtype(self.dtype, X, Y)))
+        return self._make_plan(self._shape(X, Y, folds, product_dtype(self.dtype, X, Y)))
 
     def fit(self, X: Any, y: Any, groups: ArrayLike | None = None) -> MultiTargetRidgeCV:
         """Choose the penalty and fit X (t, p) to y (t, s) or (t,); ``groups`` (t,) are for cv."""
@@ -169,8 +169,8 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _keep_intercept(self, intercept: NDArray[Any]) -> None:
         self._intercept = float(intercept[0]) if self._one_target else intercept
 
-    def _work(self, X: Any, Y: Any, folds: list[Fold], dtype: np.dtype[Any]) -> Work:
-        return work_of(
+    def _shape(self, X: Any, Y: Any, folds: list[Fold], dtype: np.dtype[Any]) -> FitShape:
+        return fit_shape(
             X,
             Y,
             len(check_alphas(self.alphas)),
@@ -181,7 +181,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             coef=self.coef,
         )
 
-    def _make_plan(self, work: Work, selection: Selection | None = None) -> Plan:
+    def _make_plan(self, work: FitShape, selection: Selection | None = None) -> Plan:
         return make_plan(
             work, memory_limit=self.memory_limit, width=self.batch_size, selection=selection
         )
@@ -242,7 +242,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         selection: Selection | None = None,
     ) -> tuple[Solver, Scores]:
         """Return a solver and its scores, by a more exact way when the first was not enough."""
-        plan = self._make_plan(self._work(X, Y, folds, dtype), selection)
+        plan = self._make_plan(self._shape(X, Y, folds, dtype), selection)
         form = DualSolver if plan.form == "dual" else PrimalSolver
         solver = form(
             X,
@@ -264,7 +264,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if dtype == double:
             slower = "each"
             try:
-                self._make_plan(self._work(X, Y, folds, dtype), slower)
+                self._make_plan(self._shape(X, Y, folds, dtype), slower)
             except ResourceError:  # the scores stand, with fewer digits
                 return solver, scores
         del solver
@@ -304,7 +304,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             if self.coef == "memory":
                 coefficients = fresh_memory((s, p), dtype)
             elif self.coef is not None:
-                file = stack.enter_context(CoefficientFile(self.coef, (s, p), dtype))
+                file = stack.enter_context(CoefFile(self.coef, (s, p), dtype))
                 if solver.device.is_numpy:  # one for all blocks: fresh memory costs page faults
                     buffer = np.empty((min(solver.plan.width, s), p), solver.dtype)
             origin = solver.predictor(np.zeros((1, p)))

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from bench_core.errors import InputError
-from bench_core.ridge.costs import Work
-from bench_core.ridge.sources import open_source
-from bench_core.ridge.streaming import SAMPLED_ROWS
+from bench_core.ridge.arrays.column_reader import open_columns
+from bench_core.ridge.arrays.target_blocks import SAMPLED_ROWS
+from bench_core.ridge.planning.flops import FitShape
 
 FLOAT32_RANGE = 1e12
 """Largest size, or inverse of the smallest, of values whose float32 products are safe."""
@@ -36,7 +36,7 @@ def product_dtype(dtype: DTypeLike | None, X: Any, Y: Any) -> np.dtype[Any]:
 
 def safe_in_float32(array: NDArray[Any]) -> bool:
     """Return whether a sample of rows lies where float32 squares neither overflow nor vanish."""
-    with open_source(array) as source:
+    with open_columns(array) as source:
         largest = max(
             float(
                 np.abs(
@@ -93,7 +93,7 @@ def find_folds(
     return folds
 
 
-def work_of(
+def fit_shape(
     X: Any,
     Y: Any,
     r: int,
@@ -103,9 +103,9 @@ def work_of(
     scoring: str,
     per_target: bool,
     coef: Any,
-) -> Work:
+) -> FitShape:
     """Return the shape of a fit as a planner wants it."""
-    return Work(
+    return FitShape(
         t=X.shape[0],
         p=X.shape[1],
         s=1 if len(Y.shape) == 1 else Y.shape[1],

@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 
 from bench_core.cluster import ArrayRef, RowFile, forget_pages
 from bench_core.errors import InputError
-from bench_core.ridge import dual, primal, validation
-from bench_core.ridge.backend import Device, cast, mirror
-from bench_core.ridge.centre import centred, column_means, double_centre
-from bench_core.ridge.dual import Eigen
-from bench_core.ridge.primal import ErrorSums
-from bench_core.ridge.quadratic import damping
-from bench_core.ridge.solver import magnification, ratio
-from bench_core.ridge.streaming import Block, Centring, ColumnBlocks, fits_in_memory
-from bench_core.ridge.target_batches import block_scores
-from bench_core.strategies._shared_plan import SharedPlan
+from bench_core.ridge.arrays.backend import Device, cast, mirror
+from bench_core.ridge.arrays.target_blocks import Block, Centring, ColumnBlocks, fits_in_memory
+from bench_core.ridge.formulas import cross_validation, dual, primal
+from bench_core.ridge.formulas.centering import centred, column_means, double_centre
+from bench_core.ridge.formulas.dual import Eigh
+from bench_core.ridge.formulas.per_target_scores import block_scores
+from bench_core.ridge.formulas.primal import ErrorSums
+from bench_core.ridge.formulas.quadratic_forms import damping
+from bench_core.ridge.planning.nodes import SharedPlan
+from bench_core.ridge.solvers.base import magnification, ratio
 
 Part = NDArray[np.float64] | ErrorSums
 
@@ -47,7 +47,7 @@ class Job:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Precision of the products."""
-        return np.dtype(self.plan.work.dtype)
+        return np.dtype(self.plan.shape.dtype)
 
     @property
     def dual(self) -> bool:
@@ -59,7 +59,7 @@ class Job:
 class Factors:
     """X factorised: ``basis`` is Xc (t, p) in dual form, Q = Xc V (t, m) in primal form."""
 
-    eigen: Eigen
+    eigen: Eigh
     basis: NDArray[Any] | None
     mean: NDArray[np.float64] | None
 
@@ -127,9 +127,9 @@ def score(job: Job, columns: slice, factors: Factors | None) -> Part:
 
 def _scored(job: Job, columns: slice, factors: Factors) -> NDArray[np.float64]:
     if job.dual:
-        check = validation.dual_loo(factors.eigen, job.alphas)
+        check = cross_validation.dual_loo(factors.eigen, job.alphas)
     else:
-        check = validation.primal_loo(
+        check = cross_validation.primal_loo(
             factors.basis, factors.eigen, job.alphas, intercept=job.intercept
         )
     check = replace(check, U=cast(check.U, job.dtype), project=cast(check.project, job.dtype))
@@ -154,7 +154,7 @@ def select(
     Scores are minus the mean squared leave-one-out error. Raises `InputError` where Y is not
     finite.
     """
-    t, s = job.plan.work.t, job.plan.work.s
+    t, s = job.plan.shape.t, job.plan.shape.s
     if job.plan.selection == "each":
         assert isinstance(total, np.ndarray)
         _require_finite(total[2])
@@ -254,7 +254,7 @@ def _mean(job: Job) -> NDArray[np.float64] | None:
 
 
 def _broadcasted(job: Job) -> Factors:
-    eigen = Eigen(np.array(_load(job, "values")), _load(job, "vectors"), constant=job.intercept)
+    eigen = Eigh(np.array(_load(job, "values")), _load(job, "vectors"), constant=job.intercept)
     if job.dual:  # for scores only
         return Factors(eigen, None, None)
     return Factors(eigen, _load(job, "basis"), _mean(job))

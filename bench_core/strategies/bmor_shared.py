@@ -23,15 +23,15 @@ from bench_core.checks import check_xy
 from bench_core.cluster import Cluster, RowFile
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
-from bench_core.ridge.costs import Selection, Work
+from bench_core.ridge.formulas.scores import best
 from bench_core.ridge.inputs import product_dtype, safe_in_float32
-from bench_core.ridge.scores import best
-from bench_core.ridge.solver import exact_enough
+from bench_core.ridge.planning.flops import FitShape, Selection
+from bench_core.ridge.planning.nodes import Factorise, SharedPlan, floats, shared_plan
+from bench_core.ridge.solvers.base import exact_enough
 from bench_core.strategies import _shared_nodes as on_node
 from bench_core.strategies._base import Strategy, node_cluster
 from bench_core.strategies._ridgecv import problem_bytes
 from bench_core.strategies._shared_nodes import Job
-from bench_core.strategies._shared_plan import Factorise, SharedPlan, floats, shared_plan
 
 
 class SharedBatches(Strategy):
@@ -83,7 +83,7 @@ class SharedBatches(Strategy):
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y, the coefficients and of what every node holds."""
-        work = Work(t, p, s, len(THESIS_ALPHAS), dtype=floats(dtype).name)
+        work = FitShape(t, p, s, len(THESIS_ALPHAS), dtype=floats(dtype).name)
         coefficients = s * p * np.dtype(dtype).itemsize
         return (
             problem_bytes(t, p, s, dtype) + coefficients + sum(shared_plan(work, nodes).node_bytes)
@@ -110,7 +110,7 @@ class SharedBatches(Strategy):
         if self.factorise not in ("auto", "one", "each"):
             raise InputError(f"factorise = {self.factorise!r}: give 'auto', 'one' or 'each'")
         chosen: Factorise | None = None if self.factorise == "auto" else self.factorise
-        work = Work(
+        work = FitShape(
             X.shape[0], X.shape[1], Y.shape[1], len(self.alphas), dtype=dtype.name, coef="file"
         )
         return shared_plan(work, nodes, selection=selection, factorise=chosen)

@@ -17,7 +17,7 @@ from bench_core.checks import check_xy
 from bench_core.cluster import Cluster
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
-from bench_core.ridge.plan import Plan, Work, make_plan
+from bench_core.ridge.planning.plan import FitShape, Plan, make_plan
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._ridgecv import problem_bytes, ridgecv_options
 
@@ -74,7 +74,7 @@ class MultiTarget(Strategy):
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y and of the plan for the default options."""
-        plan = make_plan(Work(t, p, s, len(THESIS_ALPHAS), dtype=np.dtype(dtype).name))
+        plan = make_plan(FitShape(t, p, s, len(THESIS_ALPHAS), dtype=np.dtype(dtype).name))
         return problem_bytes(t, p, s, dtype) + plan.peak_bytes
 
     def plan(self, X: Any, Y: Any) -> Plan:

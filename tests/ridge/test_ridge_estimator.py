@@ -17,7 +17,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from bench_core.errors import InputError
-from bench_core.ridge import MultiTargetRidgeCV, estimator, plan
+from bench_core.ridge import MultiTargetRidgeCV, estimator
+from bench_core.ridge.planning import plan
 
 ALPHAS = [0.1, 1.0, 10.0, 100.0, 1000.0]
 
@@ -257,9 +258,9 @@ def test_float32_gives_way_where_it_cannot_decide():
     X = rng.standard_normal((80, 30)).astype(np.float32)
     exact = (X @ rng.standard_normal((30, 10)).astype(np.float32)).astype(np.float32)
     noisy = exact + rng.standard_normal(exact.shape).astype(np.float32)
-    assert MultiTargetRidgeCV().fit(X, noisy).plan_.work.dtype == "float32"
-    assert MultiTargetRidgeCV().fit(X, exact).plan_.work.dtype == "float64"
-    assert MultiTargetRidgeCV().fit(X, noisy * np.float32(1e-22)).plan_.work.dtype == "float64"
+    assert MultiTargetRidgeCV().fit(X, noisy).plan_.shape.dtype == "float32"
+    assert MultiTargetRidgeCV().fit(X, exact).plan_.shape.dtype == "float64"
+    assert MultiTargetRidgeCV().fit(X, noisy * np.float32(1e-22)).plan_.shape.dtype == "float64"
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -276,7 +277,7 @@ def test_sums_give_way_where_residuals_are_tiny(seed):
     assert found.best_score_ == pytest.approx(expected.best_score_, rel=1e-9)
     # Where the memory for that is wanting, the fit is not lost.
     options = {"alphas": alphas, "coef": None, "batch_size": 16}
-    work = MultiTargetRidgeCV(**options).plan(X, Y).work
+    work = MultiTargetRidgeCV(**options).plan(X, Y).shape
     needed = plan.make_plan(work, width=16, selection="shared").peak_bytes
     limited = MultiTargetRidgeCV(**options, memory_limit=needed).fit(X, Y)
     assert limited.plan_.selection == "shared"

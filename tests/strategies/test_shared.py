@@ -13,9 +13,10 @@ from sklearn.model_selection import PredefinedSplit
 
 from bench_core import strategies
 from bench_core.errors import InputError
-from bench_core.ridge.plan import Work
-from bench_core.strategies import _shared_plan, bmor_shared
-from bench_core.strategies._shared_plan import shared_plan
+from bench_core.ridge.planning import nodes as node_planning
+from bench_core.ridge.planning.nodes import shared_plan
+from bench_core.ridge.planning.plan import FitShape
+from bench_core.strategies import bmor_shared
 
 ALPHAS = (0.1, 3.0, 30.0, 300.0, 3000.0)
 TOLERANCE = {"f8": 1e-9, "f4": 2e-5}
@@ -126,7 +127,7 @@ def test_float32_gives_way_where_it_could_not_tell_penalties_apart(cluster_of, n
     alphas = (1e-3, 2e-3, 5.0)
     cls = strategies.get(name)
     model = cls(alphas, cluster=cluster_of(2) if cls.distributed else None).fit(X, Y)
-    assert model.plan_.work.dtype == "float64"
+    assert model.plan_.shape.dtype == "float64"
     assert model.alpha_ == RidgeCV(alphas, gcv_mode="svd").fit(X, Y).alpha_
     assert model.coef_.dtype == np.float32
 
@@ -135,7 +136,7 @@ def test_float32_gives_way_where_it_could_not_tell_penalties_apart(cluster_of, n
 def test_precision_may_be_chosen(cluster_of, make_problem, name):
     X, Y = make_problem(60, 12, 9)
     model = fitted(name, cluster_of, 2, X, Y, dtype="float32")
-    assert model.plan_.work.dtype == "float32"
+    assert model.plan_.shape.dtype == "float32"
     assert model.alpha_ == RidgeCV(ALPHAS).fit(X, Y).alpha_
     difference = np.abs(model.coef_ - fitted(name, cluster_of, 2, X, Y).coef_).max()
     assert 0 < difference < 1e-4
@@ -187,7 +188,7 @@ def test_each_node_factorising_moves_no_files(cluster_of, make_problem, monkeypa
 @given(st.integers(2, 3000), st.integers(1, 3000), st.integers(1, 5000), st.integers(1, 9))
 def test_plans_give_every_target_to_one_node(t, p, s, nodes):
     for factorise in ("one", "each", None):
-        plan = shared_plan(Work(t, p, s, 11, dtype="float32"), nodes, factorise=factorise)
+        plan = shared_plan(FitShape(t, p, s, 11, dtype="float32"), nodes, factorise=factorise)
         for shares in (plan.targets, plan.solved):
             assert len(shares) == nodes
             covered = [column for start, stop in shares for column in range(start, stop)]
@@ -196,7 +197,7 @@ def test_plans_give_every_target_to_one_node(t, p, s, nodes):
 
 
 def test_the_node_that_factorises_multiplies_fewer_targets():
-    plan = shared_plan(Work(2250, 4096, 66_201, 11), 2)
+    plan = shared_plan(FitShape(2250, 4096, 66_201, 11), 2)
     first, second = (stop - start for start, stop in plan.targets)
     assert plan.factorise == "one"
     factor = 2250**2 * 4096 + 18 * 2250**3
@@ -206,9 +207,9 @@ def test_the_node_that_factorises_multiplies_fewer_targets():
 
 
 def test_nodes_factorise_each_where_that_is_cheaper_than_the_transfer(monkeypatch):
-    small = Work(100, 20_000, 100_000, 11)
+    small = FitShape(100, 20_000, 100_000, 11)
     assert shared_plan(small, 4).factorise == "each"
-    monkeypatch.setattr(_shared_plan, "FLOPS_PER_BYTE", 0.0)
+    monkeypatch.setattr(node_planning, "FLOPS_PER_BYTE", 0.0)
     assert shared_plan(small, 4).factorise == "one"
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bench_core.errors import readable_bytes
-from bench_core.ridge.plan import DEFAULT_WIDTH, Form, Selection, Work
+from bench_core.ridge.planning.plan import DEFAULT_WIDTH, FitShape, Form, Selection
 
 Factorise = Literal["one", "each"]
 Bounds = tuple[tuple[int, int], ...]
@@ -43,7 +43,7 @@ class SharedStep:
 
 @dataclass(frozen=True)
 class SharedPlan:
-    """Who does what in a fit of ``work`` on ``nodes`` nodes, and what travels.
+    """Who does what in a fit of ``shape`` on ``nodes`` nodes, and what travels.
 
     form : "dual" (G, t × t, is summed) or "primal" (r numbers for each sample, and B, p × p).
     selection : "shared" (penalties are scored from that sum) or "each" (nodes predict their own
@@ -57,7 +57,7 @@ class SharedPlan:
     node_bytes : peak memory of each node beyond Y's pages.
     """
 
-    work: Work
+    shape: FitShape
     nodes: int
     form: Form
     selection: Selection
@@ -73,7 +73,7 @@ class SharedPlan:
     @property
     def width(self) -> int:
         """Columns of Y per block."""
-        return min(DEFAULT_WIDTH, self.work.s)
+        return min(DEFAULT_WIDTH, self.shape.s)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain values, for a record."""
@@ -90,7 +90,7 @@ class SharedPlan:
         }
 
     def __str__(self) -> str:
-        w = self.work
+        w = self.shape
         rule = {
             "shared": "from a sum over all nodes: cost per penalty does not depend on s",
             "each": "by predicting every target with every penalty",
@@ -116,7 +116,7 @@ class SharedPlan:
 
 
 def shared_plan(
-    work: Work,
+    shape: FitShape,
     nodes: int,
     *,
     form: Form | None = None,
@@ -129,9 +129,9 @@ def shared_plan(
     (node 0's share of the targets is then no smaller than the others') is below the time to move
     the solution, `FLOPS_PER_BYTE` flops per byte.
     """
-    usual: tuple[Form, ...] = ("dual",) if work.t <= work.p else ("dual", "primal")
+    usual: tuple[Form, ...] = ("dual",) if shape.t <= shape.p else ("dual", "primal")
     candidates = [
-        _candidate(work, min(nodes, work.s), nodes, a, b, c)
+        _candidate(shape, min(nodes, shape.s), nodes, a, b, c)
         for a, b, c in product(
             (form,) if form else usual,
             (selection,) if selection else ("shared", "each"),
@@ -174,17 +174,17 @@ class _Costs:
 
 
 def _candidate(
-    work: Work, n: int, nodes: int, form: Form, selection: Selection, factorise: Factorise
+    shape: FitShape, n: int, nodes: int, form: Form, selection: Selection, factorise: Factorise
 ) -> SharedPlan:
-    costs = _dual_costs(work, selection) if form == "dual" else _primal_costs(work, selection)
-    single = work.dtype == "float32"
+    costs = _dual_costs(shape, selection) if form == "dual" else _primal_costs(shape, selection)
+    single = shape.dtype == "float32"
     half = 0.5 if single else 1.0
     one = factorise == "one"
-    solved = even_shares(work.s, nodes)
+    solved = even_shares(shape.s, nodes)
     # G needs nothing of X; all other scores need the factorisation first.
     early = form == "dual" and selection == "shared"
     if one and early:
-        targets = _balanced_shares(work.s, nodes, half * costs.per_target, costs.factor)
+        targets = _balanced_shares(shape.s, nodes, half * costs.per_target, costs.factor)
     else:
         targets = solved
     shares = [stop - start for start, stop in targets]
@@ -196,27 +196,27 @@ def _candidate(
     filed = 0
     if one and n > 1:
         filed = costs.solution + (0 if early else costs.basis)
-    cost = first + costs.select + costs.solve + half * costs.per_solved * ceil(work.s / n)
+    cost = first + costs.select + costs.solve + half * costs.per_solved * ceil(shape.s / n)
     cost += FLOPS_PER_BYTE * (costs.part * ceil(log2(n)) if n > 1 else 0)
     cost += FLOPS_PER_BYTE * 2 * filed  # written once, read by the others at the same time
     return SharedPlan(
-        work,
+        shape,
         nodes,
         form,
         selection,
         factorise,
         targets,
         solved,
-        tuple(_steps(work, form, selection, factorise)),
+        tuple(_steps(shape, form, selection, factorise)),
         sent,
         filed,
-        tuple(_node_bytes(work, form, selection, i == 0 or not one, n) for i in range(n)),
+        tuple(_node_bytes(shape, form, selection, i == 0 or not one, n) for i in range(n)),
         cost,
     )
 
 
-def _dual_costs(work: Work, selection: Selection) -> _Costs:
-    t, p, r, z = float(work.t), float(work.p), work.r, work.itemsize
+def _dual_costs(shape: FitShape, selection: Selection) -> _Costs:
+    t, p, r, z = float(shape.t), float(shape.p), shape.r, shape.itemsize
     shared = selection == "shared"
     return _Costs(
         factor=t * t * p + 2 * EIGH_FLOPS * t**3,
@@ -230,8 +230,8 @@ def _dual_costs(work: Work, selection: Selection) -> _Costs:
     )
 
 
-def _primal_costs(work: Work, selection: Selection) -> _Costs:
-    t, p, r, z = float(work.t), float(work.p), work.r, work.itemsize
+def _primal_costs(shape: FitShape, selection: Selection) -> _Costs:
+    t, p, r, z = float(shape.t), float(shape.p), shape.r, shape.itemsize
     shared = selection == "shared"
     return _Costs(
         factor=3 * t * p * p + 2 * EIGH_FLOPS * p**3,
@@ -251,9 +251,9 @@ def _scoring(n: float, m: float, r: int) -> float:
 
 
 def _steps(
-    work: Work, form: Form, selection: Selection, factorise: Factorise
+    shape: FitShape, form: Form, selection: Selection, factorise: Factorise
 ) -> Iterator[SharedStep]:
-    t, p, s, r = float(work.t), float(work.p), float(work.s), work.r
+    t, p, s, r = float(shape.t), float(shape.p), float(shape.s), shape.r
     dual = form == "dual"
     who = "node 0" if factorise == "one" else "every node"
     n = t if dual else p
@@ -261,23 +261,23 @@ def _steps(
     yield SharedStep(name, t * p * n, "float64", who)
     yield SharedStep("eigendecomposition", EIGH_FLOPS * n**3, "float64", who)
     if not dual:
-        yield SharedStep("rotation X V", 2 * t * p * p, work.dtype, who)
-    costs = _dual_costs(work, selection) if dual else _primal_costs(work, selection)
+        yield SharedStep("rotation X V", 2 * t * p * p, shape.dtype, who)
+    costs = _dual_costs(shape, selection) if dual else _primal_costs(shape, selection)
     if selection == "shared":
         name = "target Gram Y Yᵀ" if dual else "target products"
-        yield SharedStep(name, costs.per_target * s, work.dtype, "divided")
+        yield SharedStep(name, costs.per_target * s, shape.dtype, "divided")
         yield SharedStep("scores", costs.select, "float64", "node 0")
     else:
-        yield SharedStep(f"scores of {r} penalties", costs.per_target * s, work.dtype, "divided")
+        yield SharedStep(f"scores of {r} penalties", costs.per_target * s, shape.dtype, "divided")
     if dual:
         yield SharedStep("solution Xᵀ A", costs.solve, "float64", who)
-    yield SharedStep("coefficients", costs.per_solved * s, work.dtype, "divided")
+    yield SharedStep("coefficients", costs.per_solved * s, shape.dtype, "divided")
 
 
-def _node_bytes(work: Work, form: Form, selection: Selection, factorises: bool, n: int) -> int:
+def _node_bytes(shape: FitShape, form: Form, selection: Selection, factorises: bool, n: int) -> int:
     """Return the most memory that a node holds at one time, beyond X and Y as files."""
-    t, p, r, z = work.t, work.p, work.r, work.itemsize
-    b = min(DEFAULT_WIDTH, work.s)
+    t, p, r, z = shape.t, shape.p, shape.r, shape.itemsize
+    b = min(DEFAULT_WIDTH, shape.s)
     blocks = 2 * t * b * z
     X = t * p * z
     dual = form == "dual"

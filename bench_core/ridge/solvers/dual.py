@@ -1,4 +1,4 @@
-"""The dual form as a solver: t × t matrices, see `bench_core.ridge.dual`."""
+"""The dual form as a solver: t × t matrices, see `bench_core.ridge.formulas.dual`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from bench_core.ridge import dual, validation
-from bench_core.ridge.backend import Array, cast, mirror
-from bench_core.ridge.centre import double_centre
-from bench_core.ridge.quadratic import damping
-from bench_core.ridge.solver import Predictor, Scores, Solver, magnification
-from bench_core.ridge.streaming import Block
-from bench_core.ridge.validation import Validation
+from bench_core.ridge.arrays.backend import Array, cast, mirror
+from bench_core.ridge.arrays.target_blocks import Block
+from bench_core.ridge.formulas import cross_validation, dual
+from bench_core.ridge.formulas.centering import double_centre
+from bench_core.ridge.formulas.cross_validation import Validation
+from bench_core.ridge.formulas.quadratic_forms import damping
+from bench_core.ridge.solvers.base import Predictor, Scores, Solver, magnification
 
 
 class DualSolver(Solver):
-    """t × t: see `bench_core.ridge.dual`."""
+    """t × t: see `bench_core.ridge.formulas.dual`."""
 
     def select(self) -> Scores:
         K = dual.gram(self.X)
@@ -32,7 +32,7 @@ class DualSolver(Solver):
         self.eigen = dual.factorise(K, intercept=self.intercept)
         del K
         if not shared:
-            return self._each(iter([validation.dual_loo(self.eigen, self.alphas)]))
+            return self._each(iter([cross_validation.dual_loo(self.eigen, self.alphas)]))
         G, defined = self._gram()
         if self.intercept:
             G = double_centre(G)
@@ -56,7 +56,7 @@ class DualSolver(Solver):
 
     def _fold_checks(self, K: Array) -> Iterator[Validation]:
         for train, test in self.folds:
-            yield validation.dual_fold(K, train, test, self.alphas, intercept=self.intercept)
+            yield cross_validation.dual_fold(K, train, test, self.alphas, intercept=self.intercept)
 
     def _folds_shared(self, K: Array) -> Scores:
         G, defined = self._gram() if self.scoring != "r2" else (None, 0)
@@ -64,8 +64,8 @@ class DualSolver(Solver):
         for check in self._fold_checks(K):
             if self.scoring == "r2":
                 G, defined = self._gram(check.test)
-            sums = validation.kernel_sums(check, G, intercept=self.intercept)
-            squares = validation.fold_squares(check, sums, self.alphas)
+            sums = cross_validation.kernel_sums(check, G, intercept=self.intercept)
+            squares = cross_validation.fold_squares(check, sums, self.alphas)
             found.append(self._mean_squares(squares, defined))
             magnified.append(magnification(None, sums.squares, squares))
         return Scores(np.mean(found, axis=0), magnified=np.max(magnified, axis=0))

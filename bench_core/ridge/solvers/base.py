@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 
 from bench_core.checks import check_xy
 from bench_core.errors import InputError
-from bench_core.ridge.backend import Array, Device, cast, to_numpy
-from bench_core.ridge.centre import centred, column_means
-from bench_core.ridge.costs import Selection
-from bench_core.ridge.dual import Eigen
-from bench_core.ridge.plan import Plan
-from bench_core.ridge.scores import best, mean_over_targets, spread
-from bench_core.ridge.streaming import Block, Centring, ColumnBlocks
-from bench_core.ridge.target_batches import block_scores
-from bench_core.ridge.validation import Validation
+from bench_core.ridge.arrays.backend import Array, Device, cast, to_numpy
+from bench_core.ridge.arrays.target_blocks import Block, Centring, ColumnBlocks
+from bench_core.ridge.formulas.centering import centred, column_means
+from bench_core.ridge.formulas.cross_validation import Validation
+from bench_core.ridge.formulas.dual import Eigh
+from bench_core.ridge.formulas.per_target_scores import block_scores
+from bench_core.ridge.formulas.scores import best, mean_over_targets, spread
+from bench_core.ridge.planning.flops import Selection
+from bench_core.ridge.planning.plan import Plan
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, blocks done, blocks in all."""
@@ -73,12 +73,12 @@ class Solver(ABC):
     ) -> None:
         self.Y, self.plan, self.scoring, self.device = Y, plan, scoring, device
         self.intercept, self.progress, self.view_file = intercept, progress, view_file
-        self.dtype = np.dtype(plan.work.dtype)
+        self.dtype = np.dtype(plan.shape.dtype)
         self.alphas = device.put(alphas)
         self.folds = [(device.put(train), device.put(test)) for train, test in folds]
         self.x_mean = column_means(X) if intercept else None
         self.X = device.put(centred(X, self.x_mean, self.dtype))
-        self.eigen: Eigen
+        self.eigen: Eigh
 
     def blocks(self, what: str, centring: Centring | None = None) -> Iterator[Block]:
         """Yield blocks of the targets, shifted if their means are large, and report progress."""

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.machine import available_memory
-from bench_core.ridge.backend import Array, Device
-from bench_core.ridge.sources import Source, is_mapped, open_source
+from bench_core.ridge.arrays.backend import Array, Device
+from bench_core.ridge.arrays.column_reader import ColumnReader, is_mapped, open_columns
 
 Centring = Literal["none", "shift", "mean"]
 
@@ -97,13 +97,13 @@ class ColumnBlocks:
     def __iter__(self) -> Iterator[Block]:
         s = self.Y.shape[1]
         columns = [slice(i, min(i + self.width, s)) for i in range(0, s, self.width)]
-        with open_source(self.Y) as source:
+        with open_columns(self.Y) as source:
             if self.device.is_numpy:
                 yield from self._on_host(source, columns)
             else:
                 yield from self._on_torch(source, columns)
 
-    def _on_host(self, source: Source, columns: list[slice]) -> Iterator[Block]:
+    def _on_host(self, source: ColumnReader, columns: list[slice]) -> Iterator[Block]:
         buffers: list[NDArray[Any]] = []
 
         def read(i: int) -> Block:
@@ -128,13 +128,13 @@ class ColumnBlocks:
                     coming = reader.submit(read, i + 1)
                 yield block
 
-    def _shift(self, source: Source, columns: slice) -> NDArray[np.float64] | None:
+    def _shift(self, source: ColumnReader, columns: slice) -> NDArray[np.float64] | None:
         """Return the offsets of a block, the same at every pass, or None."""
         if self.centring == "none":
             return None
         return large_means(source.sample(columns, SAMPLED_ROWS), self.Y.dtype)
 
-    def _fill(self, source: Source, buffer: NDArray[Any], columns: slice) -> Block:
+    def _fill(self, source: ColumnReader, buffer: NDArray[Any], columns: slice) -> Block:
         """Copy columns of Y into the start of ``buffer``, centred as asked."""
         shape = (self.Y.shape[0], columns.stop - columns.start)
         values = buffer.reshape(-1)[: shape[0] * shape[1]].reshape(shape)
@@ -144,9 +144,9 @@ class ColumnBlocks:
         return Block(columns, values, offset)
 
     def _copy(
-        self, source: Source, values: NDArray[Any], columns: slice
+        self, source: ColumnReader, values: NDArray[Any], columns: slice
     ) -> NDArray[np.float64] | None:
-        source.expect(columns)
+        source.prefetch(columns)
         offset = self._shift(source, columns)
         for rows, some in source.tiles(columns):
             here = slice(some.start - columns.start, some.stop - columns.start)
@@ -167,7 +167,7 @@ class ColumnBlocks:
             offset = total if offset is None else offset + total
         return offset
 
-    def _on_torch(self, source: Source, columns: list[slice]) -> Iterator[Block]:
+    def _on_torch(self, source: ColumnReader, columns: list[slice]) -> Iterator[Block]:
         import torch
 
         cuda = self.device.name.startswith("cuda")

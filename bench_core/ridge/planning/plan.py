@@ -8,8 +8,15 @@ from itertools import product
 from typing import Any
 
 from bench_core.errors import ResourceError, readable_bytes
-from bench_core.ridge.costs import Form, Selection, Step, Work, dual_steps, primal_steps
-from bench_core.ridge.memory import peak_bytes
+from bench_core.ridge.planning.flops import (
+    FitShape,
+    Form,
+    Selection,
+    Step,
+    dual_steps,
+    primal_steps,
+)
+from bench_core.ridge.planning.memory import peak_bytes
 
 DEFAULT_WIDTH = 8192
 """Columns per block where memory allows: wide enough for products at full speed."""
@@ -24,11 +31,11 @@ class Plan:
     form : "dual" (t × t matrices) or "primal" (p × p). selection : "shared" (cost per penalty
     does not depend on s) or "each" (every target and penalty is predicted). width : columns of Y
     per block. peak_bytes : memory beyond X, Y and the process as it was; in the GPU's memory
-    where there is one. slowed : how many times the work that this plan is of the quickest one's,
+    where there is one. slowed : how many times the shape that this plan is of the quickest one's,
     for want of memory, and the bytes that the quickest would need; None where it is that one.
     """
 
-    work: Work
+    shape: FitShape
     form: Form
     selection: Selection
     width: int
@@ -58,7 +65,7 @@ class Plan:
         t²p + t²s + 2tps + 9t³ + 2rt³ + 2pt² for the shared-penalty dual form, without 2tps where
         no coefficients are formed; what the steps do otherwise.
         """
-        w = self.work
+        w = self.shape
         if self.form == "dual" and self.selection == "shared" and not w.folds:
             t, p = float(w.t), float(w.p)
             coefficients = 2 * t * p * w.s if w.coef else 0.0
@@ -70,7 +77,7 @@ class Plan:
         return {
             "form": self.form,
             "selection": self.selection,
-            "dtype": self.work.dtype,
+            "dtype": self.shape.dtype,
             "width": self.width,
             "flops": self.flops,
             "useful_flops": self.useful_flops,
@@ -93,7 +100,7 @@ class Plan:
         }
 
     def __str__(self) -> str:
-        w = self.work
+        w = self.shape
         scheme = f"{len(w.folds)} folds" if w.folds else "leave-one-out"
         rule = {
             "shared": "from sums over targets: cost per penalty does not depend on s",
@@ -120,21 +127,21 @@ class Plan:
         if self.slowed is not None:
             times, needed = self.slowed
             lines.append(
-                f"  the memory limit makes this {times:.1f} times the work: with "
+                f"  the memory limit makes this {times:.1f} times the shape: with "
                 f"{readable_bytes(needed)} ({needed} bytes) a quicker way is open"
             )
         return "\n".join(lines)
 
 
 def make_plan(
-    work: Work,
+    shape: FitShape,
     *,
     memory_limit: int | None = None,
     width: int | None = None,
     form: Form | None = None,
     selection: Selection | None = None,
 ) -> Plan:
-    """Return the quickest plan for ``work`` within ``memory_limit`` bytes.
+    """Return the quickest plan for ``shape`` within ``memory_limit`` bytes.
 
     ``width``, ``form`` and ``selection`` are chosen unless given. Float32 flops count half.
     Raises `ResourceError`, with the bytes that the leanest plan needs, when none fits.
@@ -142,11 +149,11 @@ def make_plan(
     candidates = []
     leanest: Plan | None = None
     quickest: Plan | None = None
-    for candidate in _candidates(work, form, selection):
+    for candidate in _candidates(shape, form, selection):
         fitted = _fit_width(candidate, memory_limit, width)
         if fitted is not None:
             candidates.append(fitted)
-        smallest = _with_width(candidate, width or min(SMALLEST_WIDTH, work.s))
+        smallest = _with_width(candidate, width or min(SMALLEST_WIDTH, shape.s))
         if leanest is None or smallest.peak_bytes < leanest.peak_bytes:
             leanest = smallest
         if quickest is None or _seconds(smallest) < _seconds(quickest):
@@ -165,15 +172,15 @@ def make_plan(
     )
 
 
-def _candidates(work: Work, form: Form | None, selection: Selection | None) -> Iterator[Plan]:
+def _candidates(shape: FitShape, form: Form | None, selection: Selection | None) -> Iterator[Plan]:
     # With t ≤ p a primal leverage comes near 1 and its complement loses its digits.
-    usual: tuple[Form, ...] = ("dual",) if work.t <= work.p else ("dual", "primal")
+    usual: tuple[Form, ...] = ("dual",) if shape.t <= shape.p else ("dual", "primal")
     forms: tuple[Form, ...] = (form,) if form else usual
     selections: tuple[Selection, ...] = (selection,) if selection else ("shared", "each")
-    if work.each:
+    if shape.each:
         selections = ("each",)
     for a, b in product(forms, selections):
-        yield Plan(work, a, b, 1, (), 0)
+        yield Plan(shape, a, b, 1, (), 0)
 
 
 def _seconds(plan: Plan) -> float:
@@ -183,7 +190,7 @@ def _seconds(plan: Plan) -> float:
 
 def _fit_width(plan: Plan, limit: int | None, width: int | None) -> Plan | None:
     """Return the plan with the widest blocks that its memory allows, or None."""
-    wanted = min(width or DEFAULT_WIDTH, plan.work.s)
+    wanted = min(width or DEFAULT_WIDTH, plan.shape.s)
     while True:
         candidate = _with_width(plan, wanted)
         if limit is None or candidate.peak_bytes <= limit:
@@ -195,14 +202,14 @@ def _fit_width(plan: Plan, limit: int | None, width: int | None) -> Plan | None:
 
 def _with_width(plan: Plan, width: int) -> Plan:
     """Return the plan for blocks of ``width`` targets: its steps, and its peak memory."""
-    work, selection = plan.work, plan.selection
+    shape, selection = plan.shape, plan.selection
     if plan.form == "dual":
-        steps = tuple(dual_steps(work, selection))
+        steps = tuple(dual_steps(shape, selection))
     else:
-        steps = tuple(primal_steps(work, selection, width))
+        steps = tuple(primal_steps(shape, selection, width))
     return replace(
         plan,
         width=width,
         steps=steps,
-        peak_bytes=peak_bytes(work, plan.form, selection, width),
+        peak_bytes=peak_bytes(shape, plan.form, selection, width),
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from array_api_compat import array_namespace, device
 
-from bench_core.ridge.backend import Array, cast, to_numpy
+from bench_core.ridge.arrays.backend import Array, cast, to_numpy
 
 PANEL = 128
 """Columns per panel: wide enough for a fast product, narrow enough to hug the diagonal."""

@@ -1,4 +1,4 @@
-"""The primal form as a solver: p × p matrices, see `bench_core.ridge.primal`."""
+"""The primal form as a solver: p × p matrices, see `bench_core.ridge.formulas.primal`."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from bench_core.ridge import primal, validation
-from bench_core.ridge.backend import Array
-from bench_core.ridge.costs import keeps_coordinates
-from bench_core.ridge.primal import ErrorSums
-from bench_core.ridge.solver import Predictor, Scores, Solver, magnification
-from bench_core.ridge.streaming import Block
-from bench_core.ridge.target_batches import training_and_test
-from bench_core.ridge.validation import Validation
+from bench_core.ridge.arrays.backend import Array
+from bench_core.ridge.arrays.target_blocks import Block
+from bench_core.ridge.formulas import cross_validation, primal
+from bench_core.ridge.formulas.cross_validation import Validation
+from bench_core.ridge.formulas.per_target_scores import training_and_test
+from bench_core.ridge.formulas.primal import ErrorSums
+from bench_core.ridge.planning.flops import keeps_coordinates
+from bench_core.ridge.solvers.base import Predictor, Scores, Solver, magnification
 
 
 class PrimalSolver(Solver):
-    """p × p: see `bench_core.ridge.primal`."""
+    """p × p: see `bench_core.ridge.formulas.primal`."""
 
     _coordinates: Array | None = None
     """C = Qᵀ Yc (m, s), kept from the choice of the penalty where one block holds all targets."""
@@ -33,13 +33,15 @@ class PrimalSolver(Solver):
             return scores
         self._factorise()
         if not shared:
-            check = validation.primal_loo(self.X, self.eigen, self.alphas, intercept=self.intercept)
+            check = cross_validation.primal_loo(
+                self.X, self.eigen, self.alphas, intercept=self.intercept
+            )
             return self._each(iter([check]))
         f = primal.filters(self.eigen, self.alphas)
 
         def of_block(Y: Array) -> ErrorSums:
             C = array_namespace(Y).matmul(self.X.T, Y)
-            if keeps_coordinates(self.plan.work, self.plan.selection, self.plan.width):
+            if keeps_coordinates(self.plan.shape, self.plan.selection, self.plan.width):
                 self._coordinates = C
             return primal.error_sums(self.X, f, Y, C)
 
@@ -74,7 +76,9 @@ class PrimalSolver(Solver):
 
     def _fold_checks(self) -> Iterator[Validation]:
         for train, test in self.folds:
-            yield validation.primal_fold(self.X, train, test, self.alphas, intercept=self.intercept)
+            yield cross_validation.primal_fold(
+                self.X, train, test, self.alphas, intercept=self.intercept
+            )
 
     def _folds_shared(self) -> Scores:
         found, magnified = [], []
@@ -82,10 +86,10 @@ class PrimalSolver(Solver):
 
             def of_block(Y: Array, check: Validation = check) -> ErrorSums:
                 Y_S, Y_T = training_and_test(check, Y, intercept=self.intercept)
-                return validation.fold_sums(check, Y_S, Y_T)
+                return cross_validation.fold_sums(check, Y_S, Y_T)
 
             total, defined = self._sums(of_block, check.test)
-            squares = validation.fold_squares(check, total, self.alphas)
+            squares = cross_validation.fold_squares(check, total, self.alphas)
             found.append(self._mean_squares(squares, defined))
             magnified.append(magnification(None, total.squares, squares))
         return Scores(np.mean(found, axis=0), magnified=np.max(magnified, axis=0))

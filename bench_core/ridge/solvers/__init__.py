@@ -1,0 +1,1 @@
+"""Solvers: the dual and the primal form, each with the same five steps."""
