@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from bench_core.errors import InputError
-from bench_core.ridge import MultiTargetRidgeCV, estimator
+from bench_core.ridge import MultiTargetRidgeCV
 from bench_core.ridge.planning import plan
 
 ALPHAS = [0.1, 1.0, 10.0, 100.0, 1000.0]
@@ -46,14 +46,10 @@ def same_choice(scores, expected):
 
 @pytest.fixture(params=list(product(("dual", "primal"), ("shared", "each"))), ids="-".join)
 def forced(request, monkeypatch):
-    """Make every fit take one form and one way to score, whatever the planner prefers."""
-    form, selection = request.param
-
-    def chosen(work, **options):
-        return plan.make_plan(work, **options | {"form": form, "selection": selection})
-
-    monkeypatch.setattr(estimator, "make_plan", chosen)
-    return request.param
+    """Make every plan score in one way, and return the solver to ask for and that way."""
+    solver, selection = request.param
+    monkeypatch.setattr(MultiTargetRidgeCV, "_selection", selection)
+    return solver, selection
 
 
 @pytest.fixture(params=["cpu", "torch"])
@@ -119,9 +115,9 @@ def test_equals_ridgecv(shape, seed, rank, intercept, mean, noise, scale, order,
 def test_every_form_equals_ridgecv(forced, device, shape, intercept):
     X, Y = planted(1, *shape, mean=50.0)
     expected, sk = reference(X, Y, ALPHAS, intercept)
-    found = MultiTargetRidgeCV(ALPHAS, fit_intercept=intercept, device=device, batch_size=9).fit(
-        X, Y
-    )
+    found = MultiTargetRidgeCV(
+        ALPHAS, fit_intercept=intercept, device=device, batch_size=9, solver=forced[0]
+    ).fit(X, Y)
     assert (found.plan_.form, found.plan_.selection) == forced
     np.testing.assert_allclose(found.cv_results_["mean_scores"], expected, rtol=1e-9)
     assert found.alpha_ == sk.alpha_
@@ -141,7 +137,13 @@ def test_folds_equal_grid_search(forced, device, scoring, intercept, cv):
         Ridge(fit_intercept=intercept), {"alpha": ALPHAS}, scoring=scoring, cv=cv
     ).fit(X, Y)
     found = MultiTargetRidgeCV(
-        ALPHAS, fit_intercept=intercept, cv=cv, scoring=scoring, device=device, batch_size=11
+        ALPHAS,
+        fit_intercept=intercept,
+        cv=cv,
+        scoring=scoring,
+        device=device,
+        batch_size=11,
+        solver=forced[0],
     ).fit(X, Y)
     np.testing.assert_allclose(
         found.cv_results_["mean_scores"], search.cv_results_["mean_test_score"], rtol=1e-8
@@ -172,7 +174,12 @@ def test_leave_one_out_r2_equals_ridgecv(intercept, forced, device):
     for alpha in ALPHAS[1:]:
         sk = RidgeCV([alpha], fit_intercept=intercept, scoring="r2", gcv_mode="svd").fit(X, Y)
         found = MultiTargetRidgeCV(
-            [alpha], fit_intercept=intercept, scoring="r2", device=device, batch_size=4
+            [alpha],
+            fit_intercept=intercept,
+            scoring="r2",
+            device=device,
+            batch_size=4,
+            solver=forced[0],
         ).fit(X, Y)
         assert found.best_score_ == pytest.approx(float(sk.best_score_), rel=1e-9)
 
@@ -180,9 +187,9 @@ def test_leave_one_out_r2_equals_ridgecv(intercept, forced, device):
 @pytest.mark.parametrize("cv", ["loo", 4])
 def test_constant_targets_are_left_out_of_the_mean_r2(forced, cv):
     X, Y = planted(16, 90, 40, 15, mean=2.0)
-    expected = MultiTargetRidgeCV(ALPHAS, scoring="r2", cv=cv).fit(X, Y)
+    expected = MultiTargetRidgeCV(ALPHAS, scoring="r2", cv=cv, solver=forced[0]).fit(X, Y)
     constant = np.full((90, 1), 0.1)
-    found = MultiTargetRidgeCV(ALPHAS, scoring="r2", cv=cv, batch_size=4)
+    found = MultiTargetRidgeCV(ALPHAS, scoring="r2", cv=cv, batch_size=4, solver=forced[0])
     found.fit(X, np.hstack([Y[:, :6], constant, Y[:, 6:]]))
     np.testing.assert_allclose(
         found.cv_results_["mean_scores"], expected.cv_results_["mean_scores"], rtol=1e-9
@@ -312,7 +319,7 @@ def test_leverage_of_one_is_not_a_silent_nan(forced):
     X[:, 3] = 0
     X[5, 3] = 1e9
     Y = rng.standard_normal((30, 40))
-    model = MultiTargetRidgeCV([1e-3, 1e17, 1e19])
+    model = MultiTargetRidgeCV([1e-3, 1e17, 1e19], solver=forced[0])
     if forced[0] == "primal":
         with pytest.warns(RuntimeWarning, match="leverage"):
             model.fit(X, Y)
@@ -355,6 +362,7 @@ def test_bad_value_in_targets_is_named(value, options):
         ({"dtype": "int32"}, "int32"),
         ({"device": "tpu"}, "tpu"),
         ({"coef": "x.txt"}, ".npy"),
+        ({"solver": "primel"}, "primal"),
     ],
 )
 def test_unusable_parameters_are_named(options, message):

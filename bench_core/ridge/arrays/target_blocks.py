@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.machine import available_memory
-from bench_core.ridge.arrays.backend import Array, Device
+from bench_core.ridge.arrays.backend import Array, Device, to_numpy
 from bench_core.ridge.arrays.column_reader import ColumnReader, is_mapped, open_columns
 
 Centring = Literal["none", "shift", "mean"]
@@ -40,6 +40,16 @@ class Block:
     columns: slice
     values: Array
     offset: NDArray[np.float64] | None
+
+    def means(self) -> NDArray[np.float64]:
+        """Return the means (b,) of the columns of Y, by a product where numpy has one."""
+        values = self.values
+        if isinstance(values, np.ndarray):
+            ones = np.ones(values.shape[0], values.dtype)
+            means = (ones @ values).astype(np.float64) / values.shape[0]
+        else:
+            means = to_numpy(values.mean(dim=0)).astype(np.float64)
+        return means if self.offset is None else means + self.offset
 
 
 def large_means(rows: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.float64] | None:

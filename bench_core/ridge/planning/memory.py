@@ -1,4 +1,4 @@
-"""The most memory that a fit holds at one time, phase by phase, from its shape alone.
+"""Peak memory of a fit, phase by phase, from its shape alone.
 
 The counts follow what the code of each phase allocates; tests hold them against what numpy does.
 """
@@ -11,7 +11,13 @@ from bench_core.ridge.formulas import per_target_scores
 from bench_core.ridge.formulas.dual import COLUMNS
 from bench_core.ridge.formulas.primal import CROSSED, IN_CACHE
 from bench_core.ridge.formulas.quadratic_forms import PANEL, ROWS, TOGETHER
-from bench_core.ridge.planning.flops import FitShape, Form, Selection, keeps_coordinates
+from bench_core.ridge.planning.flops import (
+    FitShape,
+    Form,
+    Phase,
+    Selection,
+    coordinates_serve,
+)
 
 OVERHEAD = 2**20
 """Bytes for all that does not grow with the problem."""
@@ -22,12 +28,32 @@ def peak_bytes(shape: FitShape, form: Form, selection: Selection, width: int) ->
 
     ``width`` is the number of targets per block.
     """
-    phases = _dual(shape, selection, width) if form == "dual" else _primal(shape, selection, width)
+    return max(phase_bytes(shape, form, selection, width).values()) + small_bytes(shape, selection)
+
+
+def small_bytes(shape: FitShape, selection: Selection) -> int:
+    """Return the bytes of vectors, scores, and all that does not grow with the problem."""
     t, s, r = shape.t, shape.s, shape.r
     small = 8 * (3 * s + 4 * r * t)
     if selection == "each":
         small += 5 * 8 * r * s
-    return max(phases) + small + OVERHEAD
+    return small + OVERHEAD
+
+
+def phase_bytes(shape: FitShape, form: Form, selection: Selection, width: int) -> dict[Phase, int]:
+    """Return the bytes held in every phase, without those of `small_bytes`."""
+    return _dual(shape, selection, width) if form == "dual" else _primal(shape, selection, width)
+
+
+def factor_bytes(shape: FitShape, form: Form) -> int:
+    """Return the bytes of X, centred or rotated, and of the square matrix that it makes."""
+    n = shape.t if form == "dual" else shape.p
+    return shape.itemsize * shape.t * shape.p + 8 * n * n
+
+
+def buffer_bytes(shape: FitShape, width: int) -> int:
+    """Return the bytes of the blocks into which targets are read."""
+    return BUFFERS * shape.itemsize * shape.t * width
 
 
 def _diagonals(rows: int, m: int, r: int) -> int:
@@ -47,59 +73,66 @@ def _scored(shape: FitShape, width: int) -> int:
     return max(width, min(per_target_scores.TOGETHER, shape.r * width))
 
 
-def _dual(shape: FitShape, selection: Selection, b: int) -> list[int]:
+def _dual(shape: FitShape, selection: Selection, b: int) -> dict[Phase, int]:
     t, p, r, z = shape.t, shape.p, shape.r, shape.itemsize
     X, square = z * t * p, 8 * t * t
     single = z == 4
     chunk = 2 * 8 * t * min(p, COLUMNS) if single else 0
-    buffers = BUFFERS * z * t * b
+    buffers = buffer_bytes(shape, b)
     coef = z * p * (shape.s if shape.coef == "memory" else b)
     shared = selection == "shared"
     kept = X + (square if shape.folds else 0) * (2 if shared else 1)
     test = max((n for _, n in shape.folds), default=t)
-    phases = [
-        X + square + 8 * t * min(p, at_once(t)) + _gram(t, 8),
-        kept + 3 * square,  # eigendecomposition: the matrix, and a work space of two
-        2 * X + 3 * square + chunk,  # solution
-        2 * X + 2 * square + buffers + coef + (2 * z * t * b if shape.per_target else 0),
-    ]
+    per_target = 2 * z * t * b if shape.per_target else 0
+    # An eigendecomposition holds the matrix, and a work space of two.
+    phases: dict[Phase, int] = {
+        "factorise": max(
+            X + square + 8 * t * min(p, at_once(t)) + _gram(t, 8),
+            kept + 3 * square,
+        ),
+        "solution": 2 * X + 3 * square + chunk,
+        "coefficients": 2 * X + 2 * square + buffers + coef + per_target,
+    }
     if shared:
         copies = 3 * z * t * b if shape.scaled else 0
-        phases.append(X + 2 * square + _gram(t, z) + buffers + copies)
+        phases["sum"] = X + 2 * square + _gram(t, z) + buffers + copies
         # Beside G and V their casts and two products of them, or in float64 those products alone.
         own = kept + 4 * square + 3 * 8 * test * t if shape.folds else X + 4 * square
-        phases.append(own + _diagonals(test, t, r))
+        phases["select"] = own + _diagonals(test, t, r)
     else:
-        phases.append(kept + 3 * square + buffers + 9 * z * t * b + 2 * z * t * _scored(shape, b))
+        wide = 9 * z * t * b + 2 * z * t * _scored(shape, b)
+        phases["sum"] = kept + 3 * square + buffers + wide
     return phases
 
 
-def _primal(shape: FitShape, selection: Selection, b: int) -> list[int]:
+def _primal(shape: FitShape, selection: Selection, b: int) -> dict[Phase, int]:
     t, p, r, z = shape.t, shape.p, shape.r, shape.itemsize
     X, square = z * t * p, 8 * p * p
     single = z == 4
     chunk = 8 * min(t, at_once(p)) * p
-    buffers = BUFFERS * z * t * b
+    buffers = buffer_bytes(shape, b)
     coef = z * p * (shape.s if shape.coef == "memory" else b)
     cast = square // 2 if single else 0
     kept = X + square  # Q takes the place of X
     held = 2 * X if shape.folds else 0  # rows of a fold, its U and its projection
     test = max((n for _, n in shape.folds), default=t)
-    phases = [
-        X + held + square + _gram(p, 8) + (chunk if single else 0),
-        X + held + 3 * square,  # eigendecomposition: the matrix, and a work space of two
-        kept + held + cast + chunk,
-        kept + 2 * 8 * min(t, IN_CACHE) * p,  # leverages
-        kept + cast + buffers + coef + 3 * z * p * b,
-    ]
+    phases: dict[Phase, int] = {
+        "factorise": max(
+            X + held + square + _gram(p, 8) + (chunk if single else 0),
+            X + held + 3 * square,
+            kept + held + cast + chunk,
+        ),
+        "coefficients": kept + cast + buffers + coef + 3 * z * p * b,
+    }
+    leverages = kept + 2 * 8 * min(t, IN_CACHE) * p
     if selection == "shared":
         copies = (3 if shape.scaled or shape.folds else 1) * z * t * b
         block = 2 * 8 * min(test, CROSSED) * p + z * p * b
-        phases.append(kept + held + buffers + copies + block + 2 * square + cast)
-        coordinates = z * p * b if keeps_coordinates(shape, selection, b) else 0
+        phases["sum"] = kept + held + buffers + copies + block + 2 * square + cast
+        coordinates = z * p * b if coordinates_serve(shape, selection, b) else 0
         scores = 2 * square + cast + _diagonals(test, p, r)
-        phases.append(kept + held + coordinates + scores)
+        phases["select"] = max(leverages, kept + held + coordinates + scores)
     else:
         wide = z * (t + 2 * p) * _scored(shape, b)
-        phases.append(kept + held + cast + buffers + 9 * z * t * b + wide)
+        phases["sum"] = max(leverages, kept + held + cast + buffers + 9 * z * t * b + wide)
     return phases

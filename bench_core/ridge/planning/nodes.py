@@ -1,60 +1,60 @@
-"""How ``bmor-shared`` divides its work over nodes: decided from shapes, before anything runs.
+"""Plan of a fit over nodes: division of the targets, messages and files, from its shape alone.
 
-Costs are compared in float64 flops. Float32 flops count half, an eigendecomposition counts twice
-its flops (it runs at about half the rate of a product), and a byte between nodes counts
-`FLOPS_PER_BYTE`. Work on targets divides by the nodes, the factorisation does not; the node that
-factorises therefore gets fewer targets to multiply meanwhile.
+Steps, flops and memory are those of a fit in one process. "sum" and "coefficients" divide over the
+nodes by targets; what depends on X alone does not. Beside the cost of a step, elapsed time counts
+an eigendecomposition twice (it runs at about half the rate of a product) and a byte between nodes
+as `FLOPS_PER_BYTE`. The node that factorises gets fewer targets to multiply meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from math import ceil, log2
 from typing import Any, Literal
 
-import numpy as np
-
 from bench_core.errors import readable_bytes
-from bench_core.ridge.planning.plan import DEFAULT_WIDTH, FitShape, Form, Selection
+from bench_core.ridge.planning import memory
+from bench_core.ridge.planning.flops import (
+    FitShape,
+    Form,
+    Phase,
+    Selection,
+    Step,
+    steps,
+    useful_flops,
+)
+from bench_core.ridge.planning.plan import DEFAULT_WIDTH
 
 Factorise = Literal["one", "each"]
 Bounds = tuple[tuple[int, int], ...]
 
 FLOPS_PER_BYTE = 100.0
-"""What moving a byte costs: a node's 100 Gflop/s against 1 GB/s of a network or file system."""
+"""Cost of moving a byte: a node's 100 Gflop/s against 1 GB/s of a network or file system."""
 
-EIGH_FLOPS = 9.0
+EIGH_SLOWNESS = 2.0
+"""Time of a flop of an eigendecomposition, in flops of a product."""
 
-
-@dataclass(frozen=True)
-class SharedStep:
-    """One part of a fit. ``where`` is "node 0", "every node" or "divided".
-
-    ``flops`` are of all nodes together where divided, else of one node.
-    """
-
-    name: str
-    flops: float
-    dtype: str
-    where: str
+DIVIDED: tuple[Phase, ...] = ("sum", "coefficients")
 
 
 @dataclass(frozen=True)
-class SharedPlan:
-    """Who does what in a fit of ``shape`` on ``nodes`` nodes, and what travels.
+class NodePlan:
+    """Division of a fit over nodes, what travels between them, and the memory of each.
 
     form : "dual" (G, t × t, is summed) or "primal" (r numbers for each sample, and B, p × p).
     selection : "shared" (penalties are scored from that sum) or "each" (nodes predict their own
-        targets with every penalty, and r numbers are summed).
-    factorise : "one" (node 0 does, and its result is broadcast by file) or "each" (every node
-        does the same, and nothing is broadcast).
+        targets with every penalty, and r numbers for each target are gathered).
+    factorise : "one" (node 0 factorises X, and its result is broadcast by file) or "each" (every
+        node does the same, and nothing is broadcast). Folds that need X of a node are factorised
+        by every node in either case, as the others would only wait.
     targets : the columns [start, stop) of Y that each node scores; ``solved`` those whose
         coefficients it forms.
-    sum_bytes : what nodes send each other in messages. file_bytes : what one node writes for the
-        others, and each reads once.
-    node_bytes : peak memory of each node beyond Y's pages.
+    sum_bytes : bytes that nodes send each other in messages. file_bytes : bytes that one node
+        writes for the others, and each reads once.
+    node_bytes : peak memory of each node beyond the files of X and Y.
+    cost : elapsed time in float64 flops.
     """
 
     shape: FitShape
@@ -64,7 +64,7 @@ class SharedPlan:
     factorise: Factorise
     targets: Bounds
     solved: Bounds
-    steps: tuple[SharedStep, ...]
+    steps: tuple[Step, ...]
     sum_bytes: int
     file_bytes: int
     node_bytes: tuple[int, ...]
@@ -75,22 +75,76 @@ class SharedPlan:
         """Columns of Y per block."""
         return min(DEFAULT_WIDTH, self.shape.s)
 
+    @property
+    def sums_need_x(self) -> bool:
+        """Whether sums over targets need X factorised: all but Gram matrices of targets."""
+        return not (self.form == "dual" and self.selection == "shared")
+
+    @property
+    def passes(self) -> int:
+        """Number of passes over the targets that scoring takes."""
+        once = not self.sums_need_x and not self.shape.scaled
+        return 1 if once else max(1, len(self.shape.folds))
+
+    @property
+    def holders(self) -> int:
+        """Number of nodes, from the first, that hold X and factorise it."""
+        own_folds = bool(self.shape.folds) and self.sums_need_x
+        return self.nodes if self.factorise == "each" or own_folds else 1
+
+    @property
+    def flops(self) -> float:
+        """Flops of all nodes together."""
+        return sum(step.flops * self._times(step) for step in self.steps)
+
+    @property
+    def useful_flops(self) -> float:
+        """Flops that the result needs, as for one process."""
+        return useful_flops(self.shape, self.form, self.selection)
+
+    def _times(self, step: Step) -> int:
+        """Return how many nodes carry out a step as a whole."""
+        if step.phase in DIVIDED or step.phase == "select":
+            return 1
+        if step.phase == "validate":
+            return self.holders
+        return self.nodes if self.factorise == "each" else 1
+
+    def _place(self, step: Step) -> str:
+        if step.phase in DIVIDED:
+            return "divided"
+        return "node 0" if self._times(step) == 1 else "every node"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain values, for a record."""
         return {
             "form": self.form,
             "selection": self.selection,
             "factorise": self.factorise,
+            "dtype": self.shape.dtype,
             "nodes": self.nodes,
+            "width": self.width,
+            "flops": self.flops,
+            "useful_flops": self.useful_flops,
             "targets": [list(share) for share in self.targets],
             "sum_bytes": self.sum_bytes,
             "file_bytes": self.file_bytes,
+            "peak_bytes": sum(self.node_bytes),
             "node_bytes": list(self.node_bytes),
-            "steps": [vars(step) for step in self.steps],
+            "steps": [
+                {
+                    "name": step.name,
+                    "flops": step.flops,
+                    "dtype": step.dtype,
+                    "where": self._place(step),
+                }
+                for step in self.steps
+            ],
         }
 
     def __str__(self) -> str:
         w = self.shape
+        scheme = f"{len(w.folds)} folds" if w.folds else "leave-one-out"
         rule = {
             "shared": "from a sum over all nodes: cost per penalty does not depend on s",
             "each": "by predicting every target with every penalty",
@@ -100,11 +154,11 @@ class SharedPlan:
         lines = [
             f"ridge on {self.nodes} nodes, {self.form} form, {w.dtype}: {w.t} samples × {w.p} "
             f"features × {w.s} targets, {w.r} penalties",
-            f"selection by leave-one-out, {rule}",
+            f"selection by {scheme}, {rule}",
             f"factorised by {who}; targets per node {', '.join(map(str, shares))}",
         ]
         lines += [
-            f"  {step.name:<26}{step.flops / 1e9:>12,.1f} Gflop {step.dtype}, {step.where}"
+            f"  {step.name:<26}{step.flops / 1e9:>12,.1f} Gflop {step.dtype}, {self._place(step)}"
             for step in self.steps
         ]
         lines.append(
@@ -115,30 +169,31 @@ class SharedPlan:
         return "\n".join(lines)
 
 
-def shared_plan(
+def make_node_plan(
     shape: FitShape,
     nodes: int,
     *,
     form: Form | None = None,
     selection: Selection | None = None,
     factorise: Factorise | None = None,
-) -> SharedPlan:
+) -> NodePlan:
     """Return the cheapest plan; ``form``, ``selection`` and ``factorise`` are chosen unless given.
 
-    The rule for ``factorise``: each node repeats the factorisation where the time that this adds
-    (node 0's share of the targets is then no smaller than the others') is below the time to move
-    the solution, `FLOPS_PER_BYTE` flops per byte.
+    Each node repeats the factorisation where the time that this adds (node 0's share of the
+    targets is then no smaller than the others') is below the time to move the solution.
     """
     usual: tuple[Form, ...] = ("dual",) if shape.t <= shape.p else ("dual", "primal")
-    candidates = [
-        _candidate(shape, min(nodes, shape.s), nodes, a, b, c)
-        for a, b, c in product(
-            (form,) if form else usual,
-            (selection,) if selection else ("shared", "each"),
-            (factorise,) if factorise else ("one", "each"),
-        )
-    ]
-    return min(candidates, key=lambda plan: plan.cost)
+    selections: tuple[Selection, ...] = (selection,) if selection else ("shared", "each")
+    if shape.each:
+        selections = ("each",)
+    ways: tuple[Factorise, ...] = (factorise,) if factorise else ("one", "each")
+    return min(
+        (
+            _candidate(shape, nodes, a, b, c)
+            for a, b, c in product((form,) if form else usual, selections, ways)
+        ),
+        key=lambda plan: plan.cost,
+    )
 
 
 def even_shares(s: int, nodes: int) -> Bounds:
@@ -159,143 +214,107 @@ def _balanced_shares(s: int, nodes: int, per_target: float, head_start: float) -
     return ((0, count), *((count + a, count + b) for a, b in even_shares(s - count, nodes - 1)))
 
 
-@dataclass(frozen=True)
-class _Costs:
-    """Flops, in float64, of the parts of one form and selection, and the bytes that travel."""
-
-    factor: float
-    per_target: float
-    select: float
-    solve: float
-    per_solved: float
-    part: int
-    basis: int
-    solution: int
+def _elapsed(found: Iterable[Step], phases: tuple[Phase, ...]) -> float:
+    """Return the time of the steps of these phases in float64 flops."""
+    return sum(
+        step.cost * (EIGH_SLOWNESS if "eigendecomposition" in step.name else 1.0)
+        for step in found
+        if step.phase in phases
+    )
 
 
 def _candidate(
-    shape: FitShape, n: int, nodes: int, form: Form, selection: Selection, factorise: Factorise
-) -> SharedPlan:
-    costs = _dual_costs(shape, selection) if form == "dual" else _primal_costs(shape, selection)
-    single = shape.dtype == "float32"
-    half = 0.5 if single else 1.0
-    one = factorise == "one"
+    shape: FitShape, nodes: int, form: Form, selection: Selection, factorise: Factorise
+) -> NodePlan:
+    n = min(nodes, shape.s)
+    own = steps(shape, form, selection)
     solved = even_shares(shape.s, nodes)
-    # G needs nothing of X; all other scores need the factorisation first.
-    early = form == "dual" and selection == "shared"
-    if one and early:
-        targets = _balanced_shares(shape.s, nodes, half * costs.per_target, costs.factor)
+    plan = NodePlan(shape, nodes, form, selection, factorise, solved, solved, own, 0, 0, (), 0.0)
+    prepare = _elapsed(own, ("factorise", "validate"))
+    per_target = _elapsed(own, ("sum",)) / shape.s
+    if not plan.sums_need_x and factorise == "one":
+        targets = _balanced_shares(shape.s, nodes, per_target, prepare)
     else:
         targets = solved
-    shares = [stop - start for start, stop in targets]
-    scoring = [half * costs.per_target * share for share in shares]
-    first = max([costs.factor + scoring[0], *scoring])
-    if not (one and early):
-        first = costs.factor + max(scoring)
-    sent = costs.part * sum(share > 0 for share in shares[1:])
-    filed = 0
-    if one and n > 1:
-        filed = costs.solution + (0 if early else costs.basis)
-    cost = first + costs.select + costs.solve + half * costs.per_solved * ceil(shape.s / n)
-    cost += FLOPS_PER_BYTE * (costs.part * ceil(log2(n)) if n > 1 else 0)
-    cost += FLOPS_PER_BYTE * 2 * filed  # written once, read by the others at the same time
-    return SharedPlan(
-        shape,
-        nodes,
-        form,
-        selection,
-        factorise,
-        targets,
-        solved,
-        tuple(_steps(shape, form, selection, factorise)),
-        sent,
-        filed,
-        tuple(_node_bytes(shape, form, selection, i == 0 or not one, n) for i in range(n)),
-        cost,
-    )
-
-
-def _dual_costs(shape: FitShape, selection: Selection) -> _Costs:
-    t, p, r, z = float(shape.t), float(shape.p), shape.r, shape.itemsize
-    shared = selection == "shared"
-    return _Costs(
-        factor=t * t * p + 2 * EIGH_FLOPS * t**3,
-        per_target=t * t if shared else (1 + r) * 2 * t * t,
-        select=_scoring(t, t, r) + 3 * t**3 if shared else 0.0,
-        solve=t**3 + 2 * p * t * t,
-        per_solved=2 * t * p,
-        part=int(8 * t * t) if shared else 0,
-        basis=int(t * t * z + 8 * t),
-        solution=int(t * p * z),
-    )
-
-
-def _primal_costs(shape: FitShape, selection: Selection) -> _Costs:
-    t, p, r, z = float(shape.t), float(shape.p), shape.r, shape.itemsize
-    shared = selection == "shared"
-    return _Costs(
-        factor=3 * t * p * p + 2 * EIGH_FLOPS * p**3,
-        per_target=4 * t * p + p * p if shared else (1 + r) * 2 * t * p,
-        select=_scoring(t, p, r) if shared else 0.0,
-        solve=0.0,
-        per_solved=2 * t * p + 2 * p * p,
-        part=int(8 * ((r + 1) * t + p * p)) if shared else 0,
-        basis=int(t * p * z + p * p * z + 8 * p),
-        solution=0,
-    )
-
-
-def _scoring(n: float, m: float, r: int) -> float:
-    """Return the flops of all penalties' scores from the sum: n rows, m columns."""
-    return min(r, 2) * n * m * m
-
-
-def _steps(
-    shape: FitShape, form: Form, selection: Selection, factorise: Factorise
-) -> Iterator[SharedStep]:
-    t, p, s, r = float(shape.t), float(shape.p), float(shape.s), shape.r
-    dual = form == "dual"
-    who = "node 0" if factorise == "one" else "every node"
-    n = t if dual else p
-    name = "kernel X Xᵀ" if dual else "covariance Xᵀ X"
-    yield SharedStep(name, t * p * n, "float64", who)
-    yield SharedStep("eigendecomposition", EIGH_FLOPS * n**3, "float64", who)
-    if not dual:
-        yield SharedStep("rotation X V", 2 * t * p * p, shape.dtype, who)
-    costs = _dual_costs(shape, selection) if dual else _primal_costs(shape, selection)
-    if selection == "shared":
-        name = "target Gram Y Yᵀ" if dual else "target products"
-        yield SharedStep(name, costs.per_target * s, shape.dtype, "divided")
-        yield SharedStep("scores", costs.select, "float64", "node 0")
+    scoring = [per_target * (stop - start) for start, stop in targets]
+    if plan.holders == 1 and not plan.sums_need_x:
+        first = max([prepare + scoring[0], *scoring])
     else:
-        yield SharedStep(f"scores of {r} penalties", costs.per_target * s, shape.dtype, "divided")
-    if dual:
-        yield SharedStep("solution Xᵀ A", costs.solve, "float64", who)
-    yield SharedStep("coefficients", costs.per_solved * s, shape.dtype, "divided")
+        first = prepare + max(scoring)
+    parts = list(_part_bytes(plan, targets))
+    filed = _file_bytes(plan) if factorise == "one" and n > 1 else 0
+    rounds = ceil(log2(n)) if n > 1 else 0
+    cost = first + _elapsed(own, ("select", "solution"))
+    cost += _elapsed(own, ("coefficients",)) / shape.s * ceil(shape.s / n)
+    # Files are written once, and read by the others at the same time.
+    cost += FLOPS_PER_BYTE * (sum(map(max, parts)) * rounds + 2 * filed)
+    plan = replace(
+        plan,
+        targets=targets,
+        sum_bytes=sum(
+            _tree_bytes(part, joined=selection == "each", there=targets[0][1] > 0) for part in parts
+        ),
+        file_bytes=filed,
+        cost=cost,
+    )
+    return replace(plan, node_bytes=tuple(_node_bytes(plan, node) for node in range(n)))
 
 
-def _node_bytes(shape: FitShape, form: Form, selection: Selection, factorises: bool, n: int) -> int:
+def _part_bytes(plan: NodePlan, targets: Bounds) -> Iterator[list[int]]:
+    """Yield the bytes of every node's part of the sums, pass by pass."""
+    w = plan.shape
+    shares = [stop - start for start, stop in targets if stop > start]
+    if plan.selection == "each":
+        yield from [[8 * w.r * (share + 2) for share in shares]] * plan.passes
+    elif plan.form == "dual":
+        yield from [[8 * w.t * w.t] * len(shares)] * plan.passes
+    else:
+        for rows in [test for _, test in w.folds] or [w.t]:
+            yield [8 * ((w.r + 1) * rows + w.p * w.p)] * len(shares)
+
+
+def _tree_bytes(parts: list[int], *, joined: bool, there: bool) -> int:
+    """Return the bytes sent to node 0 when parts are added, or joined, in pairs of neighbours.
+
+    ``there`` : the first part is node 0's.
+    """
+    sent = 0
+    while len(parts) > 1:
+        pairs = list(zip(parts[::2], parts[1::2], strict=False))
+        sent += sum(right for _, right in pairs)
+        rest = parts[len(parts) - len(parts) % 2 :]
+        parts = [left + right if joined else left for left, right in pairs] + rest
+    return sent if there else sent + parts[0]
+
+
+def _file_bytes(plan: NodePlan) -> int:
+    """Return the bytes that node 0 writes for the others: factors, where wanted, and solution."""
+    t, p, z = plan.shape.t, plan.shape.p, plan.shape.itemsize
+    if plan.form == "primal":
+        return t * p * z + p * p * z + 8 * p
+    factors = t * t * z + 8 * t if plan.sums_need_x and not plan.shape.folds else 0
+    return factors + t * p * z
+
+
+def _node_bytes(plan: NodePlan, node: int) -> int:
     """Return the most memory that a node holds at one time, beyond X and Y as files."""
-    t, p, r, z = shape.t, shape.p, shape.r, shape.itemsize
-    b = min(DEFAULT_WIDTH, shape.s)
-    blocks = 2 * t * b * z
-    X = t * p * z
-    dual = form == "dual"
-    square = 8 * (t * t if dual else p * p)
-    part = square if dual else 8 * (r + 1) * t + square
-    scoring = part * (2 if n > 1 else 1) + blocks + (0 if dual else X + 2 * square + p * b * z)
-    if selection == "each":
-        scoring = 2 * square + 3 * blocks + X + 8 * r * t * 2
-    final = blocks + b * p * z * 2 + X
-    if not factorises:
-        return max(scoring, final)
-    kept = X + square + (part if selection == "shared" else 0)
-    eigen = kept + 3 * square
-    select = kept + 4 * square + 16 * t * 128 * min(r, 16)
-    return max(eigen, select, kept + part + blocks, X + 2 * square + final)
-
-
-def floats(dtype: Any) -> np.dtype[Any]:
-    """Return the floating-point type in which values of ``dtype`` are fitted."""
-    found = np.dtype(dtype)
-    return found if found in (np.float32, np.float64) else np.dtype(np.float64)
+    start, stop = plan.targets[node]
+    first, last = plan.solved[node]
+    share = replace(plan.shape, s=max(stop - start, last - first, 1), coef="file")
+    width = min(plan.width, share.s)
+    phases = memory.phase_bytes(share, plan.form, plan.selection, width)
+    part = max(max(parts) for parts in _part_bytes(plan, plan.targets))
+    received = part if min(plan.nodes, plan.shape.s) > 1 else 0
+    factors = memory.factor_bytes(plan.shape, plan.form)
+    if node > 0 and not plan.sums_need_x and plan.factorise == "one":
+        phases["sum"] -= factors
+    phases["sum"] += received
+    if node >= plan.holders:
+        phases.pop("factorise")
+    if node > 0:
+        phases.pop("select", None)
+        if plan.factorise == "one":
+            phases.pop("solution", None)
+            if plan.form == "dual":  # the solution, X's size, is all that is held
+                phases["coefficients"] -= factors + 8 * plan.shape.t**2
+    return max(phases.values()) + memory.small_bytes(share, plan.selection)

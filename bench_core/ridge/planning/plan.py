@@ -1,4 +1,4 @@
-"""What a fit will do, cost and need, from shapes alone: asked before anything runs."""
+"""Plan of a fit in one process: its form, cost and memory, from its shape alone."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from bench_core.ridge.planning.flops import (
     Form,
     Selection,
     Step,
-    dual_steps,
-    primal_steps,
+    coordinates_serve,
+    steps,
+    useful_flops,
 )
 from bench_core.ridge.planning.memory import peak_bytes
 
@@ -26,13 +27,13 @@ SMALLEST_WIDTH = 16
 
 @dataclass(frozen=True)
 class Plan:
-    """How a fit will be done and what it takes.
+    """Method of a fit, its flops and its memory.
 
     form : "dual" (t × t matrices) or "primal" (p × p). selection : "shared" (cost per penalty
     does not depend on s) or "each" (every target and penalty is predicted). width : columns of Y
     per block. peak_bytes : memory beyond X, Y and the process as it was; in the GPU's memory
-    where there is one. slowed : how many times the shape that this plan is of the quickest one's,
-    for want of memory, and the bytes that the quickest would need; None where it is that one.
+    where there is one. slowdown : cost relative to the fastest plan, which the memory limit rules
+    out; None if this is the fastest. fastest_bytes : memory that the fastest plan needs.
     """
 
     shape: FitShape
@@ -41,7 +42,13 @@ class Plan:
     width: int
     steps: tuple[Step, ...]
     peak_bytes: int
-    slowed: tuple[float, int] | None = None
+    slowdown: float | None = None
+    fastest_bytes: int | None = None
+
+    @property
+    def keeps_coordinates(self) -> bool:
+        """Whether products formed to score the penalties serve for the coefficients too."""
+        return self.form == "primal" and coordinates_serve(self.shape, self.selection, self.width)
 
     @property
     def flops(self) -> float:
@@ -60,17 +67,8 @@ class Plan:
 
     @property
     def useful_flops(self) -> float:
-        """Flops by the formula that solvers of this problem are compared with.
-
-        t²p + t²s + 2tps + 9t³ + 2rt³ + 2pt² for the shared-penalty dual form, without 2tps where
-        no coefficients are formed; what the steps do otherwise.
-        """
-        w = self.shape
-        if self.form == "dual" and self.selection == "shared" and not w.folds:
-            t, p = float(w.t), float(w.p)
-            coefficients = 2 * t * p * w.s if w.coef else 0.0
-            return t * t * (p + w.s) + coefficients + (9 + 2 * w.r) * t**3 + 2 * p * t * t
-        return self.flops
+        """Flops that the result needs, by `bench_core.ridge.planning.flops.useful_flops`."""
+        return useful_flops(self.shape, self.form, self.selection)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain values, for a record."""
@@ -84,9 +82,8 @@ class Plan:
             "bytes_read": self.bytes_read,
             "bytes_written": self.bytes_written,
             "peak_bytes": self.peak_bytes,
-            "slowed": None
-            if self.slowed is None
-            else {"times": self.slowed[0], "needed_bytes": self.slowed[1]},
+            "slowdown": self.slowdown,
+            "fastest_bytes": self.fastest_bytes,
             "steps": [
                 {
                     "name": s.name,
@@ -124,11 +121,11 @@ class Plan:
             f"  {'total':<26}{self.flops / 1e9:>12,.1f} Gflop, "
             f"peak memory {readable_bytes(self.peak_bytes)} beyond X and Y"
         )
-        if self.slowed is not None:
-            times, needed = self.slowed
+        if self.slowdown is not None and self.fastest_bytes is not None:
             lines.append(
-                f"  the memory limit makes this {times:.1f} times the shape: with "
-                f"{readable_bytes(needed)} ({needed} bytes) a quicker way is open"
+                f"  the memory limit makes this {self.slowdown:.1f} times the work of the fastest "
+                f"plan, which needs {readable_bytes(self.fastest_bytes)} "
+                f"({self.fastest_bytes} bytes)"
             )
         return "\n".join(lines)
 
@@ -141,14 +138,14 @@ def make_plan(
     form: Form | None = None,
     selection: Selection | None = None,
 ) -> Plan:
-    """Return the quickest plan for ``shape`` within ``memory_limit`` bytes.
+    """Return the fastest plan for ``shape`` within ``memory_limit`` bytes.
 
     ``width``, ``form`` and ``selection`` are chosen unless given. Float32 flops count half.
     Raises `ResourceError`, with the bytes that the leanest plan needs, when none fits.
     """
     candidates = []
     leanest: Plan | None = None
-    quickest: Plan | None = None
+    fastest: Plan | None = None
     for candidate in _candidates(shape, form, selection):
         fitted = _fit_width(candidate, memory_limit, width)
         if fitted is not None:
@@ -156,13 +153,15 @@ def make_plan(
         smallest = _with_width(candidate, width or min(SMALLEST_WIDTH, shape.s))
         if leanest is None or smallest.peak_bytes < leanest.peak_bytes:
             leanest = smallest
-        if quickest is None or _seconds(smallest) < _seconds(quickest):
-            quickest = smallest
+        if fastest is None or _cost(smallest) < _cost(fastest):
+            fastest = smallest
     if candidates:
-        chosen = min(candidates, key=_seconds)
-        assert quickest is not None
-        times = _seconds(chosen) / _seconds(quickest)
-        return replace(chosen, slowed=(times, quickest.peak_bytes)) if times > 1 else chosen
+        chosen = min(candidates, key=_cost)
+        assert fastest is not None
+        times = _cost(chosen) / _cost(fastest)
+        if times > 1:
+            return replace(chosen, slowdown=times, fastest_bytes=fastest.peak_bytes)
+        return chosen
     assert leanest is not None
     assert memory_limit is not None
     raise ResourceError(
@@ -183,9 +182,9 @@ def _candidates(shape: FitShape, form: Form | None, selection: Selection | None)
         yield Plan(shape, a, b, 1, (), 0)
 
 
-def _seconds(plan: Plan) -> float:
-    """Return a plan's flops as a time in units of float64 flops."""
-    return sum(s.flops * (0.5 if s.dtype == "float32" else 1.0) for s in plan.steps)
+def _cost(plan: Plan) -> float:
+    """Return the time of a plan in float64 flops."""
+    return sum(step.cost for step in plan.steps)
 
 
 def _fit_width(plan: Plan, limit: int | None, width: int | None) -> Plan | None:
@@ -202,14 +201,10 @@ def _fit_width(plan: Plan, limit: int | None, width: int | None) -> Plan | None:
 
 def _with_width(plan: Plan, width: int) -> Plan:
     """Return the plan for blocks of ``width`` targets: its steps, and its peak memory."""
-    shape, selection = plan.shape, plan.selection
-    if plan.form == "dual":
-        steps = tuple(dual_steps(shape, selection))
-    else:
-        steps = tuple(primal_steps(shape, selection, width))
+    candidate = replace(plan, width=width)
+    keeps = candidate.keeps_coordinates
     return replace(
-        plan,
-        width=width,
-        steps=steps,
-        peak_bytes=peak_bytes(shape, plan.form, selection, width),
+        candidate,
+        steps=steps(plan.shape, plan.form, plan.selection, keeps_coordinates=keeps),
+        peak_bytes=peak_bytes(plan.shape, plan.form, plan.selection, width),
     )

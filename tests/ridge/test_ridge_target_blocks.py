@@ -415,14 +415,13 @@ def test_a_plan_says_what_too_little_memory_costs():
     folds = ((1600, 400),) * 5
     work = FitShape(t=2000, p=3000, s=50_000, r=11, folds=folds, coef=None)
     quick = make_plan(work)
-    assert quick.slowed is None
+    assert quick.slowdown is None
     assert "memory limit" not in str(quick)
     enough = make_plan(work, selection="shared", width=16).peak_bytes
-    assert make_plan(work, memory_limit=enough).slowed is None
+    assert make_plan(work, memory_limit=enough).slowdown is None
     slow = make_plan(work, memory_limit=enough - 1)
     assert slow.selection == "each"
-    times, needed = slow.slowed
-    assert times == pytest.approx(slow.flops / quick.flops)
-    assert times > 5
-    assert needed == enough
+    assert slow.slowdown == pytest.approx(slow.flops / quick.flops)
+    assert slow.slowdown > 5
+    assert slow.fastest_bytes == enough
     assert f"{enough} bytes" in str(slow)
