@@ -411,11 +411,10 @@ SCORERS = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize(("s", "dtype"), [(7, "f8"), (200, "f8"), (200, "f4")])
 @pytest.mark.parametrize("scoring", list(SCORERS))
 @pytest.mark.parametrize("cv", list(SCHEMES))
 @pytest.mark.parametrize(("p", "solver"), [(12, "primal"), (12, "dual"), (90, "dual")])
-@pytest.mark.parametrize("s", [7, 200])
 def test_every_validation_and_score_on_any_number_of_nodes(
     cluster_of, make_problem, cv, scoring, p, solver, dtype, s
 ):
@@ -424,19 +423,19 @@ def test_every_validation_and_score_on_any_number_of_nodes(
     alone = fitted("multitarget", cluster_of, 1, X, Y, **options)
     expected = plainly(X, Y, cv, scoring)
     rtol = {"f8": 1e-8, "f4": 2e-4}[dtype]
-    np.testing.assert_allclose(
-        alone.cv_results_["mean_scores"], expected, rtol=rtol, atol=rtol / 10
-    )
+    scores = alone.cv_results_["mean_scores"]
+    np.testing.assert_allclose(scores, expected, rtol=rtol, atol=rtol / 10)
     assert alone.alpha_ == ALPHAS[int(np.argmax(expected))]
     plain = Ridge(alpha=alone.alpha_).fit(X.astype("f8"), Y.astype("f8"))
-    for nodes in (1, 2, 3):
+    for nodes in (1, 2, 3) if dtype == "f8" else (3,):
         model = fitted("bmor-shared", cluster_of, nodes, X, Y, **options)
         assert model.plan_.form == solver
         assert model.alpha_ == alone.alpha_
         np.testing.assert_allclose(
             model.cv_results_["mean_scores"],
-            alone.cv_results_["mean_scores"],
+            scores,
             rtol={"f8": 1e-11, "f4": 1e-5}[dtype],
+            atol={"f8": 1e-14, "f4": 1e-6}[dtype],  # r2 and r may be near 0
         )
         atol = TOLERANCE[dtype] * np.abs(plain.coef_).max()
         np.testing.assert_allclose(model.coef_, plain.coef_, atol=atol, rtol=0)
