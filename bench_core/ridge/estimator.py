@@ -42,12 +42,12 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     Parameters
     ----------
     alphas : candidate penalties (r,), added to the squared singular values of the centred X.
-    fit_intercept : whether X and Y are centred.
+    fit_intercept : centre X and Y.
     cv : "loo" (leave-one-out, by its closed form), a number of contiguous folds, or a
         scikit-learn splitter; ``groups`` go to `fit`.
     scoring : "neg_mean_squared_error", "r2" or "pearson", averaged over targets (and over
         folds). Targets that are constant have no r2 or pearson and are left out of the average.
-    alpha_per_target : whether every target gets the penalty that is best for itself.
+    alpha_per_target : choose the best penalty of every target, not one for all.
     dtype : precision of products with Y, "float32" or "float64"; None for float32 when X and Y
         are float32. Factorisations and scores are in float64 always. Float32 gives way to float64
         where it could not decide between penalties, and sums over targets to predictions of every

@@ -46,7 +46,7 @@ def find_form(solver: str) -> Form | None:
 
 
 def safe_in_float32(array: NDArray[Any]) -> bool:
-    """Return whether a sample of rows lies where float32 squares neither overflow nor vanish."""
+    """Return True if float32 squares of a sample of rows neither overflow nor vanish."""
     with open_columns(array) as source:
         largest = max(
             float(

@@ -14,7 +14,7 @@ from sklearn.linear_model import Ridge
 from bench_core import strategies
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError, UnknownNameError
-from bench_core.strategies import Strategy
+from bench_core.strategies import Strategy, check_strategy
 
 BUILT_IN = ["bmor", "mor", "ridgecv"]
 
@@ -59,6 +59,7 @@ def test_strategy_of_an_installed_package_is_found(tmp_path, monkeypatch, make_p
         model = strategies.get("plain")((7.0, 8.0)).fit(X, Y)
         np.testing.assert_allclose(model.predict(X), Ridge(alpha=7.0).fit(X, Y).predict(X))
         assert model.bytes_needed(10, 2, 1, "f8", 1) > 0
+        check_strategy(strategies.get("plain"))
         with pytest.raises(UnknownNameError, match="did you mean 'plain'"):
             strategies.get("plane")
     finally:

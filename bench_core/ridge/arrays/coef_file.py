@@ -1,4 +1,4 @@
-"""Where coefficients go: memory, or a ``.npy`` file, complete under its name or not there."""
+"""Memory and files for coefficients; a ``.npy`` file is complete under its name or absent."""
 
 from __future__ import annotations
 

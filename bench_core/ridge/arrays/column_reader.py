@@ -1,4 +1,4 @@
-"""Reading blocks of columns from an array in memory or in a file, a small tile at a time.
+"""Reader of blocks of columns, from an array in memory or in a file, a small tile at a time.
 
 A strided read through a memory map makes far more of the file resident than is read (the kernel
 maps whole large folios), so files are read with ``pread`` into memory that is counted.
@@ -21,7 +21,7 @@ Tile = tuple[slice, slice]
 
 
 def is_mapped(Y: NDArray[Any]) -> bool:
-    """Return whether the values of Y lie in a memory-mapped file that can be read by offset."""
+    """Return True if Y lies in a memory-mapped file that can be read by offset."""
     return (
         isinstance(Y, np.memmap)
         and isinstance(getattr(Y, "_mmap", None), mmap.mmap)
@@ -33,7 +33,7 @@ def is_mapped(Y: NDArray[Any]) -> bool:
 
 
 class ColumnReader:
-    """Tiles of an array (t, s) in memory; what `FileColumnReader` does for a file."""
+    """Tiles of an array (t, s) in memory."""
 
     def __init__(self, Y: NDArray[Any]) -> None:
         self.Y = Y
@@ -58,7 +58,7 @@ class ColumnReader:
                 yield slice(0, t), slice(j, min(j + step, columns.stop))
 
     def prefetch(self, columns: slice) -> None:
-        """Say that ``columns`` are read next."""
+        """Announce that ``columns`` are read next."""
 
     def read(self, tile: Tile) -> NDArray[Any]:
         """Return the values of a tile: a view of memory, or a copy from a file."""

@@ -22,7 +22,7 @@ from bench_core.ridge.arrays.column_reader import ColumnReader, is_mapped, open_
 Centring = Literal["none", "shift", "mean"]
 
 SAMPLED_ROWS = 64
-"""Rows that are looked at to see whether a block's means are large against its spread."""
+"""Rows that are sampled to compare a block's means with its spread."""
 
 LARGE_MEAN = 3.0
 """Means beyond this many standard deviations are taken off before products are formed.
@@ -65,7 +65,7 @@ def large_means(rows: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.f
 
 
 def fits_in_memory(Y: NDArray[Any]) -> bool:
-    """Return whether a file of targets can stay in memory from pass to pass, with room to spare."""
+    """Return True if a file of targets can stay in memory from pass to pass, with room to spare."""
     return Y.nbytes < available_memory() / 2
 
 
@@ -79,8 +79,8 @@ class ColumnBlocks:
     dtype : precision of the blocks.
     centring : "none"; "shift" takes off means that are large against the spread (the products'
         correction does the rest); "mean" takes off the mean of every column, always.
-    device : where blocks are wanted.
-    view_file : whether targets in a file may be mapped into the process instead of read.
+    device : device of the blocks.
+    view_file : map targets in a file into the process instead of reading them.
     """
 
     def __init__(
@@ -219,5 +219,5 @@ class ColumnBlocks:
 
 
 def _multiplied_in_place(Y: NDArray[Any]) -> bool:
-    """Return whether BLAS takes columns of Y as they lie: contiguous one way, forward both."""
+    """Return True if BLAS takes columns of Y without a copy: contiguous one way, forward both."""
     return Y.itemsize in Y.strides and min(Y.strides) > 0

@@ -1,4 +1,4 @@
-"""What is left out, and the matrices that predict it: leave-one-out and folds, dual and primal.
+"""Held-out rows and the matrices that predict them: leave-one-out and folds, dual and primal.
 
 Every scheme predicts held-out rows of the targets as U diag(f) C, where C = ``project`` Y_S are
 the training targets in the eigenvectors' coordinates and f = 1 / (w + λ) is all that depends on

@@ -2,7 +2,7 @@
 
 With K = Xc Xcᵀ = V diag(w) Vᵀ and A = (K + λ I)⁻¹ = V diag(1/(w + λ)) Vᵀ, the leave-one-out
 residual of row i is (A Yc)_i / A_ii [1, 2]. With one penalty for all targets only the row sums of
-squares are wanted, diag(A G A)_i / A_ii² with G = Yc Ycᵀ: after G nothing depends on s.
+squares count, diag(A G A)_i / A_ii² with G = Yc Ycᵀ: after G nothing depends on s.
 
 G is a sum over blocks of targets: `target_gram` of every block, added in any order, on any
 machine, then `mirror` and `double_centre`. The coefficients of a block are M Yc with M = Xcᵀ A.

@@ -6,7 +6,7 @@ h_i = 1/t + Σ_j Q_ij² f_j (1/t with an intercept) and its leave-one-out residu
 
     ‖Y_i‖² − 2 Σ_j (Q ∘ P)_ij f_j + rowsum((Q diag(f) B diag(f)) ∘ Q)_i,
 
-P = Yc Cᵀ (t × p), B = C Cᵀ (p × p). Of P only the products with every penalty's f are wanted, r
+P = Yc Cᵀ (t × p), B = C Cᵀ (p × p). Of P only the products with every penalty's f are used, r
 numbers for each row, so it is formed a few rows at a time and never held (`error_sums`). All three
 terms are sums over blocks of targets, added in any order, on any machine.
 
@@ -45,7 +45,7 @@ CROSSED = 512
 
 @dataclass
 class ErrorSums:
-    """What squared errors need of the targets, in float64; blocks of targets add up.
+    """Sums over targets, in float64, from which squared errors follow; blocks of targets add up.
 
     cross : (r, n) Σ_j (U ∘ P)_ij f_j for every penalty, P = Y Cᵀ. squares : (n,) row norms ‖Y_i‖².
     B : (m, m) C Cᵀ. With U = Q (n, m) = (t, m) in leave-one-out.

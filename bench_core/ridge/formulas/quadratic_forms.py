@@ -29,11 +29,11 @@ BAND = 8
 """Up to so many near neighbours are taken one diagonal at a time, beyond it by a product."""
 
 APART = {8: 1e-4, 4: 1e-3}
-"""Eigenvalues are apart when their gap is this fraction of the larger plus the largest penalty.
+"""Least gap of two separated eigenvalues, as a fraction of the larger plus the largest penalty.
 
-By bytes per value of the products. Rounding in the difference is magnified by at most the
+Keyed by bytes per value of the products. Rounding in the difference is magnified by at most the
 inverse, and only for the few pairs that near: 1e-12 in float64; in float32, where errors of
-different pairs are independent, far below the 1e-4 that scores must tell apart.
+different pairs are independent, far below the 1e-4 by which scores are compared.
 """
 
 FEW = 3

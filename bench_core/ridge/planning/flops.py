@@ -140,7 +140,7 @@ def _dual_steps(shape: FitShape, selection: Selection) -> Iterator[Step]:
 
 
 def coordinates_serve(shape: FitShape, selection: Selection, width: int) -> bool:
-    """Return whether C = Qᵀ Yc, formed to choose the penalty, serves for the coefficients too."""
+    """Return True if C = Qᵀ Yc, formed to choose the penalty, serves for the coefficients too."""
     return selection == "shared" and not shape.folds and not shape.scaled and width >= shape.s
 
 

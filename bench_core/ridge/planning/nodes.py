@@ -77,7 +77,7 @@ class NodePlan:
 
     @property
     def sums_need_x(self) -> bool:
-        """Whether sums over targets need X factorised: all but Gram matrices of targets."""
+        """True where sums over targets need X factorised: all but Gram matrices of targets."""
         return not (self.form == "dual" and self.selection == "shared")
 
     @property
@@ -288,7 +288,7 @@ def _tree_bytes(parts: list[int], *, joined: bool, there: bool) -> int:
 
 
 def _file_bytes(plan: NodePlan) -> int:
-    """Return the bytes that node 0 writes for the others: factors, where wanted, and solution."""
+    """Return the bytes that node 0 writes: factors to score with, if needed, and the solution."""
     t, p, z = plan.shape.t, plan.shape.p, plan.shape.itemsize
     if plan.form == "primal":
         return t * p * z + p * p * z + 8 * p

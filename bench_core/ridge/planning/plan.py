@@ -47,7 +47,7 @@ class Plan:
 
     @property
     def keeps_coordinates(self) -> bool:
-        """Whether products formed to score the penalties serve for the coefficients too."""
+        """True where products formed to score the penalties serve for the coefficients too."""
         return self.form == "primal" and coordinates_serve(self.shape, self.selection, self.width)
 
     @property
@@ -189,14 +189,14 @@ def _cost(plan: Plan) -> float:
 
 def _fit_width(plan: Plan, limit: int | None, width: int | None) -> Plan | None:
     """Return the plan with the widest blocks that its memory allows, or None."""
-    wanted = min(width or DEFAULT_WIDTH, plan.shape.s)
+    columns = min(width or DEFAULT_WIDTH, plan.shape.s)
     while True:
-        candidate = _with_width(plan, wanted)
+        candidate = _with_width(plan, columns)
         if limit is None or candidate.peak_bytes <= limit:
             return candidate
-        if width is not None or wanted <= SMALLEST_WIDTH:
+        if width is not None or columns <= SMALLEST_WIDTH:
             return None
-        wanted = max(SMALLEST_WIDTH, wanted // 2)
+        columns = max(SMALLEST_WIDTH, columns // 2)
 
 
 def _with_width(plan: Plan, width: int) -> Plan:

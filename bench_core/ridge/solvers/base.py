@@ -38,10 +38,10 @@ from bench_core.ridge.solvers.targets import Sums, Targets, TargetScores, Target
 Predictor = Callable[[Block, Array | None], Array]
 
 MOST_MAGNIFIED = {"float32": 1e2, "float64": 1e6}
-"""How often errors of products with Y may grow on the way to a score, by their precision.
+"""Largest growth of the relative error of products with Y in a score, by their precision.
 
-Relative errors of scores then stay below the 1e-4 by which float32 must tell two penalties apart,
-and below 1e-9 in float64.
+Relative errors of scores then stay below 1e-4 in float32, enough to rank penalties, and below 1e-9
+in float64.
 """
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -64,8 +64,8 @@ class Scores:
 class Factors:
     """X factorised: eigenvalues and vectors, the basis, and the means of X (p,), None without.
 
-    basis : Xc (t, p) in the dual form, Q = Xc V (t, m) in the primal form; None where only
-    scores are wanted.
+    basis : Xc (t, p) in the dual form, Q = Xc V (t, m) in the primal form; None where it
+    serves for scores only.
     """
 
     eigen: Eigh
@@ -187,7 +187,7 @@ class Solver(ABC):
 
     @property
     def factors(self) -> Factors:
-        """What another process needs to score and to solve with."""
+        """The factorisation, from which another process can score and solve."""
         return Factors(self.eigen, self.X, self.x_mean)
 
     @factors.setter
@@ -274,7 +274,7 @@ def magnification(gain: Array | None, own: Array, squares: Array) -> NDArray[np.
 
 
 def exact_enough(scores: Scores, dtype: np.dtype[Any], selection: Selection) -> bool:
-    """Return whether the best of the scores can be trusted, given how errors are magnified.
+    """Return True if the best of the scores can be trusted, given how errors are magnified.
 
     It cannot where the fit explains the targets nearly completely. Float32 then gives way to
     float64, and sums over targets, differences of large numbers, to the residuals of every target:

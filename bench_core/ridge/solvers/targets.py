@@ -120,7 +120,7 @@ Sums = TargetSums | TargetScores
 
 
 def scaled(Y: Array, rows: Array | None = None) -> tuple[Array, int]:
-    """Return Y / √SST, the sums of squares taken over ``rows``, and how many targets have one."""
+    """Return Y / √SST, the sums of squares over ``rows``, and how many targets vary there."""
     xp = array_namespace(Y)
     _, squares = spread(Y if rows is None else xp.take(Y, rows, axis=0))
     weight = xp.where(squares > 0, 1 / xp.sqrt(xp.where(squares > 0, squares, 1.0)), 0.0)
