@@ -89,17 +89,18 @@ def steps(
     return tuple(_primal_steps(shape, selection, keeps_coordinates))
 
 
-def useful_flops(shape: FitShape, form: Form, selection: Selection) -> float:
+def useful_flops(shape: FitShape, form: Form, selection: Selection, width: int) -> float:
     """Return the flops by the formula that solvers of one problem are compared with.
 
     t²p + t²s + 2tps + 9t³ + 2rt³ + 2pt² for the shared-penalty dual form, without 2tps where
-    no coefficients are formed; the flops of the steps otherwise.
+    no coefficients are formed; otherwise the flops of the steps for blocks of ``width`` targets.
     """
     if form == "dual" and selection == "shared" and not shape.folds:
         t, p = float(shape.t), float(shape.p)
         coefficients = 2 * t * p * shape.s if shape.coef else 0.0
         return t * t * (p + shape.s) + coefficients + (9 + 2 * shape.r) * t**3 + 2 * p * t * t
-    return sum(step.flops for step in steps(shape, form, selection))
+    keeps = coordinates_serve(shape, selection, width)
+    return sum(step.flops for step in steps(shape, form, selection, keeps_coordinates=keeps))
 
 
 def _dual_steps(shape: FitShape, selection: Selection) -> Iterator[Step]:

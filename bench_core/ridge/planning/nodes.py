@@ -99,8 +99,8 @@ class NodePlan:
 
     @property
     def useful_flops(self) -> float:
-        """Flops that the result needs, as for one process."""
-        return useful_flops(self.shape, self.form, self.selection)
+        """Flops that the result needs, as for one process and one block of targets."""
+        return useful_flops(self.shape, self.form, self.selection, self.shape.s)
 
     def _times(self, step: Step) -> int:
         """Return how many nodes carry out a step as a whole."""

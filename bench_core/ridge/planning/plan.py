@@ -68,7 +68,7 @@ class Plan:
     @property
     def useful_flops(self) -> float:
         """Flops that the result needs, by `bench_core.ridge.planning.flops.useful_flops`."""
-        return useful_flops(self.shape, self.form, self.selection)
+        return useful_flops(self.shape, self.form, self.selection, self.width)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain values, for a record."""
