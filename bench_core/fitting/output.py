@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def write_results(
             "strategy": request.strategy,
             "r": record["accuracy"],
             "penalty": record["penalty"],
-            "plan": None if plan is None else plan.to_dict(),
+            "plan": None if plan is None else asdict(plan),
             "not drawn": left_out,
         },
         folder / "summary.json",

@@ -11,14 +11,9 @@ from bench_core import strategies
 from bench_core.errors import readable_bytes, unknown
 
 
-def stand_in(rows: int, columns: int, dtype: str) -> Any:
-    """Return an array of this shape and type that takes no memory, for plans to look at."""
-    return np.broadcast_to(np.zeros((), dtype), (rows, columns))
-
-
 def options_of(strategy: type[strategies.Strategy]) -> set[str]:
     """Return the names of a strategy's own options."""
-    return set(strategy().get_params(deep=False)) - {"alphas", "fit_intercept", "cluster"}
+    return set(strategy.option_names())
 
 
 def check_options(strategy: type[strategies.Strategy], options: Mapping[str, Any]) -> None:
@@ -43,12 +38,8 @@ def fit_plan(
     """
     strategy = strategies.get(name)
     check_options(strategy, options)
-    if not hasattr(strategy, "plan"):
-        return None
-    t, p, s = shape
     model: Any = strategy(alphas, **options)
-    arrays = stand_in(t, p, dtype), stand_in(t, s, dtype)
-    return model.plan(*arrays, nodes) if strategy.distributed else model.plan(*arrays)
+    return model.plan(*shape, dtype, nodes)
 
 
 def useful_flops(record: Mapping[str, Any]) -> float | None:
@@ -66,7 +57,7 @@ def useful_flops(record: Mapping[str, Any]) -> float | None:
         alphas=tuple(case["alphas"]),
         options=case["options"],
     )
-    return getattr(plan, "useful_flops", None)
+    return None if plan is None else plan.useful_flops
 
 
 def memory_needed(
@@ -77,8 +68,7 @@ def memory_needed(
     if plan is None:
         return int(strategies.get(name).bytes_needed(t, p, s, dtype, nodes))
     X = t * p * np.dtype(dtype).itemsize
-    own = sum(plan.node_bytes) if hasattr(plan, "node_bytes") else plan.peak_bytes
-    return int(own) + X
+    return int(plan.peak_bytes) + X
 
 
 def describe(
@@ -86,7 +76,7 @@ def describe(
 ) -> str:
     """Return the plan as text; for strategies without one, what is known of them."""
     if plan is not None:
-        return str(plan)
+        return str(plan.text)
     t, p, s = shape
     needed = memory_needed(name, shape, dtype, nodes, None)
     return (

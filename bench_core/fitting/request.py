@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bench_core import strategies
 from bench_core.checks import check_alphas
-from bench_core.data import THESIS_ALPHAS, Problem, Shape, Split, random_split, run_split
+from bench_core.data import THESIS_ALPHAS, Problem, Split, random_split, run_split
 from bench_core.errors import InputError, ResourceError
 from bench_core.fitting.plans import check_options, options_of
 from bench_core.fitting.sources import Source
@@ -77,8 +77,8 @@ class Request:
 
     def check_problem(self, problem: Problem) -> None:
         """Raise the strategy's own reason not to fit a problem of this shape."""
-        shape = Shape(problem.name, "", 1.0, problem.t, problem.p, problem.s)
-        reason = strategies.get(self.strategy).skip(shape, self.nodes, self.threads)
+        size = problem.t, problem.p, problem.s
+        reason = strategies.get(self.strategy).skip(*size, self.nodes, self.threads)
         if reason is not None:
             raise InputError(reason)
 

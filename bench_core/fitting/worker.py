@@ -105,7 +105,7 @@ def _fit(job: dict[str, Any], say: Say, keep: Keep) -> dict[str, Any]:
         predictions = np.asarray(model.predict(test.X))
         predict_s = perf_counter() - started
         progress("writing")
-        penalties = model.definition_alphas()
+        penalties = model.chosen_alphas()
         r = pearson_r(test.Y, predictions)
         kept = {
             "prediction": predictions,

@@ -66,7 +66,7 @@ def agreement(
     Parameters
     ----------
     predictions : the strategy's, of all targets for ``test.X`` (t_test, s).
-    alphas : penalty of every target (s,), `Strategy.definition_alphas`.
+    alphas : penalty of every target (s,), `Strategy.chosen_alphas`.
     """
     from sklearn.linear_model import Ridge
     from threadpoolctl import threadpool_limits

@@ -11,7 +11,7 @@ from bench_core.measure.problems import Size
 
 def check_options(strategy: Any, case: Case) -> None:
     """Raise `UnknownNameError`, with near names, for an option that the strategy does not have."""
-    known = set(strategy().get_params(deep=False)) - {"alphas", "fit_intercept", "cluster"}
+    known = strategy.option_names()
     for name in case.options:
         if name not in known:
             raise unknown(f"option of {case.strategy}", name, known)
@@ -22,7 +22,6 @@ def refusal(case: Case, strategy: Any, size: Size) -> tuple[str | None, dict[str
 
     The memory is None where another reason came first.
     """
-    from bench_core.data import Shape
     from bench_core.machine import available_cores, available_memory
 
     cores = available_cores()
@@ -31,8 +30,7 @@ def refusal(case: Case, strategy: Any, size: Size) -> tuple[str | None, dict[str
             f"{case.nodes} nodes × {case.threads} threads need {case.nodes * case.threads} cores, "
             f"{cores} are available"
         ), None
-    shape = Shape(size.name, size.subject or "", size.scale or 1.0, size.t, size.p, size.s)
-    if reason := strategy.skip(shape, case.nodes, case.threads):
+    if reason := strategy.skip(size.t, size.p, size.s, case.nodes, case.threads):
         return str(reason), None
     if case.kernels == "best" and (reason := _no_better_kernels()):
         return reason, None

@@ -115,7 +115,7 @@ def _measure(job: dict[str, Any], say: Say, keep: Keep) -> dict[str, Any]:
         if predictions.shape != test.Y.shape:
             reason = f"predictions have shape {predictions.shape}, not {test.Y.shape}"
             return found | {"status": "invalid", "reason": reason}
-        chosen = model.definition_alphas()
+        chosen = model.chosen_alphas()
         found |= {
             "times": {
                 **time_summary(times, seed=case.seed),

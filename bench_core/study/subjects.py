@@ -163,7 +163,7 @@ def fit_subject(
         predicted = model.predict(held.X)
         seconds = time.perf_counter() - started
         # With a penalty per batch or target the median stands for all.
-        penalty = float(np.median(model.definition_alphas()))
+        penalty = float(np.median(model.chosen_alphas()))
         r = pearson_r(held.Y, predicted)
         return Fitted(r, penalty, (train.t, held.t), seconds)
     finally:

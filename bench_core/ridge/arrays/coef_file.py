@@ -1,4 +1,4 @@
-"""Where coefficients go: memory, or a ``.npy`` file, complete under its name or not there."""
+"""Memory and files for coefficients; a ``.npy`` file is complete under its name or absent."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fresh_memory(shape: tuple[int, int], dtype: DTypeLike) -> NDArray[Any]:
     return np.frombuffer(memory, kind).reshape(shape)
 
 
-class CoefficientFile:
+class CoefFile:
     """Context in which rows of a (s, p) array are written in order to a new ``.npy`` file.
 
     The file appears under ``path`` when the context ends well and all rows are there. On an
@@ -60,7 +60,7 @@ class CoefficientFile:
                 "choose another folder, or coef=None"
             )
 
-    def __enter__(self) -> CoefficientFile:
+    def __enter__(self) -> CoefFile:
         handle, name = tempfile.mkstemp(
             dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".part"
         )

@@ -20,7 +20,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from bench_core.ridge.backend import Array
+from bench_core.ridge.arrays.backend import Array
 
 GROUP = 128
 """Reflections applied at once: more make faster products, and more work on R."""

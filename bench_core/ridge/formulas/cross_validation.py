@@ -1,4 +1,4 @@
-"""What is left out, and the matrices that predict it: leave-one-out and folds, dual and primal.
+"""Held-out rows and the matrices that predict them: leave-one-out and folds, dual and primal.
 
 Every scheme predicts held-out rows of the targets as U diag(f) C, where C = ``project`` Y_S are
 the training targets in the eigenvectors' coordinates and f = 1 / (w + λ) is all that depends on
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from array_api_compat import array_namespace
 
-from bench_core.ridge import dual, primal
-from bench_core.ridge.backend import Array, cast, to_numpy
-from bench_core.ridge.centre import blocks_uncentred, centre_cross
-from bench_core.ridge.dual import Eigen
-from bench_core.ridge.primal import ErrorSums
-from bench_core.ridge.quadratic import congruence, damping
+from bench_core.ridge.arrays.backend import Array, cast, to_numpy
+from bench_core.ridge.formulas import dual, primal
+from bench_core.ridge.formulas.centering import blocks_uncentred, centre_cross
+from bench_core.ridge.formulas.dual import Eigh
+from bench_core.ridge.formulas.primal import ErrorSums
+from bench_core.ridge.formulas.quadratic_forms import congruence, damping
 
 
 @dataclass
@@ -45,14 +45,14 @@ class Validation:
     test: Array | None = None
 
 
-def dual_loo(eigen: Eigen, alphas: Array) -> Validation:
+def dual_loo(eigen: Eigh, alphas: Array) -> Validation:
     """Return leave-one-out by the eigenvectors of K."""
     d = damping(eigen.w, alphas)
     divisor = dual.inverse_diagonal(eigen, d)
     return Validation(eigen.V, eigen.V.T, eigen.w, d, divisor, dual.gain(eigen, d), direct=True)
 
 
-def primal_loo(Q: Array, eigen: Eigen, alphas: Array, *, intercept: bool) -> Validation:
+def primal_loo(Q: Array, eigen: Eigh, alphas: Array, *, intercept: bool) -> Validation:
     """Return leave-one-out by Q = Xc V (t, m)."""
     f = primal.filters(eigen, alphas)
     rest = primal.complement_of_leverage(Q, f, intercept=intercept)

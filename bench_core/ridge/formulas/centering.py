@@ -2,7 +2,7 @@
 
 With J = I − 11ᵀ/t, the Gram matrix of the centred columns is J (Y Yᵀ) J: centring Y costs a
 correction of a t × t matrix. That loses digits only where means are large against standard
-deviations; `bench_core.ridge.streaming` shifts such columns first.
+deviations; `bench_core.ridge.arrays.target_blocks` shifts such columns first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from array_api_compat import array_namespace
 from numpy.typing import DTypeLike, NDArray
 
 from bench_core.checks import row_blocks
-from bench_core.ridge.backend import Array
+from bench_core.ridge.arrays.backend import Array
 
 
 def column_means(X: NDArray[Any]) -> NDArray[np.float64]:

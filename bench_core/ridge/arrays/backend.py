@@ -1,4 +1,4 @@
-"""Where arrays live and who multiplies them: numpy on the processor, torch on CPU or a CUDA GPU.
+"""Devices of arrays: numpy on the processor, torch on the processor or on a CUDA GPU.
 
 The numerics of this package are written once against the array API standard. The few operations
 that the standard lacks, or that one library does better by another route, are here.
@@ -21,7 +21,7 @@ Array = Any
 """A numpy array or a torch tensor."""
 
 GRAM_ROWS = 1280
-"""Rows up to which a Gram matrix is taken in one piece where it cannot be added in place."""
+"""Rows up to which a Gram matrix is formed in one piece where it cannot be added in place."""
 
 LARGEST_SYRK = 8192
 """Order up to which BLAS's syrk is given a whole matrix: OpenBLAS 0.3.31 crashes at 16,384."""
@@ -35,7 +35,7 @@ class Device:
 
     @property
     def is_numpy(self) -> bool:
-        """Whether arrays of this device are numpy arrays in ordinary memory."""
+        """True for numpy arrays in ordinary memory."""
         return self.name == "cpu"
 
     @property
@@ -114,17 +114,17 @@ def cast(array: Array, dtype: DTypeLike) -> Array:
 
 
 def is_float64(array: Array) -> bool:
-    """Return whether ``array`` holds float64."""
+    """Return True if ``array`` holds float64."""
     return bool(array.dtype == array_namespace(array).float64)
 
 
 def add_gram(total: Array, A: Array) -> Array:
     """Return total + A Aᵀ for A (n, b); ``total`` (n, n), of A's precision or float64, is changed.
 
-    Only the lower triangle counts; `mirror` fills the other in the end. What numpy has in float64
-    without gaps, BLAS adds in place. Otherwise halves are multiplied in turn, so that what lies
-    above the diagonal is never computed on any device and no more than a quarter of the product
-    is held beside the sum. Views of wider arrays are not copied.
+    Only the lower triangle counts; `mirror` fills the other in the end. Contiguous float64 arrays
+    are updated in place with BLAS syrk. Others are multiplied by halves: no device computes what
+    lies above the diagonal, and no more than a quarter of the product is held beside the sum.
+    Views of wider arrays are not copied.
     """
     n = A.shape[0]
     if n <= LARGEST_SYRK and _gapless(total) and total.flags.c_contiguous and _gapless(A):
@@ -146,7 +146,7 @@ def add_gram(total: Array, A: Array) -> Array:
 
 
 def _gapless(A: Array) -> bool:
-    """Return whether scipy's BLAS takes ``A`` as it lies: numpy's, float64, without gaps."""
+    """Return True for a contiguous float64 numpy array, which scipy's BLAS takes without a copy."""
     return isinstance(A, np.ndarray) and A.dtype == np.float64 and bool(A.flags.forc)
 
 

@@ -1,4 +1,4 @@
-"""What a fit will do, cost and need, from shapes alone: asked before anything runs."""
+"""Plan of a fit in one process: its form, cost and memory, from its shape alone."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ from itertools import product
 from typing import Any
 
 from bench_core.errors import ResourceError, readable_bytes
-from bench_core.ridge.costs import Form, Selection, Step, Work, dual_steps, primal_steps
-from bench_core.ridge.memory import peak_bytes
+from bench_core.ridge.planning.flops import (
+    FitShape,
+    Form,
+    Selection,
+    Step,
+    coordinates_serve,
+    steps,
+    useful_flops,
+)
+from bench_core.ridge.planning.memory import peak_bytes
 
 DEFAULT_WIDTH = 8192
 """Columns per block where memory allows: wide enough for products at full speed."""
@@ -19,22 +27,28 @@ SMALLEST_WIDTH = 16
 
 @dataclass(frozen=True)
 class Plan:
-    """How a fit will be done and what it takes.
+    """Method of a fit, its flops and its memory.
 
     form : "dual" (t × t matrices) or "primal" (p × p). selection : "shared" (cost per penalty
     does not depend on s) or "each" (every target and penalty is predicted). width : columns of Y
     per block. peak_bytes : memory beyond X, Y and the process as it was; in the GPU's memory
-    where there is one. slowed : how many times the work that this plan is of the quickest one's,
-    for want of memory, and the bytes that the quickest would need; None where it is that one.
+    where there is one. slowdown : cost relative to the fastest plan, which the memory limit rules
+    out; None if this is the fastest. fastest_bytes : memory that the fastest plan needs.
     """
 
-    work: Work
+    shape: FitShape
     form: Form
     selection: Selection
     width: int
     steps: tuple[Step, ...]
     peak_bytes: int
-    slowed: tuple[float, int] | None = None
+    slowdown: float | None = None
+    fastest_bytes: int | None = None
+
+    @property
+    def keeps_coordinates(self) -> bool:
+        """True where products formed to score the penalties serve for the coefficients too."""
+        return self.form == "primal" and coordinates_serve(self.shape, self.selection, self.width)
 
     @property
     def flops(self) -> float:
@@ -53,33 +67,23 @@ class Plan:
 
     @property
     def useful_flops(self) -> float:
-        """Flops by the formula that solvers of this problem are compared with.
-
-        t²p + t²s + 2tps + 9t³ + 2rt³ + 2pt² for the shared-penalty dual form, without 2tps where
-        no coefficients are formed; what the steps do otherwise.
-        """
-        w = self.work
-        if self.form == "dual" and self.selection == "shared" and not w.folds:
-            t, p = float(w.t), float(w.p)
-            coefficients = 2 * t * p * w.s if w.coef else 0.0
-            return t * t * (p + w.s) + coefficients + (9 + 2 * w.r) * t**3 + 2 * p * t * t
-        return self.flops
+        """Flops that the result needs, by `bench_core.ridge.planning.flops.useful_flops`."""
+        return useful_flops(self.shape, self.form, self.selection, self.width)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain values, for a record."""
         return {
             "form": self.form,
             "selection": self.selection,
-            "dtype": self.work.dtype,
+            "dtype": self.shape.dtype,
             "width": self.width,
             "flops": self.flops,
             "useful_flops": self.useful_flops,
             "bytes_read": self.bytes_read,
             "bytes_written": self.bytes_written,
             "peak_bytes": self.peak_bytes,
-            "slowed": None
-            if self.slowed is None
-            else {"times": self.slowed[0], "needed_bytes": self.slowed[1]},
+            "slowdown": self.slowdown,
+            "fastest_bytes": self.fastest_bytes,
             "steps": [
                 {
                     "name": s.name,
@@ -93,7 +97,7 @@ class Plan:
         }
 
     def __str__(self) -> str:
-        w = self.work
+        w = self.shape
         scheme = f"{len(w.folds)} folds" if w.folds else "leave-one-out"
         rule = {
             "shared": "from sums over targets: cost per penalty does not depend on s",
@@ -117,45 +121,47 @@ class Plan:
             f"  {'total':<26}{self.flops / 1e9:>12,.1f} Gflop, "
             f"peak memory {readable_bytes(self.peak_bytes)} beyond X and Y"
         )
-        if self.slowed is not None:
-            times, needed = self.slowed
+        if self.slowdown is not None and self.fastest_bytes is not None:
             lines.append(
-                f"  the memory limit makes this {times:.1f} times the work: with "
-                f"{readable_bytes(needed)} ({needed} bytes) a quicker way is open"
+                f"  the memory limit makes this {self.slowdown:.1f} times the work of the fastest "
+                f"plan, which needs {readable_bytes(self.fastest_bytes)} "
+                f"({self.fastest_bytes} bytes)"
             )
         return "\n".join(lines)
 
 
 def make_plan(
-    work: Work,
+    shape: FitShape,
     *,
     memory_limit: int | None = None,
     width: int | None = None,
     form: Form | None = None,
     selection: Selection | None = None,
 ) -> Plan:
-    """Return the quickest plan for ``work`` within ``memory_limit`` bytes.
+    """Return the fastest plan for ``shape`` within ``memory_limit`` bytes.
 
     ``width``, ``form`` and ``selection`` are chosen unless given. Float32 flops count half.
     Raises `ResourceError`, with the bytes that the leanest plan needs, when none fits.
     """
     candidates = []
     leanest: Plan | None = None
-    quickest: Plan | None = None
-    for candidate in _candidates(work, form, selection):
+    fastest: Plan | None = None
+    for candidate in _candidates(shape, form, selection):
         fitted = _fit_width(candidate, memory_limit, width)
         if fitted is not None:
             candidates.append(fitted)
-        smallest = _with_width(candidate, width or min(SMALLEST_WIDTH, work.s))
+        smallest = _with_width(candidate, width or min(SMALLEST_WIDTH, shape.s))
         if leanest is None or smallest.peak_bytes < leanest.peak_bytes:
             leanest = smallest
-        if quickest is None or _seconds(smallest) < _seconds(quickest):
-            quickest = smallest
+        if fastest is None or _cost(smallest) < _cost(fastest):
+            fastest = smallest
     if candidates:
-        chosen = min(candidates, key=_seconds)
-        assert quickest is not None
-        times = _seconds(chosen) / _seconds(quickest)
-        return replace(chosen, slowed=(times, quickest.peak_bytes)) if times > 1 else chosen
+        chosen = min(candidates, key=_cost)
+        assert fastest is not None
+        times = _cost(chosen) / _cost(fastest)
+        if times > 1:
+            return replace(chosen, slowdown=times, fastest_bytes=fastest.peak_bytes)
+        return chosen
     assert leanest is not None
     assert memory_limit is not None
     raise ResourceError(
@@ -165,44 +171,40 @@ def make_plan(
     )
 
 
-def _candidates(work: Work, form: Form | None, selection: Selection | None) -> Iterator[Plan]:
+def _candidates(shape: FitShape, form: Form | None, selection: Selection | None) -> Iterator[Plan]:
     # With t ≤ p a primal leverage comes near 1 and its complement loses its digits.
-    usual: tuple[Form, ...] = ("dual",) if work.t <= work.p else ("dual", "primal")
+    usual: tuple[Form, ...] = ("dual",) if shape.t <= shape.p else ("dual", "primal")
     forms: tuple[Form, ...] = (form,) if form else usual
     selections: tuple[Selection, ...] = (selection,) if selection else ("shared", "each")
-    if work.each:
+    if shape.each:
         selections = ("each",)
     for a, b in product(forms, selections):
-        yield Plan(work, a, b, 1, (), 0)
+        yield Plan(shape, a, b, 1, (), 0)
 
 
-def _seconds(plan: Plan) -> float:
-    """Return a plan's flops as a time in units of float64 flops."""
-    return sum(s.flops * (0.5 if s.dtype == "float32" else 1.0) for s in plan.steps)
+def _cost(plan: Plan) -> float:
+    """Return the time of a plan in float64 flops."""
+    return sum(step.cost for step in plan.steps)
 
 
 def _fit_width(plan: Plan, limit: int | None, width: int | None) -> Plan | None:
     """Return the plan with the widest blocks that its memory allows, or None."""
-    wanted = min(width or DEFAULT_WIDTH, plan.work.s)
+    columns = min(width or DEFAULT_WIDTH, plan.shape.s)
     while True:
-        candidate = _with_width(plan, wanted)
+        candidate = _with_width(plan, columns)
         if limit is None or candidate.peak_bytes <= limit:
             return candidate
-        if width is not None or wanted <= SMALLEST_WIDTH:
+        if width is not None or columns <= SMALLEST_WIDTH:
             return None
-        wanted = max(SMALLEST_WIDTH, wanted // 2)
+        columns = max(SMALLEST_WIDTH, columns // 2)
 
 
 def _with_width(plan: Plan, width: int) -> Plan:
     """Return the plan for blocks of ``width`` targets: its steps, and its peak memory."""
-    work, selection = plan.work, plan.selection
-    if plan.form == "dual":
-        steps = tuple(dual_steps(work, selection))
-    else:
-        steps = tuple(primal_steps(work, selection, width))
+    candidate = replace(plan, width=width)
+    keeps = candidate.keeps_coordinates
     return replace(
-        plan,
-        width=width,
-        steps=steps,
-        peak_bytes=peak_bytes(work, plan.form, selection, width),
+        candidate,
+        steps=steps(plan.shape, plan.form, plan.selection, keeps_coordinates=keeps),
+        peak_bytes=peak_bytes(plan.shape, plan.form, plan.selection, width),
     )

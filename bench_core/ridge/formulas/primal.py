@@ -6,7 +6,7 @@ h_i = 1/t + Σ_j Q_ij² f_j (1/t with an intercept) and its leave-one-out residu
 
     ‖Y_i‖² − 2 Σ_j (Q ∘ P)_ij f_j + rowsum((Q diag(f) B diag(f)) ∘ Q)_i,
 
-P = Yc Cᵀ (t × p), B = C Cᵀ (p × p). Of P only the products with every penalty's f are wanted, r
+P = Yc Cᵀ (t × p), B = C Cᵀ (p × p). Of P only the products with every penalty's f are used, r
 numbers for each row, so it is formed a few rows at a time and never held (`error_sums`). All three
 terms are sums over blocks of targets, added in any order, on any machine.
 
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from bench_core.ridge.backend import (
+from bench_core.ridge.arrays.backend import (
     Array,
     add_gram,
     at_once,
@@ -32,9 +32,9 @@ from bench_core.ridge.backend import (
     mirror,
     to_numpy,
 )
-from bench_core.ridge.dual import Eigen
-from bench_core.ridge.eigensystem import eigh
-from bench_core.ridge.quadratic import quadratic_diagonals
+from bench_core.ridge.arrays.eigh import eigh
+from bench_core.ridge.formulas.dual import Eigh
+from bench_core.ridge.formulas.quadratic_forms import quadratic_diagonals
 
 IN_CACHE = 128
 """Rows whose squares are taken and multiplied before they leave the processor's cache."""
@@ -45,7 +45,7 @@ CROSSED = 512
 
 @dataclass
 class ErrorSums:
-    """What squared errors need of the targets, in float64; blocks of targets add up.
+    """Sums over targets, in float64, from which squared errors follow; blocks of targets add up.
 
     cross : (r, n) Σ_j (U ∘ P)_ij f_j for every penalty, P = Y Cᵀ. squares : (n,) row norms ‖Y_i‖².
     B : (m, m) C Cᵀ. With U = Q (n, m) = (t, m) in leave-one-out.
@@ -73,7 +73,7 @@ def covariance(Xc: Array) -> Array:
     return mirror(total)
 
 
-def factorise(S: Array) -> Eigen:
+def factorise(S: Array) -> Eigh:
     """Return the eigendecomposition of S = Xcᵀ Xc (p, p) float64, which is overwritten.
 
     Vectors whose eigenvalue rounding alone can make are left out: Xc V is 0 there, so m ≤ p.
@@ -83,7 +83,7 @@ def factorise(S: Array) -> Eigen:
     norm = xp.sqrt(xp.sum(w * w))  # ‖S‖, Frobenius
     rounding = V.shape[0] * xp.finfo(xp.float64).eps * norm
     null = int(xp.sum(xp.astype(w <= rounding, xp.int64)))
-    return Eigen(w[null:], V[:, null:])
+    return Eigh(w[null:], V[:, null:])
 
 
 def error_sums(U: Array, f: Array, Y: Array, C: Array) -> ErrorSums:
@@ -113,7 +113,7 @@ def crossed(U: Array, f: Array, product: Callable[[slice], Array]) -> Array:
     return result
 
 
-def rotate(Xc: Array, eigen: Eigen) -> Array:
+def rotate(Xc: Array, eigen: Eigh) -> Array:
     """Return Q = Xc V (t, m) in Xc's precision, written over Xc (t, p)."""
     xp = array_namespace(Xc)
     V = cast(eigen.V, to_numpy(Xc[:0]).dtype)
@@ -124,7 +124,7 @@ def rotate(Xc: Array, eigen: Eigen) -> Array:
     return Xc[:, :m]
 
 
-def filters(eigen: Eigen, alphas: Array) -> Array:
+def filters(eigen: Eigh, alphas: Array) -> Array:
     """Return f (r, p) = 1 / (w + λ)."""
     return 1 / (eigen.w[None, :] + alphas[:, None])
 
@@ -155,7 +155,7 @@ def complement_of_leverage(Q: Array, f: Array, *, intercept: bool) -> Array:
     return rest
 
 
-def loo_squares(Q: Array, eigen: Eigen, sums: ErrorSums, alphas: Array, rest: Array) -> Array:
+def loo_squares(Q: Array, eigen: Eigh, sums: ErrorSums, alphas: Array, rest: Array) -> Array:
     """Return Σ_targets of squared leave-one-out residuals per row, (r, t), for every penalty.
 
     ``Q`` (t, m) is Xc V; ``sums`` those of all targets with it, whose B is overwritten;
@@ -175,7 +175,7 @@ def squared_errors(U: Array, w: Array, f: Array, sums: ErrorSums, alphas: Array)
     return array_namespace(U).clip(squares, 0, None)
 
 
-def coefficients(C: Array, eigen: Eigen, f: Array) -> Array:
+def coefficients(C: Array, eigen: Eigh, f: Array) -> Array:
     """Return (V (f C))ᵀ (b, p) for C (m, b) = Qᵀ Yc and f = 1 / (w + λ), (m,) or (m, b)."""
     xp = array_namespace(C)
     dtype = to_numpy(C[:0]).dtype

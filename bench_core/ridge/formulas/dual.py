@@ -2,7 +2,7 @@
 
 With K = Xc Xcᵀ = V diag(w) Vᵀ and A = (K + λ I)⁻¹ = V diag(1/(w + λ)) Vᵀ, the leave-one-out
 residual of row i is (A Yc)_i / A_ii [1, 2]. With one penalty for all targets only the row sums of
-squares are wanted, diag(A G A)_i / A_ii² with G = Yc Ycᵀ: after G nothing depends on s.
+squares count, diag(A G A)_i / A_ii² with G = Yc Ycᵀ: after G nothing depends on s.
 
 G is a sum over blocks of targets: `target_gram` of every block, added in any order, on any
 machine, then `mirror` and `double_centre`. The coefficients of a block are M Yc with M = Xcᵀ A.
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from array_api_compat import array_namespace, device
 
-from bench_core.ridge.backend import (
+from bench_core.ridge.arrays.backend import (
     Array,
     add_gram,
     cast,
@@ -30,9 +30,9 @@ from bench_core.ridge.backend import (
     mirror,
     to_numpy,
 )
-from bench_core.ridge.centre import double_centre
-from bench_core.ridge.eigensystem import eigh
-from bench_core.ridge.quadratic import congruence, damping, quadratic_diagonals
+from bench_core.ridge.arrays.eigh import eigh
+from bench_core.ridge.formulas.centering import double_centre
+from bench_core.ridge.formulas.quadratic_forms import congruence, damping, quadratic_diagonals
 
 COLUMNS = 4096
 """Columns of float32 that are held in float64 at once."""
@@ -42,7 +42,7 @@ SUMMED = 8192
 
 
 @dataclass(frozen=True)
-class Eigen:
+class Eigh:
     """Eigenvalues w (m,), ascending and not negative, and vectors V (n, m) of a float64 matrix.
 
     With an intercept the dual form leaves out the constant vector, so that m = n − 1 and
@@ -91,7 +91,7 @@ def cross_gram(new: Array, Xc: Array) -> Array:
     return total
 
 
-def factorise(K: Array, *, intercept: bool) -> Eigen:
+def factorise(K: Array, *, intercept: bool) -> Eigh:
     """Return the eigendecomposition of K (n, n) float64, overwritten; centred if ``intercept``.
 
     The constant vector is an eigenvector of a centred K, with eigenvalue 0, and when others are 0
@@ -110,23 +110,23 @@ def factorise(K: Array, *, intercept: bool) -> Eigen:
     if intercept:
         w, V = w[1:], V[:, 1:]
     rounding = n * xp.finfo(xp.float64).eps * norm
-    return Eigen(xp.where(w > rounding, w, xp.zeros_like(w)), V, constant=intercept)
+    return Eigh(xp.where(w > rounding, w, xp.zeros_like(w)), V, constant=intercept)
 
 
-def inverse_diagonal(eigen: Eigen, d: Array) -> Array:
+def inverse_diagonal(eigen: Eigh, d: Array) -> Array:
     """Return A_ii (r, n) = Σ_j V_ij² d_j for every row of ``d`` (r, m)."""
     xp = array_namespace(d)
     return xp.matmul(d, (eigen.V * eigen.V).T)
 
 
-def gain(eigen: Eigen, d: Array) -> Array:
+def gain(eigen: Eigh, d: Array) -> Array:
     """Return ‖A_i‖² / A_ii² (r, n) for every row of ``d``: what a residual makes of noise in Y."""
     xp = array_namespace(d)
     V2 = (eigen.V * eigen.V).T
     return xp.matmul(d * d, V2) / xp.matmul(d, V2) ** 2
 
 
-def loo_squares(eigen: Eigen, G: Array, alphas: Array, dtype: str = "float64") -> Array:
+def loo_squares(eigen: Eigh, G: Array, alphas: Array, dtype: str = "float64") -> Array:
     """Return Σ_targets of squared leave-one-out residuals per row, (r, t), for every penalty.
 
     ``G`` (t, t) is Yc Ycᵀ, ``alphas`` (r,); products are taken in ``dtype``, the result is float64.
@@ -139,14 +139,14 @@ def loo_squares(eigen: Eigen, G: Array, alphas: Array, dtype: str = "float64") -
     return quadratic_diagonals(V, H, eigen.w, d, alphas) / (A * A)
 
 
-def inverse(eigen: Eigen, alpha: float) -> Array:
+def inverse(eigen: Eigh, alpha: float) -> Array:
     """Return A = (K + λ I)⁻¹ (t, t) in float64, within the centred space with an intercept."""
     xp = array_namespace(eigen.V)
     half = eigen.V / xp.sqrt(eigen.w + alpha)
     return xp.matmul(half, half.T)
 
 
-def solution(Xc: Array, eigen: Eigen, alpha: float) -> Array:
+def solution(Xc: Array, eigen: Eigh, alpha: float) -> Array:
     """Return Mᵀ (t, p) = A Xc in Xc's precision: the coefficients of Yc (t, b) are Ycᵀ Mᵀ (b, p).
 
     The product is taken in float64 and rounded afterwards: rounding A first would magnify its
@@ -165,7 +165,7 @@ def solution(Xc: Array, eigen: Eigen, alpha: float) -> Array:
     return result
 
 
-def hat_rows(Kx: Array, eigen: Eigen, alpha: float) -> Array:
+def hat_rows(Kx: Array, eigen: Eigh, alpha: float) -> Array:
     """Return N (n, t) = Kx A in float64: predictions of Yc (t, b) at new rows are N Yc.
 
     ``Kx`` (n, t) is X_new,c Xcᵀ. No coefficient is formed.
@@ -174,7 +174,7 @@ def hat_rows(Kx: Array, eigen: Eigen, alpha: float) -> Array:
     return xp.matmul(xp.matmul(Kx, eigen.V) / (eigen.w + alpha), eigen.V.T)
 
 
-def dual_weights(Y: Array, eigen: Eigen, alphas: Array) -> Array:
+def dual_weights(Y: Array, eigen: Eigh, alphas: Array) -> Array:
     """Return A Y (t, b) with a penalty per target, ``alphas`` (b,), in Y's precision.
 
     The coefficients are Yᵀ-weighted rows of X: (A Y)ᵀ Xc (b, p).

@@ -17,11 +17,12 @@ import numpy as np
 import pytest
 
 from bench_core.errors import InputError, ResourceError
-from bench_core.ridge import MultiTargetRidgeCV, Work, coefficients, make_plan
-from bench_core.ridge.backend import Device
-from bench_core.ridge.coefficients import CoefficientFile
-from bench_core.ridge.sources import open_source
-from bench_core.ridge.streaming import ColumnBlocks
+from bench_core.ridge import FitShape, MultiTargetRidgeCV, make_plan
+from bench_core.ridge.arrays import coef_file
+from bench_core.ridge.arrays.backend import Device
+from bench_core.ridge.arrays.coef_file import CoefFile
+from bench_core.ridge.arrays.column_reader import open_columns
+from bench_core.ridge.arrays.target_blocks import ColumnBlocks
 
 ALPHAS = [1.0, 10.0, 100.0, 1000.0]
 
@@ -45,9 +46,9 @@ def test_the_disk_is_told_of_all_that_is_read(tmp_path, monkeypatch, order):
     Y = mapped(tmp_path, np.arange(21.0).reshape(3, 7), order)
     calls: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "posix_fadvise", lambda f, at, n, _: calls.append((at, n)))
-    with open_source(Y) as source:
-        source.expect(slice(2, 5))
-        source.expect(slice(0, 7))
+    with open_columns(Y) as source:
+        source.prefetch(slice(2, 5))
+        source.prefetch(slice(0, 7))
         held = np.frombuffer(os.pread(source._file, 1000, 0), np.uint8)
     whole = calls.pop()  # without gaps, all in one
     assert whole == (Y.offset, Y.nbytes)
@@ -279,7 +280,7 @@ def test_memory_stays_within_the_plan(tmp_path, t, p, s):
 
 def test_a_limit_that_nothing_fits_is_refused():
     with pytest.raises(ResourceError, match="memory_limit"):
-        make_plan(Work(t=1000, p=2000, s=5000, r=3), memory_limit=10 * 2**20)
+        make_plan(FitShape(t=1000, p=2000, s=5000, r=3), memory_limit=10 * 2**20)
     X, Y = data(50, 60, 30)
     with pytest.raises(ResourceError, match="bytes"):
         MultiTargetRidgeCV(memory_limit=1000).fit(X, Y)
@@ -289,7 +290,7 @@ LIMITS = (11, 20, 100)
 
 
 def test_smaller_limits_give_narrower_blocks():
-    work = Work(t=200, p=300, s=50_000, r=5, coef="file")
+    work = FitShape(t=200, p=300, s=50_000, r=5, coef="file")
     plans = [make_plan(work, memory_limit=m * 2**20) for m in LIMITS]
     assert plans[0].width < plans[1].width < plans[2].width
     assert all(q.peak_bytes <= m * 2**20 for q, m in zip(plans, LIMITS, strict=True))
@@ -297,7 +298,7 @@ def test_smaller_limits_give_narrower_blocks():
 
 def test_plan_counts_what_the_formulas_say():
     t, p, s, r = 2250, 4096, 66_201, 11
-    plan = make_plan(Work(t, p, s, r, dtype="float32"))
+    plan = make_plan(FitShape(t, p, s, r, dtype="float32"))
     assert (plan.form, plan.selection) == ("dual", "shared")
     assert plan.useful_flops == (
         t**2 * p + t**2 * s + 2 * t * p * s + 9 * t**3 + 2 * r * t**3 + 2 * p * t**2
@@ -307,8 +308,8 @@ def test_plan_counts_what_the_formulas_say():
     text = str(plan)
     for part in ("dual", "2250 samples", "66201 targets", "peak memory", "Gflop"):
         assert part in text
-    assert make_plan(Work(7785, 2048, 56, r)).selection == "each"
-    assert make_plan(Work(7785, 2048, 20_000, r)).selection == "shared"
+    assert make_plan(FitShape(7785, 2048, 56, r)).selection == "each"
+    assert make_plan(FitShape(7785, 2048, 20_000, r)).selection == "shared"
     json.dumps(plan.to_dict())
 
 
@@ -317,7 +318,7 @@ def test_plan_counts_what_the_formulas_say():
     list(product([64, 300], [64, 300], [8, 5000], [False, True], [(), ((200, 100),) * 3])),
 )
 def test_plans_exist_for_every_shape(t, p, s, each, folds):
-    plan = make_plan(Work(t, p, s, 7, each=each, folds=folds))
+    plan = make_plan(FitShape(t, p, s, 7, each=each, folds=folds))
     assert plan.flops > 0
     assert plan.peak_bytes > 0
     assert plan.form == "dual" or t > p
@@ -378,12 +379,12 @@ def test_killed_process_leaves_no_file_of_that_name(tmp_path, how):
 
 def test_coefficient_file_refuses_what_cannot_be(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="does not exist"):
-        CoefficientFile(tmp_path / "none" / "c.npy", (2, 2), "f8")
+        CoefFile(tmp_path / "none" / "c.npy", (2, 2), "f8")
     with pytest.raises(ResourceError, match="free"):
-        CoefficientFile(tmp_path / "c.npy", (2**40, 2**20), "f8")
+        CoefFile(tmp_path / "c.npy", (2**40, 2**20), "f8")
     with (
         pytest.raises(RuntimeError, match="1 of 2"),
-        CoefficientFile(tmp_path / "c.npy", (2, 2), "f8") as file,
+        CoefFile(tmp_path / "c.npy", (2, 2), "f8") as file,
     ):
         file.write(np.ones((1, 2)))
     assert list(tmp_path.iterdir()) == []
@@ -393,7 +394,7 @@ def test_coefficient_file_refuses_what_cannot_be(tmp_path, monkeypatch):
 def test_large_coefficients_lie_in_memory_of_their_own(monkeypatch, dtype):
     X, Y = data(30, 40, 25, dtype)
     expected = MultiTargetRidgeCV(ALPHAS).fit(X, Y)
-    monkeypatch.setattr(coefficients, "LARGE", 1)
+    monkeypatch.setattr(coef_file, "LARGE", 1)
     model = MultiTargetRidgeCV(ALPHAS).fit(X, Y)
     assert np.array_equal(model.coef_, expected.coef_)
     assert model.coef_.dtype == dtype
@@ -412,16 +413,15 @@ def test_progress_reaches_the_end():
 
 def test_a_plan_says_what_too_little_memory_costs():
     folds = ((1600, 400),) * 5
-    work = Work(t=2000, p=3000, s=50_000, r=11, folds=folds, coef=None)
+    work = FitShape(t=2000, p=3000, s=50_000, r=11, folds=folds, coef=None)
     quick = make_plan(work)
-    assert quick.slowed is None
+    assert quick.slowdown is None
     assert "memory limit" not in str(quick)
     enough = make_plan(work, selection="shared", width=16).peak_bytes
-    assert make_plan(work, memory_limit=enough).slowed is None
+    assert make_plan(work, memory_limit=enough).slowdown is None
     slow = make_plan(work, memory_limit=enough - 1)
     assert slow.selection == "each"
-    times, needed = slow.slowed
-    assert times == pytest.approx(slow.flops / quick.flops)
-    assert times > 5
-    assert needed == enough
+    assert slow.slowdown == pytest.approx(slow.flops / quick.flops)
+    assert slow.slowdown > 5
+    assert slow.fastest_bytes == enough
     assert f"{enough} bytes" in str(slow)

@@ -1,4 +1,4 @@
-"""Reading blocks of columns from an array in memory or in a file, a small tile at a time.
+"""Reader of blocks of columns, from an array in memory or in a file, a small tile at a time.
 
 A strided read through a memory map makes far more of the file resident than is read (the kernel
 maps whole large folios), so files are read with ``pread`` into memory that is counted.
@@ -21,7 +21,7 @@ Tile = tuple[slice, slice]
 
 
 def is_mapped(Y: NDArray[Any]) -> bool:
-    """Return whether the values of Y lie in a memory-mapped file that can be read by offset."""
+    """Return True if Y lies in a memory-mapped file that can be read by offset."""
     return (
         isinstance(Y, np.memmap)
         and isinstance(getattr(Y, "_mmap", None), mmap.mmap)
@@ -32,14 +32,14 @@ def is_mapped(Y: NDArray[Any]) -> bool:
     )
 
 
-class Source:
-    """Tiles of an array (t, s) in memory; what `FileSource` does for a file."""
+class ColumnReader:
+    """Tiles of an array (t, s) in memory."""
 
     def __init__(self, Y: NDArray[Any]) -> None:
         self.Y = Y
         self.rows_first = abs(Y.strides[0]) >= abs(Y.strides[1])
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> ColumnReader:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -57,8 +57,8 @@ class Source:
             for j in range(columns.start, columns.stop, step):
                 yield slice(0, t), slice(j, min(j + step, columns.stop))
 
-    def expect(self, columns: slice) -> None:
-        """Say that ``columns`` are read next."""
+    def prefetch(self, columns: slice) -> None:
+        """Announce that ``columns`` are read next."""
 
     def read(self, tile: Tile) -> NDArray[Any]:
         """Return the values of a tile: a view of memory, or a copy from a file."""
@@ -74,7 +74,7 @@ class Source:
         return slice(None, None, max(1, self.Y.shape[0] // rows))
 
 
-class FileSource(Source):
+class FileColumnReader(ColumnReader):
     """Tiles of a memory-mapped array, read from its file."""
 
     def __init__(self, Y: np.memmap[Any, Any]) -> None:
@@ -89,7 +89,7 @@ class FileSource(Source):
     def __exit__(self, *error: object) -> None:
         os.close(self._file)
 
-    def expect(self, columns: slice) -> None:
+    def prefetch(self, columns: slice) -> None:
         # A disk that is asked for one piece of a row after the other waits in between: of 1 MB
         # rows, 32 kB each, 260 MB/s came, and 610 MB/s when all were asked for before.
         if not hasattr(os, "posix_fadvise"):
@@ -138,6 +138,6 @@ class FileSource(Source):
         return np.concatenate(tiles).astype(np.float64)
 
 
-def open_source(Y: NDArray[Any]) -> Source:
+def open_columns(Y: NDArray[Any]) -> ColumnReader:
     """Return the source of an array's tiles, to be used as a context."""
-    return FileSource(Y) if isinstance(Y, np.memmap) and is_mapped(Y) else Source(Y)
+    return FileColumnReader(Y) if isinstance(Y, np.memmap) and is_mapped(Y) else ColumnReader(Y)

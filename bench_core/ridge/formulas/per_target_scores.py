@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from array_api_compat import array_namespace, device
 
-from bench_core.ridge.backend import Array, cast, to_numpy
-from bench_core.ridge.scores import column_scores
-from bench_core.ridge.validation import Validation
+from bench_core.ridge.arrays.backend import Array, cast, to_numpy
+from bench_core.ridge.formulas.cross_validation import Validation
+from bench_core.ridge.formulas.scores import column_scores
 
 TOGETHER = 512
 """Columns that make a product fast: few targets are predicted with several penalties at once."""

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.machine import available_memory
-from bench_core.ridge.backend import Array, Device
-from bench_core.ridge.sources import Source, is_mapped, open_source
+from bench_core.ridge.arrays.backend import Array, Device, to_numpy
+from bench_core.ridge.arrays.column_reader import ColumnReader, is_mapped, open_columns
 
 Centring = Literal["none", "shift", "mean"]
 
 SAMPLED_ROWS = 64
-"""Rows that are looked at to see whether a block's means are large against its spread."""
+"""Rows that are sampled to compare a block's means with its spread."""
 
 LARGE_MEAN = 3.0
 """Means beyond this many standard deviations are taken off before products are formed.
@@ -41,6 +41,16 @@ class Block:
     values: Array
     offset: NDArray[np.float64] | None
 
+    def means(self) -> NDArray[np.float64]:
+        """Return the means (b,) of the columns of Y, by a product where numpy has one."""
+        values = self.values
+        if isinstance(values, np.ndarray):
+            ones = np.ones(values.shape[0], values.dtype)
+            means = (ones @ values).astype(np.float64) / values.shape[0]
+        else:
+            means = to_numpy(values.mean(dim=0)).astype(np.float64)
+        return means if self.offset is None else means + self.offset
+
 
 def large_means(rows: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.float64] | None:
     """Return column offsets (b,) if a mean of sampled ``rows`` is large against its spread.
@@ -55,7 +65,7 @@ def large_means(rows: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.f
 
 
 def fits_in_memory(Y: NDArray[Any]) -> bool:
-    """Return whether a file of targets can stay in memory from pass to pass, with room to spare."""
+    """Return True if a file of targets can stay in memory from pass to pass, with room to spare."""
     return Y.nbytes < available_memory() / 2
 
 
@@ -69,8 +79,8 @@ class ColumnBlocks:
     dtype : precision of the blocks.
     centring : "none"; "shift" takes off means that are large against the spread (the products'
         correction does the rest); "mean" takes off the mean of every column, always.
-    device : where blocks are wanted.
-    view_file : whether targets in a file may be mapped into the process instead of read.
+    device : device of the blocks.
+    view_file : map targets in a file into the process instead of reading them.
     """
 
     def __init__(
@@ -97,13 +107,13 @@ class ColumnBlocks:
     def __iter__(self) -> Iterator[Block]:
         s = self.Y.shape[1]
         columns = [slice(i, min(i + self.width, s)) for i in range(0, s, self.width)]
-        with open_source(self.Y) as source:
+        with open_columns(self.Y) as source:
             if self.device.is_numpy:
                 yield from self._on_host(source, columns)
             else:
                 yield from self._on_torch(source, columns)
 
-    def _on_host(self, source: Source, columns: list[slice]) -> Iterator[Block]:
+    def _on_host(self, source: ColumnReader, columns: list[slice]) -> Iterator[Block]:
         buffers: list[NDArray[Any]] = []
 
         def read(i: int) -> Block:
@@ -128,13 +138,13 @@ class ColumnBlocks:
                     coming = reader.submit(read, i + 1)
                 yield block
 
-    def _shift(self, source: Source, columns: slice) -> NDArray[np.float64] | None:
+    def _shift(self, source: ColumnReader, columns: slice) -> NDArray[np.float64] | None:
         """Return the offsets of a block, the same at every pass, or None."""
         if self.centring == "none":
             return None
         return large_means(source.sample(columns, SAMPLED_ROWS), self.Y.dtype)
 
-    def _fill(self, source: Source, buffer: NDArray[Any], columns: slice) -> Block:
+    def _fill(self, source: ColumnReader, buffer: NDArray[Any], columns: slice) -> Block:
         """Copy columns of Y into the start of ``buffer``, centred as asked."""
         shape = (self.Y.shape[0], columns.stop - columns.start)
         values = buffer.reshape(-1)[: shape[0] * shape[1]].reshape(shape)
@@ -144,9 +154,9 @@ class ColumnBlocks:
         return Block(columns, values, offset)
 
     def _copy(
-        self, source: Source, values: NDArray[Any], columns: slice
+        self, source: ColumnReader, values: NDArray[Any], columns: slice
     ) -> NDArray[np.float64] | None:
-        source.expect(columns)
+        source.prefetch(columns)
         offset = self._shift(source, columns)
         for rows, some in source.tiles(columns):
             here = slice(some.start - columns.start, some.stop - columns.start)
@@ -167,7 +177,7 @@ class ColumnBlocks:
             offset = total if offset is None else offset + total
         return offset
 
-    def _on_torch(self, source: Source, columns: list[slice]) -> Iterator[Block]:
+    def _on_torch(self, source: ColumnReader, columns: list[slice]) -> Iterator[Block]:
         import torch
 
         cuda = self.device.name.startswith("cuda")
@@ -209,5 +219,5 @@ class ColumnBlocks:
 
 
 def _multiplied_in_place(Y: NDArray[Any]) -> bool:
-    """Return whether BLAS takes columns of Y as they lie: contiguous one way, forward both."""
+    """Return True if BLAS takes columns of Y without a copy: contiguous one way, forward both."""
     return Y.itemsize in Y.strides and min(Y.strides) > 0

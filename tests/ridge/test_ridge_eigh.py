@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg
 
-from bench_core.ridge import eigensystem
+from bench_core.ridge.arrays import eigh as eigensystem
 
 EPS = np.finfo(np.float64).eps
 

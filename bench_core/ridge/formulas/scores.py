@@ -12,7 +12,7 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from bench_core.errors import unknown
-from bench_core.ridge.backend import Array
+from bench_core.ridge.arrays.backend import Array
 
 SCORINGS = ("neg_mean_squared_error", "r2", "pearson")
 

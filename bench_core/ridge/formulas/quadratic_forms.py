@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from array_api_compat import array_namespace, device
 
-from bench_core.ridge.backend import Array, cast, to_numpy
+from bench_core.ridge.arrays.backend import Array, cast, to_numpy
 
 PANEL = 128
 """Columns per panel: wide enough for a fast product, narrow enough to hug the diagonal."""
@@ -29,11 +29,11 @@ BAND = 8
 """Up to so many near neighbours are taken one diagonal at a time, beyond it by a product."""
 
 APART = {8: 1e-4, 4: 1e-3}
-"""Eigenvalues are apart when their gap is this fraction of the larger plus the largest penalty.
+"""Least gap of two separated eigenvalues, as a fraction of the larger plus the largest penalty.
 
-By bytes per value of the products. Rounding in the difference is magnified by at most the
+Keyed by bytes per value of the products. Rounding in the difference is magnified by at most the
 inverse, and only for the few pairs that near: 1e-12 in float64; in float32, where errors of
-different pairs are independent, far below the 1e-4 that scores must tell apart.
+different pairs are independent, far below the 1e-4 by which scores are compared.
 """
 
 FEW = 3
