@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 from videogpt_small import small
 
-from encoders.videogpt import processes
+from encoders.videogpt import distributed
 from encoders.videogpt.clips.store import ClipStore
 from encoders.videogpt.gpt import VideoGPT
-from encoders.videogpt.training.launch import joined
+from encoders.videogpt.training.launch import process_group
 from encoders.videogpt.training.loop import Trainer
 from encoders.videogpt.training.phases import GPTPhase, VQVAEPhase
 from encoders.videogpt.training.runs import Data, train_vqvae
@@ -27,7 +27,7 @@ def run(clips: Path, out: Path) -> None:
     found = {}
     for name, frames in (("vqvae", 4), ("gpt", 8)):
         settings = TrainSettings(
-            steps=STEPS, batch_size=TOGETHER // processes.count(), learning_rate=RATES[name]
+            steps=STEPS, batch_size=TOGETHER // distributed.world_size(), learning_rate=RATES[name]
         )
         torch.manual_seed(0)
         phase = (
@@ -57,15 +57,15 @@ def run(clips: Path, out: Path) -> None:
             "buffers": buffers,
             "state": phase.model.state_dict(),
         }
-    torch.save(found, out / f"{processes.count()}-{processes.rank()}.pt")
+    torch.save(found, out / f"{distributed.world_size()}-{distributed.rank()}.pt")
     # A run with a folder: the first process writes it, all take part in its checkpoint.
-    folder = out / f"run-{processes.count()}"
+    folder = out / f"run-{distributed.world_size()}"
     for steps in (2, 4):
-        again = TrainSettings(steps=steps, batch_size=TOGETHER // processes.count())
+        again = TrainSettings(steps=steps, batch_size=TOGETHER // distributed.world_size())
         train_vqvae(data, small(), again, folder=folder)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    with joined("cpu"):
+    with process_group("cpu"):
         run(Path(sys.argv[1]), Path(sys.argv[2]))
