@@ -70,11 +70,7 @@ class TorchEncoder(ABC):
         takes: InputSpec | None = None,
     ) -> None:
         if takes is not None:
-            warnings.warn(
-                "takes= is now input_spec=; the old name goes with the next release",
-                DeprecationWarning,
-                stacklevel=3,
-            )
+            _warn_of_takes("takes=", "input_spec=")
             input_spec = input_spec or takes
         if input_spec is None:
             raise TypeError("TorchEncoder needs input_spec=InputSpec(…)")
@@ -84,6 +80,12 @@ class TorchEncoder(ABC):
         self.preprocessing = preprocessing
         self.weights = weights
         self.aliases = dict(aliases or {})
+
+    @property
+    def takes(self) -> InputSpec:
+        """`input_spec` under its old name."""
+        _warn_of_takes("takes", "input_spec")
+        return self.input_spec
 
     def layers(self) -> list[str]:
         """Return the aliases, then the dotted names of all modules."""
@@ -116,3 +118,11 @@ class TorchEncoder(ABC):
     def to_device(self, batch: Tensor) -> Tensor:
         """Return ``batch`` on the network's device."""
         return batch.to(self.device, non_blocking=True)
+
+
+def _warn_of_takes(old: str, new: str) -> None:
+    warnings.warn(
+        f"{old} is now {new}; the old name goes with the next release",
+        DeprecationWarning,
+        stacklevel=3,
+    )

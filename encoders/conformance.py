@@ -168,7 +168,7 @@ def _check_layers(subject: _Subject) -> None:
 
 
 def _check_preprocess(subject: _Subject) -> None:
-    """The input has n rows on the CPU and one shape for all frame sizes; frames are not changed."""
+    """The input has n rows on the CPU, each from its own sample; frames are not changed."""
     frames = subject.frames()
     before = frames.pixels.copy()
     batch = subject.encoder.preprocess(frames)
@@ -178,11 +178,6 @@ def _check_preprocess(subject: _Subject) -> None:
     _require(np.array_equal(before, frames.pixels), "preprocess changes the frames")
     single = subject.encoder.preprocess(subject.frames(1))
     _require(_close(batch[:1], single, subject.tolerance), "a sample depends on its batch")
-    larger = subject.encoder.preprocess(subject.frames(1, scale=2))
-    _require(
-        larger.shape == single.shape,
-        f"preprocess gives {tuple(single.shape)}, and {tuple(larger.shape)} for larger frames",
-    )
 
 
 def _check_input_errors(subject: _Subject) -> None:
@@ -231,6 +226,17 @@ def _check_outputs(subject: _Subject) -> None:
         _require(
             len(shape) > 1 and shape[0] == _SAMPLES,
             f"layer {layer!r} has shape {shape} for {_SAMPLES} samples",
+        )
+
+
+def _check_frame_size(subject: _Subject) -> None:
+    """Outputs have the same shape for videos of every frame size."""
+    larger = subject.outputs(subject.encoder.preprocess(subject.frames(scale=2)))
+    for layer, output in subject.outputs(subject.batch()).items():
+        _require(
+            larger[layer].shape == output.shape,
+            f"layer {layer!r} has shape {tuple(output.shape)}, and {tuple(larger[layer].shape)} "
+            "for larger frames",
         )
 
 
@@ -308,6 +314,7 @@ CHECKS: Mapping[str, Callable[[_Subject], None]] = {
     "input_errors": _check_input_errors,
     "layer_errors": _check_layer_errors,
     "outputs": _check_outputs,
+    "frame_size": _check_frame_size,
     "dtype": _check_dtype,
     "finite": _check_finite,
     "channel_axis": _check_channel_axis,

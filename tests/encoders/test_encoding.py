@@ -196,7 +196,7 @@ def test_a_video_cut_short_stores_nothing(videos, store, tmp_path: Path) -> None
     video(path, irregular(400))
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match="short.mkv"):
+    with pytest.raises(InputError, match=r"short.mkv"):
         encode({"short": path}, Tiny(), ["head"], store, tr=TR)
     assert store.find() == []
 
@@ -212,7 +212,7 @@ def test_the_dtype_is_kept(dtype: str, videos, store) -> None:
 def test_values_beyond_float16_are_an_error(videos, store) -> None:
     encoder = Tiny()
     encoder.network.head.bias += 1e5
-    with pytest.raises(InputError, match="'head': float16 .* 100000"):
+    with pytest.raises(InputError, match=r"'head': float16 .* 100000"):
         one(videos, encoder, store, dtype="float16")
     with pytest.raises(UnknownNameError, match="'float32'"):
         one(videos, encoder, store, dtype="float31")
@@ -250,7 +250,7 @@ def test_a_damaged_file_is_named(videos, store, tmp_path: Path) -> None:
         one(videos, Tiny(), store)
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["features"] = np.zeros(3)
-    with pytest.raises(InputError, match="x.h5"):
+    with pytest.raises(InputError, match=r"x.h5"):
         open_features(tmp_path / "x.h5")
 
 
@@ -328,7 +328,7 @@ def test_pooling_uses_the_encoder_s_channel_axis(videos, store) -> None:
 
 def test_wrong_parameters_stop_before_anything_is_decoded(videos, store) -> None:
     absent = {"run-0": Path("absent.mp4")}
-    with pytest.raises(InputError, match="absent.mp4"):
+    with pytest.raises(InputError, match=r"absent.mp4"):
         encode(absent, Tiny(), ["head"], store)
     with pytest.raises(UnknownNameError, match="'head'"):
         encode(absent, Tiny(), ["heda"], store)
@@ -343,7 +343,7 @@ def test_wrong_parameters_stop_before_anything_is_decoded(videos, store) -> None
 
 def test_a_video_too_short_for_a_clip_is_an_error(videos, store) -> None:
     clips = Tiny(input_spec=InputSpec("clips", (8, 16), frames=4, frame_rate=0.1))
-    with pytest.raises(InputError, match="run-0.mp4"):
+    with pytest.raises(InputError, match=r"run-0.mp4"):
         one(videos, clips, store)
 
 

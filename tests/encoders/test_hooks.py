@@ -45,7 +45,7 @@ def test_hooks_are_removed_even_after_an_error() -> None:
 
 
 def test_an_unknown_layer_names_near_ones() -> None:
-    with pytest.raises(UnknownNameError, match="'convv'.*'conv'"):
+    with pytest.raises(UnknownNameError, match=r"'convv'.*'conv'"):
         Tiny().extract(torch.rand(1, 3, 8, 16), ["convv"])
     with pytest.raises(UnknownNameError, match="'activation'"):
         Tiny().channel_axis("activatoin")

@@ -74,7 +74,7 @@ def test_pca_refuses_what_it_cannot_do() -> None:
         PCA(2).state()
     fitted = PCA(2)
     fitted.fit([training], (6, 9))
-    with pytest.raises(InputError, match="8 features.* 9"):
+    with pytest.raises(InputError, match=r"8 features.* 9"):
         fitted.reduce(training[:, :8], 1)
     with pytest.raises(InputError, match="3 directions"):
         PCA(3).fit([np.outer(np.arange(6.0), np.ones(9))], (6, 9))

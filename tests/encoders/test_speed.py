@@ -49,7 +49,7 @@ def test_a_video_without_a_sample_is_an_error(tmp_path: Path) -> None:
     object.__setattr__(encoder.input_spec, "kind", "clips")
     object.__setattr__(encoder.input_spec, "frames", 2)
     object.__setattr__(encoder.input_spec, "frame_rate", 0.01)
-    with pytest.raises(InputError, match="x.mp4"):
+    with pytest.raises(InputError, match=r"x.mp4"):
         speed.measure(encoder, path, "fc2", tr=0.5)
 
 

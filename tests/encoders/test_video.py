@@ -133,9 +133,9 @@ def test_a_video_cut_short_is_an_error_and_not_a_short_run(suffix: str, tmp_path
 
 def test_what_is_no_video_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.mp4").write_bytes(b"no video" * 100)
-    with pytest.raises(InputError, match="x.mp4"):
+    with pytest.raises(InputError, match=r"x.mp4"):
         list(frames(tmp_path / "x.mp4"))
-    with pytest.raises(InputError, match="absent.mp4"):
+    with pytest.raises(InputError, match=r"absent.mp4"):
         duration(tmp_path / "absent.mp4")
     with av.open(str(tmp_path / "sound.wav"), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
@@ -143,7 +143,7 @@ def test_what_is_no_video_is_named(tmp_path: Path) -> None:
         sound.sample_rate = 8000
         container.mux(stream.encode(sound))
         container.mux(stream.encode())
-    with pytest.raises(InputError, match="sound.wav"):
+    with pytest.raises(InputError, match=r"sound.wav"):
         list(frames(tmp_path / "sound.wav"))
 
 

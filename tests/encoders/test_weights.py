@@ -54,12 +54,12 @@ def test_another_shape_names_file_tensor_and_shapes(suffix: str, tmp_path: Path,
 def test_tensors_too_few_too_many_or_not_finite_are_named(tmp_path: Path, state) -> None:
     short = dict(state)
     del short["features.5.bias"]
-    with pytest.raises(InputError, match="lacks tensor 'features.5.bias'"):
+    with pytest.raises(InputError, match=r"lacks tensor 'features.5.bias'"):
         make("vgg16", save(short, tmp_path / "a.pth"), **SMALL)
     with pytest.raises(InputError, match="has tensor 'extra'"):
         make("vgg16", save({**state, "extra": torch.ones(1)}, tmp_path / "b.pth"), **SMALL)
     state["features.0.bias"][1] = float("nan")
-    with pytest.raises(InputError, match="'features.0.bias' has NaN"):
+    with pytest.raises(InputError, match=r"'features.0.bias' has NaN"):
         make("vgg16", save(state, tmp_path / "c.pth"), **SMALL)
 
 
@@ -88,19 +88,19 @@ def test_code_in_a_file_is_not_run(with_torch: bool, tmp_path: Path) -> None:
         torch.save({"features.0.weight": Malicious(touched)}, path)
     else:
         path.write_bytes(pickle.dumps(Malicious(touched), protocol=2))
-    with pytest.raises(InputError, match="bad.pth"):
+    with pytest.raises(InputError, match=r"bad.pth"):
         make("vgg16", path, **SMALL)
     assert not touched.exists()
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(b"")
-    with pytest.raises(InputError, match=".npz"):
+    with pytest.raises(InputError, match=r".npz"):
         make("vgg16", tmp_path / "x.npz", **SMALL)
-    with pytest.raises(InputError, match="absent.pth"):
+    with pytest.raises(InputError, match=r"absent.pth"):
         make("vgg16", tmp_path / "absent.pth", **SMALL)
     torch.save(torch.ones(3), tmp_path / "one.pt")
-    with pytest.raises(InputError, match="one.pt holds a Tensor"):
+    with pytest.raises(InputError, match=r"one.pt holds a Tensor"):
         make("vgg16", tmp_path / "one.pt", **SMALL)
 
 
@@ -128,17 +128,17 @@ def test_fetching_checks_keeps_and_reports(
 
 def test_a_fetched_file_with_another_checksum_is_refused(published: Published) -> None:
     wrong = Published(published.url, "kept.pth", "0" * 32, "md5")
-    with pytest.raises(InputError, match="md5 .* 0000"):
+    with pytest.raises(InputError, match=r"md5 .* 0000"):
         fetch(wrong)
     assert not list(weights.cache_folder().iterdir())
     fetch(published)
-    with pytest.raises(InputError, match="kept.pth"):
+    with pytest.raises(InputError, match=r"kept.pth"):
         fetch(wrong)
 
 
 def test_a_failed_download_says_what_to_do(published: Published, tmp_path: Path) -> None:
     (tmp_path / "source.pth").unlink()
-    with pytest.raises(InputError, match="source.pth"):
+    with pytest.raises(InputError, match=r"source.pth"):
         fetch(published)
     assert not list(weights.cache_folder().iterdir())
 

@@ -124,7 +124,7 @@ def test_stores_that_cannot_be_read(tmp_path):
     with pytest.raises(InputError, match=r"\[16, 32\]"):
         ClipStore(tmp_path)
     (tmp_path / "broken.h5").write_bytes(b"not HDF5")
-    with pytest.raises(InputError, match="broken.h5"):
+    with pytest.raises(InputError, match=r"broken.h5"):
         ClipStore(tmp_path)
 
 
@@ -160,7 +160,7 @@ def test_events_stretch_time(tmp_path):
         events.write_text(f"onset\tduration\tstim_file\n{onset}\t{duration}\ta.bk2\n")
         with pytest.raises(InputError, match=r"events\.tsv"):
             read_events(events)
-    with pytest.raises(InputError, match="none.tsv"):
+    with pytest.raises(InputError, match=r"none.tsv"):
         read_events(tmp_path / "none.tsv")
 
 
@@ -210,9 +210,9 @@ def test_subset_sizes_are_recorded(uneven):
 
 
 def test_subsets_that_are_not_there(uneven):
-    with pytest.raises(ResourceError, match="825 frames.* 816 in blocks of 8"):
+    with pytest.raises(ResourceError, match=r"825 frames.* 816 in blocks of 8"):
         draw_subset(uneven, 817 + 8, block=8, seed=0)
-    with pytest.raises(InputError, match="7 frames.* 8"):
+    with pytest.raises(InputError, match=r"7 frames.* 8"):
         draw_subset(uneven, 7, block=8, seed=0)
     with pytest.raises(ResourceError, match="400 frames"):
         all_frames(uneven).windows(400, 400)

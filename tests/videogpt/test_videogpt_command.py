@@ -113,9 +113,9 @@ def test_mistakes_are_named(work):
         wrong("train", "vqvae", clips, "--out", out, "--set", "hidden=4")
     with pytest.raises(UnknownNameError, match="batch_size"):
         wrong("train", "vqvae", clips, "--out", out, "--option", "batch=4")
-    with pytest.raises(InputError, match="16 px.* 32 px"):
+    with pytest.raises(InputError, match=r"16 px.* 32 px"):
         wrong("train", "vqvae", clips, "--out", out, "--device=cpu")
-    with pytest.raises(InputError, match="4 frames .* frame 40"):
+    with pytest.raises(InputError, match=r"4 frames .* frame 40"):
         wrong("reconstruct", work / "vqvae" / "last.pt", clips, "--out", out, "--start", 40)
     found = CliRunner().invoke(command, ["train", "gpt", str(clips), "--out", str(out)])
     assert found.exit_code == 2

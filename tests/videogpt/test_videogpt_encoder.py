@@ -147,11 +147,11 @@ def test_wrong_names_and_files(checkpoint, tmp_path):
     encoder = registry.make("videogpt", checkpoint[0])
     with pytest.raises(UnknownNameError, match=r"attn_stack\.attn_nets\.1\.post_fc_dp"):
         encoder.channel_axis("attn_stack.attn_nets.2.post_fc_dp")
-    with pytest.raises(InputError, match="'vqvae.decoder'"):
+    with pytest.raises(InputError, match=r"'vqvae.decoder'"):
         encoder.extract(torch.zeros(1, 8, 16, 16, 3, dtype=torch.uint8), ["vqvae.decoder"])
     with pytest.raises(InputError, match="'fetch'"):
         registry.make("videogpt", "fetch")
-    with pytest.raises(InputError, match="none.pt"):
+    with pytest.raises(InputError, match=r"none.pt"):
         registry.make("videogpt", tmp_path / "none.pt")
 
 

@@ -141,7 +141,7 @@ def test_video_can_be_watched(tmp_path):
     difference = np.abs(np.stack(shown)[:, 2::4, 2::4].astype(int) - frames).mean()
     assert difference < 12  # H.264 loses a little
     assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(InputError, match="clip.nothing"):
+    with pytest.raises(InputError, match=r"clip.nothing"):
         media.write_video(tmp_path / "clip.nothing", frames, 10)
     with pytest.raises(InputError, match="frame rate 0"):
         media.write_video(path, frames, 0)

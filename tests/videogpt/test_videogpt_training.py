@@ -133,7 +133,7 @@ def test_a_run_is_not_continued_as_another(store, tmp_path, change, what):
     train_vqvae(Data(store), small(), TrainSettings(**base), folder=tmp_path)
     with pytest.raises(InputError, match=what):
         train_vqvae(Data(store), small(), TrainSettings(**{**base, **change}), folder=tmp_path)
-    with pytest.raises(InputError, match="sizes is .*'n_codes': 16"):
+    with pytest.raises(InputError, match=r"sizes is .*'n_codes': 16"):
         train_vqvae(Data(store), small(n_codes=16), TrainSettings(**base), folder=tmp_path)
     other = Data(store, stride=2)
     with pytest.raises(InputError, match="data is"):
@@ -301,7 +301,7 @@ def test_settings_that_mean_nothing(change, match):
 
 def test_frames_of_another_size_are_refused(store, vqvae):
     config = small(resolution=32)
-    with pytest.raises(InputError, match="16 px.* 32 px"):
+    with pytest.raises(InputError, match=r"16 px.* 32 px"):
         train_vqvae(Data(store), config, TrainSettings(steps=1))
-    with pytest.raises(InputError, match="n_codes=32.*n_codes=16"):
+    with pytest.raises(InputError, match=r"n_codes=32.*n_codes=16"):
         train_gpt(Data(store), vqvae, small(n_codes=16), TrainSettings(steps=1))
