@@ -72,6 +72,19 @@ def encode(
     UnknownNameError : an unknown layer, training run or dtype; the message has near names.
     InputError : a video that cannot be decoded, values that ``dtype`` cannot hold, or a fitted
         reducer that is not the last or has no training runs.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from encoders.registry import make
+    >>> from encoders.synthetic import numbered, write_video
+    >>> encoder = make("vgg16", widths=(2, 2, 2, 2, 2), hidden=4, classes=3, size=32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     movie = Path(folder) / "movie.mkv"
+    ...     write_video(movie, map(numbered, range(20)), [k / 10 for k in range(20)])
+    ...     (encoded,) = encode({"movie": movie}, encoder, ["fc2"], FeatureStore(folder), tr=0.5)
+    >>> encoded.computed, encoded.features.shape, encoded.features.trs.tolist()
+    (4, (4, 4), [0, 1, 2, 3])
     """
     check_order(reducers)
     if dtype not in DTYPES:

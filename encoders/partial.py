@@ -24,6 +24,15 @@ class PartialRows:
     A file with another ``key`` or a damaged header is emptied.
 
     Raises `InputError` on entry while another process has the file open.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with PartialRows(Path(folder) / "x.partial", "key", frames=1, dtype="float32") as rows:
+    ...         rows.append(np.ones((2, 3)), np.array([0, 1]), np.array([[0.0], [1.5]]))
+    ...         rows.count, rows.last_tr()
+    (2, 1)
     """
 
     def __init__(self, path: Path, key: str, frames: int, dtype: str) -> None:

@@ -107,6 +107,12 @@ class MultiHeadAttention(nn.Module):
     heads : each has ⌊dim_q / heads⌋ dimensions for keys and ⌊dim_kv / heads⌋ for values.
     layers : the output projection starts with variance 1 / (dim_q · layers).
     attn : the attention inside.
+
+    Examples
+    --------
+    >>> attention = MultiHeadAttention(12, 12, 2, 1, FullAttention(8, True, "sdpa"))
+    >>> attention(torch.zeros(1, 2, 2, 2, 12)).shape
+    torch.Size([1, 2, 2, 2, 12])
     """
 
     def __init__(

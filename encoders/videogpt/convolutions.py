@@ -56,7 +56,11 @@ class ConvTranspose3d(nn.ConvTranspose3d):
 
 
 class SamePadConv3d(nn.Module):
-    """Convolution (b, c, t, h, w) → (b, c', t/s, h/s, w/s)."""
+    """Convolution (b, c, t, h, w) → (b, c', t/s, h/s, w/s).
+
+    >>> SamePadConv3d(3, 4, 4, (1, 2, 2))(torch.zeros(1, 3, 4, 8, 8)).shape
+    torch.Size([1, 4, 4, 4, 4])
+    """
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int, stride: Grid = (1, 1, 1), bias: bool = True
@@ -77,6 +81,9 @@ class SamePadConvTranspose3d(nn.Module):
     """Transposed convolution (b, c, t, h, w) → (b, c', t·s, h·s, w·s).
 
     The input is padded first and the kernel's border is removed, as in the published model.
+
+    >>> SamePadConvTranspose3d(3, 4, 4, (1, 2, 2))(torch.zeros(1, 3, 4, 8, 8)).shape
+    torch.Size([1, 4, 4, 16, 16])
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: Grid) -> None:

@@ -28,6 +28,9 @@ class LayerNorm(nn.Module):
 
     ``published`` multiplies the centred input by 1e-5 + 1/√var: NaN where the input is constant,
     and otherwise within 7.5e-5 of the standard 1/√(var + 1e-5) on inputs of unit variance.
+
+    >>> [round(value, 3) for value in LayerNorm(2, "standard")(torch.tensor([1.0, 3.0])).tolist()]
+    [-1.0, 1.0]
     """
 
     def __init__(self, width: int, kind: LayerNormKind) -> None:
@@ -49,7 +52,11 @@ class LayerNorm(nn.Module):
 
 
 class PositionEmbedding(nn.Module):
-    """Addition to each position of one learned vector per axis, concatenated, each width / 3."""
+    """Addition to each position of one learned vector per axis, concatenated, each width / 3.
+
+    >>> PositionEmbedding((2, 4, 4), 12).table().shape
+    torch.Size([2, 4, 4, 12])
+    """
 
     def __init__(self, grid: Grid, width: int) -> None:
         super().__init__()
@@ -74,7 +81,11 @@ class PositionEmbedding(nn.Module):
 
 
 class RightShift(nn.Module):
-    """Shift of all positions by one, after a learned start token."""
+    """Shift of all positions by one, after a learned start token.
+
+    >>> RightShift(1)(torch.tensor([[[1.0], [2.0], [3.0]]]))[0, 1:, 0].tolist()
+    [1.0, 2.0]
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -88,7 +99,11 @@ class RightShift(nn.Module):
 
 
 class QuickGELU(nn.Module):
-    """x · sigmoid(1.702 x)."""
+    """x · sigmoid(1.702 x).
+
+    >>> QuickGELU()(torch.tensor([0.0])).tolist()
+    [0.0]
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation of ``x``."""

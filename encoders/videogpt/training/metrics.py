@@ -14,6 +14,18 @@ class Metrics:
     """The file ``metrics.csv`` in a run's folder, with one row per step.
 
     Rows of step ``first`` and later are removed: a continued run computes them again.
+
+    Raises `InputError` for ``tensorboard`` where TensorBoard is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     metrics = Metrics(Path(folder), first=0)
+    ...     metrics.write({"step": 0, "loss": 3.5})
+    ...     metrics.close()
+    ...     metrics.path.read_text().split()
+    ['step,loss', '0,3.5']
     """
 
     def __init__(self, folder: Path, first: int, tensorboard: bool = False) -> None:

@@ -33,6 +33,22 @@ class Data:
     subset : selection of frames; None for all.
     stride : frames between the starts of training windows; None for a clip's length. Windows of
         the VQ-VAE then do not overlap; those of the GPT, two clips each, share a clip.
+
+    Examples
+    --------
+    One training step of a small VQ-VAE:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from encoders.videogpt import preset
+    >>> from encoders.videogpt.clips.store import Stretch, write_run
+    >>> black = Stretch(np.zeros((16, 32, 32, 3), np.uint8), np.arange(16) / 10)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_run(Path(folder), "run-1", [black], subject="sub-01", source="black")
+    ...     data = Data(ClipStore(Path(folder)))
+    ...     trained = train_vqvae(data, preset("tiny"), TrainSettings(steps=1, batch_size=1))
+    >>> trained.sizes["clips"], [row["step"] for row in trained.rows]
+    (2, [0])
     """
 
     store: ClipStore

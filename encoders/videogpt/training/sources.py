@@ -50,7 +50,13 @@ class FrameSource:
 
 
 class CodeSource:
-    """Cached codes, as ``before`` and ``codes`` (b, t, h, w) int64."""
+    """Cached codes, as ``before`` and ``codes`` (b, t, h, w) int64.
+
+    >>> clips = np.arange(3, dtype=np.uint16).reshape(3, 1, 1, 1)
+    >>> source = CodeSource(Codes(clips, samples=np.array([[0, 1], [1, 2]]), key=""))
+    >>> {name: codes.flatten().tolist() for name, codes in source.batch(np.array([0])).items()}
+    {'before': [0], 'codes': [1]}
+    """
 
     def __init__(self, codes: Codes) -> None:
         self.codes = codes
