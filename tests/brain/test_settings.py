@@ -79,7 +79,7 @@ def test_the_thesis_s_values_are_the_defaults(read, tmp_path):
         (GOOD[: GOOD.index("[features]")], "", InputError, r"targets\.source is missing"),
         ("[targets]", "dtype = 'half'\n[targets]", UnknownNameError, "dtype 'half'"),
         ("[targets]", "seed = 1\n[targets]", UnknownNameError, "key in .* 'seed'"),
-        ("[features]", "[samples]\nwindow = 0\n[features]", None, "window of 0"),
+        ("[features]", "[samples]\nwindow = 0\n[features]", None, "window 0"),
         ("[features]", "[samples]\nwindow = 2.5\n[features]", InputError, "window is 2.5.*integer"),
         ("[features]", "[samples]\nwindow = true\n[features]", InputError, "window is True"),
         (

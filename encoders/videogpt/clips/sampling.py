@@ -1,4 +1,4 @@
-"""Frames of videos and replays, chosen by time and resized, as stretches for the store."""
+"""Sampling of frames of videos and replays at a frame rate, resized for the store."""
 
 from __future__ import annotations
 
@@ -15,35 +15,41 @@ from encoders.videogpt.clips.resize import resize
 from encoders.videogpt.clips.store import Stretch
 
 Picture = NDArray[np.uint8]
-# A frame on the screen from the first time until the second; the picture is made when asked for.
-Shown = tuple[float, float, Callable[[], Picture]]
+ShownFrame = tuple[float, float, Callable[[], Picture]]
+"""A frame's first and last moment in seconds, and the function that returns its pixels."""
 
-# Frames resized at once: some tens of megabytes at the sizes of game screens.
+# Frames resized together: some tens of megabytes at the sizes of game screens.
 BATCH = 64
-# Ticks are products of floats and time stamps are rounded: equal means within a microsecond.
+# Ticks are products of floats and time stamps are rounded: they are equal within a microsecond.
 _SAME = 1e-6
 
 
 def read_video(path: Path, side: int, frame_rate: float | None = None) -> Stretch:
-    """Return a whole video file resized to ``side``; see `gather`.
+    """Return the frames of a video file, resized to ``side``; see `sample_frames`.
 
-    Times count from the first frame. Raises `InputError` for what is no video or breaks off.
+    Times count from the first frame.
+
+    Raises `InputError` for a file that is not a video or is cut short.
     """
 
-    def shown() -> Iterator[Shown]:
+    def shown() -> Iterator[ShownFrame]:
         for start, until, frame in video.frames(path):
             yield start, until, partial(frame.to_ndarray, format="rgb24")
 
-    return gather(shown(), side, frame_rate)
+    return sample_frames(shown(), side, frame_rate)
 
 
-def gather(shown: Iterable[Shown], side: int, frame_rate: float | None = None) -> Stretch:
-    """Return the chosen frames, resized to ``side``, with the times they were first shown.
+def sample_frames(
+    shown: Iterable[ShownFrame], side: int, frame_rate: float | None = None
+) -> Stretch:
+    """Return sampled frames, resized to ``side``, with the times at which they were first shown.
 
     Parameters
     ----------
-    frame_rate : frames per second: those on the screen at the ticks of this clock, counted from
-        the first frame, each once. None keeps every frame.
+    frame_rate : frames per second. A frame is kept, once, if it is shown at a tick of this clock,
+        which starts with the first frame. None keeps every frame.
+
+    Raises `InputError` for a frame rate that is not above 0.
     """
     small: list[Picture] = []
     batch: list[Picture] = []
@@ -62,9 +68,9 @@ def gather(shown: Iterable[Shown], side: int, frame_rate: float | None = None) -
 
 
 def at_rate(
-    shown: Iterable[Shown], frame_rate: float | None
+    shown: Iterable[ShownFrame], frame_rate: float | None
 ) -> Iterator[tuple[float, Callable[[], Picture]]]:
-    """Yield the time and picture of every frame that is on the screen at a tick."""
+    """Yield the start and the picture of every frame that is shown at a tick of the clock."""
     if frame_rate is not None and not frame_rate > 0:
         raise InputError(f"frame rate {frame_rate} must be above 0 frames/s")
     first: float | None = None

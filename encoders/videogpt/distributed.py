@@ -1,4 +1,4 @@
-"""What the models need of torch.distributed; with one process everything here is the identity."""
+"""Collective operations of the models on torch.distributed; the identity with one process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from encoders.videogpt.precision import at_least_single
 
 
-def count() -> int:
+def world_size() -> int:
     """Return the number of training processes."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
@@ -21,41 +21,42 @@ def rank() -> int:
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
-def sum_over(x: Tensor) -> Tensor:
-    """Sum ``x`` over processes, in place and outside of the gradient, and return it."""
-    if count() > 1:
+def all_reduce(x: Tensor) -> Tensor:
+    """Return the sum of ``x`` over processes, in place and without gradient."""
+    if world_size() > 1:
         dist.all_reduce(x)
     return x
 
 
-def from_first(x: Tensor) -> Tensor:
-    """Replace ``x`` by the first process's, in place, and return it."""
-    if count() > 1:
+def broadcast(x: Tensor) -> Tensor:
+    """Return the first process's ``x``, written in place."""
+    if world_size() > 1:
         dist.broadcast(x, 0)
     return x
 
 
-class _SumOver(torch.autograd.Function):
-    """Sum over processes whose gradient is the sum of the processes' gradients."""
+class _AllReduce(torch.autograd.Function):
+    """Sum over processes, whose gradient is the sum of the processes' gradients."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        return sum_over(x.clone())
+        return all_reduce(x.clone())
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return sum_over(gradients[0].clone())
+        return all_reduce(gradients[0].clone())
 
 
 class BatchNorm3d(nn.BatchNorm3d):
-    """Batch normalisation whose statistics are those of all processes' batches together.
+    """Batch normalisation with the statistics of all processes' batches together.
 
-    Torch's own synchronised one runs on GPUs only. With one process this is `nn.BatchNorm3d`.
+    Torch's synchronised batch normalisation runs on GPUs only. With one process this is
+    `nn.BatchNorm3d`.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` (b, c, t, h, w) normalised per channel."""
-        if not self.training or count() == 1:
+        if not self.training or world_size() == 1:
             return super().forward(x)
         assert self.running_mean is not None
         assert self.running_var is not None
@@ -64,10 +65,10 @@ class BatchNorm3d(nn.BatchNorm3d):
         values = at_least_single(x)
         axes, shape = (0, 2, 3, 4), (1, -1, 1, 1, 1)
         here = values.new_full((), x.numel() / x.shape[1])
-        size = sum_over(here)
-        mean = _SumOver.apply(values.sum(axes)) / size
+        size = all_reduce(here)
+        mean = _AllReduce.apply(values.sum(axes)) / size
         centred = values - mean.view(shape)
-        variance = _SumOver.apply(centred.square().sum(axes)) / size
+        variance = _AllReduce.apply(centred.square().sum(axes)) / size
         with torch.no_grad():
             self.num_batches_tracked += 1
             unbiased = variance * size / (size - 1)

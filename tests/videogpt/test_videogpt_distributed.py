@@ -40,6 +40,22 @@ def _environment():
     return {**os.environ, "PYTHONPATH": f"{here}:{here.parents[1]}"}
 
 
+def scales(gradients):
+    """Return the largest entry of every module's gradients, by the module's name.
+
+    Two processes add the same terms in another order, so that an entry is off by a share of the
+    terms' size: about √n · 2⁻²⁴ of it for n terms, 4e-6 for the 4,096 positions of four clips. An
+    entry whose terms cancel may be nearly zero and still be off by as much, as may be the whole
+    gradient of a bias before a batch normalisation, which is zero but for rounding. The module's
+    largest entry is of the terms' size.
+    """
+    found = {}
+    for name, gradient in gradients.items():
+        module = name.rpartition(".")[0]
+        found[module] = max(found.get(module, 0.0), float(gradient.abs().max()))
+    return found
+
+
 @pytest.mark.parametrize("phase", ["vqvae", "gpt"])
 @pytest.mark.parametrize("process", ["2-0", "2-1"])
 def test_gradients_equal_those_of_one_process(results, phase, process):
@@ -47,9 +63,12 @@ def test_gradients_equal_those_of_one_process(results, phase, process):
     one, two = loaded["1-0"][phase], loaded[process][phase]
     for step, (a, b) in enumerate(zip(one["gradients"], two["gradients"], strict=True)):
         assert a.keys() == b.keys()
+        scale = scales(a)
         for name in a:
-            torch.testing.assert_close(a[name], b[name], rtol=1e-4, atol=1e-6, msg=f"{step} {name}")
+            difference = float((a[name] - b[name]).abs().max())
+            assert difference <= 1e-4 * scale[name.rpartition(".")[0]], f"{step} {name}"
     torch.testing.assert_close(one["losses"], two["losses"], rtol=1e-5, atol=1e-6)
+    assert one["losses"][-1] < 0.99 * one["losses"][0]  # the steps were long enough to count
 
 
 def test_gradients_of_the_first_step_equal_to_a_millionth(results):
@@ -64,13 +83,14 @@ def test_gradients_of_the_first_step_equal_to_a_millionth(results):
 
 def test_codebook_and_running_statistics_are_those_of_the_whole_batch(results):
     loaded, _, _ = results
-    # After the first step: later ones differ by Adam's division of rounding errors by themselves
-    # where a gradient is almost zero.
-    one, two = (loaded[name]["vqvae"]["buffers"][0] for name in ("1-0", "2-1"))
-    for name in one:
-        torch.testing.assert_close(one[name], two[name], rtol=1e-5, atol=1e-6, msg=name)
-    assert float(one["model.codebook.N"].sum()) > 0
-    assert int(one["model.decoder.res_stack.1.num_batches_tracked"]) == 1
+    steps = [loaded[name]["vqvae"]["buffers"] for name in ("1-0", "2-1")]
+    for step, (one, two) in enumerate(zip(*steps, strict=True), start=1):
+        for name in one:
+            torch.testing.assert_close(
+                one[name], two[name], rtol=1e-5, atol=1e-6, msg=f"{step} {name}"
+            )
+        assert float(one["model.codebook.N"].sum()) > 0
+        assert int(one["model.decoder.res_stack.1.num_batches_tracked"]) == step
 
 
 def test_both_processes_end_with_the_same_model(results):
@@ -90,5 +110,5 @@ def test_run_of_two_processes_is_written_once_and_resumed(results):
     for a, b in zip(one, two, strict=True):
         assert float(a["loss"]) == pytest.approx(float(b["loss"]), rel=1e-5)
     settings = TrainSettings(steps=5, batch_size=2)
-    with pytest.raises(InputError, match=r"number of processes \(2\), this run has 1"):
+    with pytest.raises(InputError, match="number of processes is 1, and 2"):
         train_vqvae(Data(store), small(), settings, folder=folder / "run-2")

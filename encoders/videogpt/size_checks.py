@@ -1,4 +1,4 @@
-"""Which sizes can be built, and the nearest that can."""
+"""Checks of model sizes, with the nearest sizes that can be built."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ def at_least_one(name: str, value: int) -> None:
 
 
 def power_of_two(n: int) -> bool:
-    """Say whether ``n`` ≥ 1 is a power of two."""
+    """Return True for a power of two ``n`` ≥ 1."""
     return n & (n - 1) == 0
 
 
 def multiple_of(factor: int) -> Callable[[int], bool]:
-    """Return the test for being divisible by ``factor``."""
+    """Return the test of divisibility by ``factor``."""
     return lambda n: n % factor == 0
 
 
 def nearest(value: int, fits: Callable[[int], bool]) -> str:
-    """Return the nearest sizes below and above ``value`` that fit, nearest first."""
+    """Return the nearest sizes below and above ``value`` that fit, nearest first, as text.
+
+    >>> nearest(1024, multiple_of(3))
+    '1023 or 1026'
+    """
     below = next((n for n in range(value - 1, 0, -1) if fits(n)), None)
     above = next(n for n in range(value + 1, 2 * value + 4096) if fits(n))
     found = [above] if below is None else sorted((below, above), key=lambda n: abs(n - value))
@@ -32,10 +36,10 @@ def nearest(value: int, fits: Callable[[int], bool]) -> str:
 
 
 def check_width(name: str, width: int, heads: int, truncate: bool) -> None:
-    """Raise `InputError`, with the nearest that fits, for a width that attention cannot have.
+    """Raise `InputError`, with the nearest width that fits, for a width that attention cannot have.
 
-    A width is split in three for the position embedding, and over ``heads``; with ``truncate``
-    heads need not divide it.
+    A width must be divisible by 3 (for the position embedding) and by ``heads``. With ``truncate``
+    the heads need not divide it.
     """
 
     def fits(n: int) -> bool:
