@@ -24,7 +24,7 @@ from bench_core.measure.case import Case
 from bench_core.measure.memory import INTERVAL_MS
 from bench_core.measure.problems import Size, scratch_folder
 from bench_core.measure.process import run_worker, worker_environment
-from bench_core.measure.provenance import machine_name, without_paths
+from bench_core.records.provenance import machine_name, without_paths
 from bench_core.measure.record import Record, finite, validate
 from bench_core.measure.run import empty_record, judge
 

@@ -41,7 +41,7 @@ def _fit(job: dict[str, Any], say: Say, keep: Keep) -> dict[str, Any]:
     from bench_core.measure.evidence import blas_report, where_calls_go, wrong_threads
     from bench_core.measure.fitting import corner, warm_blas, watched_fits
     from bench_core.measure.memory import MemoryWatch
-    from bench_core.measure.statistics import time_summary
+    from bench_core.records.statistics import time_summary
 
     blas_report(case.blas)
     folder, scratch = Path(job["folder"]), Path(job["scratch"])

@@ -6,7 +6,7 @@
 from bench_core.measure.case import Case
 from bench_core.measure.record import SCHEMA, read, read_all, schema, validate
 from bench_core.measure.run import measure, skipped
-from bench_core.measure.store import publish, publish_kernels, records_folder, session_store
+from bench_core.records.store import publish, publish_kernels, records_folder, session_store
 
 __all__ = [
     "SCHEMA",

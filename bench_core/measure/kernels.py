@@ -163,7 +163,7 @@ def _seconds(call: Callable[[], object]) -> float:
 def _main() -> None:
     """Print, as JSON, what this process's libraries reach; `measure_kernels` starts it."""
     from bench_core.blas import detect
-    from bench_core.measure.provenance import without_paths
+    from bench_core.records.provenance import without_paths
 
     size, repeats = int(sys.argv[1]), int(sys.argv[2])
     rates = time_kernels(size, repeats, sys.argv[3:])

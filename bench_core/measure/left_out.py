@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_core.measure.record import write_json
-from bench_core.measure.store import records_folder
+from bench_core.records.store import records_folder
 
 SCHEMA = "ridgebench-left-out/1"
 

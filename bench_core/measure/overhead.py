@@ -73,7 +73,7 @@ def main(job_path: str, out_path: str) -> None:
     from bench_core.data import Problem
     from bench_core.measure.fitting import read_through, timed_fits, warm_blas, watched_fits
     from bench_core.measure.serving import choose_cores
-    from bench_core.measure.statistics import ratio_interval
+    from bench_core.records.statistics import ratio_interval
 
     job = json.loads(Path(job_path).read_text("utf-8"))
     case = Case.from_dict(job["case"])

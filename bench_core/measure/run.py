@@ -12,7 +12,7 @@ from bench_core.measure.case import Case
 from bench_core.measure.memory import INTERVAL_MS
 from bench_core.measure.problems import Entry, Size, cached, problem_size, scratch_folder
 from bench_core.measure.process import run_worker, worker_environment
-from bench_core.measure.provenance import (
+from bench_core.records.provenance import (
     commit,
     environment,
     machine_name,

@@ -44,7 +44,7 @@ def _measure(job: dict[str, Any], say: Say, keep: Keep) -> dict[str, Any]:
         watched_fits,
     )
     from bench_core.measure.memory import MemoryWatch
-    from bench_core.measure.statistics import time_summary
+    from bench_core.records.statistics import time_summary
 
     blas_report(case.blas)  # a wrong library ends it here, before any work
     train, test = Problem.open(job["train"]), Problem.open(job["test"])

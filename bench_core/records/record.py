@@ -7,14 +7,14 @@ JSON's null: not known, or not reached. ``docs/measurements.md`` explains the re
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-SCHEMA = "ridgebench-measurement/2"
+SCHEMA: Final = "ridgebench-measurement/2"
 """Version 2 added ``plan`` and ``memory_needed.check_bytes``. Version 1 is still read."""
-SCHEMA_1 = "ridgebench-measurement/1"
+SCHEMA_1: Final = "ridgebench-measurement/1"
 
 STRICT: Any = {"extra": "forbid", "strict": True}
 

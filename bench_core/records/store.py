@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from bench_core.measure.provenance import commit, environment
-from bench_core.measure.record import write_json
+from bench_core.records import codec
+from bench_core.records.kernels import KernelsRecord
+from bench_core.records.provenance import commit, environment
+from bench_core.records.reading import AnyRecord
+from bench_core.records.record import Record
+from bench_core.records.skips import SkipsRecord, add_skips
 
 RECORDS = "RIDGEBENCH_RECORDS"
 
@@ -48,24 +50,23 @@ def records_folder() -> Path | None:
     return root / name / (commit()[0] or "unknown")
 
 
-def publish(record: Mapping[str, Any]) -> Path | None:
-    """Copy a measurement to `records_folder` and return the file; None where there is no project.
+def publish(record: AnyRecord) -> Path | None:
+    """Write a record to `records_folder` and return the file; None where there is no project.
 
-    A later record of the same suite and case replaces it.
+    A later record of the same case replaces it; skips are merged with those of earlier runs.
     """
-    return _put(record, f"{record['case']['suite']}-{record['key']}.json")
-
-
-def publish_kernels(record: Mapping[str, Any]) -> Path | None:
-    """Copy a record of `measure_kernels` to `records_folder`, as `publish` does."""
-    case = record["case"]
-    words = [case["kernels"], case["threads"], case["size"], *case["operations"]]
-    return _put(record, f"kernels-{'-'.join(map(str, words))}.json")
-
-
-def _put(record: Mapping[str, Any], name: str) -> Path | None:
     folder = records_folder()
     if folder is None:
         return None
-    write_json(record, folder / name)
-    return folder / name
+    if isinstance(record, SkipsRecord):
+        counts = {(one.suite, one.reason): one.count for one in record.left_out}
+        return add_skips(counts, folder)
+    return codec.write(record, folder / _name(record))
+
+
+def _name(record: Record | KernelsRecord) -> str:
+    if isinstance(record, Record):
+        return f"{record.case.suite}-{record.key}.json"
+    case = record.case
+    words = [case.kernels, case.threads, case.size, *case.operations]
+    return f"kernels-{'-'.join(map(str, words))}.json"
