@@ -1,8 +1,9 @@
-"""The figures that stand for repeated times: the median and how well it is known."""
+"""Statistics of repeated times: the median and its confidence interval."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -46,11 +47,11 @@ def ratio_interval(
     return middle, low, high
 
 
-def time_summary(times: Sequence[float], *, seed: int = 0) -> dict[str, object]:
+def time_summary(times: Sequence[float], *, seed: int = 0) -> dict[str, Any]:
     """Return ``fit_s``, ``median_s`` and ``ci95_s`` (None for one repeat) of fit times, seconds."""
     interval = median_interval(times, seed=seed)
     return {
-        "fit_s": [float(value) for value in times],
+        "fit_s": tuple(float(value) for value in times),
         "median_s": float(np.median(times)),
-        "ci95_s": None if interval is None else list(interval),
+        "ci95_s": interval,
     }

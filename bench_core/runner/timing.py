@@ -1,9 +1,9 @@
-"""Fitting under observation: warm-up, timed repeats, and the null."""
+"""Timed fits: warm-up, repeats under observation, and the null."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -13,8 +13,10 @@ import numpy as np
 
 from bench_core.accuracy import pearson_r, shuffled_rows, summary
 from bench_core.data import Problem
-from bench_core.measure.definition import sampled_targets
-from bench_core.measure.memory import MemoryWatch
+from bench_core.progress import Progress, silent
+from bench_core.records.record import Memory, NullAccuracy
+from bench_core.runner.agreement import sample_targets
+from bench_core.runner.memory import MemoryWatch
 
 #: Median fit time above which the null of "auto" is found on the sampled targets only.
 LONG_FIT_S = 60.0
@@ -38,7 +40,7 @@ def warm_blas(dtype: str) -> None:
     scipy.linalg.solve(gram + np.eye(_WARM_SIZE, dtype=dtype), square[:, :8], assume_a="pos")
 
 
-def corner(problem: Problem, nodes: int) -> Problem:
+def warmup_subset(problem: Problem, nodes: int) -> Problem:
     """Return at most 64 samples, 16 features and a few targets per node, in memory."""
     rows, targets = min(problem.t, 64), min(problem.s, max(8, 2 * nodes))
     return Problem(
@@ -48,13 +50,13 @@ def corner(problem: Problem, nodes: int) -> Problem:
     )
 
 
-def read_through(folder: Path) -> None:
-    """Read every array of a problem folder once, so that the first fit does not wait for the disk.
+def read_through(files: Iterable[Path]) -> None:
+    """Read files once, so that the first fit does not wait for the disk.
 
     The pages go to the page cache only: no process's memory grows by them.
     """
     buffer = bytearray(_READ_BYTES)
-    for path in sorted(folder.glob("*.npy")):
+    for path in files:
         with path.open("rb", buffering=0) as file:
             while file.readinto(buffer):
                 pass
@@ -66,7 +68,7 @@ def timed_fits(
     repeats: int,
     *,
     bytes_moved: Counter | None = None,
-    say: Callable[[str], None] = lambda words: None,
+    progress: Progress = silent,
 ) -> tuple[Any, list[float], dict[str, int]]:
     """Fit ``repeats`` new estimators one after another, fewer once `ENOUGH_S` have gone by.
 
@@ -77,7 +79,7 @@ def timed_fits(
     times: list[float] = []
     moved: list[dict[str, int]] = []
     for number in range(1, repeats + 1):
-        say(f"fit {number} of {repeats}")
+        progress("fitting" if repeats == 1 else f"fit {number} of {repeats}")
         model = None  # so that two fits are never in memory together
         gc.collect()
         model = make()
@@ -100,12 +102,14 @@ def watched_fits(
     *,
     names: dict[int, str],
     bytes_moved: Counter | None = None,
-    say: Callable[[str], None] = lambda words: None,
-) -> tuple[Any, list[float], dict[str, int], dict[str, Any]]:
+    progress: Progress = silent,
+) -> tuple[Any, list[float], dict[str, int], Memory]:
     """Return `timed_fits` and the record's ``memory``, sampled over all of the repeats."""
     gc.collect()
     watch.start()
-    model, times, moved = timed_fits(make, problem, repeats, bytes_moved=bytes_moved, say=say)
+    model, times, moved = timed_fits(
+        make, problem, repeats, bytes_moved=bytes_moved, progress=progress
+    )
     return model, times, moved, watch.stop(names)
 
 
@@ -119,7 +123,7 @@ def null_accuracy(
     alphas: tuple[float, ...],
     fit_intercept: bool,
     seed: int,
-) -> dict[str, Any] | None:
+) -> NullAccuracy | None:
     """Return held-out r after training on rows of X shuffled against those of Y; None for "skip".
 
     "fit" fits the strategy itself once more. "sample" fits scikit-learn's RidgeCV to the sampled
@@ -141,12 +145,9 @@ def null_accuracy(
     else:
         from sklearn.linear_model import RidgeCV
 
-        targets = sampled_targets(train.s, seed)
+        targets = sample_targets(train.s, seed)
         X, Y = train.X, train.Y[:, targets][rows]
         model, truth = RidgeCV(alphas=alphas, fit_intercept=fit_intercept), test.Y[:, targets]
     predictions = np.asarray(model.fit(X, Y).predict(test.X)).reshape(truth.shape)
-    return {
-        "method": method,
-        "targets": int(truth.shape[1]),
-        **summary(pearson_r(truth, predictions)),
-    }
+    figures = summary(pearson_r(truth, predictions))
+    return NullAccuracy("fit" if method == "fit" else "sample", int(truth.shape[1]), **figures)

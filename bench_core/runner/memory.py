@@ -12,7 +12,7 @@ which counts pages mapped by all processes once. It is exact for one process. Wi
 below the truth where they map different files, and ``peak_rss_bytes``, which counts shared pages
 once per process, is above it.
 
-`bench_core.measure.sampler` is what the other process runs.
+`bench_core.runner.memory_sampler` is what the other process runs.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Any
 
+from bench_core.records import codec
+from bench_core.records.record import Memory
+
 INTERVAL_MS = 50.0
-SAMPLER = "bench_core.measure.sampler"
+SAMPLER = "bench_core.runner.memory_sampler"
 
 
 class MemoryWatch:
@@ -67,7 +70,7 @@ class MemoryWatch:
         """Take the baseline and sample from now on."""
         self._ask("start")
 
-    def stop(self, names: Mapping[int, str] | None = None) -> dict[str, Any]:
+    def stop(self, names: Mapping[int, str] | None = None) -> Memory:
         """Stop sampling and return the record's ``memory`` part.
 
         ``names`` says what to call the processes by their ids; others have their program's name.
@@ -75,7 +78,7 @@ class MemoryWatch:
         found: dict[str, Any] = json.loads(self._ask("stop"))
         for entry in found["per_process"]:
             entry["process"] = (names or {}).get(entry.pop("pid"), entry["process"])
-        return found
+        return codec.from_json(Memory, json.dumps(found), "the sampler's answer")
 
     def _ask(self, word: str) -> str:
         assert self._process is not None

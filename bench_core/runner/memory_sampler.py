@@ -1,8 +1,10 @@
-"""The process that samples memory: ``python -m bench_core.measure.sampler PID INTERVAL_MS CORES``.
+"""The process that samples memory.
+
+Run as ``python -m bench_core.runner.memory_sampler PID INTERVAL_MS CORES``.
 
 It watches the process PID and all its descendants, answers ``start`` with ``ready`` and ``stop``
 with one line of JSON, and leaves with its caller. CORES are those of the measured work, which it
-stays away from if it can; see `bench_core.measure.memory` for what it sums and why.
+stays away from if it can; see `bench_core.runner.memory` for what it sums and why.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from bench_core.errors import InputError, ResourceError, readable_bytes, unknown
-from bench_core.measure.case import Case
-from bench_core.measure.record import write_json
+from bench_core.files import write_json
+from bench_core.progress import Progress, silent
+from bench_core.runner.arrays import FitData, ProblemRef
+from bench_core.runner.spec import FitSpec, ProblemShape
 
 if TYPE_CHECKING:
     from bench_core.data import Problem
@@ -33,32 +35,30 @@ DEFAULT_LIMIT_GIB = 50.0
 
 
 @dataclass(frozen=True)
-class Size:
-    """What is known of a case's problem before it is made."""
-
-    name: str
-    subject: str | None
-    scale: float | None
-    t: int
-    p: int
-    s: int
-    nbytes: int
-
-
-@dataclass(frozen=True)
-class Entry:
+class CachedProblem:
     """One split problem in the cache: its folder and the contents of its ``split.json``."""
 
     folder: Path
     split: dict[str, Any]
 
-    @property
-    def train(self) -> Path:
-        return self.folder / "train"
+    def data(self, scratch: Path) -> FitData:
+        """Return both parts by file; what has to be written for that goes to ``scratch``."""
+        from bench_core.data import Problem
 
-    @property
-    def test(self) -> Path:
-        return self.folder / "test"
+        train, test = (
+            ProblemRef.share(Problem.open(self.folder / part), scratch)
+            for part in ("train", "test")
+        )
+        split = self.split
+        return FitData(
+            train,
+            test,
+            split["t_train"],
+            split["t_test"],
+            split["kind"],
+            split["warning"],
+            split["fingerprint"],
+        )
 
 
 def scratch_folder(given: Path | None = None) -> Path:
@@ -83,53 +83,52 @@ def size_limit() -> int:
     return int(gib * 2**30)
 
 
-def problem_size(case: Case) -> Size:
+def problem_shape(spec: FitSpec) -> ProblemShape:
     """Return the size of the case's problem without making it.
 
     Raises `UnknownNameError` with near names, or `InputError` for a damaged problem folder.
     """
     from bench_core.data import Problem, names, shape
 
-    if case.problem in names():
-        found = shape(case.problem, scale=case.scale, subject=case.subject)
-        nbytes = found.nbytes(case.dtype)
-        return Size(found.name, found.subject, found.scale, found.t, found.p, found.s, nbytes)
-    if not Path(case.problem).is_dir():
-        if os.sep in case.problem:
-            raise InputError(f"there is no problem folder {case.problem}: see `Problem.save`")
-        raise unknown("problem", case.problem, names())
-    problem = Problem.open(case.problem)
-    nbytes = problem.t * (problem.p + problem.s) * (4 if case.dtype == "float32" else 8)
-    return Size(problem.name, None, None, problem.t, problem.p, problem.s, nbytes)
+    if spec.problem in names():
+        found = shape(spec.problem, scale=spec.scale, subject=spec.subject)
+        return ProblemShape(
+            found.name, found.t, found.p, found.s, spec.dtype, found.subject, found.scale
+        )
+    if not Path(spec.problem).is_dir():
+        if os.sep in spec.problem:
+            raise InputError(f"there is no problem folder {spec.problem}: see `Problem.save`")
+        raise unknown("problem", spec.problem, names())
+    problem = Problem.open(spec.problem)
+    return ProblemShape(problem.name, problem.t, problem.p, problem.s, spec.dtype)
 
 
 @contextmanager
 def cached(
-    case: Case, *, scratch: Path | None = None, say: Callable[[str], None] | None = None
-) -> Iterator[Entry]:
+    spec: FitSpec, *, scratch: Path | None = None, progress: Progress = silent
+) -> Iterator[CachedProblem]:
     """Yield the case's problem from the cache, made first where it is absent.
 
     Raises `ResourceError` where the disk lacks the room, and what making the problem raises.
     """
     root = scratch_folder(scratch) / "problems"
     root.mkdir(parents=True, exist_ok=True)
-    source = _source(case)
+    source = _source(spec)
     text = json.dumps(source, sort_keys=True)
     name = f"{source['name']}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     folder = root / name
     with (root / f"{name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         while not _is_whole(folder):
-            if say:
-                say("making the problem")
+            progress("making the problem")
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not _is_whole(folder):
-                _make(case, source, folder)
+                _make(spec, source, folder)
                 clear(root, keep=name)
             # Turning an exclusive lock into a shared one lets others in for a moment: look again.
             fcntl.flock(lock, fcntl.LOCK_SH)
         os.utime(folder)
-        yield Entry(folder, json.loads((folder / "split.json").read_text("utf-8")))
+        yield CachedProblem(folder, json.loads((folder / "split.json").read_text("utf-8")))
 
 
 def clear(root: Path, *, keep: str = "", limit: int | None = None) -> list[str]:
@@ -172,7 +171,7 @@ def _is_whole(folder: Path) -> bool:
     return (folder / "split.json").is_file()
 
 
-def _make(case: Case, source: dict[str, Any], folder: Path) -> None:
+def _make(spec: FitSpec, source: dict[str, Any], folder: Path) -> None:
     from bench_core.checks import check_xy
     from bench_core.data import Problem, make, random_split, run_split
 
@@ -180,7 +179,7 @@ def _make(case: Case, source: dict[str, Any], folder: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
     partial.mkdir()
     try:
-        size = problem_size(case)
+        size = problem_shape(spec)
         free = shutil.disk_usage(partial).free
         if 2 * size.nbytes > free:
             raise ResourceError(
@@ -189,18 +188,18 @@ def _make(case: Case, source: dict[str, Any], folder: Path) -> None:
             )
         if "scale" in source:
             whole = make(
-                case.problem,
-                scale=case.scale,
-                subject=case.subject,
-                seed=case.seed,
-                dtype=case.dtype,
+                spec.problem,
+                scale=spec.scale,
+                subject=spec.subject,
+                seed=spec.seed,
+                dtype=spec.dtype,
                 folder=partial / "whole",
             )
         else:
-            given = Problem.open(case.problem)
+            given = Problem.open(spec.problem)
             check_xy(given.X, given.Y)
-            whole = _as_dtype(given, case.dtype)
-        split = run_split(whole) if case.split == "run" else random_split(whole, seed=case.seed)
+            whole = _as_dtype(given, spec.dtype)
+        split = run_split(whole) if spec.split == "run" else random_split(whole, seed=spec.seed)
         train, test = split.apply(whole, partial)
         facts = {
             "kind": split.kind,
@@ -212,7 +211,7 @@ def _make(case: Case, source: dict[str, Any], folder: Path) -> None:
             ],
         }
         shutil.rmtree(partial / "whole", ignore_errors=True)
-        write_json(facts, partial / "split.json")
+        write_json(partial / "split.json", facts)
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -235,17 +234,17 @@ def _as_dtype(problem: Problem, dtype: str) -> Problem:
     )
 
 
-def _source(case: Case) -> dict[str, Any]:
+def _source(spec: FitSpec) -> dict[str, Any]:
     """Return all that fixes the numbers of the case's split problem."""
-    size = problem_size(case)
+    size = problem_shape(spec)
     source: dict[str, Any] = {
         "name": size.name,
-        "dtype": case.dtype,
-        "split": case.split,
-        "seed": case.seed,
+        "dtype": spec.dtype,
+        "split": spec.split,
+        "seed": spec.seed,
     }
     if size.scale is None:
-        folder = Path(case.problem)
+        folder = Path(spec.problem)
         source["files"] = [
             [path.name, path.stat().st_size, path.stat().st_mtime_ns]
             for path in sorted(folder.iterdir())

@@ -1,4 +1,4 @@
-"""What one measurement is of: a `Case`, its checks and the key its record is filed under."""
+"""Specification of one fit: `FitSpec`, its checks, and the key under which its record is kept."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from bench_core.errors import InputError
@@ -19,13 +19,13 @@ NULLS = ("auto", "fit", "sample", "skip")
 
 
 @dataclass(frozen=True)
-class Case:
-    """One fit to measure: a problem, a strategy, and the nodes and threads it gets.
+class FitSpec:
+    """One fit: a problem, a strategy, and the nodes and threads it gets.
 
     Parameters
     ----------
-    suite : name of the suite that asked, a label; it is not part of the key, so that suites that
-        ask for the same fit share its record.
+    suite : name of the suite that asked. It is not part of the key: suites that ask for the same
+        fit share its record.
     problem : name known to `bench_core.data`, or the path of a problem folder.
     scale : fraction of the thesis's sizes, in (0, 1]; ignored by folders and real data.
     subject : "sub-01" … "sub-06".
@@ -110,7 +110,7 @@ class Case:
 
     @property
     def stem(self) -> str:
-        """The name, without suffix, of the record's file: readable first, then the key."""
+        """Name of the record's file without suffix: readable words, then the key."""
         words = f"{self.strategy}-{self.problem.rstrip('/').rpartition('/')[2]}"
         readable = re.sub(r"[^A-Za-z0-9.]+", "-", words).strip("-.")[:60]
         return f"{readable}-{self.nodes}x{self.threads}-{self.key()}"
@@ -122,10 +122,38 @@ class Case:
             values["alphas"] = list(self.alphas)
         return values
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Case:
-        """Return the case that `to_dict` described; raise `InputError` for a field it lacks."""
-        known = {entry.name for entry in fields(cls)}
-        if strange := sorted(set(values) - known):
-            raise InputError(f"a case has no {strange[0]!r}: it has {', '.join(sorted(known))}")
-        return cls(**values)
+    @property
+    def penalties(self) -> tuple[float, ...]:
+        """The candidate penalties: those given, else the thesis's."""
+        from bench_core.data import THESIS_ALPHAS
+
+        return self.alphas or tuple(map(float, THESIS_ALPHAS))
+
+
+@dataclass(frozen=True)
+class ProblemShape:
+    """Sizes of a problem, known before it is made.
+
+    Parameters
+    ----------
+    subject, scale : of a named problem; None for folders and arrays.
+    t, p, s : samples (training and held-out), features, targets.
+    dtype : of X and Y.
+    """
+
+    name: str
+    t: int
+    p: int
+    s: int
+    dtype: str
+    subject: str | None = None
+    scale: float | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of X and Y."""
+        return self.t * (self.p + self.s) * (4 if self.dtype == "float32" else 8)
+
+    def training_samples(self, split: str) -> int:
+        """Return the samples that the default split trains on; for "run" the most it can be."""
+        return self.t - math.ceil(self.t * 0.1 - 1e-9) if split == "random" else self.t

@@ -1,55 +1,53 @@
-"""The BLAS part of a record: what answered in every process, and where every call goes."""
+"""Proof of the BLAS that was measured: the libraries of every process, and where calls go."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from bench_core.blas import detect, proof, require
-from bench_core.measure.record import write_json
+from bench_core.records import codec
+from bench_core.records.record import BlasCalls, BlasLibrary, BlasProof
 
-Report = dict[str, dict[str, Any]]
 
-
-def blas_report(name: str | None) -> Report:
+def calls_of(name: str | None) -> BlasCalls:
     """Return which BLAS numpy and scipy call in this process.
 
     Raises `BlasMismatchError` where a ``name`` is given and another library answers.
     """
-    return (require(name) if name else detect()).to_dict()
+    report = (require(name) if name else detect()).to_dict()
+    return BlasCalls(BlasLibrary(**report["numpy"]), BlasLibrary(**report["scipy"]))
 
 
-def wrong_threads(reports: list[Report], threads: int) -> str | None:
+def wrong_threads(reports: Iterable[BlasCalls], threads: int) -> str | None:
     """Return what is wrong where a BLAS runs other than the ``threads`` it was given."""
     for report in reports:
-        for caller in ("numpy", "scipy"):
-            runs = report[caller]["threads"]
-            if runs is not None and runs != threads:
+        for caller, library in (("numpy", report.numpy), ("scipy", report.scipy)):
+            if library.threads is not None and library.threads != threads:
                 return (
-                    f"{caller}'s {report[caller]['name']} runs {runs} threads where {threads} "
+                    f"{caller}'s {library.name} runs {library.threads} threads where {threads} "
                     "were asked for: look for what sets threads in the strategy or at start-up"
                 )
     return None
 
 
-def where_calls_go(report: Report, scratch: Path) -> dict[str, Any]:
+def locate_calls(calls: BlasCalls, scratch: Path) -> BlasProof:
     """Return the ``calls``, ``exceptions`` and ``relinked`` of `bench_core.blas.proof`.
 
     Reading every symbol of every extension module takes seconds, so the answer is kept in
     ``scratch`` for as long as the same libraries answer and no extension module has changed.
     """
-    libraries = [[report[caller]["file"], report[caller]["version"]] for caller in sorted(report)]
+    libraries = [[one.file, one.version] for one in (calls.numpy, calls.scipy)]
     state = json.dumps([libraries, _extension_modules()])
     kept = scratch / "blas" / f"{hashlib.sha256(state.encode()).hexdigest()[:16]}.json"
     if kept.is_file():
-        found: dict[str, Any] = json.loads(kept.read_text("utf-8"))
-        return found
+        return codec.read(BlasProof, kept)
     whole = proof()
-    found = {name: whole[name] for name in ("calls", "exceptions", "relinked")}
-    write_json(found, kept)
+    found = BlasProof(*(whole[name] for name in ("calls", "exceptions", "relinked")))
+    codec.write(found, kept)
     return found
 
 
