@@ -13,7 +13,7 @@ from bench_core.errors import InputError, ResourceError
 from bench_core.files import replace_file
 from bench_core.study import costs
 from bench_core.study.cells import Cell, cells
-from bench_core.study.opened import FORMAT, Study
+from bench_core.study.context import FORMAT, Study
 from bench_core.study.process import CellFailedError, in_process
 from bench_core.study.settings import StudySettings
 from bench_core.study.table import Row, rows_of, write_table

@@ -18,7 +18,7 @@ from encoders.reducers import parse
 from encoders.videogpt.clips.store import ClipStore
 from encoders.videogpt.training.settings import FREE, TrainSettings
 
-FORMAT = "ridgebench-study/1"
+FORMAT = "ridgebench-study/2"
 
 
 @dataclass(frozen=True, eq=False)
