@@ -1,4 +1,4 @@
-"""What about this machine and this environment decides how fast ridge regression runs here."""
+"""Report of everything on this machine and in this environment that decides speed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How alike maps of several subjects are, and how well any model could do."""
+"""Similarity of maps between subjects, and the noise ceiling."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def mean_between(correlations: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Ceiling:
-    """What repeats of one stimulus say about every target.
+    """Noise ceiling of every target, from repeats of one stimulus.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a fit leaves behind: held-out predictions, and what they were made from and with."""
+"""Result of a fit: held-out predictions, and the data and settings they were made with."""
 
 from __future__ import annotations
 

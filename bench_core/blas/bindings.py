@@ -1,4 +1,4 @@
-"""Which library every BLAS and LAPACK call of numpy and scipy really goes to.
+"""Bindings of numpy and scipy: the library of every BLAS and LAPACK call.
 
 Found in a process of its own. Python and ctypes load modules with RTLD_NOW, so that the linker has
 resolved every call when the slots are read (see `bench_core.blas.detection`). LD_BIND_NOW would

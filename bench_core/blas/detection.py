@@ -1,4 +1,4 @@
-"""Which BLAS numpy and scipy really call: asked of the process after a real call of each.
+"""Detection of the BLAS that numpy and scipy call, from the process after a call of each.
 
 On Linux the answer is exact: the linker writes the address of every function that an extension
 module calls into a slot of that module; the slot of gemm is read, and the mapping that holds the

@@ -1,4 +1,4 @@
-"""What `blas use` keeps beside the packages, so that it can always go back.
+"""Journal of `blas use` beside the packages, with which it can always go back.
 
 A folder ``.ridgebench-blas`` next to numpy and scipy holds the original of every file that was
 replaced, the replacements while they are made, and ``journal.json``. The order of writing makes
@@ -42,7 +42,7 @@ class Entry:
 
 @dataclass
 class Choice:
-    """What one package was pointed at.
+    """Library that one package was linked to.
 
     Attributes
     ----------

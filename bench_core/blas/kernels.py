@@ -1,4 +1,4 @@
-"""Whether the BLAS runs the best kernels this processor can run, and what to set if not.
+"""Check that the BLAS runs the best kernels of this processor, and advice if it does not.
 
 OpenBLAS chooses kernels by the processor's family and model, and falls back to older ones on a
 processor newer than itself, though that may have the instructions. Nothing is measured
@@ -20,7 +20,7 @@ from bench_core.machine import Cpu, cpu
 
 @dataclass(frozen=True)
 class KernelAdvice:
-    """Which kernels run and which could.
+    """Kernels that run, and those that could.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which symbol goes where, decided before anything is written."""
+"""Plan of a relinking: the target of every symbol, decided before anything is written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench_core.blas.wheels import Wheel
 
 @dataclass(frozen=True)
 class FilePlan:
-    """What becomes of one extension module.
+    """Changes to one extension module.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class FilePlan:
 
 @dataclass(frozen=True)
 class PackagePlan:
-    """What becomes of one package.
+    """Changes to one package.
 
     Attributes
     ----------

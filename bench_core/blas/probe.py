@@ -1,4 +1,4 @@
-"""What a BLAS file is, found by calling it: the width of its integers, how it returns complex.
+"""Probe of a BLAS file by calling it: width of integers, convention of complex results.
 
 Neither shows in a symbol table (Debian's 64-bit OpenBLAS exports plain ``dgemm_``), and a wrong
 guess means wrong numbers or a crash. So each spelling that a file exports is called in a process
@@ -28,7 +28,7 @@ class UnusableLibraryError(RidgebenchError):
 
 @dataclass(frozen=True)
 class Probe:
-    """What calling one file showed.
+    """Result of probing one file.
 
     Attributes
     ----------

@@ -36,7 +36,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What `use` did.
+    """Result of `use`.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What `detect` reports: the library behind numpy and the one behind scipy."""
+"""Report of `detect`: the library behind numpy and the one behind scipy."""
 
 from __future__ import annotations
 

@@ -38,12 +38,12 @@ class Routine:
 
     @property
     def complex_function(self) -> bool:
-        """Whether it returns a complex number through Fortran's calling convention."""
+        """True if it returns a complex number through Fortran's calling convention."""
         return not self.cblas and self.name in COMPLEX_FUNCTIONS
 
     @property
     def is_blas(self) -> bool:
-        """Whether it belongs to BLAS proper, which a library without LAPACK must have too."""
+        """True if it belongs to BLAS proper, which a library without LAPACK must have too."""
         return self.cblas or self.name in BLAS
 
 

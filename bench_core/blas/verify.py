@@ -1,4 +1,4 @@
-"""Whether numpy and scipy compute what they should, told by a process of its own.
+"""Check that numpy and scipy compute correctly, in a process of its own.
 
 Products are compared with Python's own arithmetic, factorisations with what defines them. Run as
 a module it does the calls in this process; `verify` starts that and raises when it fails.

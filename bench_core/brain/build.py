@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from bench_core import __version__
 from bench_core.brain.features import Features
 from bench_core.brain.pairing import Pair, check_lengths, pair
-from bench_core.brain.settings import Settings
+from bench_core.brain.settings import ProblemSettings
 from bench_core.brain.targets import LeftOut, Targets
 from bench_core.checks import row_blocks
 from bench_core.data.problem import Problem
@@ -47,10 +47,10 @@ class PlannedRun:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class BuildPlan:
     """All that is known before any image is read."""
 
-    settings: Settings
+    settings: ProblemSettings
     alignment: Alignment
     targets: Targets
     features: Features
@@ -108,7 +108,7 @@ class Plan:
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
-def plan(settings: Settings) -> Plan:
+def plan(settings: ProblemSettings) -> BuildPlan:
     """Return what the problem will be, from names, headers and tables of confounds alone.
 
     Raises `InputError` or `UnknownNameError` for settings that do not fit the files, a run that is
@@ -141,10 +141,10 @@ def plan(settings: Settings) -> Plan:
         start += len(volumes)
     if start < 2:
         raise InputError(f"{settings.path}: {start} samples in all, too few for a problem")
-    return Plan(settings, alignment, targets, features, runs, left_out)
+    return BuildPlan(settings, alignment, targets, features, runs, left_out)
 
 
-def build(planned: Plan, folder: str | Path, *, progress: Progress | None = None) -> Problem:
+def build(planned: BuildPlan, folder: str | Path, *, progress: Progress | None = None) -> Problem:
     """Write the problem into a new ``folder``, one run at a time, and return it memory-mapped.
 
     Interrupted, it goes on with the next run when called again with the same plan. Memory stays
@@ -182,7 +182,7 @@ def build(planned: Plan, folder: str | Path, *, progress: Progress | None = None
     return Problem.open(folder)
 
 
-def _write_run(planned: Plan, run: PlannedRun, writer: ResumableFolderWriter) -> None:
+def _write_run(planned: BuildPlan, run: PlannedRun, writer: ResumableFolderWriter) -> None:
     source, stimulus = run.pair.run, run.pair.stimulus
     Y = planned.targets.read(source)
     if Y.shape != (len(source.kept), planned.s):
@@ -203,7 +203,7 @@ def _write_run(planned: Plan, run: PlannedRun, writer: ResumableFolderWriter) ->
     writer.mark(source.name)
 
 
-def _meta(planned: Plan) -> dict[str, Any]:
+def _meta(planned: BuildPlan) -> dict[str, Any]:
     import nibabel
     import nilearn
 

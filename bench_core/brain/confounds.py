@@ -1,4 +1,4 @@
-"""What is regressed out of every voxel: motion and slow drifts.
+"""Confounds that are regressed out of every voxel: motion and slow drifts.
 
 The thesis removes 24 motion parameters (six estimates, their differences, and the squares of
 both; Friston et al. 1996) and drifts slower than 128 s. fMRIPrep's tables have them all; for

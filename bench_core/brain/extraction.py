@@ -1,4 +1,4 @@
-"""What is read out of every fMRI volume: parcels, a region, or the whole brain."""
+"""Extraction of targets from fMRI volumes: parcels, a region, or the whole brain."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BASC = "basc:"
 
 @dataclass(frozen=True)
 class Cleaning:
-    """What is done to every voxel's time course, besides removing confounds.
+    """Cleaning of every voxel's time course, besides removing confounds.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.brain.names import Pattern
+from bench_core.brain.bids import Pattern
 from bench_core.brain.timeseries import load_npy
 from bench_core.data.events import Event, boxcars, read_events
 from bench_core.errors import InputError, unknown
@@ -173,7 +173,7 @@ class StoredStimuli:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What to tell of them."""
+        """Description for the problem's record."""
         identity = self._one.identity
         names = ("encoder", "layer", "weights", "trained", "preprocessing", "reducers", "dtype")
         about = {name: identity[name] for name in names}
@@ -212,7 +212,7 @@ class NpyStimuli:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What to tell of them."""
+        """Description for the problem's record."""
         return {"source": "arrays of the user's own"}
 
     def trs(self, stimulus: str, volumes: int) -> NDArray[np.int64]:
@@ -261,7 +261,7 @@ class EventStimuli:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What to tell of them."""
+        """Description for the problem's record."""
         return {"source": "events", "categories": list(self.columns)}
 
     def trs(self, stimulus: str, volumes: int) -> NDArray[np.int64]:

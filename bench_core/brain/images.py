@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.brain import confounds, extraction
+from bench_core.brain.bids import Pattern, entities, run_name
 from bench_core.brain.extraction import Cleaning, Extraction
-from bench_core.brain.names import Pattern, entities, run_name
-from bench_core.brain.targets import LeftOut, Run, check_finite_run, without_excluded
+from bench_core.brain.targets import FmriRun, LeftOut, check_finite_run, without_excluded
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError, unknown
 
@@ -110,7 +110,7 @@ class FmriprepSettings(ImageSettings):
             except confounds.NoConfounds as error:
                 left_out.append(LeftOut(bold.name, str(error)))
                 continue
-            runs.append(Run(bold.name, bold.volumes, kept, bold.tr, (bold.path, *tables)))
+            runs.append(FmriRun(bold.name, bold.volumes, kept, bold.tr, (bold.path, *tables)))
         if not runs:
             raise InputError(f"no run of {subject} can be used: {left_out[0].reason}")
         masks: list[Path] = []
@@ -186,7 +186,7 @@ class NiftiSettings(ImageSettings):
                 left_out.append(LeftOut(name, str(error)))
                 continue
             everything = np.arange(bold.volumes, dtype=np.intp)
-            runs.append(Run(name, bold.volumes, everything, tr, tuple(used)))
+            runs.append(FmriRun(name, bold.volumes, everything, tr, tuple(used)))
         if not runs:
             raise InputError(f"no run of {self.folder} can be used: {left_out[0].reason}")
         removed = [] if self.motion is None else ["motion", "high_pass"]
@@ -199,7 +199,7 @@ class NiftiSettings(ImageSettings):
 class ImageTargets:
     """See `bench_core.brain.targets.Targets`."""
 
-    runs: Sequence[Run]
+    runs: Sequence[FmriRun]
     left_out: Sequence[LeftOut]
     files: Sequence[Path]
     about: Mapping[str, Any]
@@ -214,10 +214,10 @@ class ImageTargets:
 
     @property
     def space(self) -> TargetSpace:
-        """Where the targets are."""
+        """Positions of the targets."""
         return self.how.space
 
-    def read(self, run: Run) -> NDArray[Any]:
+    def read(self, run: FmriRun) -> NDArray[Any]:
         """Return the targets (m, s) of ``run``, cleaned, one row per kept volume."""
         path = run.files[0]
         bold = extraction.load_image(path, "image")
@@ -270,7 +270,7 @@ def _opened(
     settings: ImageSettings,
     base: Path,
     dtype: str,
-    runs: Sequence[Run],
+    runs: Sequence[FmriRun],
     left_out: Sequence[LeftOut],
     cleaners: Mapping[str, NDArray[np.float64] | None],
     masks: Sequence[Path],

@@ -1,4 +1,4 @@
-"""Which stimulus was shown in which run, found by their names."""
+"""Pairing of runs with the stimuli that they showed, by their names."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from string import Formatter
 from typing import Annotated
 
-from bench_core.brain.names import entities
-from bench_core.brain.targets import LeftOut, Run
+from bench_core.brain.bids import entities
+from bench_core.brain.targets import FmriRun, LeftOut
 from bench_core.errors import InputError, unknown
 
 
@@ -42,12 +42,12 @@ class PairingSettings:
 class Pair:
     """A run and the stimulus shown in it."""
 
-    run: Run
+    run: FmriRun
     stimulus: str
 
 
 def pair(
-    runs: Sequence[Run], stimuli: Sequence[str], settings: PairingSettings
+    runs: Sequence[FmriRun], stimuli: Sequence[str], settings: PairingSettings
 ) -> tuple[list[Pair], list[LeftOut]]:
     """Return the pairs, in the order of ``runs``, and every run and stimulus without one.
 
@@ -103,7 +103,7 @@ def candidates(name: str, settings: PairingSettings) -> list[str]:
     return [each for each in dict.fromkeys(tried) if each]
 
 
-def check_lengths(run: Run, stimulus: str, trs: int | None, settings: PairingSettings) -> None:
+def check_lengths(run: FmriRun, stimulus: str, trs: int | None, settings: PairingSettings) -> None:
     """Raise `InputError` when the run is not as long as the stimulus of ``trs`` TRs."""
     if trs is not None and abs(run.volumes - trs) > settings.tolerance_trs:
         raise InputError(

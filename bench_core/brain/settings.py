@@ -40,7 +40,7 @@ class SampleSettings:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ProblemSettings:
     """Everything that the file says.
 
     Parameters
@@ -61,7 +61,7 @@ class Settings:
     pairing: PairingSettings
 
     @classmethod
-    def read(cls, path: str | Path) -> Settings:
+    def read(cls, path: str | Path) -> ProblemSettings:
         """Return what the file says; raise `InputError` or `UnknownNameError`, naming the key."""
         path = Path(path)
         tables = read_toml(path)

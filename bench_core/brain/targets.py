@@ -1,4 +1,4 @@
-"""What every source of targets offers, however its data are stored."""
+"""Interface of every source of targets, however its data are stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class FmriRun:
     """One run that can be read.
 
     Parameters
@@ -57,11 +57,11 @@ class Targets(Protocol):
     names: Sequence[str]
     space: TargetSpace | None
     about: Mapping[str, Any]
-    runs: Sequence[Run]
+    runs: Sequence[FmriRun]
     left_out: Sequence[LeftOut]
     files: Sequence[Path]
 
-    def read(self, run: Run) -> NDArray[Any]:
+    def read(self, run: FmriRun) -> NDArray[Any]:
         """Return the targets (m, s) of ``run``, cleaned and standardised, one row per kept volume.
 
         Raises `InputError` for a damaged file.
@@ -93,7 +93,7 @@ def standardised(Y: NDArray[Any]) -> NDArray[Any]:
     return (centred / scale).astype(Y.dtype)
 
 
-def check_finite_run(Y: NDArray[Any], run: Run) -> None:
+def check_finite_run(Y: NDArray[Any], run: FmriRun) -> None:
     """Raise `InputError`, naming the run, for NaN or infinity in Y."""
     if not np.isfinite(Y).all():
         row, column = np.argwhere(~np.isfinite(Y))[0]

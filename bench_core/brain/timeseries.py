@@ -12,8 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.brain import extraction
-from bench_core.brain.names import Pattern, entities
-from bench_core.brain.targets import LeftOut, Run, check_finite_run, standardised, without_excluded
+from bench_core.brain.bids import Pattern, entities
+from bench_core.brain.targets import (
+    FmriRun,
+    LeftOut,
+    check_finite_run,
+    standardised,
+    without_excluded,
+)
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError
 
@@ -84,7 +90,7 @@ class _Series:
 class SeriesTargets:
     """See `bench_core.brain.targets.Targets`."""
 
-    runs: Sequence[Run]
+    runs: Sequence[FmriRun]
     left_out: Sequence[LeftOut]
     files: Sequence[Path]
     about: Mapping[str, Any]
@@ -94,7 +100,7 @@ class SeriesTargets:
     standardize: bool
     dtype: str
 
-    def read(self, run: Run) -> NDArray[Any]:
+    def read(self, run: FmriRun) -> NDArray[Any]:
         """Return the targets (m, s) of ``run``."""
         series = self.series[run.name]
         if series.dataset is None:
@@ -203,7 +209,7 @@ def _opened(
         space = whole.space
     return SeriesTargets(
         runs=[
-            Run(
+            FmriRun(
                 name,
                 each.shape[0],
                 np.arange(each.shape[0], dtype=np.intp),

@@ -1,4 +1,4 @@
-"""Which cores a node gets, and how a process keeps to them."""
+"""Assignment of cores to nodes, and pinning of a process to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs in each node's process: ``python -m bench_core.cluster._node CONFIG.json``.
+"""Process of one node: ``python -m bench_core.cluster._node CONFIG.json``.
 
 The environment of the process already holds the thread and kernel variables, so they are in
 place before any BLAS is loaded.
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_core.errors import RidgebenchError
+from bench_core.files import write_bytes
 
 _WARM = ("sklearn.linear_model", "sklearn.multioutput")
 
@@ -69,7 +70,7 @@ async def _serve(config: dict[str, Any], blas: dict[str, Any]) -> None:
     import dask
     from distributed import Worker
 
-    from bench_core.cluster import _counting
+    from bench_core.cluster import comm_bytes
     from bench_core.cluster._cores import affinity, pin
 
     class Node(Worker):
@@ -79,7 +80,7 @@ async def _serve(config: dict[str, Any], blas: dict[str, Any]) -> None:
     # What tasks will need, or the first fit would be timed with these imports in it.
     for module in _WARM:
         importlib.import_module(module)
-    _counting.install()
+    comm_bytes.install()
     # The statistical profiler wakes every 10 ms: it would be part of what is measured.
     dask.config.set({"distributed.worker.profile.enabled": False})
     node = Node(
@@ -99,9 +100,7 @@ async def _serve(config: dict[str, Any], blas: dict[str, Any]) -> None:
 
 
 def _leave(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(pickle.dumps(content))
-    os.replace(partial, path)
+    write_bytes(path, pickle.dumps(content))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +20,7 @@ from numpy.lib import format as npy
 from numpy.typing import DTypeLike, NDArray
 
 from bench_core.errors import InputError, ResourceError, readable_bytes
+from bench_core.files import make_partial_folder
 
 SCHEMA = "ridgebench-problem/1"
 DESCRIPTION = "problem.json"
@@ -77,9 +77,7 @@ class FolderWriter:
 
     def _begin(self) -> Path:
         """Return the folder to write into."""
-        return Path(
-            tempfile.mkdtemp(prefix=f".{self._folder.name}.partial-", dir=self._folder.parent)
-        )
+        return make_partial_folder(self._folder)
 
     def _create(self, path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         header = {
@@ -118,14 +116,13 @@ class FolderWriter:
         self._close()
         text = json.dumps({"schema": self.schema, **self._description, "arrays": arrays}, indent=1)
         (self._partial / self.description_file).write_text(text + "\n", encoding="utf-8")
-        self._partial.chmod(0o755)
         try:
             self._partial.rename(self._folder)
         except OSError as error:
             if not self._folder.exists():
                 raise
             raise InputError(
-                f"{self._folder} was created by somebody else meanwhile: open it instead"
+                f"{self._folder} was created by another process meanwhile: open it instead"
             ) from error
         self._partial = None
 

@@ -1,4 +1,4 @@
-"""Which samples train and which test: at random, as in the thesis, or whole runs."""
+"""Splits in training and test samples: at random, as in the thesis, or by whole runs."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ _UNLIMITED = 1 << 60  # version 1 writes a page-rounded 2^63 for "no limit"
 
 @dataclass(frozen=True)
 class Limits:
-    """What this process may use; None where nothing limits it.
+    """Limits of this process; None where nothing limits it.
 
     Attributes
     ----------

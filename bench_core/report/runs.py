@@ -52,7 +52,7 @@ class EnvironmentRun:
 
     @property
     def skips(self) -> list[SkipsRecord]:
-        """What did not run."""
+        """Parameter sets that did not run."""
         return [one for one in self.records if isinstance(one, SkipsRecord)]
 
     @property

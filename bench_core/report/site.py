@@ -28,7 +28,7 @@ class Project:
 
     @property
     def pending(self) -> Path:
-        """Where the benchmarks leave their records."""
+        """Folder in which the benchmarks leave their records."""
         return self.root / ".asv" / "records"
 
     @property

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench_core.brain.names import Pattern
+from bench_core.brain.bids import Pattern
 from bench_core.errors import InputError
 from bench_core.study.cells import Cell, TrainingData, open_clips, training_data
 from bench_core.study.settings import StudySettings, chosen
@@ -48,7 +48,7 @@ class Study:
 
     @property
     def training_stimuli(self) -> list[str]:
-        """What may be learned from by reducers: shown to somebody, and in no run that tests."""
+        """Stimuli that reducers may learn from: shown to some subject, and in no run that tests."""
         shown = {name for subject in self.subjects for name in subject.stimuli.values()}
         tests = {name for subject in self.subjects for name in subject.test_stimuli}
         return sorted(shown - tests)

@@ -20,8 +20,8 @@ from bench_core.accuracy import summary
 from bench_core.brain.build import build, plan
 from bench_core.brain.features import StoreSettings
 from bench_core.brain.pairing import pair
-from bench_core.brain.settings import Settings
-from bench_core.brain.targets import LeftOut, Run, Targets
+from bench_core.brain.settings import ProblemSettings
+from bench_core.brain.targets import FmriRun, LeftOut, Targets
 from bench_core.data import Problem, run_split
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError, RidgebenchError
@@ -56,7 +56,7 @@ class CachedTargets:
     names: Sequence[str]
     space: TargetSpace | None
     about: Mapping[str, Any]
-    runs: Sequence[Run]
+    runs: Sequence[FmriRun]
     left_out: Sequence[LeftOut]
     files: Sequence[Path]
 
@@ -66,7 +66,7 @@ class CachedTargets:
         names = ("names", "space", "about", "runs", "left_out", "files")
         return cls(source, folder, *(getattr(source, name) for name in names))
 
-    def read(self, run: Run) -> NDArray[Any]:
+    def read(self, run: FmriRun) -> NDArray[Any]:
         """Return the targets (m, s) of ``run``, memory-mapped."""
         path = self.folder / f"{run.name}.npy"
         if not path.is_file():
@@ -88,7 +88,7 @@ class Subject:
     """
 
     name: str
-    settings: Settings
+    settings: ProblemSettings
     targets: Targets
     stimuli: Mapping[str, str]
     test: Sequence[str]
@@ -96,13 +96,13 @@ class Subject:
 
     @property
     def test_stimuli(self) -> set[str]:
-        """What was shown in the runs that test."""
+        """Stimuli of the runs that test."""
         return {self.stimuli[run] for run in self.test}
 
 
 def open_subject(name: str, path: Path, stimuli: Sequence[str], fit: FitSettings) -> Subject:
     """Return the subject; raise `InputError` when no run would be left to train or to test."""
-    settings = Settings.read(path)
+    settings = ProblemSettings.read(path)
     base = settings.path.resolve().parent
     targets: Targets = settings.targets.open(base, settings.dtype, settings.pairing.exclude)
     pairs, _ = pair(targets.runs, stimuli, settings.pairing)

@@ -9,7 +9,7 @@ import pytest
 
 from bench_core.brain.build import build, plan
 from bench_core.brain.example import write_example
-from bench_core.brain.settings import Settings
+from bench_core.brain.settings import ProblemSettings
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,7 @@ class Example:
     def __init__(self, data: Path, out: Path):
         self.data, self.out, self.count = data, out, 0
 
-    def settings(self, targets="", samples="", pairing="", top="", folder=None) -> Settings:
+    def settings(self, targets="", samples="", pairing="", top="", folder=None) -> ProblemSettings:
         self.count += 1
         path = self.out / f"config{self.count}.toml"
         path.write_text(
@@ -57,7 +57,7 @@ folder = "{self.data / "features"}"
 """,
             encoding="utf-8",
         )
-        return Settings.read(path)
+        return ProblemSettings.read(path)
 
     def build(self, *args, **keys):
         return build(plan(self.settings(*args, **keys)), self.out / f"problem{self.count}")

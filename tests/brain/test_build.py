@@ -13,7 +13,7 @@ import pytest
 
 from bench_core.brain.build import build, plan
 from bench_core.brain.example import SPACE
-from bench_core.brain.settings import Settings
+from bench_core.brain.settings import ProblemSettings
 from bench_core.data import Problem
 from bench_core.errors import InputError, UnknownNameError
 
@@ -170,7 +170,7 @@ def test_what_is_not_there(brain, targets, error, words):
     kept = [line for line in settings.read_text().splitlines() if not line.startswith(name)]
     settings.write_text("\n".join(kept).replace("[targets]", f"[targets]\n{targets}"))
     with pytest.raises(error, match=words):
-        plan(Settings.read(settings))
+        plan(ProblemSettings.read(settings))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_memory_stays_near_one_run(tmp_path):
         from pathlib import Path
         import nibabel, numpy as np
         from bench_core.brain.build import build, plan
-        from bench_core.brain.settings import Settings
+        from bench_core.brain.settings import ProblemSettings
 
         folder = Path({str(tmp_path)!r})
         rng = np.random.default_rng(0)
@@ -237,7 +237,7 @@ def test_memory_stays_near_one_run(tmp_path):
         [pairing]
         exclude = {{exclude}}
         ''')
-            planned = plan(Settings.read(config))
+            planned = plan(ProblemSettings.read(config))
             build(planned, folder / f"problem{{len(planned.runs)}}")
             return len(planned.runs), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 

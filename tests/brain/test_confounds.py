@@ -14,7 +14,7 @@ from bench_core import data
 from bench_core.accuracy import pearson_r, summary
 from bench_core.brain import confounds
 from bench_core.brain.build import build, plan
-from bench_core.brain.settings import Settings
+from bench_core.brain.settings import ProblemSettings
 from bench_core.errors import InputError
 
 FOLDER = Path(str(files("bench_core.data") / "haxby2001"))
@@ -61,7 +61,7 @@ pattern = "*/events.tsv"
 [samples]
 tr = 2.5
 """)
-    return real, plan(Settings.read(config))
+    return real, plan(ProblemSettings.read(config))
 
 
 def test_haxby2001_through_the_same_path(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench_core.brain.settings import Settings
+from bench_core.brain.settings import ProblemSettings
 from bench_core.errors import InputError, UnknownNameError
 
 GOOD = """
@@ -25,7 +25,7 @@ def read(tmp_path):
     def made(text):
         path = tmp_path / "study.toml"
         path.write_text(text, encoding="utf-8")
-        return Settings.read(path)
+        return ProblemSettings.read(path)
 
     return made
 
@@ -106,7 +106,7 @@ def test_errors_name_the_key(read, old, new, error, words):
 
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.toml cannot be read"):
-        Settings.read(tmp_path / "nowhere.toml")
+        ProblemSettings.read(tmp_path / "nowhere.toml")
 
 
 def test_every_key_is_documented():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench_core.brain.build import build, plan
-from bench_core.brain.settings import Settings
+from bench_core.brain.settings import ProblemSettings
 from bench_core.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -47,7 +47,7 @@ def study(tmp_path):
             f'dtype = "float64"\n[targets]\n{targets}\n'
             f'[features]\nsource = "npy"\nfolder = "features"\n{rest}'
         )
-        return plan(Settings.read(config))
+        return plan(ProblemSettings.read(config))
 
     made.folder = tmp_path
     return made
@@ -63,7 +63,7 @@ SECTIONS = {
 @pytest.mark.parametrize("layout", SECTIONS)
 def test_every_layout_gives_the_same_problem(study, layout):
     problem = build(study(SECTIONS[layout]), study.folder / "p")
-    # Run b has a TR of features more than volumes: nothing to drop but the first window.
+    # FmriRun b has a TR of features more than volumes: nothing to drop but the first window.
     assert np.unique(problem.runs, return_counts=True)[1].tolist() == [26, 22, 24]
     for number, ((session, task), array) in enumerate(SERIES.items(), start=1):
         rows = problem.runs == number

@@ -29,7 +29,7 @@ from bench_core.records import Record, read, read_folder, to_json
 from bench_core.records.record import PenaltyCounts
 from bench_core.runner import timing
 from bench_core.runner.launcher import launch
-from bench_core.runner.protocol import FitResult
+from bench_core.runner.protocol import WorkerResult
 
 Run = Callable[..., Record]
 
@@ -232,7 +232,7 @@ def test_a_timeout_ends_the_worker_and_all_it_started(tmp_path: Path) -> None:
     found = launch(
         "hanging_worker",
         _Note(str(note)),
-        FitResult,
+        WorkerResult,
         environment=os.environ,
         log=log,
         timeout=5,

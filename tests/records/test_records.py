@@ -36,8 +36,8 @@ from bench_core.records import (
 from bench_core.records.record import (
     Accuracy,
     Agreement,
-    BlasLibrary,
     BlasRecord,
+    LibraryRecord,
     Memory,
     NullAccuracy,
     PenaltyCounts,
@@ -52,7 +52,7 @@ from bench_core.runner.spec import ProblemShape
 
 SPEC = FitSpec("parcels", "ridgecv", scale=1 / 64, suite="threads")
 SHAPE = ProblemShape("parcels", 1081, 256, 6, "float64", "sub-01", 1 / 64)
-LIBRARY = BlasLibrary("openblas", "0.3.30", "Haswell", "pthreads", 1, "libopenblas.so", "lp64")
+LIBRARY = LibraryRecord("openblas", "0.3.30", "Haswell", "pthreads", 1, "libopenblas.so", "lp64")
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from bench_core.records import AnyRecord, Record, write
 from bench_core.records.record import (
     Accuracy,
     Agreement,
-    BlasLibrary,
     BlasRecord,
+    LibraryRecord,
     Memory,
     NullAccuracy,
     PenaltyCounts,
@@ -24,7 +24,7 @@ from bench_core.records.record import (
 from bench_core.runner.run import start_record
 from bench_core.runner.spec import FitSpec, ProblemShape
 
-_LIBRARY = BlasLibrary(
+_LIBRARY = LibraryRecord(
     "openblas", "0.3.30", "Haswell", "pthreads", 1, "libscipy_openblas.so", "lp64"
 )
 _SHAPE = ProblemShape("whole-brain-bmor", 100, 64, 9, "float64", "sub-01", 0.0625)

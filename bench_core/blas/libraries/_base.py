@@ -1,4 +1,4 @@
-"""What ridgebench must know of a BLAS: the interface that each file of this folder fills in."""
+"""Description of a BLAS: the interface that each file of this folder implements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RANKS = {"avx": 1, "avx2": 2, "avx512": 3, "avx512_bf16": 3, "amx_bf16": 3}
 
 
 class Runtime(NamedTuple):
-    """What a loaded library says of itself; None where it does not say."""
+    """Properties that a loaded library reports; None if it does not."""
 
     version: str | None
     architecture: str | None

@@ -113,10 +113,10 @@ def build(config: Path, out: Path | None, only_plan: bool) -> None:
 
     from bench_core.brain.build import build as write
     from bench_core.brain.build import plan
-    from bench_core.brain.settings import Settings
+    from bench_core.brain.settings import ProblemSettings
     from bench_core.errors import InputError
 
-    settings = Settings.read(config)
+    settings = ProblemSettings.read(config)
     folder = out or settings.out
     if folder is None and not only_plan:
         raise InputError(f"{config} names no folder: give out, or --out DIR")

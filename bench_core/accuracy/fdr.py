@@ -1,4 +1,4 @@
-"""Which of many targets are significant (Benjamini & Hochberg 1995)."""
+"""False discovery rate over many targets (Benjamini & Hochberg 1995)."""
 
 from __future__ import annotations
 

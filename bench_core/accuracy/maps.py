@@ -84,15 +84,15 @@ def write_maps(
         written.left_out["figures"] = "r is undefined everywhere"
         return written
 
-    from bench_core.brain import drawing
+    from bench_core.accuracy import plotting
 
     template = problem.space.template or "a space without a name"
     mni = template.upper().startswith("MNI")
-    put(f"{name}_slices.png", lambda path: drawing.slices(image, path, title, mni))
+    put(f"{name}_slices.png", lambda path: plotting.slices(image, path, title, mni))
     if not mni:
         reason = f"the targets are in {template}, not MNI"
         written.left_out |= {"glass brain": reason, "surface": reason}
         return written
-    put(f"{name}_glass_brain.png", lambda path: drawing.glass_brain(image, path, title))
-    put(f"{name}_surface.png", lambda path: drawing.surface(image, path, title))
+    put(f"{name}_glass_brain.png", lambda path: plotting.glass_brain(image, path, title))
+    put(f"{name}_surface.png", lambda path: plotting.surface(image, path, title))
     return written

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,15 +13,16 @@ from numpy.typing import NDArray
 
 from bench_core.accuracy.agreement import mean_between
 from bench_core.accuracy.correlation import pearson_r, summary
-from bench_core.accuracy.discovery import adjusted_p, threshold
-from bench_core.accuracy.fixed_penalty import ridge_null
+from bench_core.accuracy.fdr import adjusted_p, threshold
 from bench_core.accuracy.null import Kind, Null, Permutations
+from bench_core.accuracy.permutation import ridge_null
 from bench_core.accuracy.regions import RegionAccuracy, by_region
+from bench_core.accuracy.repeats import problem_ceiling, seen_in_training
 from bench_core.accuracy.result import FitResult
-from bench_core.brain.repeats import problem_ceiling, seen_in_training
 from bench_core.data.problem import Problem
 from bench_core.data.rows import RowsOf
 from bench_core.errors import InputError
+from bench_core.files import new_folder, write_json
 
 FOLDER = "accuracy"
 SCHEMA = "ridgebench-accuracy/1"
@@ -32,7 +30,7 @@ SCHEMA = "ridgebench-accuracy/1"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the report is to hold.
+    """Contents of the report.
 
     Parameters
     ----------
@@ -116,8 +114,7 @@ def accuracy_report(
         columns |= {"p": p, "adjusted_p": adjusted}
     if ceiling is not None:
         columns["ceiling"] = ceiling.ceiling
-    part = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=folder))
-    try:
+    with new_folder(folder / FOLDER, replace=True) as part:
         _table(part / "targets.tsv", columns, zip(*columns.values(), strict=True))
         if wanted.regions is not None:
             found, region_r = _regions(problem, r, chosen, wanted.regions)
@@ -126,7 +123,7 @@ def accuracy_report(
         if wanted.against:
             figures["between"] = _between(problem, r, wanted.against, result)
         if problem.space is not None:
-            from bench_core.brain.maps import write_maps
+            from bench_core.accuracy.maps import write_maps
 
             say("drawing", 0, 1)
             title = f"{problem.name}, {result.strategy}"
@@ -144,15 +141,7 @@ def accuracy_report(
                     figures=wanted.figures,
                 )
             say("drawing", 1, 1)
-        text = json.dumps(figures, indent=1, allow_nan=False)
-        (part / "accuracy.json").write_text(text + "\n", encoding="utf-8")
-        part.chmod(0o755)
-        if (folder / FOLDER).exists():
-            shutil.rmtree(folder / FOLDER)
-        part.rename(folder / FOLDER)
-    finally:
-        if part.exists():
-            shutil.rmtree(part)
+        write_json(part / "accuracy.json", figures)
     return figures
 
 
@@ -224,8 +213,8 @@ def _regions(
     problem: Problem, r: NDArray[np.float64], chosen: NDArray[np.bool_] | None, path: Path
 ) -> tuple[list[dict[str, Any]], NDArray[np.float64]]:
     """Return the rows of the table of regions, and every target's region's mean r."""
+    from bench_core.accuracy.atlas import region_names, regions_of
     from bench_core.brain.extraction import load_image
-    from bench_core.brain.regions import region_names, regions_of
 
     if problem.space is None:
         raise InputError(
@@ -245,7 +234,7 @@ def _regions(
 def _between(
     problem: Problem, r: NDArray[np.float64], against: Sequence[Path], own: FitResult
 ) -> dict[str, Any]:
-    from bench_core.brain.subjects import between
+    from bench_core.accuracy.between_subjects import between
 
     problems, values = [problem], [r]
     for path in against:

@@ -1,4 +1,4 @@
-"""Which region of an atlas every target lies in."""
+"""Region of an atlas of every target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How alike the maps of several subjects, or of several fits, are (thesis figure 3.12)."""
+"""Similarity of the maps of several subjects, or of several fits (thesis figure 3.12)."""
 
 from __future__ import annotations
 
