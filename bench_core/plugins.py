@@ -28,6 +28,11 @@ class Registry:
         names start with an underscore are not plug-ins.
     attribute : the name, in each built-in module, of the plug-in.
     group : entry-point group of third parties, if they may add one.
+
+    Examples
+    --------
+    >>> Registry("strategy", "bench_core.strategies", "STRATEGY").names()[:2]
+    ['bmor', 'bmor-shared']
     """
 
     kind: str

@@ -35,6 +35,15 @@ class FitResult:
     arrays : anything else to keep, such as ``coef`` and ``intercept``.
 
     Raises `InputError` when sizes do not fit together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> result = FitResult(
+    ...     Path("problem"), "ridgecv", np.arange(4), np.arange(4, 6), np.zeros((2, 3)), np.ones(3)
+    ... )
+    >>> result.prediction.shape
+    (2, 3)
     """
 
     problem: Path

@@ -40,6 +40,13 @@ class Problem:
     ------
     InputError : when sizes or dtypes do not fit together. Values are not read here; see
         `bench_core.checks.check_xy`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> problem = Problem.from_arrays(np.ones((6, 2)), np.ones((6, 3)), np.repeat([1, 2], 3))
+    >>> problem.t, problem.p, problem.s
+    (6, 2, 3)
     """
 
     X: NDArray[Any]

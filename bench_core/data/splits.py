@@ -21,6 +21,15 @@ class Split:
 
     ``kind`` is "random" or "run"; ``warning`` says why held-out accuracy would be too good, or is
     None.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bench_core.data import Problem
+    >>> problem = Problem.from_arrays(np.ones((6, 2)), np.ones((6, 3)), np.repeat([1, 2], 3))
+    >>> train, test = Split(np.arange(4), np.arange(4, 6), "random").apply(problem)
+    >>> train.t, test.t
+    (4, 2)
     """
 
     train: NDArray[np.intp]
