@@ -41,6 +41,8 @@ def test_the_package_offers_its_public_names() -> None:
         ("bench_core.errors", "UnknownName", "UnknownNameError"),
         ("bench_core.errors", "NotEnough", "ResourceError"),
         ("bench_core.measure", "Case", "FitSpec"),
+        ("bench_core.measure", "read_all", "read_all"),
+        ("bench_core.brain.maps", "write_maps", "write_maps"),
     ],
 )
 def test_former_names_warn(module: str, old: str, new: str) -> None:

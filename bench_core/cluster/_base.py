@@ -161,7 +161,6 @@ class Cluster:
             "blas": self.blas,
             "scratch": str(self.scratch),
             "report": str(self._report(node)),
-            "watch_parent": True,
             "path": [entry for entry in sys.path if entry],
         }
         path = self.scratch / f"node-{node}.json"

@@ -30,8 +30,7 @@ def main() -> None:
     the node serves, or the ``error`` that kept it from serving.
     """
     config: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    if config["watch_parent"]:
-        _die_with_parent(config["scratch"])
+    _die_with_parent(config["scratch"])
     sys.path.extend(entry for entry in config["path"] if entry not in sys.path)
     try:
         blas = _prove_blas(config["blas"])

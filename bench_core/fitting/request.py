@@ -11,6 +11,7 @@ from typing import Any
 from bench_core import strategies
 from bench_core.checks import check_alphas
 from bench_core.data import THESIS_ALPHAS, Problem, Split, random_split, run_split
+from bench_core.data import shape as named_shape
 from bench_core.errors import InputError
 from bench_core.fitting.sources import ProblemSource
 from bench_core.runner.planning import check_options
@@ -102,19 +103,33 @@ class FitRequest:
             scale=source.scale if source.named else None,
         )
 
-    def spec(self, problem: Problem) -> FitSpec:
+    def expected_shape(self) -> ProblemShape | None:
+        """Return the sizes of a named problem before it is made, None for any other source."""
+        source = self.source
+        if not source.named or source.problem is None:
+            return None
+        found = named_shape(source.problem, scale=source.scale, subject=source.subject)
+        return ProblemShape(
+            found.name, found.t, found.p, found.s, source.dtype, found.subject, found.scale
+        )
+
+    def training_samples(self, shape: ProblemShape) -> int:
+        """Return about how many samples will train, before the split is known."""
+        return max(1, round(shape.t * (1 - self.test_fraction)))
+
+    def spec(self, shape: ProblemShape) -> FitSpec:
         """Return the specification of the fit; paths of coefficients are called "file"."""
         source = self.source
         return FitSpec(
             suite="fit",
-            problem=source.problem or problem.name,
+            problem=source.problem or shape.name,
             strategy=self.strategy,
             scale=source.scale if source.named else 1.0,
             subject=source.subject,
             options=self.fit_options("file" if self.coef else None),
             nodes=self.nodes,
             threads=self.threads,
-            dtype=str(problem.dtype),
+            dtype=shape.dtype,
             split=self.split,
             seed=self.seed,
             kernels=self.kernels,  # type: ignore[arg-type]  # FitSpec refuses any other word

@@ -78,6 +78,16 @@ def fit(
     request.check()
     began = perf_counter()
     report = progress or silent
+    # A named problem is refused before it is made, which may take much time and disk.
+    if (expected := request.expected_shape()) is not None:
+        early = preflight(
+            request.spec(expected),
+            expected,
+            request.training_samples(expected),
+            check_fits=False,
+        )
+        if early.error is not None:
+            raise early.error
     root = scratch_folder(scratch).resolve()
     root.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="fit-", dir=root))
@@ -85,7 +95,8 @@ def fit(
     part = make_partial_folder(request.out)
     try:
         problem = request.source.open(work, report)
-        spec, shape = request.spec(problem), request.shape(problem)
+        shape = request.shape(problem)
+        spec = request.spec(shape)
         split = request.split_rows(problem)
         checked = preflight(spec, shape, len(split.train), check_fits=False)
         size = (len(split.train), problem.p, problem.s, spec.dtype, spec.nodes)

