@@ -3,7 +3,7 @@
 Two nulls, both permutations of the training rows of X against those of Y: rows shuffled (the
 thesis's), and each run shifted in a circle, which keeps the autocorrelation of both. At fixed
 penalties a ridge fit is linear in Y, so no permutation needs a new factorisation; see
-`bench_core.accuracy.fixed_penalty`.
+`bench_core.accuracy.permutation`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.brain.names import Pattern
+from bench_core.brain.bids import Pattern
 from bench_core.brain.timeseries import load_npy
 from bench_core.data.events import Event, boxcars, read_events
 from bench_core.errors import InputError, unknown

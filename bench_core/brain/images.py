@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bench_core.brain import confounds, extraction
 from bench_core.brain.extraction import Cleaning, Extraction
-from bench_core.brain.names import Pattern, entities, run_name
+from bench_core.brain.bids import Pattern, entities, run_name
 from bench_core.brain.targets import LeftOut, Run, check_finite_run, without_excluded
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError, unknown

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from string import Formatter
 from typing import Annotated
 
-from bench_core.brain.names import entities
+from bench_core.brain.bids import entities
 from bench_core.brain.targets import LeftOut, Run
 from bench_core.errors import InputError, unknown
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.brain import extraction
-from bench_core.brain.names import Pattern, entities
+from bench_core.brain.bids import Pattern, entities
 from bench_core.brain.targets import LeftOut, Run, check_finite_run, standardised, without_excluded
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench_core.cluster._arrays import ArrayRef, RowFile, forget_pages
-from bench_core.cluster._base import Cluster, NodeInfo, NodeLostError
-from bench_core.cluster._cores import pin, whole_cores_first
-from bench_core.cluster.local import local
+from bench_core.cluster.arrays import ArrayRef, RowFile, forget_pages
+from bench_core.cluster.base import Cluster, NodeInfo, NodeLostError
+from bench_core.cluster.cores import pin, whole_cores_first
+from bench_core.cluster.kinds.local import local
 from bench_core.plugins import Registry
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 from bench_core.data.delays import delayed
 from bench_core.data.generator import synthetic
-from bench_core.data.making import make
+from bench_core.data.factory import make
 from bench_core.data.problem import Problem
 from bench_core.data.rows import RowsOf
 from bench_core.data.shapes import DELAYS, HAXBY, SUBJECTS, THESIS_ALPHAS, Shape, names, shape

@@ -24,7 +24,7 @@ def draw(problem: Problem, r: NDArray[np.float64], folder: Path) -> dict[str, st
         return left_out
     if find_spec("nilearn") is None:
         return left_out | {"brain map": "nilearn is not installed: pip install 'ridgebench[brain]'"}
-    from bench_core.brain.maps import write_maps
+    from bench_core.accuracy.maps import write_maps
 
     return left_out | write_maps(problem, r, folder, name="r-map").left_out
 

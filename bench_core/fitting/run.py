@@ -14,7 +14,7 @@ from typing import Any
 from bench_core import machine, strategies
 from bench_core.checks import check_memory, check_xy
 from bench_core.cluster import forget_pages
-from bench_core.cluster._arrays import share_array
+from bench_core.cluster.arrays import share_array
 from bench_core.data import Problem, Split
 from bench_core.errors import InputError, RidgebenchError
 from bench_core.fitting.output import write_results

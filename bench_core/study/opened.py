@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench_core.brain.names import Pattern
+from bench_core.brain.bids import Pattern
 from bench_core.errors import InputError
 from bench_core.study.cells import Cell, TrainingData, open_clips, training_data
 from bench_core.study.settings import StudySettings, chosen

@@ -74,7 +74,7 @@ def test_batches_of_targets_give_the_same(monkeypatch):
     X, Y, X_test, Y_test = arrays(2, 40, 15, 6, 23, 0.3)
     rows = Permutations("rows", 5, np.ones(40))
     whole = ridge_null(X, Y, X_test, Y_test, 1.0, rows)
-    monkeypatch.setattr("bench_core.accuracy.fixed_penalty._BATCH_BYTES", 8 * 40 * 4)
+    monkeypatch.setattr("bench_core.accuracy.permutation._BATCH_BYTES", 8 * 40 * 4)
     seen = []
     parts = ridge_null(
         X, Y, X_test, Y_test, 1.0, rows, progress=lambda done, total: seen.append((done, total))
@@ -87,7 +87,7 @@ def test_batches_of_targets_give_the_same(monkeypatch):
 
 
 def test_memory_is_that_of_a_batch_of_targets(monkeypatch):
-    monkeypatch.setattr("bench_core.accuracy.fixed_penalty._BATCH_BYTES", 2**22)
+    monkeypatch.setattr("bench_core.accuracy.permutation._BATCH_BYTES", 2**22)
     X, _, X_test, _ = arrays(3, 400, 200, 10, 1)
     rng = np.random.default_rng(4)
     Y = rng.standard_normal((400, 20_000), dtype=np.float32)

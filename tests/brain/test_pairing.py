@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench_core.brain.names import Pattern, entities, run_name
+from bench_core.brain.bids import Pattern, entities, run_name
 from bench_core.brain.pairing import PairingSettings, check_lengths, pair
 from bench_core.brain.targets import Run, without_excluded
 from bench_core.errors import InputError, UnknownNameError

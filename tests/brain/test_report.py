@@ -12,13 +12,13 @@ from sklearn.linear_model import Ridge
 
 from bench_core import data
 from bench_core.accuracy import FitResult, by_region, noise_ceiling, pearson_r, summary
-from bench_core.brain.drawing import on_surface
+from bench_core.accuracy.plotting import on_surface
 from bench_core.brain.example import PLANTED, SPACE, parcels
-from bench_core.brain.maps import to_image, write_maps
-from bench_core.brain.regions import region_names, regions_of
-from bench_core.brain.repeats import problem_ceiling, repeats, seen_in_training
-from bench_core.brain.report import Wanted, accuracy_report, held_out_r
-from bench_core.brain.subjects import between
+from bench_core.accuracy.maps import to_image, write_maps
+from bench_core.accuracy.atlas import region_names, regions_of
+from bench_core.accuracy.repeats import problem_ceiling, repeats, seen_in_training
+from bench_core.accuracy.report import Wanted, accuracy_report, held_out_r
+from bench_core.accuracy.between_subjects import between
 from bench_core.cli.commands.accuracy import command
 from bench_core.errors import InputError
 

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_info
 
 from bench_core import blas, cluster
 from bench_core.cluster import NodeLostError, local
-from bench_core.cluster._cores import affinity
+from bench_core.cluster.cores import affinity
 from bench_core.errors import InputError, ResourceError, UnknownNameError
 from bench_core.machine import available_cores
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench_core.cluster import RowFile, _arrays
-from bench_core.cluster._arrays import share_array
+from bench_core.cluster.arrays import share_array
 from bench_core.errors import InputError, ResourceError
 
 

@@ -55,7 +55,7 @@ def command(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from bench_core.brain.report import FOLDER, Wanted, accuracy_report
+    from bench_core.accuracy.report import FOLDER, Wanted, accuracy_report
 
     wanted = Wanted(
         null=None if null == "none" else null,  # type: ignore[arg-type]  # click checked the choice

@@ -25,8 +25,8 @@ from distributed import Client, Future, Scheduler, SpecCluster, wait
 from distributed.scheduler import KilledWorker
 from numpy.typing import ArrayLike, DTypeLike
 
-from bench_core.cluster import _counting
-from bench_core.cluster._arrays import ArrayRef, RowFile, release, share_array
+from bench_core.cluster import comm_bytes
+from bench_core.cluster.arrays import ArrayRef, RowFile, release, share_array
 from bench_core.errors import RidgebenchError
 
 Result = TypeVar("Result")
@@ -127,7 +127,7 @@ class Cluster:
         raise NotImplementedError
 
     def _start(self) -> None:
-        _counting.install()
+        comm_bytes.install()
         scheduler = {
             "cls": _Scheduler,
             "options": {
@@ -335,8 +335,8 @@ class Cluster:
         -------
         ``to_workers``, ``from_workers``, ``between_workers`` and their sum ``total``.
         """
-        workers = self.client.run(_counting.sent)
-        return _counting.between(_counting.sent(), list(workers.values()))
+        workers = self.client.run(comm_bytes.sent)
+        return comm_bytes.between(comm_bytes.sent(), list(workers.values()))
 
     def _describe_end(self, node: int) -> str:
         """Say which node's process ended, and how."""

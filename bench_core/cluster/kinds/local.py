@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from bench_core.blas import declared, kernel_environment, thread_environment
-from bench_core.cluster._base import Cluster
-from bench_core.cluster._cores import shares, whole_cores_first
+from bench_core.cluster.base import Cluster
+from bench_core.cluster.cores import shares, whole_cores_first
 from bench_core.errors import InputError, ResourceError
 from bench_core.machine import available_cores
 
@@ -54,7 +54,7 @@ class LocalCluster(Cluster):
                 os.sched_setaffinity(0, self._shares[node])
             with config.with_suffix(".log").open("wb") as log:
                 return subprocess.Popen(
-                    [sys.executable, "-m", "bench_core.cluster._node", str(config)],
+                    [sys.executable, "-m", "bench_core.cluster.node", str(config)],
                     env=self._environment,
                     stdin=subprocess.PIPE,
                     stdout=log,

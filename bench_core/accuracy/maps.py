@@ -84,7 +84,7 @@ def write_maps(
         written.left_out["figures"] = "r is undefined everywhere"
         return written
 
-    from bench_core.brain import drawing
+    from bench_core.accuracy import plotting
 
     template = problem.space.template or "a space without a name"
     mni = template.upper().startswith("MNI")

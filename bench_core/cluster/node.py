@@ -1,4 +1,4 @@
-"""What runs in each node's process: ``python -m bench_core.cluster._node CONFIG.json``.
+"""What runs in each node's process: ``python -m bench_core.cluster.node CONFIG.json``.
 
 The environment of the process already holds the thread and kernel variables, so they are in
 place before any BLAS is loaded.
@@ -69,8 +69,8 @@ async def _serve(config: dict[str, Any], blas: dict[str, Any]) -> None:
     import dask
     from distributed import Worker
 
-    from bench_core.cluster import _counting
-    from bench_core.cluster._cores import affinity, pin
+    from bench_core.cluster import comm_bytes
+    from bench_core.cluster.cores import affinity, pin
 
     class Node(Worker):
         def start_http_server(self, *_args: Any, **_kwargs: Any) -> None:
@@ -79,7 +79,7 @@ async def _serve(config: dict[str, Any], blas: dict[str, Any]) -> None:
     # What tasks will need, or the first fit would be timed with these imports in it.
     for module in _WARM:
         importlib.import_module(module)
-    _counting.install()
+    comm_bytes.install()
     # The statistical profiler wakes every 10 ms: it would be part of what is measured.
     dask.config.set({"distributed.worker.profile.enabled": False})
     node = Node(

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from bench_core.accuracy.agreement import mean_between
 from bench_core.accuracy.correlation import pearson_r, summary
-from bench_core.accuracy.discovery import adjusted_p, threshold
-from bench_core.accuracy.fixed_penalty import ridge_null
+from bench_core.accuracy.fdr import adjusted_p, threshold
+from bench_core.accuracy.permutation import ridge_null
 from bench_core.accuracy.null import Kind, Null, Permutations
 from bench_core.accuracy.regions import RegionAccuracy, by_region
 from bench_core.accuracy.result import FitResult
-from bench_core.brain.repeats import problem_ceiling, seen_in_training
+from bench_core.accuracy.repeats import problem_ceiling, seen_in_training
 from bench_core.data.problem import Problem
 from bench_core.data.rows import RowsOf
 from bench_core.errors import InputError
@@ -126,7 +126,7 @@ def accuracy_report(
         if wanted.against:
             figures["between"] = _between(problem, r, wanted.against, result)
         if problem.space is not None:
-            from bench_core.brain.maps import write_maps
+            from bench_core.accuracy.maps import write_maps
 
             say("drawing", 0, 1)
             title = f"{problem.name}, {result.strategy}"
@@ -225,7 +225,7 @@ def _regions(
 ) -> tuple[list[dict[str, Any]], NDArray[np.float64]]:
     """Return the rows of the table of regions, and every target's region's mean r."""
     from bench_core.brain.extraction import load_image
-    from bench_core.brain.regions import region_names, regions_of
+    from bench_core.accuracy.atlas import region_names, regions_of
 
     if problem.space is None:
         raise InputError(
@@ -245,7 +245,7 @@ def _regions(
 def _between(
     problem: Problem, r: NDArray[np.float64], against: Sequence[Path], own: FitResult
 ) -> dict[str, Any]:
-    from bench_core.brain.subjects import between
+    from bench_core.accuracy.between_subjects import between
 
     problems, values = [problem], [r]
     for path in against:
