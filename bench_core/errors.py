@@ -25,6 +25,10 @@ class UnknownNameError(RidgebenchError, LookupError):
     """An unknown name; the message offers similar ones."""
 
 
+class ConformanceError(RidgebenchError, AssertionError):
+    """A plug-in that breaks the contract of its kind; the message names the check that failed."""
+
+
 class ResourceError(RidgebenchError, RuntimeError):
     """Cores, memory or disk space that the work needs and the machine lacks."""
 

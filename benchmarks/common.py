@@ -52,8 +52,9 @@ class Suite:
 
     def setup_cache(self) -> str:
         """Return the folder of this run and environment, and publish what will be left out."""
-        from bench_core.measure import session_store
         from bench_core.measure.left_out import publish_left_out
+
+        from bench_core.measure import session_store
 
         session = session_store()
         useless = no_better_kernels()

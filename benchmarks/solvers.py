@@ -100,6 +100,7 @@ class Solvers(FitSuite):
     ) -> float:
         """The gemm rate over the fit's useful flops per second: 1 where all is a product."""
         from bench_core.fitting.plans import useful_flops
+
         from bench_core.measure import publish_kernels
         from bench_core.measure.kernels import measure_kernels
 

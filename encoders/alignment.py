@@ -1,7 +1,7 @@
-"""From features, one row per TR of the stimulus, to samples, one row per fMRI volume.
+"""Alignment of features (one row per TR of the stimulus) to samples (one row per fMRI volume).
 
-Volume i of a run is acquired from i · TR on. It is predicted from the features of a window of
-TRs that ends ``start`` TRs earlier; the thesis concatenates the four TRs before the volume
+The acquisition of volume i of a run starts at i · TR. Its predictors are the features of a window
+of TRs that ends ``start`` TRs earlier. The thesis concatenates the four TRs before the volume
 (section 3.2.1: TR 1.49 s, 4 × 4096 = 16,384 features). A window never reaches into another run.
 """
 
@@ -20,16 +20,23 @@ THESIS_TR = 1.49
 
 @dataclass(frozen=True)
 class Alignment:
-    """Which TRs of the stimulus predict a volume.
+    """The TRs of the stimulus that predict a volume.
 
     Parameters
     ----------
     tr : repetition time in seconds.
-    window : TRs whose features are concatenated.
-    start : TRs from a volume back to the latest TR of its window; 0 includes its own.
-    phase : seconds after a TR's onset at which its frame is on the screen.
-    first : TR of the stimulus at whose onset volume 0 was acquired; more than 0 when volumes at
-        the run's beginning were removed, less when scanning began before the stimulus.
+    window : number of TRs whose features are concatenated.
+    start : TRs from a volume back to the latest TR of its window; 0 includes the volume's own.
+    phase : seconds from a TR's onset to the time at which its frame is read.
+    first : TR of the stimulus at the onset of volume 0: above 0 when the run's first volumes were
+        removed, below 0 when the scan started before the stimulus.
+
+    Raises `InputError` for a value out of range.
+
+    Examples
+    --------
+    >>> Alignment().delays
+    (1, 2, 3, 4)
     """
 
     tr: float = THESIS_TR
@@ -40,11 +47,11 @@ class Alignment:
 
     def __post_init__(self) -> None:
         if not 0 < self.tr < float("inf"):
-            raise InputError(f"TR {self.tr} must be a number of seconds above 0")
+            raise InputError(f"TR {self.tr} s must be above 0 and finite")
         if self.window < 1 or self.start < 0:
             raise InputError(
-                f"a window of {self.window} TRs that starts {self.start} before the sample: "
-                "the window must be 1 or more, the start 0 or more"
+                f"window {self.window} and start {self.start}: give a window of 1 TR or more and "
+                "a start of 0 or more"
             )
         if not 0 <= self.phase < self.tr:
             raise InputError(
@@ -58,15 +65,15 @@ class Alignment:
 
 
 @dataclass(frozen=True)
-class Samples:
+class AlignedSamples:
     """The samples of one run.
 
     Parameters
     ----------
     X : (m, q · window); columns are grouped by delay, in the order of `Alignment.delays`, as in
         `bench_core.data.delays.delayed`.
-    volumes : (m,) the fMRI volume of every row, ascending: take these rows of the targets.
-    dropped : volumes without a full window.
+    volumes : (m,) the fMRI volume of each row, ascending; index the targets with it.
+    dropped : number of volumes without a full window.
     """
 
     X: NDArray[Any]
@@ -77,15 +84,17 @@ class Samples:
 def usable_volumes(
     trs: NDArray[np.integer[Any]], volumes: int, alignment: Alignment | None = None
 ) -> NDArray[np.intp]:
-    """Return the volumes (m,) of 0 … ``volumes`` − 1 whose windows have features throughout.
+    """Return the volumes (m,) of 0 … ``volumes`` − 1 with features at every TR of their windows.
 
-    ``trs`` (n,) are the TRs that have features, ascending. Nothing is read but these, so a
-    problem's size is known before its features are.
+    ``trs`` (n,) are the TRs that have features, ascending. No features are read, so that the size
+    of a problem can be computed first.
+
+    Raises `InputError` for TRs that do not ascend and for a negative number of volumes.
     """
     alignment = alignment or Alignment()
     _check_trs(trs)
     if volumes < 0:
-        raise InputError(f"a run cannot have {volumes} volumes")
+        raise InputError(f"{volumes} volumes: give 0 or more")
     own = np.arange(volumes) + alignment.first
     full = np.ones(volumes, dtype=bool)
     for delay in alignment.delays:
@@ -100,36 +109,42 @@ def align(
     alignment: Alignment | None = None,
     *,
     out: NDArray[Any] | None = None,
-) -> Samples:
+) -> AlignedSamples:
     """Return the samples of one run of ``volumes`` fMRI volumes.
 
     Parameters
     ----------
     features : (n, q), one row per TR of the stimulus that has features.
-    trs : (n,) integers, ascending: the TR of every row.
+    trs : (n,) integers, ascending: the TR of each row.
     out : array or memory map (m, q · window) to write X into, m from `usable_volumes`; its dtype
-        is kept. None makes one of the features' dtype.
+        is kept. None allocates one of the features' dtype.
 
     Raises
     ------
-    InputError : when the sizes do not fit together or ``trs`` do not ascend.
+    InputError : the sizes contradict each other, or ``trs`` do not ascend.
+
+    Examples
+    --------
+    >>> found = align(np.arange(6.0)[:, None], np.arange(6), 6, Alignment(window=2))
+    >>> found.volumes.tolist(), found.X[0].tolist()
+    ([2, 3, 4, 5], [1.0, 0.0])
     """
     alignment = alignment or Alignment()
     n, q = features.shape
     if trs.shape != (n,):
-        raise InputError(f"{n} rows of features have {trs.shape} TRs: give one for each row")
+        raise InputError(f"TRs of shape {trs.shape} for {n} rows of features: give shape ({n},)")
     kept = usable_volumes(trs, volumes, alignment)
     shape = (len(kept), q * alignment.window)
     if out is None:
         out = np.empty(shape, dtype=features.dtype)
     elif out.shape != shape:
-        raise InputError(f"out has shape {out.shape}: this run's samples need {shape}")
+        raise InputError(f"out has shape {out.shape}: the samples of this run need {shape}")
     for k, delay in enumerate(alignment.delays):
         rows = np.searchsorted(trs, kept + alignment.first - delay)
         out[:, k * q : (k + 1) * q] = features[rows]
-    return Samples(out, kept, volumes - len(kept))
+    return AlignedSamples(out, kept, volumes - len(kept))
 
 
 def _check_trs(trs: NDArray[np.integer[Any]]) -> None:
     if trs.ndim != 1 or trs.dtype.kind not in "iu" or np.any(np.diff(trs) <= 0):
-        raise InputError("TRs must be ascending integers, each once")
+        raise InputError(f"TRs {trs!r}: they must be ascending integers without repeats")

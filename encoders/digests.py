@@ -1,4 +1,4 @@
-"""Digests of files, tensors and descriptions: what stored features are keyed by."""
+"""Digests of files, tensors and descriptions, from which the keys of stored features are made."""
 
 from __future__ import annotations
 
@@ -20,17 +20,23 @@ def of_file(path: str | Path, algorithm: str = "sha256") -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, algorithm).hexdigest()
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}): give a readable file"
+        ) from error
 
 
 def of_json(description: object) -> str:
-    """Return the hex SHA-256 of a description that JSON can hold, whatever its key order."""
+    """Return the hex SHA-256 of a JSON-serialisable description, independent of key order.
+
+    >>> of_json({"a": 1, "b": 2}) == of_json({"b": 2, "a": 1})
+    True
+    """
     text = json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def of_tensors(tensors: Mapping[str, Tensor]) -> str:
-    """Return the hex SHA-256 of named tensors: names, shapes, dtypes and values."""
+    """Return the hex SHA-256 of the names, shapes, dtypes and values of tensors."""
     import torch
 
     digest = hashlib.sha256()

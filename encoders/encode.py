@@ -1,8 +1,8 @@
-"""From videos to stored features: what is there already is not computed again."""
+"""Encoding of videos into stored features; features in the store are not computed again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.errors import InputError, unknown
+from bench_core.progress import Progress, silent
 from encoders import digests
 from encoders.alignment import THESIS_TR, Alignment
 from encoders.partial import PartialRows
@@ -20,9 +21,7 @@ from encoders.protocol import Encoder
 from encoders.reducers import FittedReducer, Reducer, check_order
 from encoders.reducers.none import NoReduction
 from encoders.store import DTYPES, FeatureStore, Identity, StoredFeatures
-from encoders.video import batches
-
-Progress = Callable[[str, int], None]
+from encoders.video import batches, duration
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,8 @@ class Encoded:
 
     Parameters
     ----------
-    features : where they are.
-    computed : rows that the network was run for; 0 when all were there before.
+    features : the stored features.
+    computed : number of rows computed by this call; 0 when all were stored before.
     """
 
     features: StoredFeatures
@@ -51,40 +50,54 @@ def encode(
     phase: float = 0.0,
     dtype: str = "float32",
     batch: int = 16,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> list[Encoded]:
-    """Store the features of every run and layer; return them run by run, layers in order.
+    """Store the features of each run and layer; return them run by run, layers in order.
 
     Parameters
     ----------
-    videos : run names and their video files.
-    layers : several are taken in one pass.
-    reducers : applied in order. One that must be fitted comes last; the features it is fitted on
-        are stored as well.
-    training : the runs that a fitted reducer learns from. No other run is seen by it.
-    tr, phase : a row for every TR, from the frame shown ``phase`` seconds after its onset.
+    videos : run name → video file.
+    layers : layer names; all layers come from one pass.
+    reducers : applied in order. A fitted reducer must be the last; the features that it is fitted
+        on are stored as well.
+    training : the runs that a fitted reducer is fitted on.
+    tr, phase : seconds. TR i is at i · ``tr`` + ``phase``; each TR gives one row.
     dtype : ``"float32"`` or ``"float16"``.
-    batch : samples that go through the network together.
-    progress : called with a run's name and the TRs of it that are done, after every batch.
+    batch : samples per forward pass.
+    progress : called after each batch with the run's name, the TRs done and their expected number
+        (0 where the video states no duration).
 
     Raises
     ------
-    UnknownNameError : for a layer or training run that is not there, with near names.
-    InputError : for a video that cannot be decoded, values that ``dtype`` cannot hold, a fitted
-        reducer without training runs or not in last place.
+    UnknownNameError : an unknown layer, training run or dtype; the message has near names.
+    InputError : a video that cannot be decoded, values that ``dtype`` cannot hold, or a fitted
+        reducer that is not the last or has no training runs.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from encoders.registry import make
+    >>> from encoders.synthetic import numbered, write_video
+    >>> encoder = make("vgg16", widths=(2, 2, 2, 2, 2), hidden=4, classes=3, size=32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     movie = Path(folder) / "movie.mkv"
+    ...     write_video(movie, map(numbered, range(20)), [k / 10 for k in range(20)])
+    ...     (encoded,) = encode({"movie": movie}, encoder, ["fc2"], FeatureStore(folder), tr=0.5)
+    >>> encoded.computed, encoded.features.shape, encoded.features.trs.tolist()
+    (4, (4, 4), [0, 1, 2, 3])
     """
     check_order(reducers)
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
     if batch < 1:
-        raise InputError(f"batches of {batch} samples: give 1 or more")
+        raise InputError(f"batch {batch}: give 1 sample or more")
     Alignment(tr=tr, phase=phase)
     for layer in layers:
-        encoder.channel_axis(layer)  # an unknown layer is an error before anything is decoded
+        encoder.channel_axis(layer)  # raises for an unknown layer before anything is decoded
     stages = list(reducers) or [NoReduction()]
     fitted = stages.pop() if isinstance(stages[-1], FittedReducer) else None
     stages = stages or [NoReduction()]
-    job = _Job(encoder, store, stages, tr, phase, dtype, batch, progress)
+    job = _EncodingJob(encoder, store, stages, tr, phase, dtype, batch, progress)
     stimuli = {run: digests.of_file(path) for run, path in videos.items()}
     if not isinstance(fitted, FittedReducer):
         return [
@@ -96,7 +109,7 @@ def encode(
 
 
 @dataclass(frozen=True)
-class _Job:
+class _EncodingJob:
     encoder: Encoder
     store: FeatureStore
     reducers: Sequence[Reducer]
@@ -104,11 +117,12 @@ class _Job:
     phase: float
     dtype: str
     batch: int
-    progress: Progress | None
+    progress: Progress
 
     def identity(
         self, run: str, stimulus: str, layer: str, further: Sequence[Mapping[str, Any]] = ()
     ) -> Identity:
+        spec = self.encoder.input_spec
         return Identity(
             run=run,
             encoder=self.encoder.name,
@@ -120,12 +134,12 @@ class _Job:
             stimulus=stimulus,
             tr=self.tr,
             phase=self.phase,
-            takes={**asdict(self.encoder.takes), "size": list(self.encoder.takes.size)},
+            input_spec={**asdict(spec), "size": list(spec.size)},
             dtype=self.dtype,
         )
 
     def run(self, run: str, path: Path, stimulus: str, layers: Sequence[str]) -> list[Encoded]:
-        """Return the features of every layer, from one pass for those that are not there."""
+        """Return the features of every layer; compute the missing ones in one pass."""
         wanted = {layer: self.identity(run, stimulus, layer) for layer in layers}
         found = {layer: self.store.get(identity) for layer, identity in wanted.items()}
         missing = {layer: wanted[layer] for layer in layers if found[layer] is None}
@@ -136,25 +150,27 @@ class _Job:
         ]
 
     def compute(self, run: str, path: Path, missing: Mapping[str, Identity]) -> dict[str, Encoded]:
-        takes = self.encoder.takes
+        spec = self.encoder.input_spec
+        seconds = duration(path)
+        total = 0 if seconds is None else max(1, round(seconds / self.tr))
         with ExitStack() as stack:
             partial = {
                 layer: stack.enter_context(
                     PartialRows(
                         self.store.path(identity).with_suffix(".partial"),
                         identity.key(),
-                        takes.frames,
+                        spec.frames,
                         self.dtype,
                     )
                 )
                 for layer, identity in missing.items()
             }
             last = {layer: rows.last_tr() for layer, rows in partial.items()}
-            # A layer further on than the others waits for them.
+            # A layer with more rows than the others waits until they have caught up.
             done = {layer: -1 if tr is None else tr for layer, tr in last.items()}
             before = {layer: rows.count for layer, rows in partial.items()}
             decoded = batches(
-                path, takes, self.batch, tr=self.tr, phase=self.phase, start=min(done.values()) + 1
+                path, spec, self.batch, tr=self.tr, phase=self.phase, start=min(done.values()) + 1
             )
             ready = (
                 (trs, frames.times, self.encoder.preprocess(frames)) for trs, frames in decoded
@@ -165,13 +181,15 @@ class _Job:
                     new = trs > done[layer]
                     features = self.reduced(layer, outputs[layer])
                     rows.append(features[new], trs[new], times[new])
-                if self.progress is not None:
-                    self.progress(run, int(trs[-1]) + 1)
+                self.progress(run, int(trs[-1]) + 1, total)
             encoded = {}
             for layer, identity in missing.items():
                 rows_ = partial[layer].rows()
                 if rows_ is None:
-                    raise InputError(f"{path} is too short for one sample of {self.encoder.name}")
+                    raise InputError(
+                        f"{path} is too short for one sample of {self.encoder.name}: give a video "
+                        f"of {spec.frames} frames or more"
+                    )
                 stored = self.store.write(identity, rows_["features"], rows_["tr"], rows_["time"])
                 encoded[layer] = Encoded(stored, partial[layer].count - before[layer])
         for rows in partial.values():
@@ -193,14 +211,14 @@ def as_dtype(features: NDArray[Any], dtype: str, layer: str) -> NDArray[Any]:
     if not np.isfinite(cast).all():
         largest = np.nanmax(np.abs(features))
         raise InputError(
-            f"layer {layer!r} gives values up to {largest:.6g}, or NaN, that {dtype} cannot hold: "
-            "store float32, or mend the weights"
+            f"layer {layer!r}: {dtype} cannot hold its values (NaN, or up to {largest:.6g}): "
+            "use float32, or check the weights"
         )
     return cast
 
 
 def _fitted(
-    job: _Job,
+    job: _EncodingJob,
     reducer: FittedReducer,
     videos: Mapping[str, str | Path],
     stimuli: Mapping[str, str],
@@ -208,7 +226,9 @@ def _fitted(
     training: Sequence[str] | None,
 ) -> list[Encoded]:
     if not training:
-        raise InputError(f"{reducer.identity()['name']} is fitted: name the training runs")
+        raise InputError(
+            f"{reducer.identity()['name']} must be fitted: name the training runs (training=…)"
+        )
     for run in training:
         if run not in videos:
             raise unknown("training run", run, videos)
@@ -222,12 +242,12 @@ def _fitted(
 
     learned = sorted(stimuli[run] for run in training)
     for layer in layers:
-        # The key names what was learned from, so nothing is fitted to know it.
+        # The key holds the training runs and not the fit, so that it is known before fitting.
         further = {**reducer.identity(), "training": learned}
         wanted = {run: job.identity(run, stimuli[run], layer, [further]) for run in videos}
         found = {run: job.store.get(identity) for run, identity in wanted.items()}
         if not all(found.values()):
-            # One key for all runs: that of no stimulus in particular.
+            # The fit has one key for all runs, without a stimulus.
             key = job.identity("", "", layer, [further]).key()
             state = job.store.fitted(key)
             for run in videos:

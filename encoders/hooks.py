@@ -1,4 +1,4 @@
-"""Outputs of layers inside a network, by dotted module name, several in one forward pass."""
+"""Outputs of a network's layers, by dotted module name, all from one forward pass."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from bench_core.errors import InputError, unknown
 
 
-class _Enough(Exception):
-    """Stops a forward pass once every wanted layer has answered."""
+class _AllCaptured(Exception):
+    """Ends a forward pass as soon as all layers have been captured."""
 
 
 def module_names(network: nn.Module) -> list[str]:
@@ -23,7 +23,7 @@ def module_names(network: nn.Module) -> list[str]:
 def check_layers(layers: Sequence[str], known: Sequence[str]) -> None:
     """Raise `UnknownNameError`, with near names, unless all ``layers`` are ``known``."""
     if not layers:
-        raise InputError("no layer was asked for: name one or more")
+        raise InputError("no layer given: name one or more")
     for layer in layers:
         if layer not in known:
             raise unknown("layer", layer, known)
@@ -37,15 +37,25 @@ def extract(
     forward: Callable[[Tensor], Any] | None = None,
     aliases: Mapping[str, str] | None = None,
 ) -> dict[str, Tensor]:
-    """Return the outputs of ``layers`` for ``batch`` from one pass, which ends with the last.
+    """Return the outputs of ``layers`` for ``batch`` from one pass, which ends with the last layer.
+
+    A layer that runs more than once in a pass gives its first output.
 
     Parameters
     ----------
-    forward : what runs the network, if not ``network(batch)`` itself.
-    aliases : further layer names and the dotted module name that each stands for.
+    forward : function that runs the network on a batch; None calls ``network(batch)``.
+    aliases : further layer name → dotted module name.
 
-    A layer that runs more than once in a pass gives its first output. Raises `UnknownNameError` for
-    a layer that is not there, `InputError` for one that gives no tensor or is never reached.
+    Raises
+    ------
+    UnknownNameError : ``network`` has no such layer; the message has near names.
+    InputError : no layer is given, or one returns no tensor or does not run in the pass.
+
+    Examples
+    --------
+    >>> network = nn.Sequential(nn.ReLU(), nn.Flatten())
+    >>> extract(network, torch.tensor([[[-1.0, 2.0]]]), ["0", "1"])["1"].tolist()
+    [[0.0, 2.0]]
     """
     aliases = aliases or {}
     modules = dict(network.named_modules())
@@ -57,11 +67,14 @@ def extract(
     def keep(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
             if not isinstance(output, Tensor):
-                raise InputError(f"layer {name!r} gives {type(output).__name__}, not one tensor")
-            # Cloned: a later in-place activation would change the tensor that is kept here.
+                raise InputError(
+                    f"layer {name!r} returns {type(output).__name__}, not one tensor: choose a "
+                    "layer inside it"
+                )
+            # Cloned, because an in-place activation may follow and would change it.
             found.setdefault(name, output.detach().clone())
             if len(found) == len(wanted):
-                raise _Enough
+                raise _AllCaptured
 
         return hook
 
@@ -69,12 +82,14 @@ def extract(
     try:
         with torch.inference_mode():
             (forward or network)(batch)
-    except _Enough:
+    except _AllCaptured:
         pass
     finally:
         for handle in handles:
             handle.remove()
-    silent = [layer for layer, name in targets.items() if name not in found]
-    if silent:
-        raise InputError(f"layer {silent[0]!r} takes no part in the forward pass")
+    missing = [layer for layer, name in targets.items() if name not in found]
+    if missing:
+        raise InputError(
+            f"layer {missing[0]!r} does not run in the forward pass: choose another layer"
+        )
     return {layer: found[name] for layer, name in targets.items()}

@@ -1,7 +1,7 @@
-"""Rows computed so far, kept where an interruption cannot damage them.
+"""Rows of an unfinished run, in a file that survives an interruption.
 
-The file is a header line of JSON and then rows of equal size, only ever appended to: whatever
-stops the writing, all rows but the last are whole, and a torn last row is cut off.
+The file is a header line of JSON and then rows of equal size, which are only appended. After an
+interruption all rows but the last are complete, and an incomplete last row is removed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,20 @@ from bench_core.errors import InputError
 
 
 class PartialRows:
-    """Rows of features, TR and times, appended to ``path``; used as a context manager.
+    """Rows of features, TR and times in the file ``path``; a context manager.
 
-    A file of another ``key`` or with a damaged header is started again. Raises `InputError` while
-    another process has it open.
+    A file with another ``key`` or a damaged header is emptied.
+
+    Raises `InputError` on entry while another process has the file open.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with PartialRows(Path(folder) / "x.partial", "key", frames=1, dtype="float32") as rows:
+    ...         rows.append(np.ones((2, 3)), np.array([0, 1]), np.array([[0.0], [1.5]]))
+    ...         rows.count, rows.last_tr()
+    (2, 1)
     """
 
     def __init__(self, path: Path, key: str, frames: int, dtype: str) -> None:
@@ -42,7 +52,7 @@ class PartialRows:
         except BlockingIOError:
             self._file.close()
             raise InputError(
-                f"{self.path} is being written by another process: let it finish"
+                f"{self.path} is being written by another process: wait until it has finished"
             ) from None
         self._file.seek(0)
         header = self._file.readline()

@@ -1,4 +1,4 @@
-"""One thread that works ahead: decoding the next batches while the network has the last."""
+"""Prefetching: a thread computes the next items while the current one is used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _POLL = 0.1
 
 
 class _End:
-    """Marks the end of the items, and what ended them if that was an error."""
+    """Marker for the end of the items, with the error that ended them if there was one."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.error = error
@@ -24,6 +24,9 @@ def prefetch(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
 
     An error in the thread is raised here, after the items before it. Closing the generator early
     ends the thread.
+
+    >>> list(prefetch(k * k for k in range(4)))
+    [0, 1, 4, 9]
     """
     ready: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
     stopped = threading.Event()
@@ -42,7 +45,7 @@ def prefetch(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
             for item in items:
                 if not put(item):
                     return
-        except BaseException as error:  # handed to the consumer, who raises it
+        except BaseException as error:  # the consumer raises it
             put(_End(error))
         else:
             put(_End())

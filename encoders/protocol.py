@@ -1,12 +1,13 @@
-"""What an encoder is: the small protocol that the rest of this package relies on.
+"""The encoder protocol, and the types that its methods exchange.
 
-An encoder plug-in is a class (or any callable) that makes an `Encoder`::
+An encoder plug-in is a class (or another callable) that returns an `Encoder`::
 
     ENCODER(weights=None, *, seed=0, device="cpu", **options) -> Encoder
 
 ``weights`` is a file, the word ``"fetch"`` for the published file where there is one, or None for
-seeded random weights. Most encoders need only subclass `encoders.base.TorchEncoder`, which
-implements `Encoder.extract` with forward hooks.
+seeded random weights. Most encoders subclass `encoders.base.TorchEncoder`, which implements
+`Encoder.extract` with forward hooks. `encoders.check_encoder` tests an encoder against this
+protocol.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bench_core.deprecated import renamed
 from bench_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,16 +27,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Takes:
-    """What one sample of an encoder's input is made of.
+class InputSpec:
+    """Shape and timing of one sample of an encoder's input.
 
     Parameters
     ----------
     kind : ``"images"``, one frame for every sample, or ``"clips"``, several.
-    size : height and width in pixels that the network sees.
+    size : height and width of the network's input in pixels.
     frames : frames per sample; 1 for images.
     frame_rate : frames per second of a clip; None for images.
-    lead : how many of a clip's frames come before the sample's own time (conditioning frames).
+    lead : number of a clip's frames before the sample's own time (conditioning frames).
+
+    Raises `InputError` for values that contradict each other.
+
+    Examples
+    --------
+    Four frames at 10 frames/s, one of them before the sample's time:
+
+    >>> InputSpec("clips", (64, 64), frames=4, frame_rate=10.0, lead=1).offsets.tolist()
+    [-0.1, 0.0, 0.1, 0.2]
     """
 
     kind: Literal["images", "clips"]
@@ -45,11 +56,17 @@ class Takes:
 
     def __post_init__(self) -> None:
         if self.kind == "images" and (self.frames != 1 or self.frame_rate or self.lead):
-            raise InputError("an encoder of images takes one frame at a time: use kind='clips'")
+            raise InputError(
+                f"kind 'images' with {self.frames} frames, frame rate {self.frame_rate} and lead "
+                f"{self.lead}: an image is one frame; use kind='clips'"
+            )
         if self.kind == "clips" and not (self.frame_rate and self.frame_rate > 0):
             raise InputError(f"frame rate {self.frame_rate} of clips must be above 0 frames/s")
         if self.frames < 1 or not 0 <= self.lead < max(self.frames, 1):
-            raise InputError(f"{self.lead} leading frames of {self.frames}: lead must be smaller")
+            raise InputError(
+                f"lead {self.lead} of {self.frames} frames: give 1 frame or more, and a lead of 0 "
+                "or more that is smaller"
+            )
 
     @property
     def offsets(self) -> NDArray[np.float64]:
@@ -57,16 +74,31 @@ class Takes:
         rate = self.frame_rate or 1.0
         return (np.arange(self.frames) - self.lead) / rate
 
+    def check(self, frames: Frames) -> None:
+        """Raise `InputError` unless each sample of ``frames`` has this many frames."""
+        if frames.pixels.shape[1] != self.frames:
+            raise InputError(
+                f"samples of {frames.pixels.shape[1]} frames: this encoder needs {self.frames}"
+            )
+
 
 @dataclass(frozen=True)
 class Frames:
-    """A batch of decoded samples, before preprocessing.
+    """A batch of n decoded samples, before preprocessing.
 
     Parameters
     ----------
     pixels : (n, frames, height, width, 3) uint8, red, green, blue, at the video's own size.
     times : (n, frames) presentation time stamp of each frame, in seconds from the start of the
         video.
+
+    Raises `InputError` for another shape or dtype.
+
+    Examples
+    --------
+    >>> frames = Frames(np.zeros((2, 1, 48, 64, 3), np.uint8), np.array([[0.0], [1.49]]))
+    >>> len(frames)
+    2
     """
 
     pixels: NDArray[np.uint8]
@@ -80,7 +112,7 @@ class Frames:
             )
         if self.times.shape != self.pixels.shape[:2]:
             raise InputError(
-                f"times have shape {self.times.shape}: {self.pixels.shape[:2]} frames need one each"
+                f"times have shape {self.times.shape}: pixels need shape {self.pixels.shape[:2]}"
             )
 
     def __len__(self) -> int:
@@ -89,13 +121,18 @@ class Frames:
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """Where an encoder's weights come from.
+    """Source of an encoder's weights.
 
     Parameters
     ----------
     source : the file's name, or ``"random"``.
-    digest : hex SHA-256 of the file, or of the recipe for random weights.
-    trained : False for random weights; every output says so.
+    digest : hex SHA-256 of the file, or of the tensors for random weights.
+    trained : False for random weights; every output is then marked as untrained.
+
+    Examples
+    --------
+    >>> print(WeightsInfo("vgg16.pth", "397923af8e79" + 52 * "0", trained=True))
+    vgg16.pth, sha256 397923af8e79
     """
 
     source: str
@@ -110,33 +147,44 @@ class WeightsInfo:
 class Encoder(Protocol):
     """A network that turns frames into features.
 
-    ``preprocessing`` is text that changes whenever the pixels given to the network would: it is
-    part of the key under which features are stored.
+    Attributes
+    ----------
+    name, summary : the name in the registry, and one line for the list.
+    input_spec : shape and timing of one sample.
+    preprocessing : a description of the preprocessing. It is part of the key of stored features,
+        so it must differ wherever the network's input would.
+    weights : source and digest of the weights, also part of that key.
     """
 
     name: str
     summary: str
-    takes: Takes
+    input_spec: InputSpec
     preprocessing: str
     weights: WeightsInfo
 
     def layers(self) -> Sequence[str]:
-        """Return every layer name that `extract` answers to."""
+        """Return the names of all layers that `extract` knows."""
 
     def channel_axis(self, layer: str) -> int:
-        """Return the axis (n counts) of ``layer``'s output that holds channels, not positions."""
+        """Return the channel axis of ``layer``'s output; axis 0 counts samples."""
 
     def preprocess(self, frames: Frames) -> Tensor:
-        """Return the network's input for ``frames``, in memory of the CPU.
+        """Return the network's input (n, …) for ``frames``, on the CPU.
 
-        Called in the decoding thread, so that it overlaps with the network.
+        It runs in the decoding thread, at the same time as the network.
+
+        Raises `InputError` for samples with another number of frames than `input_spec` has.
         """
 
     def forward(self, batch: Tensor) -> Any:
         """Return the network's own output for a preprocessed batch."""
 
     def extract(self, batch: Tensor, layers: Sequence[str]) -> Mapping[str, Tensor]:
-        """Return the output (n, …) of every named layer, all of one forward pass.
+        """Return the output (n, …), floating point, of each named layer from one forward pass.
 
-        Raises `bench_core.errors.UnknownNameError`, with near names, for a layer it does not have.
+        Raises `bench_core.errors.UnknownNameError`, with near names, for a layer that it does not
+        have, and `InputError` for no layer or for one without an output.
         """
+
+
+__getattr__ = renamed(__name__, {"Takes": "encoders.protocol:InputSpec"})

@@ -1,4 +1,4 @@
-"""Encoders by name: one file each in `encoders.plugins`, or an entry point of somebody else's."""
+"""Encoders by name: modules of `encoders.plugins`, and entry points of other packages."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ ENCODERS = Registry("encoder", "encoders.plugins", "ENCODER", "ridgebench.encode
 
 
 def names() -> list[str]:
-    """Return the names of all encoders, sorted, without importing any."""
+    """Return the names of all encoders, sorted; no encoder is imported.
+
+    >>> "vgg16" in names()
+    True
+    """
     return ENCODERS.names()
 
 
 def make(name: str, weights: object = None, **options: Any) -> Encoder:
-    """Return the encoder ``name``, with ``weights`` and its own ``options``.
+    """Return the encoder ``name``, made with ``weights`` and its own ``options``.
 
-    Raises `bench_core.errors.UnknownNameError` with near names.
+    Raises `bench_core.errors.UnknownNameError`, with near names, for an unknown encoder.
     """
     encoder: Encoder = ENCODERS.get(name)(weights, **options)
     return encoder

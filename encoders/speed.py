@@ -1,13 +1,12 @@
-"""How fast an encoder is: decoding, the network, and both at once, over what torch can do.
+"""Speed of an encoder: decoding, the network, both overlapped, and torch's matrix product.
 
-Frames per second count the frames that the network sees. Decoding reads every frame of a video
-to get at those, so its rate is for the TR and the frame rate given.
+Rates count the samples that enter the network. Decoding reads every frame of the video, so its
+rate depends on the TR and the video's frame rate.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from bench_core.errors import InputError
+from bench_core.files import write_json
 from encoders import digests
 from encoders.base import TorchEncoder
 from encoders.prefetch import prefetch
@@ -36,12 +36,11 @@ class Speed:
     ----------
     decode_fps, network_fps, both_fps : samples per second decoded and preprocessed, put through
         the network, and both overlapped.
-    overlap : ``both_fps`` over the smaller of the other two; 1 when the faster of the two costs
-        nothing.
-    network_gflops : useful GFLOP/s of the network alone; None when its work is not known.
+    overlap : ``both_fps`` divided by the smaller of the other two; 1 for a perfect overlap.
+    network_gflops : useful GFLOP/s of the network alone; None when its flops are not known.
     matmul_gflops : GFLOP/s of torch's product of square float32 matrices, in the same process.
-    fraction_of_matmul : the network's rate over the matrix product's.
-    samples : samples in the video.
+    fraction_of_matmul : ``network_gflops`` divided by ``matmul_gflops``.
+    samples : number of samples in the video.
     """
 
     decode_fps: float
@@ -67,15 +66,16 @@ def measure(
     batch: int = 16,
     flops: float | None = None,
 ) -> Speed:
-    """Return the rates of ``encoder`` on ``video``, ``layer`` taken once per ``tr`` seconds.
+    """Return the rates of ``encoder`` on ``video``, for one sample of ``layer`` per ``tr`` seconds.
 
-    ``flops`` is the useful work of one sample. The network and the matrix product are run once
-    beforehand, so that no rate holds the cost of a first call. Raises `InputError` for a video
-    without a sample.
+    ``flops`` is the useful work of one sample. The network and the matrix product run once before
+    they are timed.
+
+    Raises `InputError` for a video without a sample.
     """
 
     def inputs() -> Iterable[Tensor]:
-        for _, frames in batches(video, encoder.takes, batch, tr=tr):
+        for _, frames in batches(video, encoder.input_spec, batch, tr=tr):
             yield encoder.preprocess(frames)
 
     def network(ready: Iterable[Tensor]) -> int:
@@ -85,7 +85,9 @@ def measure(
     decode = _seconds(lambda: decoded.extend(inputs()))
     samples = sum(map(len, decoded))
     if not samples:
-        raise InputError(f"{video} is too short for one sample of {encoder.name}")
+        raise InputError(
+            f"{video} is too short for one sample of {encoder.name}: give a longer video"
+        )
     network(decoded[:1])
     alone = _seconds(lambda: network(decoded))
     both = _seconds(lambda: network(prefetch(inputs())))
@@ -117,7 +119,7 @@ def matmul_gflops(device: torch.device, size: int = 2048, repeats: int = 5) -> f
 
 
 def without_device(device: str) -> str | None:
-    """Return why nothing can run on ``device``, None when it can."""
+    """Return the reason why ``device`` cannot be used, None when it can."""
     if torch.device(device).type == "cuda" and not torch.cuda.is_available():
         return "torch finds no CUDA device here"
     return None
@@ -135,11 +137,16 @@ def measured(
     frame: tuple[int, int] = (480, 640),
     **options: Any,
 ) -> dict[str, Any]:
-    """Return the rates of the encoder called ``name``, with random weights, on a made-up video.
+    """Return the rates of the encoder ``name``, with random weights, on a synthetic video.
 
-    Measured once: kept as JSON in ``folder``, where a second call with the same arguments finds
-    them. ``seconds`` and ``frame`` (height, width) are the video's, ``tr`` the
-    sampling's, ``options`` the encoder's.
+    The rates are cached as JSON in ``folder``, so that a second call with the same arguments
+    measures nothing.
+
+    Parameters
+    ----------
+    seconds, frame : duration and (height, width) of the video.
+    tr : seconds per sample.
+    options : of the encoder.
     """
     asked = [name, layer, device, batch, seconds, tr, list(frame), options]
     path = folder / f"encoder-speed-{digests.of_json(asked)[:16]}.json"
@@ -149,21 +156,20 @@ def measured(
     encoder = make(name, device=device, **options)
     if not isinstance(encoder, TorchEncoder):
         raise InputError(
-            f"{name} is no network of torch: its speed cannot be compared with torch's"
+            f"{name} is not a TorchEncoder, whose speed is compared with torch's matrix product: "
+            "choose another encoder"
         )
     flops = encoder.flops() if isinstance(encoder, VGG16Encoder) else None
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         video = Path(scratch) / "video.mp4"
         sample_video(video, seconds, height=frame[0], width=frame[1])
         speed = measure(encoder, video, layer, tr=tr, batch=batch, flops=flops).to_dict()
-        part = Path(scratch) / path.name
-        part.write_text(json.dumps(speed), encoding="utf-8")
-        os.replace(part, path)
+    write_json(path, speed)
     return speed
 
 
 def sample_video(path: str | Path, seconds: float, *, height: int, width: int) -> None:
-    """Write a video of ``seconds`` at 30 frames per second, every frame another."""
+    """Write a video of ``seconds`` at 30 frames per second in which no two frames are equal."""
     count = max(1, round(seconds * 30))
     write_video(
         path,

@@ -1,20 +1,18 @@
-"""Stored features: one HDF5 file for every run, layer and reducer, found again by a key.
+"""The feature store: one HDF5 file per run, layer and reducer, found by its key.
 
-The key is a hash of all that decides the values: weights, preprocessing, layer, reducers,
-stimulus, the times of its frames and the dtype. A file is there whole or not at all; rows
-computed before an interruption wait in a ``.partial`` file beside it and are not computed again.
+The key is a hash of everything that determines the values: weights, preprocessing, layer,
+reducers, stimulus, frame times and dtype. Files are written atomically. Rows computed before an
+interruption are kept in a ``.partial`` file beside the store's and are not computed again.
 
-A file holds ``features`` (n, q), one row per TR of the stimulus; ``tr`` (n,), the TR of every
-row; ``time`` (n, frames), the presentation time stamps in seconds of the frames it was computed
-from; and, as attributes, ``run``, ``trained`` and ``identity`` (JSON). Features of untrained
-networks have the further attribute ``note``, which says so.
+A file holds ``features`` (n, q), one row per TR of the stimulus; ``tr`` (n,), the TR of each row;
+``time`` (n, frames), the presentation time stamps in seconds of the row's frames; and the
+attributes ``run``, ``trained`` and ``identity`` (JSON). Features of an untrained network have the
+further attribute ``note``.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.errors import InputError, unknown
+from bench_core.files import replace_file
 from encoders import digests
 
 FORMAT = "ridgebench-features/1"
@@ -36,18 +35,18 @@ _BLOCK_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Identity:
-    """All that decides the values of one file of features.
+    """Everything that determines the values of one file of features.
 
     Parameters
     ----------
-    run : name of the run, for people; not part of the key.
-    encoder, preprocessing, layer : names and text of the encoder.
+    run : name of the run; not part of the key.
+    encoder, preprocessing, layer : of the encoder.
     weights : digest of the weights.
     trained : False for random weights.
-    reducers : what each reducer says of itself, in order.
+    reducers : the ``identity()`` of each reducer, in order.
     stimulus : digest of the video file.
-    tr, phase : seconds; which frames were taken.
-    takes : the parameters of `encoders.protocol.Takes`.
+    tr, phase : seconds; TR i is read at i · tr + phase.
+    input_spec : the fields of `encoders.protocol.InputSpec`.
     dtype : of the stored features.
     """
 
@@ -61,31 +60,33 @@ class Identity:
     stimulus: str
     tr: float
     phase: float
-    takes: Mapping[str, Any]
+    input_spec: Mapping[str, Any]
     dtype: str
 
     def description(self) -> dict[str, Any]:
-        """Return what the key is a hash of, in terms of JSON."""
+        """Return the JSON object that the key is a hash of."""
         fields = {name: value for name, value in vars(self).items() if name != "run"}
+        # Its name in files of format 1.
+        fields["takes"] = fields.pop("input_spec")
         return {"format": FORMAT, **fields, "reducers": [dict(r) for r in self.reducers]}
 
     def key(self) -> str:
-        """Return the hex SHA-256 that the features are stored under."""
+        """Return the key of the features: a hex SHA-256."""
         return digests.of_json(self.description())
 
 
 @dataclass(frozen=True)
 class StoredFeatures:
-    """One file of a store; the features are read when asked for.
+    """One file of a store; `read` and `batches` read the features themselves.
 
     Parameters
     ----------
     path : the file.
-    run, encoder, layer : what they are features of.
+    run, encoder, layer : names of the run, the encoder and its layer.
     trained : False for random weights.
-    identity : the full description, as `Identity.description` gives it.
+    identity : the full description, as `Identity.description` returns it.
     shape : (n, q).
-    trs : (n,) the TR of every row, ascending.
+    trs : (n,) the TR of each row, ascending.
     times : (n, frames) presentation time stamps in seconds.
     """
 
@@ -101,11 +102,11 @@ class StoredFeatures:
 
     @property
     def key(self) -> str:
-        """The hash that the features are stored under."""
+        """The key of the features."""
         return digests.of_json(dict(self.identity))
 
     def read(self) -> NDArray[Any]:
-        """Return the features (n, q) in the dtype they are stored in."""
+        """Return the features (n, q) in their stored dtype."""
         with _opened(self.path) as file:
             features: NDArray[Any] = file["features"][()]
         return features
@@ -118,15 +119,23 @@ class StoredFeatures:
 
 
 def open_features(path: str | Path) -> StoredFeatures:
-    """Return the features in one file; raise `InputError` if it is damaged or something else."""
+    """Return the features in one file.
+
+    Raises `InputError` for a file that is damaged or of another format.
+    """
     path = Path(path)
     with _opened(path) as file:
         if file.attrs.get("format") != FORMAT:
-            raise InputError(f"{path} is no file of features of format {FORMAT}")
+            raise InputError(
+                f"{path} is not a file of features (format {FORMAT}): give one that encode wrote"
+            )
         identity = json.loads(file.attrs["identity"])
         features, trs, times = file["features"], file["tr"][()], file["time"][()]
         if features.ndim != 2 or not len(features) == len(trs) == len(times):
-            raise InputError(f"{path} is damaged: its rows and TRs differ in number")
+            raise InputError(
+                f"{path} is damaged ({len(features)} rows, {len(trs)} TRs): delete it to have it "
+                "computed again"
+            )
         return StoredFeatures(
             path=path,
             run=str(file.attrs["run"]),
@@ -147,14 +156,21 @@ def _opened(path: Path) -> Iterator[h5py.File]:
             yield file
     except (OSError, KeyError) as error:  # how h5py reports damage and absence
         raise InputError(
-            f"{path} cannot be read as features: {error}. Delete it to have it computed again"
+            f"{path} cannot be read as features ({error}): delete it to have it computed again"
         ) from error
 
 
 class FeatureStore:
-    """A folder of features.
+    """A folder of features, created where it is missing.
 
-    Raises `InputError` when ``folder`` cannot be made.
+    Raises `InputError` for a folder that cannot be created.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     FeatureStore(folder).find(layer="fc2")
+    []
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -162,20 +178,19 @@ class FeatureStore:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"{folder} cannot be made: {error.strerror}") from error
+            raise InputError(
+                f"{folder} cannot be created ({error.strerror}): choose another folder"
+            ) from error
 
     def path(self, identity: Identity) -> Path:
-        """Return where the features of ``identity`` are or will be."""
+        """Return the file for the features of ``identity``, whether or not it exists."""
         reducers = "-".join(str(reducer["name"]) for reducer in identity.reducers) or "none"
         name = identity.encoder if identity.trained else f"{identity.encoder}-untrained"
         parts = (identity.run, name, identity.layer, reducers, identity.key()[:16])
         return self.folder / ("_".join(part.replace("/", "-") for part in parts) + ".h5")
 
     def get(self, identity: Identity) -> StoredFeatures | None:
-        """Return the stored features of ``identity``, None when they are not there.
-
-        They are found whatever the run was called when they were stored.
-        """
+        """Return the stored features of ``identity`` under any run name, None without any."""
         key = identity.key()
         for path in sorted(self.folder.glob(f"*_{key[:16]}.h5")):
             found = open_features(path)
@@ -184,8 +199,8 @@ class FeatureStore:
         return None
 
     def find(self, *, run: str | None = None, layer: str | None = None) -> list[StoredFeatures]:
-        """Return all stored features, of one ``run`` or ``layer`` where given, by file name."""
-        found = [open_features(path) for path in sorted(self.folder.glob("*_*.h5"))]
+        """Return all stored features, sorted by file name; of one ``run`` or ``layer`` if given."""
+        found = [open_features(path) for path in sorted(self.folder.glob("[!.]*_*.h5"))]
         return [
             each
             for each in found
@@ -195,8 +210,8 @@ class FeatureStore:
     def one(self, run: str, layer: str) -> StoredFeatures:
         """Return the only features of ``run`` and ``layer``.
 
-        Raises `UnknownNameError` when there are none, `InputError` when there are several (other
-        weights, reducers or times): open the file meant with `open_features`.
+        Raises `UnknownNameError` when there are none, and `InputError` when there are several (of
+        other weights, reducers or times).
         """
         found = self.find(run=run, layer=layer)
         if not found:
@@ -204,7 +219,10 @@ class FeatureStore:
             raise unknown("run and layer", f"{run} {layer}", known)
         if len(found) > 1:
             names = ", ".join(each.path.name for each in found)
-            raise InputError(f"{self.folder} has several features of {run} {layer}: {names}")
+            raise InputError(
+                f"{self.folder} has several features of {run} {layer}: open one of {names} with "
+                "open_features"
+            )
         return found[0]
 
     def write(
@@ -214,24 +232,27 @@ class FeatureStore:
         trs: NDArray[np.int64],
         times: NDArray[np.float64],
     ) -> StoredFeatures:
-        """Store ``features`` (n, q), atomically, and return them."""
-        path = self.path(identity)
-        with self._replacing(path) as part, h5py.File(part, "w") as file:
-            file.attrs.update(
-                format=FORMAT,
-                run=identity.run,
-                trained=identity.trained,
-                identity=json.dumps(identity.description()),
-            )
-            if not identity.trained:
-                file.attrs["note"] = _UNTRAINED
-            file["tr"], file["time"] = trs, times
-            stored = file.create_dataset("features", features.shape, features.dtype)
-            # In blocks: the rows may be a map of a file larger than memory.
-            rows = max(1, _BLOCK_BYTES // max(1, features.shape[1] * features.itemsize))
-            for start in range(0, len(features), rows):
-                stored[start : start + rows] = np.ascontiguousarray(features[start : start + rows])
-        return open_features(path)
+        """Write ``features`` (n, q) atomically and return them as stored."""
+
+        def save(part: Path) -> None:
+            with h5py.File(part, "w") as file:
+                file.attrs.update(
+                    format=FORMAT,
+                    run=identity.run,
+                    trained=identity.trained,
+                    identity=json.dumps(identity.description()),
+                )
+                if not identity.trained:
+                    file.attrs["note"] = _UNTRAINED
+                file["tr"], file["time"] = trs, times
+                stored = file.create_dataset("features", features.shape, features.dtype)
+                # In blocks: the rows may be a map of a file larger than memory.
+                rows = max(1, _BLOCK_BYTES // max(1, features.shape[1] * features.itemsize))
+                for start in range(0, len(features), rows):
+                    block = features[start : start + rows]
+                    stored[start : start + rows] = np.ascontiguousarray(block)
+
+        return open_features(replace_file(self.path(identity), save))
 
     def fitted(self, key: str) -> dict[str, NDArray[Any]] | None:
         """Return the arrays that `write_fitted` stored under ``key``, None without any."""
@@ -242,20 +263,11 @@ class FeatureStore:
             return {name: file[name][()] for name in file}
 
     def write_fitted(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Store what a reducer has learned, atomically: the same for runs that come later."""
-        path = self.folder / f"{key[:16]}.fitted"
-        with self._replacing(path) as part, h5py.File(part, "w") as file:
-            for name, array in arrays.items():
-                file[name] = array
+        """Write the arrays of a fitted reducer atomically, for runs that are encoded later."""
 
-    @contextmanager
-    def _replacing(self, path: Path) -> Iterator[Path]:
-        """Give a temporary file that takes the place of ``path`` if nothing goes wrong."""
-        handle, name = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".tmp")
-        os.close(handle)
-        part = Path(name)
-        try:
-            yield part
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        def save(part: Path) -> None:
+            with h5py.File(part, "w") as file:
+                for name, array in arrays.items():
+                    file[name] = array
+
+        replace_file(self.folder / f"{key[:16]}.fitted", save)

@@ -1,7 +1,7 @@
-"""Videos made here: for benchmarks, walk-throughs and tests, where no real stimulus can be had.
+"""Synthetic videos for benchmarks, examples and tests.
 
-`numbered` frames carry their own number as bars that survive lossy compression, so that a wrong
-frame shows.
+`numbered` frames show their own number as 16 bars that survive lossy compression, so that a test
+can tell which frame was read.
 """
 
 from __future__ import annotations
@@ -30,14 +30,16 @@ def write_video(
     codec: str = "libx264",
     options: dict[str, str] | None = None,
 ) -> None:
-    """Write ``frames`` (height, width, 3) uint8 to be shown from ``times`` on, in seconds.
+    """Write a video of ``frames`` (height, width, 3) uint8, each shown from its time on.
 
-    Height and width must be even. ``times`` ascend; they need not be regular. The container is
-    chosen by the suffix (``.mkv``, ``.mp4``, …); Matroska rounds times to milliseconds.
+    Height and width must be even. ``times`` are seconds, ascending, regular or not. The suffix
+    (``.mkv``, ``.mp4``, …) chooses the container; Matroska rounds times to milliseconds.
+
+    Raises `InputError` for times that do not ascend.
     """
     stamps = [round(time * _TICKS) for time in times]
     if any(b <= a for a, b in pairwise(stamps)):
-        raise InputError("the times of frames must ascend")
+        raise InputError(f"frame times {list(times)[:4]} …: they must ascend")
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=Fraction(30), options=options or {})
         stream.codec_context.time_base = Fraction(1, _TICKS)
@@ -53,9 +55,13 @@ def write_video(
 
 
 def numbered(number: int, height: int = 48, width: int = 128) -> NDArray[np.uint8]:
-    """Return a frame that shows ``number`` (below 65,536) as 16 bars, white for 1."""
+    """Return a frame (height, width, 3) that shows ``number`` (below 65,536) as 16 bars.
+
+    >>> read_number(numbered(12_345))
+    12345
+    """
     if not 0 <= number < 2**_BITS:
-        raise InputError(f"number {number} does not fit in {_BITS} bars")
+        raise InputError(f"number {number} does not fit in {_BITS} bars: give 0 to {2**_BITS - 1}")
     bits = (number >> np.arange(_BITS)) & 1
     edges = np.arange(width) * _BITS // width
     row = np.where(bits[edges], 235, 16).astype(np.uint8)
@@ -63,7 +69,7 @@ def numbered(number: int, height: int = 48, width: int = 128) -> NDArray[np.uint
 
 
 def read_number(pixels: NDArray[Any]) -> int:
-    """Return the number that a `numbered` frame (height, width, 3), of any size, shows."""
+    """Return the number of a `numbered` frame (height, width, 3) of any size."""
     grey = pixels.mean(axis=(0, 2))
     centres = ((np.arange(_BITS) + 0.5) * len(grey) / _BITS).astype(int)
     return int(((grey[centres] > 127).astype(int) << np.arange(_BITS)).sum())

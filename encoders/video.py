@@ -1,8 +1,8 @@
 """Frames of a video at given times, by presentation time stamp.
 
-A frame is on the screen from its own time stamp until the next frame's. Frame rates and frame
-counts are never used: they are wrong for variable rates, and for containers that round them.
-Times count from the first frame.
+A frame is shown from its own time stamp until the next frame's. Frame rates and frame counts are
+not used: they are wrong for variable rates, and in containers that round them. Times count from
+the first frame.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.errors import InputError
-from encoders.protocol import Frames, Takes
+from encoders.protocol import Frames, InputSpec
 
-# Sample times are products of floats, time stamps are ratios of integers: an equality between
-# them is meant when they differ by less than a microsecond (the finest usual tick is 11 µs).
+# Sample times are products of floats and time stamps are ratios of integers: they count as equal
+# within a microsecond (the finest usual tick is 11 µs).
 _SAME = 1e-6
 _MISSING = 1.0  # seconds: more than any rounding of a last frame's duration
 
@@ -47,19 +47,21 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     try:
         container = av.open(str(path))
     except (OSError, ValueError) as error:  # PyAV's errors derive from these
-        raise InputError(f"{path} cannot be opened as a video: {error}") from error
+        raise InputError(
+            f"{path} cannot be opened as a video ({error}): give a file that ffmpeg can read"
+        ) from error
     with container:
         if not container.streams.video:
-            raise InputError(f"{path} holds no video stream")
+            raise InputError(f"{path} has no video stream: give a video file")
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         yield container, stream
 
 
 def duration(path: str | Path) -> float | None:
-    """Return the length in seconds that the file claims, None when it claims none.
+    """Return the duration in seconds that the file states, None when it states none.
 
-    For progress bars; what `samples` gives is decided by the frames themselves.
+    It serves progress bars only; `samples` depends on the frames themselves.
     """
     with _opened(Path(path)) as (container, stream):
         claimed = _claimed(stream)
@@ -69,10 +71,10 @@ def duration(path: str | Path) -> float | None:
 
 
 def _claimed(stream: Any) -> float | None:
-    """Return the seconds that the video stream itself claims to last."""
+    """Return the duration in seconds that the video stream states."""
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    # Matroska keeps it as hours:minutes:seconds, from its own zero and not from the first frame.
+    # Matroska has hours:minutes:seconds, from the file's zero and not from the first frame.
     parts = stream.metadata.get("DURATION", "").split(":")
     try:
         hours, minutes, seconds = map(float, parts)
@@ -86,9 +88,11 @@ def _claimed(stream: Any) -> float | None:
 def frames(path: str | Path) -> Iterator[tuple[float, float, Any]]:
     """Yield (start, end, frame) of every frame: seconds from the first frame, and PyAV's frame.
 
-    The last frame ends after its own duration, or where the file gives none, after that of the
-    frame before. Raises `InputError` for a file that is no video, for frames without time stamps,
-    and, after the last frame, when the file claims to last over a second longer.
+    The last frame ends after its own duration, or after the previous frame's where the file has
+    none.
+
+    Raises `InputError` for a file that is not a video, for frames without time stamps, and, after
+    the last frame, for a file that ends over a second before its stated duration.
     """
     path = Path(path)
     with _opened(path) as (container, stream):
@@ -98,7 +102,9 @@ def frames(path: str | Path) -> Iterator[tuple[float, float, Any]]:
         try:
             for frame in container.decode(stream):
                 if frame.pts is None:
-                    raise InputError(f"{path} has frames without presentation time stamps")
+                    raise InputError(
+                        f"{path} has frames without presentation time stamps: convert it to .mkv"
+                    )
                 stamp = float(frame.pts * frame.time_base)
                 first = stamp if first is None else first
                 now = stamp - first
@@ -109,9 +115,11 @@ def frames(path: str | Path) -> Iterator[tuple[float, float, Any]]:
                     yield held[0], now, held[1]
                 held = now, frame
         except av.FFmpegError as error:
-            raise InputError(f"{path} cannot be decoded to its end: {error}") from error
+            raise InputError(
+                f"{path} cannot be decoded to its end ({error}): copy or convert it again"
+            ) from error
         if held is None:
-            raise InputError(f"{path} holds no frame that can be decoded")
+            raise InputError(f"{path} has no frame that can be decoded: convert it again")
         last = held[1]
         length = float(last.duration * last.time_base) if last.duration else gap
         end = held[0] + length
@@ -119,31 +127,33 @@ def frames(path: str | Path) -> Iterator[tuple[float, float, Any]]:
         claimed = _claimed(stream)
         if claimed is not None and end < claimed - _MISSING:
             raise InputError(
-                f"{path} ends after {end:.2f} s and claims {claimed:.2f} s: it is damaged or cut "
-                "short; copy or convert it again"
+                f"{path} ends after {end:.2f} s and states a duration of {claimed:.2f} s: it is "
+                "damaged or cut short; copy or convert it again"
             )
 
 
 def samples(
-    path: str | Path, takes: Takes, *, tr: float, phase: float = 0.0, start: int = 0
+    path: str | Path, spec: InputSpec, *, tr: float, phase: float = 0.0, start: int = 0
 ) -> Iterator[Sample]:
-    """Yield one `Sample` per TR of the video, from TR ``start`` on, as it is decoded.
+    """Yield one `Sample` per TR of the video, from TR ``start`` on, while it is decoded.
 
-    TR i is at i · ``tr`` + ``phase`` seconds; its frames are those on the screen at that time
-    plus each of ``takes.offsets``. A TR one of whose frames would lie before the first frame or
-    after the end of the last has no sample.
+    TR i is at i · ``tr`` + ``phase`` seconds. Its frames are those shown at that time plus each of
+    ``spec.offsets``. A TR has no sample when one of these times is before the first frame or after
+    the end of the last.
 
-    Only chosen frames are turned into pixels, each once, whatever the number of clips it is in.
+    Only sampled frames are converted to pixels, each once, however many clips contain it.
+
+    Raises `InputError` as `frames` does, and for a frame size that changes within the video.
     """
-    offsets = takes.offsets + phase
+    offsets = spec.offsets + phase
     before = int(np.ceil((-offsets[0] - _SAME) / tr))
-    # The next TR that waits for each slot of a clip; slot 0 comes first in time.
-    waiting = np.full(takes.frames, max(start, before, 0), dtype=np.int64)
+    # The next TR without a frame, for each slot of a clip; slot 0 is the earliest.
+    waiting = np.full(spec.frames, max(start, before, 0), dtype=np.int64)
     open_clips: dict[int, tuple[NDArray[np.uint8], NDArray[np.float64]]] = {}
     shape: tuple[int, ...] = ()
     for shown, until, frame in frames(path):
         pixels: NDArray[np.uint8] | None = None
-        for slot in range(takes.frames):
+        for slot in range(spec.frames):
             while waiting[slot] * tr + offsets[slot] + _SAME < until:
                 wanted = int(waiting[slot])
                 waiting[slot] += 1
@@ -151,25 +161,28 @@ def samples(
                     pixels = frame.to_ndarray(format="rgb24")
                     shape = shape or pixels.shape
                     if pixels.shape != shape:
-                        raise InputError(f"{path} changes its frame size at {shown:.3f} s")
+                        raise InputError(
+                            f"{path} changes its frame size at {shown:.3f} s to "
+                            f"{pixels.shape[:2]}: convert it to one size"
+                        )
                 if slot == 0:
                     open_clips[wanted] = (
-                        np.empty((takes.frames, *shape), dtype=np.uint8),
-                        np.empty(takes.frames),
+                        np.empty((spec.frames, *shape), dtype=np.uint8),
+                        np.empty(spec.frames),
                     )
                 clip, times = open_clips[wanted]
                 clip[slot], times[slot] = pixels, shown
-                if slot == takes.frames - 1:
+                if slot == spec.frames - 1:
                     del open_clips[wanted]
                     yield Sample(wanted, clip, times)
 
 
 def batches(
-    path: str | Path, takes: Takes, size: int, *, tr: float, phase: float = 0.0, start: int = 0
+    path: str | Path, spec: InputSpec, size: int, *, tr: float, phase: float = 0.0, start: int = 0
 ) -> Iterator[tuple[NDArray[np.int64], Frames]]:
     """Yield the TRs (n,) and `Frames` of up to ``size`` samples at a time; see `samples`."""
     held: list[Sample] = []
-    for sample in samples(path, takes, tr=tr, phase=phase, start=start):
+    for sample in samples(path, spec, tr=tr, phase=phase, start=start):
         held.append(sample)
         if len(held) == size:
             yield _batch(held)

@@ -1,8 +1,7 @@
-"""Weights from files: read safely, checked against the network, fetched only on request.
+"""Weights: read from files, checked against the network, downloaded on request.
 
-A file is read by what it is (``.pth``, ``.pt``, ``.safetensors``), never by running code from it:
-`torch.load` gets ``weights_only=True``. Every error names the file, and the tensor where there is
-one.
+The suffix chooses the format (``.pth``, ``.pt``, ``.safetensors``). `torch.load` is called with
+``weights_only=True``, so that no code in a file runs. Errors name the file and the tensor.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from bench_core.errors import InputError
+from bench_core.files import replace_file
+from bench_core.progress import Progress, silent
 from encoders import digests
 from encoders.protocol import WeightsInfo
 
@@ -30,9 +31,14 @@ class Published:
 
     Parameters
     ----------
-    url, file : where it is, and its name in the cache.
-    digest : the hex digest that its publisher or its users give.
-    algorithm : of the digest, a name that `hashlib` knows.
+    url, file : its address, and its name in the cache.
+    digest : its published hex digest.
+    algorithm : of the digest, one of `hashlib`'s names.
+
+    Examples
+    --------
+    >>> Published("https://example.org/vgg16.pth", "vgg16.pth", 64 * "0").algorithm
+    'sha256'
     """
 
     url: str
@@ -42,7 +48,7 @@ class Published:
 
 
 def cache_folder() -> Path:
-    """Return where fetched weights are kept: ``$RIDGEBENCH_CACHE``, else the user's cache."""
+    """Return the folder of downloaded weights, in ``$RIDGEBENCH_CACHE`` or the user's cache."""
     chosen = os.environ.get("RIDGEBENCH_CACHE")
     if chosen:
         return Path(chosen) / "weights"
@@ -50,53 +56,55 @@ def cache_folder() -> Path:
     return Path(root) / "ridgebench" / "weights"
 
 
-def fetch(published: Published, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Return the local file, downloaded first if it is not in the cache.
+def fetch(published: Published, progress: Progress = silent) -> Path:
+    """Return the local file, after a download if it is not in the cache.
 
-    ``progress`` is called with bytes so far and in total (0 when unknown). The file appears in
-    the cache only once its checksum has been found right.
+    The file is written to the cache after its checksum has been verified.
+
+    Parameters
+    ----------
+    progress : called with the file's name, the bytes so far and in total (0 when unknown).
 
     Raises
     ------
-    InputError : when the file cannot be downloaded, or is not the one that was published.
+    InputError : the file cannot be downloaded, or has another checksum than the published one.
     """
     path = cache_folder() / published.file
     if path.exists():
         _check_digest(path, published)
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+
+    def download(part: Path) -> None:
         with urllib.request.urlopen(published.url, timeout=60) as source, open(part, "wb") as file:
             total, done = int(source.headers.get("Content-Length") or 0), 0
             while block := source.read(_BLOCK):
                 done += file.write(block)
-                if progress is not None:
-                    progress(done, total)
+                progress(published.file, done, total)
         _check_digest(part, published)
-        os.replace(part, path)
+
+    try:
+        return replace_file(path, download)
     except OSError as error:  # urllib's errors derive from it
         raise InputError(
-            f"{published.url} cannot be fetched: {error}. Download it elsewhere and give the file"
+            f"{published.url} cannot be fetched ({error}): download it elsewhere and give the file"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
-    return path
 
 
 def _check_digest(path: Path, published: Published) -> None:
     found = digests.of_file(path, published.algorithm)
     if found != published.digest:
         raise InputError(
-            f"{path} has {published.algorithm} {found}, the published file {published.digest}: "
-            "delete it and fetch again, or give a file of your own"
+            f"{path} has {published.algorithm} {found}, the published file has "
+            f"{published.digest}: delete it and fetch again, or give your own file"
         )
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
     """Return the state dict in a ``.pth``, ``.pt`` or ``.safetensors`` file, on the CPU.
 
-    A checkpoint that holds the weights under ``state_dict`` is opened at that key.
+    Of a checkpoint with the key ``state_dict``, the value of that key is returned.
+
+    Raises `InputError` for another suffix, and for a file that is damaged or holds code.
     """
     path = Path(path)
     if path.suffix == ".safetensors":
@@ -112,13 +120,12 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise InputError(
-            f"{path} cannot be read as tensors alone; it is damaged, cut short or holds code: "
-            f"{reason}"
+            f"{path} is damaged, cut short or holds code ({reason}): save its state_dict alone"
         ) from error
     if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
         found = found["state_dict"]
     if not isinstance(found, Mapping):
-        raise InputError(f"{path} holds one {type(found).__name__}, not named tensors")
+        raise InputError(f"{path} holds a {type(found).__name__}: save a state_dict instead")
     return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
 
 
@@ -129,38 +136,50 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} is damaged or cut short: {error}") from error
+        raise InputError(f"{path} is damaged or cut short ({error}): copy it again") from error
 
 
 def load_into(network: nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -> None:
-    """Copy ``tensors``, read from ``path``, into ``network``, whose names they must have.
+    """Copy ``tensors``, read from ``path``, into ``network``.
 
-    Raises `InputError` naming the first tensor that is absent, not asked for, of another shape, or
-    not finite.
+    Raises `InputError` naming the first tensor that is missing, surplus, of another shape, or not
+    finite.
     """
     wanted = network.state_dict()
     for name, place in wanted.items():
         if name not in tensors:
-            raise InputError(f"{path} lacks tensor {name!r} of shape {tuple(place.shape)}")
+            raise InputError(
+                f"{path} lacks tensor {name!r} of shape {tuple(place.shape)}: give the weights of "
+                "this network"
+            )
         found = tensors[name]
         if found.shape != place.shape:
             raise InputError(
                 f"{path}: tensor {name!r} has shape {tuple(found.shape)}, "
-                f"the network needs {tuple(place.shape)}"
+                f"the network needs {tuple(place.shape)}: give the weights of this network"
             )
         if found.is_floating_point() and not torch.isfinite(found).all():
-            raise InputError(f"{path}: tensor {name!r} has values that are NaN or infinite")
+            raise InputError(
+                f"{path}: tensor {name!r} has NaN or infinite values: give another checkpoint"
+            )
     surplus = sorted(set(tensors) - set(wanted))
     if surplus:
-        raise InputError(f"{path} has tensor {surplus[0]!r}, for which the network has no place")
+        raise InputError(
+            f"{path} has tensor {surplus[0]!r}, which the network lacks: give the weights of this "
+            "network"
+        )
     network.load_state_dict(dict(tensors))
 
 
 def file_info(path: str | Path) -> WeightsInfo:
-    """Return what is said about weights from a file."""
+    """Return the description of weights from a file."""
     return WeightsInfo(Path(path).name, digests.of_file(path), trained=True)
 
 
 def random_info(network: nn.Module) -> WeightsInfo:
-    """Return what is said about random weights: their digest, and that they are untrained."""
+    """Return the description of random weights, keyed by their values.
+
+    >>> random_info(nn.Linear(2, 1)).trained
+    False
+    """
     return WeightsInfo("random", digests.of_tensors(network.state_dict()), trained=False)

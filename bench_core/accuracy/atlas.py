@@ -1,4 +1,4 @@
-"""Which region of an atlas every target lies in."""
+"""Regions of an atlas: the one of every target, and their names."""
 
 from __future__ import annotations
 

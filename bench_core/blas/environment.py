@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from bench_core.blas.libraries import everyone
+from bench_core.blas.libraries import all_libraries
 from bench_core.errors import InputError
 
 DECLARATION = "RIDGEBENCH_BLAS"
@@ -25,7 +25,7 @@ def thread_environment(threads: int) -> dict[str, str]:
     if threads < 1:
         raise InputError(f"{threads} threads: give at least 1")
     variables = {"OMP_NUM_THREADS": str(threads), "OMP_DYNAMIC": "FALSE"}
-    for library in everyone():
+    for library in all_libraries():
         variables |= dict.fromkeys(library.thread_variables, str(threads))
         variables |= library.fixed_variables
     return variables
@@ -34,7 +34,7 @@ def thread_environment(threads: int) -> dict[str, str]:
 def threading_variables() -> dict[str, str]:
     """Return those variables of this process's environment that change threading or kernels."""
     names = set(_OPENMP) | _RELATED
-    for library in everyone():
+    for library in all_libraries():
         names |= {*library.thread_variables, *library.fixed_variables}
         if library.kernel_variable:
             names.add(library.kernel_variable)

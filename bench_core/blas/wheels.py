@@ -95,9 +95,9 @@ def site_packages() -> Path:
 
 def conda_advice() -> str:
     """Return the conda commands that choose the BLAS, one for each library."""
-    from bench_core.blas.libraries import everyone
+    from bench_core.blas.libraries import all_libraries
 
-    specs = ", ".join(f"'{lib.conda_spec}' for {lib.title}" for lib in everyone())
+    specs = ", ".join(f"'{lib.conda_spec}' for {lib.title}" for lib in all_libraries())
     return f"run `conda install SPEC` with {specs}"
 
 

@@ -224,7 +224,7 @@ class RowFile:
                 block = np.ascontiguousarray(rows[start : start + step], dtype=self.dtype)
                 file.write(block.data)
 
-    def take(self) -> np.memmap[Any, Any]:
+    def detach(self) -> np.memmap[Any, Any]:
         """Map the file read-only and unlink it: it lives as long as the array that is returned."""
         rows: np.memmap[Any, Any] = np.load(self.path, mmap_mode="r")
         self.remove()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -21,22 +20,23 @@ from numpy.lib import format as npy
 from numpy.typing import DTypeLike, NDArray
 
 from bench_core.errors import InputError, ResourceError, readable_bytes
+from bench_core.files import partial_name, publish_folder
 
 SCHEMA = "ridgebench-problem/1"
 DESCRIPTION = "problem.json"
 
 
 class FolderWriter:
-    """Write arrays of known size block by block, from any thread, into a folder to come.
+    """Writer of arrays of known size into a new folder, block by block and from any thread.
 
-    Use as a context manager: `put` blocks of rows, then `commit`. Left without `commit`, or by an
+    A context manager: `put` blocks of rows, then `commit`. Without `commit`, or after an
     exception, nothing remains.
 
     Parameters
     ----------
     folder : the folder to create; it must not exist.
     arrays : name → (shape, dtype) of every ``NAME.npy``.
-    description : what else the description file says; anything that JSON can hold.
+    description : further content of the description file; anything that JSON can hold.
     """
 
     schema = SCHEMA
@@ -52,7 +52,9 @@ class FolderWriter:
         try:
             json.dumps(description)
         except TypeError as error:
-            raise InputError(f"what describes {folder} does not fit into JSON: {error}") from error
+            raise InputError(
+                f"the description of {folder} cannot be written as JSON: {error}"
+            ) from error
         self._description = description
         self._specs = {name: (shape, np.dtype(dtype)) for name, (shape, dtype) in arrays.items()}
         self._files: dict[str, int] = {}
@@ -77,9 +79,9 @@ class FolderWriter:
 
     def _begin(self) -> Path:
         """Return the folder to write into."""
-        return Path(
-            tempfile.mkdtemp(prefix=f".{self._folder.name}.partial-", dir=self._folder.parent)
-        )
+        partial = partial_name(self._folder)
+        partial.mkdir()
+        return partial
 
     def _create(self, path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         header = {
@@ -105,7 +107,7 @@ class FolderWriter:
             data = data[written:]
 
     def commit(self) -> None:
-        """Add the description, give the folder its name; raise `InputError` if it exists by now."""
+        """Add the description and give the folder its name; raise `InputError` if that is taken."""
         assert self._partial is not None
         arrays = {
             name: {
@@ -118,15 +120,10 @@ class FolderWriter:
         self._close()
         text = json.dumps({"schema": self.schema, **self._description, "arrays": arrays}, indent=1)
         (self._partial / self.description_file).write_text(text + "\n", encoding="utf-8")
-        self._partial.chmod(0o755)
         try:
-            self._partial.rename(self._folder)
-        except OSError as error:
-            if not self._folder.exists():
-                raise
-            raise InputError(
-                f"{self._folder} was created by somebody else meanwhile: open it instead"
-            ) from error
+            publish_folder(self._partial, self._folder)
+        except FileExistsError as error:
+            raise InputError(str(error)) from error
         self._partial = None
 
     def _close(self) -> None:
@@ -145,7 +142,7 @@ class FolderWriter:
             self._abandon(self._partial)
 
     def _abandon(self, partial: Path) -> None:
-        """Deal with what was written when it does not become the folder."""
+        """Remove the unfinished folder; a subclass may keep it."""
         shutil.rmtree(partial)
 
 
@@ -164,7 +161,7 @@ def read_folder(
     folder = Path(folder)
     path = folder / description_file
     if not path.is_file():
-        what = "has no" if folder.is_dir() else "is no folder with a"
+        what = "has no" if folder.is_dir() else "is not a folder with a"
         raise InputError(f"{folder} {what} {description_file}: {remedy}")
     try:
         description = json.loads(path.read_text(encoding="utf-8"))

@@ -1,5 +1,5 @@
-"""Fitting a problem for its results: what ``ridgebench fit`` and ``ridgebench plan`` do.
+"""Fits for their results: the engine of ``ridgebench fit``.
 
-`sources` opens problems, by name, folder or array files; `plans` says what a fit will take;
-`run` splits, fits in a process of its own (`worker`) and writes the result folder (`output`).
+`sources` opens problems by name, folder or array files; `request` states what is wanted; `run`
+splits, fits through `bench_core.runner`, and writes the result folder (`output`).
 """

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from bench_core.accuracy.result import FitResult
 from bench_core.data import Problem, Split
 from bench_core.errors import InputError
+from bench_core.files import write_json
 from bench_core.fitting.figures import draw
-from bench_core.fitting.request import Request
-from bench_core.measure.record import Record, write_json
+from bench_core.fitting.request import FitRequest
+from bench_core.records import FitPlan, Record, codec
 
 SCHEMA = "ridgebench-fit-summary/1"
 
 
 def write_results(
-    request: Request,
+    request: FitRequest,
     problem: Problem,
     split: Split,
-    plan: Any | None,
+    plan: FitPlan | None,
     record: Record,
     part: Path,
 ) -> tuple[list[str], dict[str, str]]:
@@ -41,8 +42,8 @@ def write_results(
         fit_intercept=request.fit_intercept,
         meta={
             "split": {"kind": split.kind, "seed": split.seed, "warning": split.warning},
-            "record": record["id"],
-            "options": record["case"]["options"],
+            "record": record.id,
+            "options": record.case.options,
         },
         arrays=arrays,
     ).save(folder)
@@ -50,21 +51,22 @@ def write_results(
         (part / "coef.npy").rename(folder / "coef.npy")
     if request.keep_problem:
         problem.save(folder / "problem")
-    left_out: dict[str, str] = {}
+    not_drawn: dict[str, str] = {}
     if request.figures:
-        left_out = draw(problem, np.asarray(arrays["r"]), folder)
-    write_json(record, folder / "record.json")
+        not_drawn = draw(problem, np.asarray(arrays["r"]), folder)
+    codec.write(record, folder / "record.json")
+    values = codec.to_dict(record)
     write_json(
+        folder / "summary.json",
         {
             "schema": SCHEMA,
-            "problem": record["case"]["problem"],
+            "problem": values["case"]["problem"],
             "strategy": request.strategy,
-            "r": record["accuracy"],
-            "penalty": record["penalty"],
-            "plan": None if plan is None else plan.to_dict(),
-            "not drawn": left_out,
+            "r": values["accuracy"],
+            "penalty": values["penalty"],
+            "plan": None if plan is None else asdict(plan),
+            "not drawn": not_drawn,
         },
-        folder / "summary.json",
     )
     try:
         folder.rename(request.out)
@@ -74,10 +76,10 @@ def write_results(
         raise InputError(
             f"{request.out} was created by somebody else meanwhile: choose another folder"
         ) from error
-    return sorted(path.name for path in request.out.iterdir()), left_out
+    return sorted(path.name for path in request.out.iterdir()), not_drawn
 
 
-def _problem_folder(request: Request) -> Path:
+def _problem_folder(request: FitRequest) -> Path:
     """Return where the problem is or, with ``keep_problem``, will be."""
     source = request.source
     if source.problem is not None and not source.named:

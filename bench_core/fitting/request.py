@@ -1,4 +1,4 @@
-"""What is asked of one fit, and what of it can be refused before anything is read."""
+"""Request of one fit, and the checks that need no data."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bench_core import strategies
 from bench_core.checks import check_alphas
-from bench_core.data import THESIS_ALPHAS, Problem, Shape, Split, random_split, run_split
-from bench_core.errors import InputError, ResourceError
-from bench_core.fitting.plans import check_options, options_of
-from bench_core.fitting.sources import Source
+from bench_core.data import THESIS_ALPHAS, Problem, Split, random_split, run_split
+from bench_core.errors import InputError
+from bench_core.fitting.sources import ProblemSource
+from bench_core.runner.planning import check_options
+from bench_core.runner.spec import FitSpec, ProblemShape
 
 
 @dataclass(frozen=True)
-class Request:
+class FitRequest:
     """One fit: strategy, problem, split, resources, and where the results go.
 
     test_fraction : of samples (split "random") or of runs ("run"). test_runs : the runs to hold
@@ -29,7 +27,7 @@ class Request:
     """
 
     strategy: str
-    source: Source
+    source: ProblemSource
     out: Path
     split: str = "random"
     test_fraction: float = 0.1
@@ -48,9 +46,7 @@ class Request:
     figures: bool = True
 
     def check(self) -> None:
-        """Raise the error of anything that no fit can be made of."""
-        from bench_core.machine import available_cores
-
+        """Raise the error of anything that no fit can use."""
         strategy = strategies.get(self.strategy)
         check_options(strategy, self.options)
         check_alphas(self.alphas)
@@ -61,49 +57,74 @@ class Request:
         if self.out.exists():
             raise InputError(f"{self.out} exists already: choose another folder or remove it")
         if "coef" in self.options:
-            raise InputError("coefficients are written to the result folder: use --no-coef to not")
-        if self.memory_limit is not None and "memory_limit" not in options_of(strategy):
-            raise InputError(f"{self.strategy} cannot be given a memory limit: multitarget can")
-        cores = available_cores()
-        if self.nodes * self.threads > cores:
-            raise ResourceError(
-                f"{self.nodes} nodes × {self.threads} threads need {self.nodes * self.threads} "
-                f"cores, {cores} are available: ask for fewer"
+            raise InputError(
+                "option coef: coefficients go to the result folder; use --no-coef to leave them out"
+            )
+        if self.memory_limit is not None and "memory_limit" not in strategy.supports:
+            able = [name for name in strategies.names() if "memory_limit" in _supports(name)]
+            raise InputError(
+                f"{self.strategy} cannot plan within a memory limit: {', '.join(able)} can"
             )
         try:
             json.dumps(self.options, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise InputError(f"options {self.options!r} are no JSON values: {error}") from None
 
-    def check_problem(self, problem: Problem) -> None:
-        """Raise the strategy's own reason not to fit a problem of this shape."""
-        shape = Shape(problem.name, "", 1.0, problem.t, problem.p, problem.s)
-        reason = strategies.get(self.strategy).skip(shape, self.nodes, self.threads)
-        if reason is not None:
-            raise InputError(reason)
-
-    def draw(self, problem: Problem) -> Split:
+    def split_rows(self, problem: Problem) -> Split:
         """Return the rows to train and to test with."""
         if self.split == "random":
             return random_split(problem, test_fraction=self.test_fraction, seed=self.seed)
         return run_split(problem, test_runs=self.test_runs, test_fraction=self.test_fraction)
 
     def fit_options(self, coef: str | None) -> dict[str, Any]:
-        """Return the strategy's options, with where it is to leave coefficients if it can.
+        """Return the strategy's options, with the file for coefficients if it can write one.
 
-        ``coef`` is a path, or None for nowhere.
+        ``coef`` is a path, or None for no coefficients.
         """
-        known = options_of(strategies.get(self.strategy))
+        supports = strategies.get(self.strategy).supports
         options = dict(self.options)
         if self.memory_limit is not None:
             options["memory_limit"] = self.memory_limit
-        if "coef" in known:
+        if "coef" in supports:
             options["coef"] = coef
         return options
 
+    def shape(self, problem: Problem) -> ProblemShape:
+        """Return the sizes of the opened problem."""
+        source = self.source
+        return ProblemShape(
+            name=problem.name,
+            t=problem.t,
+            p=problem.p,
+            s=problem.s,
+            dtype=str(problem.dtype),
+            subject=source.subject if source.named else None,
+            scale=source.scale if source.named else None,
+        )
 
-def contiguous(rows: NDArray[np.intp]) -> slice | None:
-    """Return the slice that ascending ``rows`` are, or None if they have gaps."""
-    if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
-        return slice(int(rows[0]), int(rows[-1]) + 1)
-    return None
+    def spec(self, problem: Problem) -> FitSpec:
+        """Return the specification of the fit; paths of coefficients are called "file"."""
+        source = self.source
+        return FitSpec(
+            suite="fit",
+            problem=source.problem or problem.name,
+            strategy=self.strategy,
+            scale=source.scale if source.named else 1.0,
+            subject=source.subject,
+            options=self.fit_options("file" if self.coef else None),
+            nodes=self.nodes,
+            threads=self.threads,
+            dtype=str(problem.dtype),
+            split=self.split,
+            seed=self.seed,
+            kernels=self.kernels,  # type: ignore[arg-type]  # FitSpec refuses any other word
+            blas=self.blas,
+            alphas=self.alphas,
+            fit_intercept=self.fit_intercept,
+            null="skip",
+        )
+
+
+def _supports(name: str) -> frozenset[str]:
+    supports: frozenset[str] = strategies.get(name).supports
+    return supports

@@ -1,4 +1,4 @@
-"""Where X and Y come from: a problem's name, a problem folder, or two array files.
+"""Sources of X and Y: a problem's name, a problem folder, or two array files.
 
 Array files are ``.npy`` or ``FILE.h5:DATASET``. They are mapped into memory where their layout
 allows, else copied once, block by block, into a ``.npy`` file on scratch.
@@ -6,7 +6,6 @@ allows, else copied once, block by block, into a ``.npy`` file on scratch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,15 @@ from numpy.typing import NDArray
 from bench_core.checks import check_xy, row_blocks
 from bench_core.data import Problem, make, names
 from bench_core.errors import InputError, unknown
+from bench_core.progress import Progress, silent
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
 COPY_BYTES = 32 * 2**20
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True)
-class Source:
-    """A problem to fit, as it was asked for.
+class ProblemSource:
+    """A problem to fit, as the user names it.
 
     problem : name or folder, None where ``x`` and ``y`` name array files. ``runs`` is a file with
     the run of every sample. scale, subject, seed, dtype : of named problems.
@@ -52,19 +50,19 @@ class Source:
 
     @property
     def named(self) -> bool:
-        """Whether it is a problem's name, to be made."""
+        """True for the name of a problem, which is then made."""
         return self.problem in names()
 
-    def open(self, scratch: Path, say: Say = lambda words: None) -> Problem:
+    def open(self, scratch: Path, progress: Progress = silent) -> Problem:
         """Return the problem, its arrays mapped; what has to be written goes to ``scratch``.
 
         Raises `InputError` for a file that is missing, damaged or of the wrong shape,
         `UnknownNameError` for a name that no problem has.
         """
         if self.problem is None:
-            return self._of_files(scratch, say)
+            return self._of_files(scratch, progress)
         if self.named:
-            say("making the problem")
+            progress("making the problem")
             return make(
                 self.problem,
                 scale=self.scale,
@@ -79,7 +77,7 @@ class Source:
             raise unknown("problem", self.problem, names())
         return Problem.open(self.problem)
 
-    def _of_files(self, scratch: Path, say: Say) -> Problem:
+    def _of_files(self, scratch: Path, progress: Progress) -> Problem:
         assert self.x is not None
         assert self.y is not None
         arrays = {"x": open_array(self.x), "y": open_array(self.y)}
@@ -101,7 +99,8 @@ class Source:
                 f"{arrays['y'].shape[0]}: give the same number"
             )
         X, Y = (
-            as_mapped(array, dtype, scratch / f"{name}.npy", say) for name, array in arrays.items()
+            as_mapped(array, dtype, scratch / f"{name}.npy", progress)
+            for name, array in arrays.items()
         )
         check_xy(X, Y, finite=False)
         runs = np.ones(len(X), np.int32) if self.runs is None else open_runs(self.runs, len(X))
@@ -171,11 +170,11 @@ def _example(path: Path) -> str:
         return "DATASET"
 
 
-def as_mapped(array: Any, dtype: np.dtype[Any], path: Path, say: Say) -> NDArray[Any]:
+def as_mapped(array: Any, dtype: np.dtype[Any], path: Path, progress: Progress) -> NDArray[Any]:
     """Return ``array`` if it is a mapped file of this ``dtype``, else its copy at ``path``."""
     if isinstance(array, np.memmap) and array.dtype == dtype and array.dtype.isnative:
         return array
-    say(f"copying {path.stem} as {dtype}")
+    progress(f"copying {path.stem} as {dtype}")
     path.parent.mkdir(parents=True, exist_ok=True)
     copy = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=tuple(array.shape))
     for rows in row_blocks(copy.shape[0], copy.shape[1] * dtype.itemsize, COPY_BYTES):

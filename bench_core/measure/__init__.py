@@ -1,24 +1,23 @@
 """Measurements: one fit in a process of its own, and one record of everything it showed.
 
-`measure` runs a `Case` and returns its record; `docs/measurements.md` documents the record.
+`measure` runs a `FitSpec` and returns its record; `docs/measurements.md` documents the record.
 """
 
-from bench_core.measure.case import Case
-from bench_core.measure.record import SCHEMA, read, read_all, schema, validate
-from bench_core.measure.run import measure, skipped
-from bench_core.measure.store import publish, publish_kernels, records_folder, session_store
+from bench_core.deprecated import renamed
+from bench_core.measure.kernels import measure_kernels
+from bench_core.measure.overhead import measure_overhead
+from bench_core.measure.run import measure
+from bench_core.records.store import publish, records_folder, session_store
+from bench_core.runner.spec import FitSpec
 
 __all__ = [
-    "SCHEMA",
-    "Case",
+    "FitSpec",
     "measure",
+    "measure_kernels",
+    "measure_overhead",
     "publish",
-    "publish_kernels",
-    "read",
-    "read_all",
     "records_folder",
-    "schema",
     "session_store",
-    "skipped",
-    "validate",
 ]
+
+__getattr__ = renamed(__name__, {"Case": "bench_core.runner.spec:FitSpec"})

@@ -2,23 +2,27 @@
 
 One fresh process per thread count, so that the thread and kernel variables are in force before the
 BLAS loads, times all of them next to each other: a fraction of the best matrix product means
-something only within one run. The record is small and has a schema name of its own,
-``ridgebench-kernels/1``.
+something only within one run.
+
+Run as ``python -m bench_core.measure.kernels JOB.json OUT.json``.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Literal, cast
 
 from bench_core.errors import RidgebenchError
+from bench_core.progress import Progress
+from bench_core.records import SCHEMA_KERNELS, KernelCase, KernelRate, KernelsRecord, codec
+from bench_core.records.record import BlasCalls
+from bench_core.runner.launcher import launch, worker_environment
+from bench_core.runner.protocol import Keep, State, serve
 
 PRECISIONS = ("float64", "float32")
 #: Flops of one call on n × n, counted as LAPACK's authors do: Golub and Van Loan, Matrix
@@ -29,7 +33,27 @@ FLOPS: dict[str, Callable[[int], float]] = {
     "eigh": lambda n: 9.0 * n**3,
     "svd": lambda n: 21.0 * n**3,
 }
-SCHEMA = "ridgebench-kernels/1"
+Rates = dict[str, dict[str, KernelRate]]
+
+
+@dataclass(frozen=True)
+class KernelJob:
+    """Kernels to time, ``repeats`` times each."""
+
+    size: int
+    repeats: int
+    operations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KernelResult:
+    """Rates, and the BLAS that reached them."""
+
+    status: State
+    reason: str | None = None
+    error: str | None = None
+    rates: Rates | None = None
+    blas: BlasCalls | None = None
 
 
 def measure_kernels(
@@ -41,7 +65,7 @@ def measure_kernels(
     repeats: int = 5,
     operations: Sequence[str] = tuple(FLOPS),
     store: Path | None = None,
-) -> dict[str, Any]:
+) -> KernelsRecord:
     """Return the kernel record of one thread count, timed in a fresh process.
 
     Parameters
@@ -50,85 +74,63 @@ def measure_kernels(
     size : n of the n × n matrices of gemm and syrk; eigh and svd take n / 2.
     blas : the library that must answer; another one makes the record invalid.
     kernels : ``"default"``, or ``"best"`` for the best kernels this CPU can run.
-    operations : which of the kernels; the gemm is always among them.
+    operations : names of the kernels; the gemm is always among them.
     store : folder in which a record of the same parameters is read instead of measured again.
-
-    Returns
-    -------
-    dict with ``status`` (``"ok"``, ``"skipped"`` or ``"invalid"``), ``reason``, ``rates``
-    (precision → kernel → ``seconds``, ``gflops``, ``fraction_of_gemm``) and the BLAS proof.
 
     Raises
     ------
     RidgebenchError : the timing process failed; its last line of output is in the message.
     """
-    from bench_core.blas import kernel_environment, thread_environment
+    from bench_core.blas import kernel_environment
     from bench_core.machine import available_cores
 
-    wanted = [name for name in FLOPS if name in {"gemm", *operations}]
-    record: dict[str, Any] = {
-        "schema": SCHEMA,
-        "status": "ok",
-        "reason": None,
-        "case": {
-            "threads": threads,
-            "size": size,
-            "blas": blas,
-            "kernels": kernels,
-            "operations": wanted,
-        },
-    }
+    wanted = tuple(name for name in FLOPS if name in {"gemm", *operations})
+    case = KernelCase(threads, size, blas, cast(Literal["default", "best"], kernels), wanted)
+    record = KernelsRecord(SCHEMA_KERNELS, "ok", None, case)
     cores = available_cores()
     if threads > cores:
-        return record | {"status": "skipped", "reason": f"{threads} threads, {cores} cores"}
-    best = kernel_environment(kernels)
-    if kernels == "best" and not best:
+        return replace(record, status="skipped", reason=f"{threads} threads, {cores} cores")
+    if kernels == "best" and not kernel_environment(kernels):
         reason = "the library's own dispatch already chose the best kernels"
-        return record | {"status": "skipped", "reason": reason}
+        return replace(record, status="skipped", reason=reason)
     name = f"kernels-{kernels}-{threads}-{size}-{'-'.join(wanted)}.json"
     path = store / name if store else None
     if path is not None and path.exists():
-        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return stored
-    done = subprocess.run(
-        [sys.executable, "-m", "bench_core.measure.kernels", str(size), str(repeats), *wanted],
-        env={**os.environ, **thread_environment(threads), **best},
-        capture_output=True,
-        text=True,
+        return codec.read(KernelsRecord, path)
+    # The declared BLAS is compared here: a wrong one is recorded with its rates.
+    found = launch(
+        "bench_core.measure.kernels",
+        KernelJob(size, repeats, wanted),
+        KernelResult,
+        environment=worker_environment(threads, kernels, None),
     )
-    if done.returncode != 0:
-        last = (done.stderr.strip() or "no output").splitlines()[-1]
-        raise RidgebenchError(f"timing the kernels with {threads} threads failed: {last}")
-    record |= json.loads(done.stdout)
-    if blas is not None and {record["blas"][who]["name"] for who in ("numpy", "scipy")} != {blas}:
-        found = {who: record["blas"][who]["name"] for who in ("numpy", "scipy")}
-        record |= {"status": "invalid", "reason": f"declared {blas}, loaded {found}"}
+    if found.status != "ok" or found.blas is None:
+        raise RidgebenchError(f"timing the kernels with {threads} threads failed: {found.reason}")
+    record = replace(record, rates=found.rates, blas=found.blas)
+    loaded = {found.blas.numpy.name, found.blas.scipy.name}
+    if blas is not None and loaded != {blas}:
+        reason = f"declared {blas}, loaded {' and '.join(sorted(loaded))}"
+        record = replace(record, status="invalid", reason=reason)
     if path is not None:
-        temporary = path.with_suffix(".part")
-        temporary.write_text(json.dumps(record), encoding="utf-8")
-        temporary.replace(path)
+        codec.write(record, path)
     return record
 
 
-def time_kernels(
-    size: int, repeats: int, operations: Sequence[str] = tuple(FLOPS)
-) -> dict[str, dict[str, dict[str, float]]]:
+def time_kernels(size: int, repeats: int, operations: Sequence[str] = tuple(FLOPS)) -> Rates:
     """Return seconds, GFLOP/s and the fraction of the gemm beside it, per precision and kernel."""
-    rates: dict[str, dict[str, dict[str, float]]] = {}
+    rates: Rates = {}
     for precision in PRECISIONS:
         calls = _calls(size, precision)
-        rates[precision] = {}
+        found: dict[str, tuple[float, float]] = {}
         for name in operations:
             n, call = calls[name]
-            call()  # spins up the threads and touches the memory
+            call()  # starts the threads and touches the memory
             seconds = median([_seconds(call) for _ in range(repeats)])
-            rates[precision][name] = {
-                "seconds": seconds,
-                "gflops": FLOPS[name](n) / seconds / 1e9,
-            }
-        best = rates[precision]["gemm"]["gflops"]
-        for rate in rates[precision].values():
-            rate["fraction_of_gemm"] = rate["gflops"] / best
+            found[name] = seconds, FLOPS[name](n) / seconds / 1e9
+        best = found["gemm"][1]
+        rates[precision] = {
+            name: KernelRate(seconds, rate, rate / best) for name, (seconds, rate) in found.items()
+        }
     return rates
 
 
@@ -160,15 +162,16 @@ def _seconds(call: Callable[[], object]) -> float:
     return perf_counter() - started
 
 
-def _main() -> None:
-    """Print, as JSON, what this process's libraries reach; `measure_kernels` starts it."""
+def _work(job: KernelJob, progress: Progress, keep: Keep) -> KernelResult:
     from bench_core.blas import detect
-    from bench_core.measure.provenance import without_paths
+    from bench_core.records.provenance import without_paths
+    from bench_core.records.record import BlasLibrary
 
-    size, repeats = int(sys.argv[1]), int(sys.argv[2])
-    rates = time_kernels(size, repeats, sys.argv[3:])
-    print(json.dumps({"rates": rates, "blas": without_paths(detect().to_dict())}))
+    rates = time_kernels(job.size, job.repeats, job.operations)
+    report = without_paths(detect().to_dict())
+    blas = BlasCalls(BlasLibrary(**report["numpy"]), BlasLibrary(**report["scipy"]))
+    return KernelResult("ok", rates=rates, blas=blas)
 
 
 if __name__ == "__main__":
-    _main()
+    serve(_work, KernelJob, KernelResult, *sys.argv[1:3])

@@ -1,1 +1,47 @@
-"""Records: typed results of measurements, and the JSON files that hold them."""
+"""Records: typed results of measurements, and the JSON files that hold them.
+
+`Record` is of one fit, `KernelsRecord` of kernel rates, `SkipsRecord` of what did not run.
+"""
+
+from bench_core.records.codec import from_json, json_schema, read, to_dict, to_json, write
+from bench_core.records.fit_plan import FitPlan
+from bench_core.records.kernels import SCHEMA_KERNELS, KernelCase, KernelRate, KernelsRecord
+from bench_core.records.reading import (
+    AnyRecord,
+    RecordSet,
+    identity,
+    parse_record,
+    read_folder,
+    read_lines,
+    read_records,
+    record_line,
+)
+from bench_core.records.record import SCHEMA, Record
+from bench_core.records.skips import SCHEMA_SKIPS, SkippedSets, SkipsRecord
+
+__all__ = [
+    "SCHEMA",
+    "SCHEMA_KERNELS",
+    "SCHEMA_SKIPS",
+    "AnyRecord",
+    "FitPlan",
+    "KernelCase",
+    "KernelRate",
+    "KernelsRecord",
+    "Record",
+    "RecordSet",
+    "SkippedSets",
+    "SkipsRecord",
+    "from_json",
+    "identity",
+    "json_schema",
+    "parse_record",
+    "read",
+    "read_folder",
+    "read_lines",
+    "read_records",
+    "record_line",
+    "to_dict",
+    "to_json",
+    "write",
+]

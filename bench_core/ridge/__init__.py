@@ -1,28 +1,61 @@
-"""Ridge regression of many targets: pure numerics on arrays, and one estimator over them.
+"""Ridge regression of many targets: numerics on arrays, and one estimator over them.
 
-`MultiTargetRidgeCV` is the front door. Beneath it, functions next to their formulas: `dual` and
-`primal` forms, `validation` (leave-one-out and folds), `quadratic` (all penalties at once),
-`target_batches` (every target for itself), `plan`, `streaming`. Nothing here knows of Dask or asv.
+`MultiTargetRidgeCV` is the estimator. Beneath it lie four packages:
+
+- `solvers`: the dual and the primal form, step by step;
+- `planning`: flops and memory of a fit, in one process or over nodes, from its shape;
+- `formulas`: pure functions next to their equations;
+- `arrays`: devices, eigendecomposition, blocks of targets, files.
+
+Nothing here knows of Dask or asv.
 """
 
 from __future__ import annotations
 
+import warnings
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench_core.ridge.costs import Work
     from bench_core.ridge.estimator import MultiTargetRidgeCV
-    from bench_core.ridge.plan import Plan, make_plan
+    from bench_core.ridge.planning.flops import FitShape
+    from bench_core.ridge.planning.plan import Plan, make_plan
 
-__all__ = ["MultiTargetRidgeCV", "Plan", "Work", "make_plan"]
+__all__ = ["FitShape", "MultiTargetRidgeCV", "Plan", "make_plan"]
 
-_HOMES = {"MultiTargetRidgeCV": "estimator", "Plan": "plan", "Work": "costs", "make_plan": "plan"}
+# scikit-learn takes long to import, so the estimator is imported when it is asked for.
+_HOMES = {
+    "FitShape": "planning.flops",
+    "MultiTargetRidgeCV": "estimator",
+    "Plan": "planning.plan",
+    "make_plan": "planning.plan",
+}
+
+# Modules that the documentation named, under their old names.
+_MOVED = {
+    "dual": "formulas.dual",
+    "eigensystem": "arrays.eigh",
+    "plan": "planning.plan",
+    "primal": "formulas.primal",
+    "quadratic": "formulas.quadratic_forms",
+    "streaming": "arrays.target_blocks",
+    "target_batches": "formulas.per_target_scores",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # scikit-learn takes long to import: only who asks for the estimator pays for it.
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    if name in _MOVED:
+        home = f"{__name__}.{_MOVED[name]}"
+        warnings.warn(
+            f"{__name__}.{name} is now {home}; the old name goes with the next release",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return import_module(home)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,28 +6,30 @@ from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bench_core.checks import check_alphas, check_xy
 from bench_core.errors import InputError, ResourceError
-from bench_core.ridge.backend import find_device, full_float32_products, to_numpy
-from bench_core.ridge.coefficients import CoefficientFile, fresh_memory
-from bench_core.ridge.costs import Selection, Work
-from bench_core.ridge.dual_solver import DualSolver
+from bench_core.progress import Progress, silent
+from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
+from bench_core.ridge.arrays.coef_file import CoefFile, fresh_memory
+from bench_core.ridge.arrays.target_blocks import fits_in_memory
+from bench_core.ridge.formulas.scores import best, check_scoring, pearson
 from bench_core.ridge.inputs import (
     as_targets,
     find_folds,
+    find_form,
+    fit_shape,
     product_dtype,
     safe_in_float32,
-    work_of,
 )
-from bench_core.ridge.plan import Plan, make_plan
-from bench_core.ridge.primal_solver import PrimalSolver
-from bench_core.ridge.scores import best, check_scoring, pearson
-from bench_core.ridge.solver import Fold, Scores, Solver, exact_enough
-from bench_core.ridge.streaming import Block, fits_in_memory
+from bench_core.ridge.planning.flops import Selection
+from bench_core.ridge.planning.plan import Plan, make_plan
+from bench_core.ridge.solvers import SOLVERS
+from bench_core.ridge.solvers.base import Fold, Scores, Solution, Solver, exact_enough
+from bench_core.ridge.solvers.targets import Targets
 
 
 class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -40,12 +42,12 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     Parameters
     ----------
     alphas : candidate penalties (r,), added to the squared singular values of the centred X.
-    fit_intercept : whether X and Y are centred.
+    fit_intercept : centre X and Y.
     cv : "loo" (leave-one-out, by its closed form), a number of contiguous folds, or a
         scikit-learn splitter; ``groups`` go to `fit`.
     scoring : "neg_mean_squared_error", "r2" or "pearson", averaged over targets (and over
         folds). Targets that are constant have no r2 or pearson and are left out of the average.
-    alpha_per_target : whether every target gets the penalty that is best for itself.
+    alpha_per_target : choose the best penalty of every target, not one for all.
     dtype : precision of products with Y, "float32" or "float64"; None for float32 when X and Y
         are float32. Factorisations and scores are in float64 always. Float32 gives way to float64
         where it could not decide between penalties, and sums over targets to predictions of every
@@ -57,6 +59,8 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         process's. None for no limit.
     device : "cpu" (numpy), "torch" (torch on the CPU), "cuda" or "cuda:1" and so on.
     batch_size : targets per block; None lets the plan choose.
+    solver : "dual" (t × t matrices), "primal" (p × p), or "auto": the plan with fewer flops, dual
+        where t ≤ p.
     progress : called with (what, blocks done, blocks in all) after every block, or None.
 
     Attributes
@@ -72,7 +76,25 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ------
     InputError : values, shapes or parameters that no fit can use.
     ResourceError : no plan fits ``memory_limit``, or the disk is too full for the coefficients.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bench_core.ridge import MultiTargetRidgeCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((60, 100))
+    >>> Y = X[:, :3] @ rng.standard_normal((3, 500)) + rng.standard_normal((60, 500))
+    >>> model = MultiTargetRidgeCV(alphas=[1.0, 100.0, 10_000.0]).fit(X, Y)
+    >>> model.alpha_
+    100.0
+    >>> model.coef_.shape, model.predict(X[:2]).shape
+    ((500, 100), (2, 500))
+    >>> model.plan_.form, model.plan_.selection
+    ('dual', 'shared')
     """
+
+    _selection: Selection | None = None
+    """A way of scoring that every plan has to take, for tests of each."""
 
     def __init__(
         self,
@@ -87,7 +109,8 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         memory_limit: int | None = None,
         device: str = "cpu",
         batch_size: int | None = None,
-        progress: Any = None,
+        solver: str = "auto",
+        progress: Progress | None = None,
     ) -> None:
         self.alphas = alphas
         self.fit_intercept = fit_intercept
@@ -99,6 +122,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.memory_limit = memory_limit
         self.device = device
         self.batch_size = batch_size
+        self.solver = solver
         self.progress = progress
 
     def plan(self, X: Any, Y: Any, groups: ArrayLike | None = None) -> Plan:
@@ -106,8 +130,16 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
         Raises `ResourceError` when no plan fits ``memory_limit``.
         """
-        folds = find_folds(self.cv, X, groups)
-        return self._make_plan(self._work(X, Y, folds, product_dtype(self.dtype, X, Y)))
+        t, p = X.shape
+        s = 1 if len(Y.shape) == 1 else Y.shape[1]
+        return self.plan_shape(t, p, s, product_dtype(None, X.dtype, Y.dtype), groups)
+
+    def plan_shape(
+        self, t: int, p: int, s: int, dtype: DTypeLike, groups: ArrayLike | None = None
+    ) -> Plan:
+        """Return what `fit` would do with t × p to t × s, both of ``dtype``; raises as `plan`."""
+        folds = find_folds(self.cv, t, groups)
+        return self._plan((t, p, s), folds, product_dtype(self.dtype, dtype))
 
     def fit(self, X: Any, y: Any, groups: ArrayLike | None = None) -> MultiTargetRidgeCV:
         """Choose the penalty and fit X (t, p) to y (t, s) or (t,); ``groups`` (t,) are for cv."""
@@ -141,19 +173,19 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if hasattr(self, "coef_"):
             result: NDArray[Any] = X @ self.coef_.T + self.intercept_
             return result
-        solver = self._solver
+        solution, targets = self._solution, self._targets
         n = X.shape[0]
-        wanted = "_intercept" not in self.__dict__
-        if wanted:  # the prediction at 0: one row more, and no pass over Y of its own
+        no_intercept = "_intercept" not in self.__dict__
+        if no_intercept:  # the prediction at 0: one row more, and no pass over Y of its own
             X = np.vstack([X, np.zeros((1, X.shape[1]), X.dtype)])
-        result = np.empty((len(X), solver.Y.shape[1]), solver.dtype)
-        with full_float32_products(solver.device):
-            predict = solver.predictor(X)
-            for block in solver.blocks("predicting"):
+        result = np.empty((len(X), targets.Y.shape[1]), targets.dtype)
+        with full_float32_products(targets.device):
+            predict = solution.predictor(X)
+            for block in targets.blocks("predicting"):
                 result[:, block.columns] = to_numpy(predict(block, None))
                 if self.fit_intercept:
-                    result[:, block.columns] += _means(block)
-        if wanted:
+                    result[:, block.columns] += block.means()
+        if no_intercept:
             self._keep_intercept(result[n].copy())
         return result[:n, 0] if self._one_target else result[:n]
 
@@ -161,7 +193,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def intercept_(self) -> Any:
         """Intercepts (s,), or a number for 1-D y; without coefficients Y is read for them, once."""
         if "_intercept" not in self.__dict__:
-            if "_solver" not in self.__dict__:
+            if "_solution" not in self.__dict__:
                 raise AttributeError(f"this {type(self).__name__} is not fitted: no intercept_")
             self.predict(np.zeros((1, self.n_features_in_)))
         return self._intercept
@@ -169,10 +201,16 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _keep_intercept(self, intercept: NDArray[Any]) -> None:
         self._intercept = float(intercept[0]) if self._one_target else intercept
 
-    def _work(self, X: Any, Y: Any, folds: list[Fold], dtype: np.dtype[Any]) -> Work:
-        return work_of(
-            X,
-            Y,
+    def _plan(
+        self,
+        size: tuple[int, int, int],
+        folds: list[Fold],
+        dtype: np.dtype[Any],
+        selection: Selection | None = None,
+    ) -> Plan:
+        """Return the plan for t, p, s, with products in ``dtype``."""
+        shape = fit_shape(
+            *size,
             len(check_alphas(self.alphas)),
             folds=folds,
             dtype=dtype,
@@ -180,10 +218,12 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             per_target=self.alpha_per_target,
             coef=self.coef,
         )
-
-    def _make_plan(self, work: Work, selection: Selection | None = None) -> Plan:
         return make_plan(
-            work, memory_limit=self.memory_limit, width=self.batch_size, selection=selection
+            shape,
+            memory_limit=self.memory_limit,
+            width=self.batch_size,
+            form=find_form(self.solver),
+            selection=selection or self._selection,
         )
 
     def _fit(
@@ -203,25 +243,29 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self._one_target = Y.ndim == 1
         Y = Y[:, None] if self._one_target else Y
         check_xy(X, Y, finite=False)
-        folds = find_folds(self.cv, X, groups)
-        dtype = product_dtype(self.dtype, X, Y)
+        folds = find_folds(self.cv, X.shape[0], groups)
+        dtype = product_dtype(self.dtype, X.dtype, Y.dtype)
         if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
             dtype = np.dtype(np.float64)
         held_out = None if test is None else self._held_out(test, Y.shape[1])
-        for name in ("coef_", "_solver", "_intercept"):
+        for name in ("coef_", "_solution", "_targets", "_intercept"):
             self.__dict__.pop(name, None)
         device = find_device(self.device)
         # NaN and infinities in Y are found by the sums that they spoil, and named.
         quiet = np.errstate(invalid="ignore", over="ignore")
         with quiet, full_float32_products(device):
-            solver, scores = self._select(X, Y, folds, dtype)
-            self.plan_ = solver.plan
+            try:
+                solver, targets, scores = self._select(X, Y, folds, dtype)
+            except InputError:
+                check_xy(np.zeros((Y.shape[0], 1)), Y)  # names the first bad value
+                raise
             self._choose(scores)
-            solver.solve(self.alpha_)
+            solution = solver.solve(self.alpha_)
+            del solver
             if self.coef is None and held_out is None:
-                self._finish(solver, None, None)
+                self._finish(solution, targets, None, None)
                 return np.empty(0)
-            return self._solve(solver, held_out)
+            return self._solve(solution, targets, held_out)
 
     def _held_out(self, test: tuple[Any, Any], s: int) -> tuple[NDArray[Any], NDArray[Any]]:
         X = validate_data(self, test[0], dtype=[np.float64, np.float32], reset=False)
@@ -240,33 +284,44 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         folds: list[Fold],
         dtype: np.dtype[Any],
         selection: Selection | None = None,
-    ) -> tuple[Solver, Scores]:
+    ) -> tuple[Solver, Targets, Scores]:
         """Return a solver and its scores, by a more exact way when the first was not enough."""
-        plan = self._make_plan(self._work(X, Y, folds, dtype), selection)
-        form = DualSolver if plan.form == "dual" else PrimalSolver
-        solver = form(
+        size = (*X.shape, Y.shape[1])
+        plan = self._plan(size, folds, dtype, selection)
+        device = find_device(self.device)
+        solver = SOLVERS[plan.form](
             X,
-            Y,
             check_alphas(self.alphas),
-            plan,
+            selection=plan.selection,
+            dtype=dtype,
             intercept=self.fit_intercept,
             scoring=self.scoring,
             folds=folds,
-            device=find_device(self.device),
-            view_file=self.memory_limit is None and fits_in_memory(Y),
-            progress=self.progress,
+            device=device,
+            keep_coordinates=plan.keeps_coordinates,
         )
-        scores = solver.select()
-        if exact_enough(scores.shared, scores.magnified, dtype, plan.selection):
-            return solver, scores
+        targets = Targets(
+            Y,
+            plan.width,
+            dtype,
+            device,
+            centre=self.fit_intercept,
+            view_file=self.memory_limit is None and fits_in_memory(Y),
+            progress=self.progress or silent,
+        )
+        solver.factorise()
+        scores = solver.select(targets)
+        self.plan_ = plan
+        if exact_enough(scores, dtype, plan.selection):
+            return solver, targets, scores
         double = np.dtype(np.float64)
         slower: Selection | None = None
         if dtype == double:
             slower = "each"
             try:
-                self._make_plan(self._work(X, Y, folds, dtype), slower)
+                self._plan(size, folds, dtype, slower)
             except ResourceError:  # the scores stand, with fewer digits
-                return solver, scores
+                return solver, targets, scores
         del solver
         return self._select(X, Y, folds, double, slower)
 
@@ -290,38 +345,42 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.best_score_ = float(scores.shared[chosen])
 
     def _solve(
-        self, solver: Solver, held_out: tuple[NDArray[Any], NDArray[Any]] | None
+        self,
+        solution: Solution,
+        targets: Targets,
+        held_out: tuple[NDArray[Any], NDArray[Any]] | None,
     ) -> NDArray[np.float64]:
         """Run the pass over Y that forms coefficients and intercepts and scores held-out rows."""
-        s, p = solver.Y.shape[1], self.n_features_in_
-        dtype = np.dtype(product_dtype(self.dtype, solver.Y, solver.Y))
+        s, p = targets.Y.shape[1], self.n_features_in_
+        Y_dtype, device = targets.Y.dtype, targets.device
+        dtype = np.dtype(product_dtype(self.dtype, Y_dtype, Y_dtype))
         intercept = np.zeros(s)
         r = np.full(s, np.nan)
         coefficients: NDArray[Any] | None = None
-        buffer = np.empty((0, p), solver.dtype)
+        buffer = np.empty((0, p), targets.dtype)
         with ExitStack() as stack:
             file = None
             if self.coef == "memory":
                 coefficients = fresh_memory((s, p), dtype)
             elif self.coef is not None:
-                file = stack.enter_context(CoefficientFile(self.coef, (s, p), dtype))
-                if solver.device.is_numpy:  # one for all blocks: fresh memory costs page faults
-                    buffer = np.empty((min(solver.plan.width, s), p), solver.dtype)
-            origin = solver.predictor(np.zeros((1, p)))
-            predict = solver.predictor(held_out[0]) if held_out else None
-            for block in solver.blocks("solving"):
+                file = stack.enter_context(CoefFile(self.coef, (s, p), dtype))
+                if device.is_numpy:  # one for all blocks: fresh memory costs page faults
+                    buffer = np.empty((min(targets.width, s), p), targets.dtype)
+            origin = solution.predictor(np.zeros((1, p)))
+            predict = solution.predictor(held_out[0]) if held_out else None
+            for block in targets.blocks("solving"):
                 columns = block.columns
                 rows = None
-                if coefficients is not None and coefficients.dtype == solver.dtype:
-                    rows = solver.coefficients(block, coefficients[columns])
+                if coefficients is not None and coefficients.dtype == targets.dtype:
+                    rows = solution.coefficients(block, coefficients[columns])
                 elif self.coef is not None:
                     b = columns.stop - columns.start
-                    rows = solver.coefficients(block, buffer[:b] if len(buffer) else None)
+                    rows = solution.coefficients(block, buffer[:b] if len(buffer) else None)
                 if self.fit_intercept:
-                    intercept[columns] = _means(block) + to_numpy(origin(block, rows))[0]
+                    intercept[columns] = block.means() + to_numpy(origin(block, rows))[0]
                 if predict is not None and held_out is not None:
-                    expected = solver.device.put(
-                        np.ascontiguousarray(held_out[1][:, columns]), solver.dtype
+                    expected = device.put(
+                        np.ascontiguousarray(held_out[1][:, columns]), targets.dtype
                     )
                     r[columns] = to_numpy(pearson(expected, predict(block, rows)))
                 if rows is not None:
@@ -332,32 +391,22 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
                         coefficients[columns] = host
         if file is not None:
             coefficients = np.load(self.coef, mmap_mode="r")
-        self._finish(solver, coefficients, intercept.astype(dtype))
+        self._finish(solution, targets, coefficients, intercept.astype(dtype))
         return r
 
     def _finish(
         self,
-        solver: Solver,
+        solution: Solution,
+        targets: Targets,
         coefficients: NDArray[Any] | None,
         intercept: NDArray[Any] | None,
     ) -> None:
         if intercept is not None:
             self._keep_intercept(intercept)
         if coefficients is None:
-            self._solver = solver
+            self._solution, self._targets = solution, targets
         else:
             self.coef_ = coefficients[0] if self._one_target else coefficients
         if self._one_target and self.alpha_per_target:
             self.alpha_ = float(self.alpha_[0])
             self.best_score_ = float(self.best_score_[0])
-
-
-def _means(block: Block) -> NDArray[np.float64]:
-    """Return the means (b,) of a block's targets, by a product where numpy has one."""
-    values = block.values
-    if isinstance(values, np.ndarray):
-        ones = np.ones(values.shape[0], values.dtype)
-        means = (ones @ values).astype(np.float64) / values.shape[0]
-    else:
-        means = to_numpy(values.mean(dim=0)).astype(np.float64)
-    return means if block.offset is None else means + block.offset

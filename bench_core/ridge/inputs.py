@@ -1,32 +1,33 @@
-"""From what a caller passes to what a solver takes: types, folds, precision, shapes for a plan."""
+"""Checks and conversions of what a caller passes: types, folds, precision, names."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from bench_core.errors import InputError
-from bench_core.ridge.costs import Work
-from bench_core.ridge.sources import open_source
-from bench_core.ridge.streaming import SAMPLED_ROWS
+from bench_core.errors import InputError, unknown
+from bench_core.ridge.arrays.column_reader import open_columns
+from bench_core.ridge.arrays.target_blocks import SAMPLED_ROWS
+from bench_core.ridge.planning.flops import FitShape, Form
+
+SOLVERS = ("auto", "dual", "primal")
 
 FLOAT32_RANGE = 1e12
 """Largest size, or inverse of the smallest, of values whose float32 products are safe."""
-
 
 SAMPLED = 8192
 """Columns that are sampled at a time."""
 
 
-def product_dtype(dtype: DTypeLike | None, X: Any, Y: Any) -> np.dtype[Any]:
-    """Return the precision of products: as asked, else float32 when X and Y both are, else float64.
+def product_dtype(dtype: DTypeLike | None, *given: DTypeLike) -> np.dtype[Any]:
+    """Return the precision of products: as asked, else float32 if all ``given`` are, else float64.
 
     Raises `InputError` for any other type.
     """
     if dtype is None:
-        single = all(np.dtype(a.dtype) == np.float32 for a in (X, Y))
+        single = all(np.dtype(one) == np.float32 for one in given)
         return np.dtype(np.float32 if single else np.float64)
     found = np.dtype(dtype)
     if found not in (np.float32, np.float64):
@@ -34,9 +35,19 @@ def product_dtype(dtype: DTypeLike | None, X: Any, Y: Any) -> np.dtype[Any]:
     return found
 
 
+def find_form(solver: str) -> Form | None:
+    """Return the form that ``solver`` names, None for "auto".
+
+    Raises `UnknownNameError` for any other name.
+    """
+    if solver not in SOLVERS:
+        raise unknown("solver", str(solver), SOLVERS)
+    return None if solver == "auto" else cast(Form, solver)
+
+
 def safe_in_float32(array: NDArray[Any]) -> bool:
-    """Return whether a sample of rows lies where float32 squares neither overflow nor vanish."""
-    with open_source(array) as source:
+    """Return True if float32 squares of a sample of rows neither overflow nor vanish."""
+    with open_columns(array) as source:
         largest = max(
             float(
                 np.abs(
@@ -62,13 +73,13 @@ def as_targets(y: ArrayLike) -> NDArray[Any]:
 
 
 def find_folds(
-    cv: Any, X: Any, groups: ArrayLike | None
+    cv: Any, t: int, groups: ArrayLike | None
 ) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Return (train, test) row indices of every fold of ``cv``; none for "loo" or None.
 
-    ``cv`` may be a number of contiguous folds, a scikit-learn splitter (with ``groups`` where it
-    needs them) or a list of index pairs. Raises `InputError` for anything else, and for a fold
-    without two rows to train on or one to score.
+    t samples are split. ``cv`` may be a number of contiguous folds, a scikit-learn splitter (with
+    ``groups`` where it needs them) or a list of index pairs. Raises `InputError` for anything else,
+    and for a fold without two rows to train on or one to score.
     """
     if cv is None or cv == "loo":
         return []
@@ -77,13 +88,13 @@ def find_folds(
     from sklearn.model_selection import check_cv
 
     try:
-        rows = np.empty((X.shape[0], 1))
+        rows = np.empty((t, 1))
         folds = [
             (np.asarray(train, np.intp), np.asarray(test, np.intp))
             for train, test in check_cv(cv).split(rows, None, groups)
         ]
     except (ValueError, TypeError) as error:
-        raise InputError(f"cv {cv!r} does not split these {X.shape[0]} samples: {error}") from error
+        raise InputError(f"cv {cv!r} does not split these {t} samples: {error}") from error
     for number, (train, test) in enumerate(folds):
         if len(train) < 2 or len(test) < 1:
             raise InputError(
@@ -93,9 +104,10 @@ def find_folds(
     return folds
 
 
-def work_of(
-    X: Any,
-    Y: Any,
+def fit_shape(
+    t: int,
+    p: int,
+    s: int,
     r: int,
     *,
     folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]],
@@ -103,12 +115,12 @@ def work_of(
     scoring: str,
     per_target: bool,
     coef: Any,
-) -> Work:
-    """Return the shape of a fit as a planner wants it."""
-    return Work(
-        t=X.shape[0],
-        p=X.shape[1],
-        s=1 if len(Y.shape) == 1 else Y.shape[1],
+) -> FitShape:
+    """Return the shape of a fit of t samples, p features, s targets and r penalties."""
+    return FitShape(
+        t=t,
+        p=p,
+        s=s,
         r=r,
         folds=tuple((len(train), len(test)) for train, test in folds),
         dtype=dtype.name,

@@ -1,15 +1,29 @@
 """Strategies: named ways to fit one ridge problem, all with scikit-learn's interface.
 
 One module per strategy; its attribute ``STRATEGY`` is the class. Somebody else's package adds
-one by an entry point in the group ``ridgebench.strategies`` that names a `Strategy`.
+one by an entry point in the group ``ridgebench.strategies`` that names a `Strategy`, and tests it
+with `check_strategy`.
 """
 
 from __future__ import annotations
 
-from bench_core.plugins import Registry
-from bench_core.strategies._base import Strategy
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["STRATEGIES", "Strategy", "get", "names"]
+from bench_core.plugins import Registry
+from bench_core.strategies._base import COMMON_OPTIONS, Strategy
+
+if TYPE_CHECKING:
+    from bench_core.strategies._conformance import ConformanceError, check_strategy
+
+__all__ = [
+    "COMMON_OPTIONS",
+    "STRATEGIES",
+    "ConformanceError",
+    "Strategy",
+    "check_strategy",
+    "get",
+    "names",
+]
 
 STRATEGIES = Registry(
     "strategy", "bench_core.strategies", "STRATEGY", group="ridgebench.strategies"
@@ -30,3 +44,15 @@ def get(name: str) -> type[Strategy]:
     """
     found: type[Strategy] = STRATEGIES.get(name)
     return found
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("ConformanceError", "check_strategy"):  # scikit-learn's models take long to import
+        from bench_core.strategies import _conformance
+
+        return getattr(_conformance, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,7 +1,8 @@
-"""What every strategy is: an estimator that knows what it computes and what it needs."""
+"""Base class of strategies: the contract between a way to fit and whatever runs it."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
@@ -12,8 +13,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from bench_core.checks import check_alphas, check_xy, row_blocks
 from bench_core.cluster import Cluster, forget_pages
-from bench_core.data import THESIS_ALPHAS, Shape
+from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
+from bench_core.records.fit_plan import FitPlan
+from bench_core.ridge.formulas.scores import pearson
+
+COMMON_OPTIONS = frozenset(
+    {"coef", "memory_limit", "progress", "device", "dtype", "cv", "scoring", "solver"}
+)
+"""Constructor options that have one meaning in all strategies that list them in ``supports``."""
 
 PREDICTED_BYTES = 256 * 2**20
 """Bytes of mapped coefficients that are read at a time."""
@@ -22,25 +30,44 @@ PREDICTED_BYTES = 256 * 2**20
 class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """One way to fit Y ≈ X Bᵀ + b with a ridge penalty chosen from candidates.
 
-    A strategy overrides `_fit`, which sets the attributes below, and says in its class attributes
-    what it is. Parameters are keyword arguments of ``__init__``, stored as they come.
+    A strategy overrides `fit_checked` and `bytes_needed`, describes itself in its class
+    attributes, and may override `plan` and `skip`. Parameters are keyword arguments of
+    ``__init__``, stored as they come. `bench_core.strategies.check_strategy` tests a class
+    against this contract.
 
     Parameters
     ----------
     alphas : r candidate penalties, added to the squared singular values of X.
-    fit_intercept : whether to fit b; otherwise it is 0.
+    fit_intercept : fit b; otherwise it is 0.
     cluster : where a distributed strategy runs.
 
     Attributes
     ----------
-    name, summary : the strategy's name, and what it does in one line.
+    name, summary : the strategy's name, and its method in one line.
     penalty_scope : "all", "batch" or "target": the targets that share one chosen penalty.
-    claims_ridgecv : whether it promises the answer of scikit-learn's RidgeCV, penalty included.
-    distributed : whether it needs a cluster.
+    claims_ridgecv : True promises the answer of scikit-learn's RidgeCV, penalty included.
+    distributed : True needs a cluster.
+    supports : names of constructor options with their common meaning, out of "coef" (a path for
+        coefficients, None for none), "memory_limit" (bytes beyond X and Y), "progress" (a
+        `bench_core.progress.Progress`), "device", "dtype" (of products with Y), "cv" (None,
+        number of folds, run of every sample), "scoring" and "solver".
     coef_ : B (s, p), perhaps memory-mapped. ``intercept_`` : b (s,).
     alpha_ : the chosen penalty, or that of every target (s,).
     cv_results_ : what the choice was made from; see the strategy.
     n_features_in_, n_targets_ : p, s.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bench_core import strategies
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((60, 8))
+    >>> Y = X @ rng.standard_normal((8, 3)) + rng.standard_normal((60, 3))
+    >>> model = strategies.get("ridgecv")(alphas=(1.0, 100.0, 10_000.0)).fit(X, Y)
+    >>> model.chosen_alphas()
+    array([1., 1., 1.])
+    >>> model.predict(X[:5]).shape
+    (5, 3)
     """
 
     name: ClassVar[str]
@@ -48,6 +75,7 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
     penalty_scope: ClassVar[Literal["all", "batch", "target"]]
     claims_ridgecv: ClassVar[bool] = False
     distributed: ClassVar[bool] = False
+    supports: ClassVar[frozenset[str]] = frozenset()
 
     coef_: NDArray[Any]
     intercept_: NDArray[Any]
@@ -66,10 +94,24 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.cluster = cluster
 
     @classmethod
-    def skip(cls, shape: Shape, nodes: int, threads: int) -> str | None:
-        """Return why a problem of this shape cannot be fitted so, or None if it can."""
+    def option_names(cls) -> frozenset[str]:
+        """Return the names of the strategy's own options: parameters less the common three."""
+        return frozenset(cls._get_param_names()) - {"alphas", "fit_intercept", "cluster"}
+
+    @classmethod
+    def skip(cls, t: int, p: int, s: int, nodes: int, threads: int) -> str | None:
+        """Return why t × p to t × s cannot be fitted so, or None if it can."""
         if nodes > 1 and not cls.distributed:
             return f"{cls.name} runs in one process: nodes must be 1, not {nodes}"
+        return None
+
+    def plan(
+        self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1
+    ) -> FitPlan | None:
+        """Return what `fit` would do with t × p to t × s of ``dtype``; None without a plan.
+
+        Raises `ResourceError` when no plan fits the option ``memory_limit``.
+        """
         return None
 
     @classmethod
@@ -89,9 +131,21 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         InputError : penalties or data that no fit can use, or a cluster missing or superfluous.
         """
         alphas, X, Y = self._checked(X, Y)
-        self._fit(X, Y, alphas)
+        self.fit_checked(X, Y, alphas)
         self.n_features_in_, self.n_targets_ = X.shape[1], Y.shape[1]
         return self
+
+    def fit_score(
+        self, X: ArrayLike, Y: ArrayLike, X_test: ArrayLike, Y_test: ArrayLike
+    ) -> NDArray[np.float64]:
+        """Fit, and return Pearson's r (s,) of held-out targets (n, s) with their predictions.
+
+        NaN where a target or its prediction is constant. A strategy may override it to score
+        while it solves.
+        """
+        self.fit(X, Y)
+        r: NDArray[np.float64] = pearson(np.asanyarray(Y_test), self.predict(X_test))
+        return r
 
     def _checked(
         self, X: ArrayLike, Y: ArrayLike
@@ -99,15 +153,34 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Return the penalties and both arrays; raise what `fit` raises."""
         alphas = check_alphas(self.alphas)
         check_xy(X, Y, finite=False)
-        if self.distributed and self.cluster is None:
-            raise InputError(f"{self.name} runs on a cluster: pass cluster=local(nodes, threads)")
+        if self.distributed:
+            self.running_cluster()
         if not self.distributed and self.cluster is not None:
             raise InputError(f"{self.name} runs in this process: leave cluster out")
         return alphas, np.asanyarray(X), np.asanyarray(Y)
 
-    def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
-        """Set the fitted attributes. Shapes and penalties are checked, values are not."""
-        raise NotImplementedError
+    def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
+        """Set ``coef_``, ``intercept_``, ``alpha_`` and ``cv_results_``.
+
+        Called by `fit`, and overridden by every strategy. Shapes and penalties are checked,
+        values are not: raise `InputError` where X or Y is not finite.
+        """
+        former = getattr(self, "_fit", None)
+        if former is None:
+            raise NotImplementedError
+        warnings.warn(
+            f"{type(self).__name__}._fit is now fit_checked; the old name goes with the next "
+            "release",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        former(X, Y, alphas)
+
+    def running_cluster(self) -> Cluster:
+        """Return the cluster of a distributed strategy; `fit` has checked that there is one."""
+        if self.cluster is None:
+            raise InputError(f"{self.name} runs on a cluster: pass cluster=local(nodes, threads)")
+        return self.cluster
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return X Bᵀ + b (t, s) for X (t, p).
@@ -119,17 +192,18 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         p = self.coef_.shape[1]
         if X.ndim != 2 or X.shape[1] != p:
             raise InputError(f"X has shape {X.shape}: the fit had {p} features, so give (t, {p})")
-        return predicted_in_blocks(X, self.coef_, self.intercept_)
+        return predict_in_blocks(X, self.coef_, self.intercept_)
 
-    def definition_alphas(self) -> NDArray[np.float64]:
-        """Return the chosen penalty of every target (s,), with which plain Ridge must agree."""
+    def chosen_alphas(self) -> NDArray[np.float64]:
+        """Return the chosen penalty of every target (s,).
+
+        scikit-learn's Ridge with these penalties must give the same predictions.
+        """
         check_is_fitted(self, "alpha_")
         return np.array(np.broadcast_to(self.alpha_, self.n_targets_), dtype=np.float64)
 
 
-def predicted_in_blocks(
-    X: NDArray[Any], coef: NDArray[Any], intercept: NDArray[Any]
-) -> NDArray[Any]:
+def predict_in_blocks(X: NDArray[Any], coef: NDArray[Any], intercept: NDArray[Any]) -> NDArray[Any]:
     """Return X coefᵀ + intercept (t, s).
 
     Coefficients that lie in a file are read in blocks of targets, and their pages given back:
@@ -146,9 +220,3 @@ def predicted_in_blocks(
         predicted[:, targets] += intercept[targets]
         forget_pages(coef)
     return predicted
-
-
-def node_cluster(strategy: Strategy) -> Cluster:
-    """Return the cluster of a distributed strategy, which `Strategy.fit` has seen to be there."""
-    assert strategy.cluster is not None
-    return strategy.cluster

@@ -1,4 +1,4 @@
-"""joblib's Dask backend, with two of its edges taken off."""
+"""joblib's Dask backend, made to run on one node and to stop when a node dies."""
 
 from __future__ import annotations
 

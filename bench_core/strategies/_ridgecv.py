@@ -14,6 +14,7 @@ from sklearn.model_selection import PredefinedSplit
 
 from bench_core.checks import check_xy
 from bench_core.errors import InputError, unknown
+from bench_core.ridge.formulas.scores import check_scoring
 
 GCV_MODES = ("auto", "eigen", "svd")
 
@@ -65,6 +66,16 @@ def ridgecv_options(gcv_mode: str | None, cv: Any, t: int) -> dict[str, Any]:
             raise InputError("cv puts every sample in one run: folds by run need at least 2")
         return {"cv": PredefinedSplit(fold)}
     return {"cv": cv}
+
+
+def default_scoring(scoring: str | None, cv: Any) -> str:
+    """Return ``scoring``, or where it is None what RidgeCV takes for leave-one-out or folds.
+
+    Raises `UnknownNameError` for an unknown name.
+    """
+    if scoring is not None:
+        return check_scoring(scoring)
+    return "neg_mean_squared_error" if cv is None else "r2"
 
 
 def fit_ridgecv(

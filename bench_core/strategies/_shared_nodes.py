@@ -1,15 +1,14 @@
-"""What nodes do in a ``bmor-shared`` fit: functions that the strategy starts on them.
+"""Tasks of a ``bmor-shared`` fit: functions that run on nodes and call the ridge solvers.
 
-Y and X are mapped files; a node reads its own columns of Y in blocks. What a node keeps between
-two tasks is a Dask result that never leaves it; what one node makes for all (`broadcast`,
-`solution`) is a file that the others map.
+Y and X are mapped files, and a node reads its own columns of Y in blocks. What a node keeps
+between two tasks is a Dask result that never leaves it; what one node makes for the others is a
+file that they map.
 """
 
 from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,222 +17,188 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.cluster import ArrayRef, RowFile, forget_pages
-from bench_core.errors import InputError
-from bench_core.ridge import dual, primal, validation
-from bench_core.ridge.backend import Device, cast, mirror
-from bench_core.ridge.centre import centred, column_means, double_centre
-from bench_core.ridge.dual import Eigen
-from bench_core.ridge.primal import ErrorSums
-from bench_core.ridge.quadratic import damping
-from bench_core.ridge.solver import magnification, ratio
-from bench_core.ridge.streaming import Block, Centring, ColumnBlocks, fits_in_memory
-from bench_core.ridge.target_batches import block_scores
-from bench_core.strategies._shared_plan import SharedPlan
-
-Part = NDArray[np.float64] | ErrorSums
+from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
+from bench_core.ridge.arrays.target_blocks import fits_in_memory
+from bench_core.ridge.formulas.dual import Eigh
+from bench_core.ridge.planning.nodes import NodePlan
+from bench_core.ridge.solvers import SOLVERS, Solver
+from bench_core.ridge.solvers.base import Factors, Fold, Scores, Solution, factor_arrays
+from bench_core.ridge.solvers.dual import DualSolution
+from bench_core.ridge.solvers.targets import Sums, Targets, TargetSums
 
 
 @dataclass(frozen=True)
 class Job:
-    """What every task is told. ``folder`` is where one node leaves files for the others."""
+    """Arguments common to all tasks. In ``folder`` one node leaves files for the others."""
 
     X: ArrayRef
     Y: ArrayRef
     alphas: NDArray[np.float64]
     intercept: bool
-    plan: SharedPlan
+    scoring: str
+    device: str
+    plan: NodePlan
     folder: str
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Precision of the products."""
-        return np.dtype(self.plan.work.dtype)
+        return np.dtype(self.plan.shape.dtype)
 
-    @property
-    def dual(self) -> bool:
-        """Whether the form is dual."""
-        return self.plan.form == "dual"
-
-
-@dataclass
-class Factors:
-    """X factorised: ``basis`` is Xc (t, p) in dual form, Q = Xc V (t, m) in primal form."""
-
-    eigen: Eigen
-    basis: NDArray[Any] | None
-    mean: NDArray[np.float64] | None
-
-
-@dataclass
-class Solution:
-    """Mᵀ (t, p) of the dual form and the means of X (p,), None without an intercept."""
-
-    M: NDArray[Any]
-    mean: NDArray[np.float64] | None
-
-
-def factorise(job: Job) -> Factors:
-    """Return the factorisation of X; raise `InputError` where X is not finite."""
-    X = job.X.open()
-    mean = column_means(X) if job.intercept else None
-    Xc = centred(X, mean, job.dtype)
-    forget_pages(X)
-    square = dual.gram(Xc) if job.dual else primal.covariance(Xc)
-    if not np.isfinite(np.diagonal(square)).all():
-        raise InputError("X holds values that are not finite")
-    if job.dual:
-        return Factors(dual.factorise(square, intercept=job.intercept), Xc, mean)
-    eigen = primal.factorise(square)
-    return Factors(eigen, primal.rotate(Xc, eigen), mean)
-
-
-def broadcast(job: Job, factors: Factors) -> None:
-    """Write what other nodes need of the factorisation, in the products' precision."""
-    _save(job, "values", factors.eigen.w)
-    _save(job, "vectors", cast(factors.eigen.V, job.dtype))
-    if not job.dual:
-        assert factors.basis is not None
-        _save(job, "basis", factors.basis)
-        _save_mean(job, factors)
-
-
-def score(job: Job, columns: slice, factors: Factors | None) -> Part:
-    """Return what the scores need of these targets; parts of disjoint columns add up.
-
-    G = Y Yᵀ (lower triangle), `ErrorSums`, or (3, r) sums over targets of scores, squared
-    residuals and the variance gained, as the plan says. ``factors`` None: of the broadcast files.
-    """
-    if job.plan.selection == "each":
-        return _scored(job, columns, factors or _broadcasted(job))
-    if job.dual:
-        G: NDArray[np.float64] | None = None
-        for block in _blocks(job, columns, "shift"):
-            G = dual.target_gram(block.values, G)
-        assert G is not None
-        return G
-    known = factors or _broadcasted(job)
-    assert known.basis is not None
-    f = primal.filters(known.eigen, job.alphas)
-    total: ErrorSums | None = None
-    for block in _blocks(job, columns, "mean"):
-        part = primal.error_sums(known.basis, f, block.values, known.basis.T @ block.values)
-        if total is None:
-            total = part
-        else:
-            total += part
-    assert total is not None
-    return total
-
-
-def _scored(job: Job, columns: slice, factors: Factors) -> NDArray[np.float64]:
-    if job.dual:
-        check = validation.dual_loo(factors.eigen, job.alphas)
-    else:
-        check = validation.primal_loo(
-            factors.basis, factors.eigen, job.alphas, intercept=job.intercept
+    def solver(self, X: NDArray[Any] | None) -> Solver:
+        """Return a solver that holds X, or nothing yet."""
+        return SOLVERS[self.plan.form](
+            X,
+            self.alphas,
+            selection=self.plan.selection,
+            dtype=self.dtype,
+            intercept=self.intercept,
+            scoring=self.scoring,
+            folds=_load_folds(self),
+            device=find_device(self.device),
         )
-    check = replace(check, U=cast(check.U, job.dtype), project=cast(check.project, job.dtype))
-    sums = np.zeros((3, len(job.alphas)))
-    for block in _blocks(job, columns, "shift"):
-        found = block_scores(check, block.values, "neg_mean_squared_error", intercept=job.intercept)
-        sums += [found.scores.sum(axis=1), found.squares, found.gained]
-    return sums
+
+    def targets(self, columns: slice) -> Targets:
+        """Return columns of Y as the solvers read them."""
+        Y = self.Y.open()[:, columns]
+        return Targets(
+            Y,
+            self.plan.width,
+            self.dtype,
+            find_device(self.device),
+            centre=self.intercept,
+            view_file=fits_in_memory(Y),
+        )
 
 
-def add(left: Part, right: Part) -> Part:
-    """Return left + right, in place: a part is used once."""
-    total: Part = operator.iadd(left, right)
-    return total
+def save_folds(folder: str, folds: list[Fold]) -> None:
+    """Write the rows of all folds, if there are any, where every node finds them."""
+    for number, rows in enumerate(folds):
+        for name, index in zip(("train", "test"), rows, strict=True):
+            _save(folder, f"{name}-{number}", index)
 
 
-def select(
-    job: Job, factors: Factors | None, total: Part
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return every penalty's score (r,) and by how much float32 errors are magnified in it (r,).
+def factorise(job: Job) -> Solver:
+    """Return a solver with X factorised; raise `InputError` where X is not finite."""
+    X = job.X.open()
+    solver = job.solver(X)
+    forget_pages(X)
+    solver.factorise()
+    return solver
 
-    Scores are minus the mean squared leave-one-out error. Raises `InputError` where Y is not
-    finite.
+
+def broadcast(job: Job, solver: Solver) -> None:
+    """Write what other nodes need of the factorisation to score, in the products' precision."""
+    factors = solver.factors
+    if job.plan.form == "dual":
+        factors = replace(factors, basis=None, x_mean=None)
+    _save_all(job, factor_arrays(factors, job.dtype))
+
+
+def partial_sums(job: Job, number: int, columns: slice, solver: Solver | None) -> Sums:
+    """Return what pass ``number`` adds up over these targets; see `Solver.partial_sums`.
+
+    Without a solver, sums are taken with the factors that another node has written.
     """
-    t, s = job.plan.work.t, job.plan.work.s
-    if job.plan.selection == "each":
-        assert isinstance(total, np.ndarray)
-        _require_finite(total[2])
-        return total[0] / s, ratio(total[2], total[1])
-    assert factors is not None
-    if isinstance(total, ErrorSums):
-        own = total.squares
-        _require_finite(own)
-        f = primal.filters(factors.eigen, job.alphas)
-        rest = primal.complement_of_leverage(factors.basis, f, intercept=job.intercept)
-        squares = primal.loo_squares(factors.basis, factors.eigen, total, job.alphas, rest)
-        gain = 1 / (rest * rest)
-    else:
-        _require_finite(np.diagonal(total))
-        G = mirror(total)
-        if job.intercept:
-            G = double_centre(G)
-        own = np.diagonal(G)
-        squares = dual.loo_squares(factors.eigen, G, job.alphas, job.dtype.name)
-        gain = dual.gain(factors.eigen, damping(factors.eigen.w, job.alphas))
-    return -squares.sum(axis=1) / (t * s), magnification(gain, own, squares)
+    if solver is None:
+        solver = _restored(job) if job.plan.sums_need_x else job.solver(None)
+    with full_float32_products(solver.device):
+        return solver.partial_sums(number, job.targets(columns)).on_host()
 
 
-def solution(job: Job, factors: Factors, alpha: float, everybody: bool) -> Solution | None:
-    """Return Mᵀ (t, p) = A Xc; write it for ``everybody`` instead where others need it."""
-    M = dual.solution(factors.basis, factors.eigen, alpha)
-    if not everybody:
-        return Solution(M, factors.mean)
-    _save(job, "solution", M)
-    _save_mean(job, factors)
+def add(left: Any, right: Any) -> Any:
+    """Return left + right, in place: a part is used once."""
+    return operator.iadd(left, right)
+
+
+def score(job: Job, number: int, solver: Solver | None, total: Sums) -> Scores:
+    """Return the scores of every penalty from the sums of all nodes; see `Solver.scores`."""
+    solver = solver or job.solver(None)
+    if isinstance(total, TargetSums):
+        total = total.on(solver.device)
+    with full_float32_products(solver.device):
+        return replace(solver.scores(number, total), each=None)
+
+
+def solve(job: Job, solver: Solver, alpha: float, others: bool) -> Solution | None:
+    """Return the solution; write it instead where ``others`` need it."""
+    solution = solver.solve(alpha)
+    if not others:
+        return solution
+    _save_all(job, solution.arrays())
     return None
 
 
-def solve(
-    job: Job, columns: slice, rows: RowFile, alpha: float, source: Factors | Solution | None
+def write_coefficients(
+    job: Job, columns: slice, rows: RowFile, alpha: float, solution: Solution | None
 ) -> NDArray[np.float64]:
     """Write the coefficients of these targets into ``rows`` and return their intercepts.
 
-    ``source`` is the solution in dual form, the factors in primal form; None: of the files.
+    Without a solution, the one that another node has written is mapped.
     """
-    if source is None:
-        source = _broadcasted_solution(job) if job.dual else _broadcasted(job)
+    solution = solution or _restored_solution(job, alpha)
     intercepts = np.zeros(columns.stop - columns.start)
-    for block in _blocks(job, columns, "shift"):
-        if isinstance(source, Solution):
-            coef = block.values.T @ source.M
-        else:
-            assert source.basis is not None
-            C = source.basis.T @ block.values
-            coef = primal.coefficients(C, source.eigen, 1 / (source.eigen.w + alpha))
-        rows.write(columns.start + block.columns.start, coef)
-        if source.mean is not None:
-            found = block.values.mean(axis=0, dtype=np.float64)
-            if block.offset is not None:
-                found += block.offset
-            intercepts[block.columns] = found - coef @ source.mean.astype(coef.dtype)
+    with full_float32_products(solution.device):
+        for block in job.targets(columns).blocks("solving"):
+            coef = to_numpy(solution.coefficients(block))
+            rows.write(columns.start + block.columns.start, coef)
+            if solution.x_mean is not None:
+                known = coef @ solution.x_mean.astype(coef.dtype)
+                intercepts[block.columns] = block.means() - known
     return intercepts
 
 
-def _blocks(job: Job, columns: slice, centring: Centring) -> Iterator[Block]:
-    Y = job.Y.open()[:, columns]
-    yield from ColumnBlocks(
-        Y,
-        job.plan.width,
+def _restored(job: Job) -> Solver:
+    solver = job.solver(None)
+    put = solver.device.put
+    eigen = Eigh(
+        put(np.array(_load(job, "values"))),
+        put(_load(job, "vectors")),
+        constant=job.intercept and job.plan.form == "dual",
+    )
+    if job.plan.form == "dual":  # for scores only
+        solver.factors = Factors(eigen, None, None)
+    else:
+        solver.factors = Factors(eigen, put(_load(job, "basis")), _mean(job))
+    return solver
+
+
+def _restored_solution(job: Job, alpha: float) -> Solution:
+    if job.plan.form == "primal":
+        return _restored(job).solve(alpha)
+    device = find_device(job.device)
+    return DualSolution(
+        None,
+        None,
+        alpha,
+        x_mean=_mean(job),
         dtype=job.dtype,
-        centring=centring if job.intercept else "none",
-        device=Device("cpu"),
-        view_file=fits_in_memory(Y),
+        device=device,
+        solution=device.put(_load(job, "solution")),
     )
 
 
-def _require_finite(values: NDArray[np.float64]) -> None:
-    if not np.isfinite(values).all():
-        raise InputError("Y holds values that are not finite, or whose products are not")
+def _mean(job: Job) -> NDArray[np.float64] | None:
+    return np.array(_load(job, "mean")) if job.intercept else None
 
 
-def _save(job: Job, name: str, array: NDArray[Any]) -> None:
-    path = Path(job.folder, f"{name}.npy")
-    with path.open("wb") as file:
+def _load_folds(job: Job) -> list[Fold]:
+    numbers = range(len(job.plan.shape.folds))
+    return [
+        (np.array(_load(job, f"train-{number}")), np.array(_load(job, f"test-{number}")))
+        for number in numbers
+    ]
+
+
+def _save_all(job: Job, arrays: dict[str, NDArray[Any]]) -> None:
+    """Write arrays that are not there yet: factors that were broadcast serve to solve, too."""
+    for name, array in arrays.items():
+        if not Path(job.folder, f"{name}.npy").exists():
+            _save(job.folder, name, array)
+
+
+def _save(folder: str, name: str, array: NDArray[Any]) -> None:
+    with Path(folder, f"{name}.npy").open("wb") as file:
         np.save(file, array)
         file.flush()
         os.fsync(file.fileno())  # other machines of a network file system are about to read it
@@ -242,23 +207,3 @@ def _save(job: Job, name: str, array: NDArray[Any]) -> None:
 def _load(job: Job, name: str) -> NDArray[Any]:
     array: NDArray[Any] = np.load(Path(job.folder, f"{name}.npy"), mmap_mode="r")
     return array
-
-
-def _save_mean(job: Job, factors: Factors) -> None:
-    if factors.mean is not None:
-        _save(job, "mean", factors.mean)
-
-
-def _mean(job: Job) -> NDArray[np.float64] | None:
-    return np.array(_load(job, "mean")) if job.intercept else None
-
-
-def _broadcasted(job: Job) -> Factors:
-    eigen = Eigen(np.array(_load(job, "values")), _load(job, "vectors"), constant=job.intercept)
-    if job.dual:  # for scores only
-        return Factors(eigen, None, None)
-    return Factors(eigen, _load(job, "basis"), _mean(job))
-
-
-def _broadcasted_solution(job: Job) -> Solution:
-    return Solution(_load(job, "solution"), _mean(job))

@@ -18,7 +18,7 @@ from bench_core.checks import check_xy
 from bench_core.cluster import ArrayRef, Cluster, RowFile
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
-from bench_core.strategies._base import Strategy, node_cluster
+from bench_core.strategies._base import Strategy
 from bench_core.strategies._ridgecv import (
     fit_ridgecv,
     problem_bytes,
@@ -59,6 +59,7 @@ class BatchMultiOutput(Strategy):
 
     name = "bmor"
     summary = "batches of targets on nodes, RidgeCV each (algorithm 1); one penalty per batch"
+    supports = frozenset({"cv"})
     penalty_scope = "batch"
     distributed = True
 
@@ -82,8 +83,9 @@ class BatchMultiOutput(Strategy):
         fits = sum(working_bytes(t, p, stop - start) for start, stop in _batches(bounds))
         return problem_bytes(t, p, s, dtype) + s * p * np.dtype(dtype).itemsize + fits
 
-    def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
-        cluster = node_cluster(self)
+    def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
+        """Fit; see `Strategy.fit_checked`."""
+        cluster = self.running_cluster()
         options = ridgecv_options(self.gcv_mode, self.cv, len(X))
         s, p = Y.shape[1], X.shape[1]
         bounds = batch_boundaries(s, cluster.nodes)
@@ -95,7 +97,7 @@ class BatchMultiOutput(Strategy):
                     for start, stop in _batches(bounds)
                 ]
                 batches = cluster.map(_fit_batch, tasks)
-            self.coef_ = rows.take()
+            self.coef_ = rows.detach()
         except InputError:
             check_xy(X, Y)  # a node counts its own columns: name the target by its number in Y
             raise

@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,15 +24,20 @@ from bench_core.checks import check_xy
 from bench_core.cluster import Cluster, RowFile
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
-from bench_core.ridge.costs import Selection, Work
-from bench_core.ridge.inputs import product_dtype, safe_in_float32
-from bench_core.ridge.scores import best
-from bench_core.ridge.solver import exact_enough
+from bench_core.progress import Progress, silent
+from bench_core.records.fit_plan import FitPlan
+from bench_core.ridge.formulas.scores import best
+from bench_core.ridge.inputs import find_folds, find_form, fit_shape, product_dtype, safe_in_float32
+from bench_core.ridge.planning.flops import Selection
+from bench_core.ridge.planning.nodes import Factorise, NodePlan, make_node_plan
+from bench_core.ridge.solvers.base import Fold, Scores, exact_enough, mean_scores
 from bench_core.strategies import _shared_nodes as on_node
-from bench_core.strategies._base import Strategy, node_cluster
-from bench_core.strategies._ridgecv import problem_bytes
+from bench_core.strategies._base import Strategy
+from bench_core.strategies._plans import common_plan
+from bench_core.strategies._ridgecv import default_scoring, problem_bytes, ridgecv_options
 from bench_core.strategies._shared_nodes import Job
-from bench_core.strategies._shared_plan import Factorise, SharedPlan, floats, shared_plan
+
+WAYS = ("auto", "one", "each")
 
 
 class SharedBatches(Strategy):
@@ -46,15 +52,19 @@ class SharedBatches(Strategy):
     dtype : precision of the products with Y, "float64" or "float32"; None for that of X and Y.
         Float32 gives way to float64 where it could not decide between penalties.
     coef : a path ending in .npy that every node sees, to keep the file; None: it stays on scratch.
+    cv : None for leave-one-out; or, as for ``ridgecv``, folds.
+    scoring : "neg_mean_squared_error", "r2" or "pearson"; None for what scikit-learn takes: the
+        first for leave-one-out, "r2" for folds.
+    solver : "dual", "primal" or "auto": see `bench_core.ridge.MultiTargetRidgeCV`.
+    device : device of every node: "cpu", "torch", "cuda", …
     factorise : "one" node, "each", or "auto": whichever the plan finds cheaper.
     progress : called with (what, tasks done, tasks in all), or None.
 
     Attributes
     ----------
     coef_ : (s, p), memory-mapped, read-only.
-    cv_results_ : ``alphas`` (r,), ``best_score``, and ``mean_scores`` (r,): minus the mean
-        squared leave-one-out error.
-    plan_ : the plan that was carried out.
+    cv_results_ : ``alphas`` (r,), ``best_score``, and ``mean_scores`` (r,).
+    plan_ : the `bench_core.ridge.planning.nodes.NodePlan` that was carried out.
     """
 
     name = "bmor-shared"
@@ -62,6 +72,10 @@ class SharedBatches(Strategy):
     penalty_scope = "all"
     claims_ridgecv = True
     distributed = True
+    supports = frozenset({"coef", "progress", "device", "dtype", "cv", "scoring", "solver"})
+
+    _selection: Selection | None = None
+    """A way of scoring that every plan has to take, for tests of each."""
 
     def __init__(
         self,
@@ -71,75 +85,106 @@ class SharedBatches(Strategy):
         cluster: Cluster | None = None,
         dtype: str | None = None,
         coef: Any = None,
+        cv: Any = None,
+        scoring: str | None = None,
+        solver: str = "auto",
+        device: str = "cpu",
         factorise: Literal["auto", "one", "each"] = "auto",
-        progress: Any = None,
+        progress: Progress | None = None,
     ) -> None:
         super().__init__(alphas, fit_intercept=fit_intercept, cluster=cluster)
         self.dtype = dtype
         self.coef = coef
+        self.cv = cv
+        self.scoring = scoring
+        self.solver = solver
+        self.device = device
         self.factorise = factorise
         self.progress = progress
 
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y, the coefficients and of what every node holds."""
-        work = Work(t, p, s, len(THESIS_ALPHAS), dtype=floats(dtype).name)
         coefficients = s * p * np.dtype(dtype).itemsize
-        return (
-            problem_bytes(t, p, s, dtype) + coefficients + sum(shared_plan(work, nodes).node_bytes)
+        own = cls().plan(t, p, s, np.dtype(dtype).name, nodes).peak_bytes
+        return problem_bytes(t, p, s, dtype) + coefficients + own
+
+    def plan(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitPlan:
+        """Return what `fit` would do on ``nodes`` nodes with arrays of these shapes."""
+        products = product_dtype(self.dtype, dtype)
+        found = self._plan((t, p, s), self._folds(t), products, nodes)
+        return common_plan(
+            self.name, found, nodes=nodes, node_bytes=found.node_bytes, peak=sum(found.node_bytes)
         )
 
-    def plan(self, X: Any, Y: Any, nodes: int | None = None) -> SharedPlan:
-        """Return what `fit` would do with arrays of these shapes and types; nothing is read.
-
-        On ``nodes`` nodes, or on those of the cluster.
-        """
-        return self._plan(X, Y, self._products(X, Y), nodes or node_cluster(self).nodes)
-
-    def _products(self, X: Any, Y: Any) -> np.dtype[Any]:
-        return product_dtype(self.dtype, X, Y)
+    def _folds(self, t: int) -> list[Fold]:
+        return find_folds(ridgecv_options(None, self.cv, t).get("cv", "loo"), t, None)
 
     def _plan(
         self,
-        X: Any,
-        Y: Any,
+        size: tuple[int, int, int],
+        folds: list[Fold],
         dtype: np.dtype[Any],
         nodes: int,
         selection: Selection | None = None,
-    ) -> SharedPlan:
-        if self.factorise not in ("auto", "one", "each"):
+    ) -> NodePlan:
+        if self.factorise not in WAYS:
             raise InputError(f"factorise = {self.factorise!r}: give 'auto', 'one' or 'each'")
-        chosen: Factorise | None = None if self.factorise == "auto" else self.factorise
-        work = Work(
-            X.shape[0], X.shape[1], Y.shape[1], len(self.alphas), dtype=dtype.name, coef="file"
+        way: Factorise | None = None if self.factorise == "auto" else self.factorise
+        shape = fit_shape(
+            *size,
+            len(self.alphas),
+            folds=folds,
+            dtype=dtype,
+            scoring=default_scoring(self.scoring, self.cv),
+            per_target=False,
+            coef="file",
         )
-        return shared_plan(work, nodes, selection=selection, factorise=chosen)
+        return make_node_plan(
+            shape,
+            nodes,
+            form=find_form(self.solver),
+            selection=selection or self._selection,
+            factorise=way,
+        )
 
-    def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
-        cluster = node_cluster(self)
-        dtype = self._products(X, Y)
+    def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
+        """Fit on the cluster; see `Strategy.fit_checked`."""
+        cluster = self.running_cluster()
+        dtype = product_dtype(self.dtype, X.dtype, Y.dtype)
         if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
             dtype = np.dtype(np.float64)
-        folder = tempfile.mkdtemp(prefix="shared-", dir=cluster.scratch)
+        size = (X.shape[0], X.shape[1], Y.shape[1])
+        folds = self._folds(X.shape[0])
+        scoring = default_scoring(self.scoring, self.cv)
         rows = self._rows(cluster, X, Y)
         try:
             with cluster.shared(X, Y) as (X_ref, Y_ref):
                 done = None
                 selection: Selection | None = None
                 while done is None:
-                    plan = self._plan(X, Y, dtype, cluster.nodes, selection)
-                    job = Job(X_ref, Y_ref, alphas, self.fit_intercept, plan, folder)
-                    done = _Fit(cluster, self.progress).run(job, rows)
+                    plan = self._plan(size, folds, dtype, cluster.nodes, selection)
+                    with _folder(cluster, folds) as folder:
+                        job = Job(
+                            X_ref,
+                            Y_ref,
+                            alphas,
+                            self.fit_intercept,
+                            scoring,
+                            self.device,
+                            plan,
+                            folder,
+                        )
+                        done = _Fit(cluster, job, self.progress or silent).run(rows)
                     # For another try, if that was not exact enough.
                     selection = "each" if dtype == np.float64 else None
                     dtype = np.dtype(np.float64)
-            self.coef_ = self._taken(rows)
+            self.coef_ = self._kept(rows)
         except InputError:
             check_xy(X, Y)  # a node counts its own columns: name the value by its place in Y
             raise
         finally:
             rows.remove()
-            shutil.rmtree(folder, ignore_errors=True)
         scores, chosen, intercepts = done
         self.plan_ = plan
         self.alpha_ = float(alphas[chosen])
@@ -151,7 +196,7 @@ class SharedBatches(Strategy):
         }
 
     def _rows(self, cluster: Cluster, X: Any, Y: Any) -> RowFile:
-        shape, dtype = (Y.shape[1], X.shape[1]), floats(X.dtype)
+        shape, dtype = (Y.shape[1], X.shape[1]), _float_dtype(X.dtype)
         if self.coef is None:
             return cluster.rows(shape, dtype)
         path = Path(self.coef)
@@ -161,9 +206,9 @@ class SharedBatches(Strategy):
             )
         return RowFile.create(path.parent, shape, dtype)
 
-    def _taken(self, rows: RowFile) -> NDArray[Any]:
+    def _kept(self, rows: RowFile) -> NDArray[Any]:
         if self.coef is None:
-            return rows.take()
+            return rows.detach()
         os.replace(rows.path, self.coef)
         coef: NDArray[Any] = np.load(self.coef, mmap_mode="r")
         return coef
@@ -172,53 +217,67 @@ class SharedBatches(Strategy):
 class _Fit:
     """One fit as the driver sees it: tasks on nodes, started in the order in which they can run."""
 
-    def __init__(self, cluster: Cluster, progress: Callable[[str, int, int], None] | None) -> None:
-        self.cluster = cluster
-        self.progress = progress
+    def __init__(self, cluster: Cluster, job: Job, progress: Progress) -> None:
+        self.cluster, self.job, self.progress = cluster, job, progress
+        plan = job.plan
+        self.scoring = [node for node, (start, stop) in enumerate(plan.targets) if stop > start]
+        self.solving = [node for node, (start, stop) in enumerate(plan.solved) if stop > start]
 
-    def run(
-        self, job: Job, rows: RowFile
-    ) -> tuple[NDArray[np.float64], int, NDArray[np.float64]] | None:
+    def run(self, rows: RowFile) -> tuple[NDArray[np.float64], int, NDArray[np.float64]] | None:
         """Return the scores (r,), the chosen one's index and the intercepts (s,).
 
         None, with nothing solved, where the scores are not exact enough to decide.
         """
-        plan, submit = job.plan, self.cluster.submit
-        used = [node for node, (start, stop) in enumerate(plan.targets) if stop > start]
-        factors = self._factors(job, used)
-        parts = {
-            node: submit(node, on_node.score, job, slice(*plan.targets[node]), factors.get(node))
-            for node in used
-        }
-        self._watch("scoring targets", list(parts.values()))
-        total = self._summed(parts)
-        # With "each", nodes have scored their targets: node 0 needs no factors for a few sums.
-        own = None if plan.selection == "each" else factors[0]
-        choice = submit(0, on_node.select, job, own, total)
-        del parts, total
-        [(scores, magnified)] = self.cluster.gather([choice])
-        if np.isnan(scores).all():
+        plan, alphas = self.job.plan, self.job.alphas
+        solvers = self._factorised()
+        scores = self._scores(solvers)
+        if np.isnan(scores.shared).all():
             raise InputError(
-                f"no penalty of {job.alphas.tolist()} has a score: every one is too small to "
-                "leave a sample out; give larger ones"
+                f"no penalty of {alphas.tolist()} has a {self.job.scoring} score: targets are all "
+                "constant, or every penalty is too small to leave a sample out"
             )
-        chosen = int(best(scores))
-        if not exact_enough(scores, magnified, job.dtype, plan.selection):
+        if not exact_enough(scores, self.job.dtype, plan.selection):
             return None
-        intercepts = self._solved(job, rows, factors, float(job.alphas[chosen]))
-        return scores, chosen, intercepts
+        chosen = int(best(scores.shared))
+        return scores.shared, chosen, self._solved(rows, solvers, float(alphas[chosen]))
 
-    def _factors(self, job: Job, used: list[int]) -> dict[int, Future]:
+    def _submit(self, node: int, function: Any, *arguments: Any) -> Future:
+        return self.cluster.submit(node, function, self.job, *arguments)
+
+    def _factorised(self) -> dict[int, Future]:
         """Start the factorisation; return its future on every node that has it of its own."""
-        each = job.plan.factorise == "each"
-        solving = [node for node, (start, stop) in enumerate(job.plan.solved) if stop > start]
-        who = sorted({0, *used, *solving}) if each else [0]
-        factors = {node: self.cluster.submit(node, on_node.factorise, job) for node in who}
-        # Others wait for the basis, except where they only multiply targets with each other.
-        waits = job.plan.selection == "each" or not job.dual
-        if not each and waits and max(used + solving) > 0:
-            self.cluster.wait([self.cluster.submit(0, on_node.broadcast, job, factors[0])])
-        return factors
+        plan = self.job.plan
+        used = sorted({0, *self.scoring, *self.solving})
+        holders = used if plan.holders > 1 else [0]
+        solvers = {node: self._submit(node, on_node.factorise) for node in holders}
+        if len(holders) < len(used) and plan.sums_need_x:  # others wait for the factors
+            self.cluster.wait([self._submit(0, on_node.broadcast, solvers[0])])
+        return solvers
+
+    def _scores(self, solvers: dict[int, Future]) -> Scores:
+        """Return the scores, summed over nodes in every pass and averaged over passes."""
+        plan = self.job.plan
+        found = []
+        for number in range(plan.passes):
+            parts = {
+                node: self._submit(
+                    node,
+                    on_node.partial_sums,
+                    number,
+                    slice(*plan.targets[node]),
+                    solvers.get(node) if plan.sums_need_x else None,
+                )
+                for node in self.scoring
+            }
+            several = f", pass {number + 1} of {plan.passes}" * (plan.passes > 1)
+            self._watch(f"scoring targets{several}", list(parts.values()))
+            total = self._summed(parts)
+            # With "each", nodes have scored their targets: node 0 needs no factors for the mean.
+            own = None if plan.selection == "each" else solvers[0]
+            choice = self._submit(0, on_node.score, number, own, total)
+            del parts, total
+            found += self.cluster.gather([choice])
+        return mean_scores(found)
 
     def _summed(self, parts: dict[int, Future]) -> Future:
         """Sum over nodes in pairs, in the order of nodes: half the nodes send in every round."""
@@ -232,35 +291,58 @@ class _Fit:
         return left[0][1]
 
     def _solved(
-        self, job: Job, rows: RowFile, factors: dict[int, Future], alpha: float
+        self, rows: RowFile, solvers: dict[int, Future], alpha: float
     ) -> NDArray[np.float64]:
-        plan, submit = job.plan, self.cluster.submit
-        shares = [(i, slice(*share)) for i, share in enumerate(plan.solved) if share[1] > share[0]]
-        source = factors
-        if job.dual:
-            everybody = plan.factorise == "one" and len(shares) > 1
-            source = {
-                node: submit(node, on_node.solution, job, future, alpha, everybody)
-                for node, future in factors.items()
-            }
-            factors.clear()  # nodes free what is no longer needed
-            if everybody:
-                self.cluster.wait([source.pop(0)])
+        plan = self.job.plan
+        one = plan.factorise == "one"
+        others = one and len(self.solving) > 1
+        solutions = {
+            node: self._submit(node, on_node.solve, solver, alpha, others)
+            for node, solver in solvers.items()
+            if node == 0 or not one
+        }
+        solvers.clear()  # nodes free what is no longer needed
+        if others:
+            self.cluster.wait([solutions.pop(0)])
         tasks = [
-            submit(node, on_node.solve, job, columns, rows, alpha, source.get(node))
-            for node, columns in shares
+            self._submit(
+                node,
+                on_node.write_coefficients,
+                slice(*plan.solved[node]),
+                rows,
+                alpha,
+                solutions.get(node),
+            )
+            for node in self.solving
         ]
         self._watch("solving", tasks)
         return np.concatenate(self.cluster.gather(tasks))
 
     def _watch(self, what: str, futures: list[Future]) -> None:
         """Report futures as they are done; what they raise is raised where they are gathered."""
-        if self.progress is None:
+        if self.progress is silent:
             return
         for done in range(len(futures) + 1):
             self.progress(what, done, len(futures))
             if done < len(futures):
                 self.cluster.wait(futures[done : done + 1])
+
+
+@contextmanager
+def _folder(cluster: Cluster, folds: list[Fold]) -> Iterator[str]:
+    """Make a folder on scratch for the files of one try, with the rows of the folds in it."""
+    folder = tempfile.mkdtemp(prefix="shared-", dir=cluster.scratch)
+    try:
+        on_node.save_folds(folder, folds)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _float_dtype(dtype: Any) -> np.dtype[Any]:
+    """Return the floating-point type in which values of ``dtype`` are fitted."""
+    found = np.dtype(dtype)
+    return found if found in (np.float32, np.float64) else np.dtype(np.float64)
 
 
 STRATEGY = SharedBatches

@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from bench_core.checks import check_xy
 from bench_core.cluster import Cluster
-from bench_core.data import THESIS_ALPHAS, Shape
+from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError, unknown
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._ridgecv import problem_bytes
@@ -74,11 +74,11 @@ class Himalaya(Strategy):
         self.alphas_batch = alphas_batch
 
     @classmethod
-    def skip(cls, shape: Shape, nodes: int, threads: int) -> str | None:
+    def skip(cls, t: int, p: int, s: int, nodes: int, threads: int) -> str | None:
         """Return why it cannot run: not installed, or more than one node."""
         if find_spec("himalaya") is None:
             return f"himalaya is not installed: {INSTALL['himalaya']}"
-        return super().skip(shape, nodes, threads)
+        return super().skip(t, p, s, nodes, threads)
 
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
@@ -93,7 +93,8 @@ class Himalaya(Strategy):
             numbers = (5 + 2) * t * p + (2 + 5) * p * p + 3 * t * s + 2 * p * s
         return problem_bytes(t, p, s, dtype) + numbers * np.dtype(dtype).itemsize
 
-    def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
+    def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
+        """Fit; see `Strategy.fit_checked`."""
         self._check_options(len(X))
         check_xy(X, Y)
         dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)

@@ -21,7 +21,7 @@ from sklearn.multioutput import MultiOutputRegressor
 from bench_core.checks import check_xy
 from bench_core.cluster import ArrayRef, Cluster
 from bench_core.data import THESIS_ALPHAS
-from bench_core.strategies._base import Strategy, node_cluster
+from bench_core.strategies._base import Strategy
 from bench_core.strategies._joblib import DaskBackend
 from bench_core.strategies._ridgecv import (
     problem_bytes,
@@ -65,6 +65,7 @@ class MultiOutput(Strategy):
 
     name = "mor"
     summary = "MultiOutputRegressor over RidgeCV on joblib's Dask backend; one penalty per target"
+    supports = frozenset({"cv"})
     penalty_scope = "target"
     distributed = True
 
@@ -87,8 +88,9 @@ class MultiOutput(Strategy):
         fits = min(s, nodes) * working_bytes(t, p, 1)
         return problem_bytes(t, p, s, dtype) + 2 * s * p * np.dtype(dtype).itemsize + fits
 
-    def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
-        cluster = node_cluster(self)
+    def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
+        """Fit; see `Strategy.fit_checked`."""
+        cluster = self.running_cluster()
         options = ridgecv_options(self.gcv_mode, self.cv, len(X))
         check_xy(X, Y)
         one = _TargetRidgeCV(alphas=alphas, fit_intercept=self.fit_intercept, **options)

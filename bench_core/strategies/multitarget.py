@@ -17,9 +17,12 @@ from bench_core.checks import check_xy
 from bench_core.cluster import Cluster
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
-from bench_core.ridge.plan import Plan, Work, make_plan
-from bench_core.strategies._base import Strategy
-from bench_core.strategies._ridgecv import problem_bytes, ridgecv_options
+from bench_core.progress import Progress
+from bench_core.records.fit_plan import FitPlan
+from bench_core.ridge.estimator import MultiTargetRidgeCV
+from bench_core.strategies._base import COMMON_OPTIONS, Strategy
+from bench_core.strategies._plans import common_plan
+from bench_core.strategies._ridgecv import default_scoring, problem_bytes, ridgecv_options
 
 
 class MultiTarget(Strategy):
@@ -32,7 +35,10 @@ class MultiTarget(Strategy):
         Factorisations and scores are in float64 always.
     coef : "memory"; a path ending in .npy, to which coefficients are streamed; or None: they are
         never formed and `predict` reads Y again.
-    cv : None for leave-one-out; or, as for ``ridgecv``, folds, scored by R² as scikit-learn does.
+    cv : None for leave-one-out; or, as for ``ridgecv``, folds.
+    scoring : "neg_mean_squared_error", "r2" or "pearson"; None for what scikit-learn takes: the
+        first for leave-one-out, "r2" for folds.
+    solver : "dual", "primal" or "auto": see `bench_core.ridge.MultiTargetRidgeCV`.
     memory_limit : bytes that the fit may use beyond X and Y; None for no limit.
     device : "cpu", "torch", "cuda", …: see `bench_core.ridge.MultiTargetRidgeCV`.
     progress : called with (what, blocks done, blocks in all), or None.
@@ -40,8 +46,8 @@ class MultiTarget(Strategy):
     Attributes
     ----------
     coef_ : (s, p), memory-mapped if streamed, absent with ``coef=None``.
-    cv_results_ : ``alphas`` (r,), ``best_score`` and ``mean_scores`` (r,): minus the mean squared
-        leave-one-out error, or with ``cv`` the mean R² over folds and targets.
+    cv_results_ : ``alphas`` (r,), ``best_score`` and ``mean_scores`` (r,), means over folds and
+        targets.
     plan_ : the `bench_core.ridge.Plan` that was carried out.
     """
 
@@ -49,6 +55,7 @@ class MultiTarget(Strategy):
     summary = "one factorisation, penalties scored from sums over targets; RidgeCV's answer"
     penalty_scope = "all"
     claims_ridgecv = True
+    supports = COMMON_OPTIONS
 
     def __init__(
         self,
@@ -59,14 +66,18 @@ class MultiTarget(Strategy):
         dtype: str | None = None,
         coef: Any = "memory",
         cv: Any = None,
+        scoring: str | None = None,
+        solver: str = "auto",
         memory_limit: int | None = None,
         device: str = "cpu",
-        progress: Any = None,
+        progress: Progress | None = None,
     ) -> None:
         super().__init__(alphas, fit_intercept=fit_intercept, cluster=cluster)
         self.dtype = dtype
         self.coef = coef
         self.cv = cv
+        self.scoring = scoring
+        self.solver = solver
         self.memory_limit = memory_limit
         self.device = device
         self.progress = progress
@@ -74,37 +85,36 @@ class MultiTarget(Strategy):
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y and of the plan for the default options."""
-        plan = make_plan(Work(t, p, s, len(THESIS_ALPHAS), dtype=np.dtype(dtype).name))
-        return problem_bytes(t, p, s, dtype) + plan.peak_bytes
+        own = cls().plan(t, p, s, np.dtype(dtype).name).peak_bytes
+        return problem_bytes(t, p, s, dtype) + own
 
-    def plan(self, X: Any, Y: Any) -> Plan:
-        """Return what `fit` would do with arrays of these shapes and types; nothing is read."""
-        plan: Plan = self._estimator(X).plan(X, Y)
-        return plan
+    def plan(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitPlan:
+        """Return what `fit` would do with arrays of these shapes."""
+        found = self._estimator(t).plan_shape(t, p, s, dtype)
+        return common_plan(self.name, found, peak=found.peak_bytes, slowdown=found.slowdown)
 
-    def _estimator(self, X: Any) -> Any:
-        from bench_core.ridge import MultiTargetRidgeCV
-
-        cv = ridgecv_options(None, self.cv, X.shape[0]).get("cv", "loo")
+    def _estimator(self, t: int) -> MultiTargetRidgeCV:
         return MultiTargetRidgeCV(
             self.alphas,
             fit_intercept=self.fit_intercept,
-            cv=cv,
-            scoring="neg_mean_squared_error" if self.cv is None else "r2",
+            cv=ridgecv_options(None, self.cv, t).get("cv", "loo"),
+            scoring=default_scoring(self.scoring, self.cv),
             dtype=self.dtype,
             coef=self.coef,
             memory_limit=self.memory_limit,
             device=self.device,
+            solver=self.solver,
             progress=self.progress,
         )
 
-    def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
+    def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
+        """Fit in this process; see `Strategy.fit_checked`."""
         try:
-            model = self._estimator(X).fit(X, Y)
+            model = self._estimator(X.shape[0]).fit(X, Y)
         except ValueError:
             check_xy(X, Y)  # scikit-learn does not say where in X a value is not finite
             raise
-        self._take(model, alphas)
+        self._keep(model, alphas)
 
     def fit_score(
         self, X: ArrayLike, Y: ArrayLike, X_test: ArrayLike, Y_test: ArrayLike
@@ -114,9 +124,9 @@ class MultiTarget(Strategy):
         With ``coef=None`` neither coefficients nor all predictions are ever held.
         """
         alphas, X, Y = self._checked(X, Y)
-        model = self._estimator(X)
+        model = self._estimator(X.shape[0])
         r: NDArray[np.float64] = model.fit_score(X, Y, X_test, Y_test)
-        self._take(model, alphas)
+        self._keep(model, alphas)
         self.n_features_in_, self.n_targets_ = X.shape[1], Y.shape[1]
         return r
 
@@ -126,7 +136,7 @@ class MultiTarget(Strategy):
         intercept: NDArray[Any] = self._model.intercept_
         return intercept
 
-    def _take(self, model: Any, alphas: NDArray[np.float64]) -> None:
+    def _keep(self, model: MultiTargetRidgeCV, alphas: NDArray[np.float64]) -> None:
         for name in ("coef_", "intercept_"):
             self.__dict__.pop(name, None)
         if self.coef is not None:

@@ -37,6 +37,7 @@ class RidgeCVStrategy(Strategy):
 
     name = "ridgecv"
     summary = "scikit-learn's RidgeCV in one process; one penalty for all targets"
+    supports = frozenset({"cv"})
     penalty_scope = "all"
     claims_ridgecv = True
 
@@ -58,7 +59,8 @@ class RidgeCVStrategy(Strategy):
         """Return the bytes of X, Y and of a leave-one-out fit of all targets at once."""
         return problem_bytes(t, p, s, dtype) + working_bytes(t, p, s)
 
-    def _fit(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
+    def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
+        """Fit; see `Strategy.fit_checked`."""
         options = ridgecv_options(self.gcv_mode, self.cv, len(X))
         fitted = fit_ridgecv(X, Y, alphas, self.fit_intercept, options)
         self.coef_ = fitted.coef

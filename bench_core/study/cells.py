@@ -11,7 +11,7 @@ from typing import Any
 from bench_core.errors import InputError, ResourceError
 from bench_core.study.settings import FACTORS, StudySettings, chosen
 from encoders.videogpt.clips.store import ClipStore
-from encoders.videogpt.clips.subsets import Subset, draw, everything
+from encoders.videogpt.clips.subsets import Subset, all_frames, draw_subset
 from encoders.videogpt.config import VideoGPTConfig
 from encoders.videogpt.training.runs import Data
 
@@ -123,12 +123,12 @@ def training_data(settings: StudySettings, cell: Cell, store: ClipStore) -> Trai
     stride = settings.clips.stride or clip
     frames = cell.levels["training_frames"]
     if frames is None:
-        subset = everything(store)
+        subset = all_frames(store)
     else:
         block = settings.clips.block or max(pair, stride)
         if block < pair:
             raise InputError(f"clips.block {block} is shorter than a sample of {pair} frames")
-        subset = draw(store, frames, block=block, seed=settings.seed)
+        subset = draw_subset(store, frames, block=block, seed=settings.seed)
     samples = len(subset.windows(pair, stride))
     if not samples:
         raise ResourceError(f"no stretch of {pair} frames in the clips: record longer runs")

@@ -21,8 +21,8 @@ from bench_core.accuracy import pearson_r, summary
 from bench_core.brain.build import build, plan
 from bench_core.brain.features import StoreSettings
 from bench_core.brain.pairing import pair
-from bench_core.brain.settings import Settings
-from bench_core.brain.targets import LeftOut, Run, Targets
+from bench_core.brain.settings import ProblemSettings
+from bench_core.brain.targets import Exclusion, TargetRun, Targets
 from bench_core.cluster import Cluster
 from bench_core.data import run_split
 from bench_core.data.space import TargetSpace
@@ -41,17 +41,17 @@ class CachedTargets:
     names: Sequence[str]
     space: TargetSpace | None
     about: Mapping[str, Any]
-    runs: Sequence[Run]
-    left_out: Sequence[LeftOut]
+    runs: Sequence[TargetRun]
+    exclusions: Sequence[Exclusion]
     files: Sequence[Path]
 
     @classmethod
     def of(cls, source: Targets, folder: Path) -> CachedTargets:
         """Return ``source`` with its runs kept in ``folder``."""
-        names = ("names", "space", "about", "runs", "left_out", "files")
+        names = ("names", "space", "about", "runs", "exclusions", "files")
         return cls(source, folder, *(getattr(source, name) for name in names))
 
-    def read(self, run: Run) -> NDArray[Any]:
+    def read(self, run: TargetRun) -> NDArray[Any]:
         """Return the targets (m, s) of ``run``, memory-mapped."""
         path = self.folder / f"{run.name}.npy"
         if not path.is_file():
@@ -73,7 +73,7 @@ class Subject:
     """
 
     name: str
-    settings: Settings
+    settings: ProblemSettings
     targets: Targets
     stimuli: Mapping[str, str]
     test: Sequence[str]
@@ -87,7 +87,7 @@ class Subject:
 
 def open_subject(name: str, path: Path, stimuli: Sequence[str], fit: FitSettings) -> Subject:
     """Return the subject; raise `InputError` when no run would be left to train or to test."""
-    settings = Settings.read(path)
+    settings = ProblemSettings.read(path)
     base = settings.path.resolve().parent
     targets: Targets = settings.targets.open(base, settings.dtype, settings.pairing.exclude)
     pairs, _ = pair(targets.runs, stimuli, settings.pairing)
@@ -163,7 +163,7 @@ def fit_subject(
         predicted = model.predict(held.X)
         seconds = time.perf_counter() - started
         # With a penalty per batch or target the median stands for all.
-        penalty = float(np.median(model.definition_alphas()))
+        penalty = float(np.median(model.chosen_alphas()))
         r = pearson_r(held.Y, predicted)
         return Fitted(r, penalty, (train.t, held.t), seconds)
     finally:

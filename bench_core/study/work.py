@@ -22,6 +22,7 @@ import torch
 from bench_core.brain.features import StoreSettings
 from bench_core.errors import InputError, RidgebenchError
 from bench_core.files import replace_file
+from bench_core.progress import Progress
 from bench_core.study.cells import Cell, TrainingData
 from bench_core.study.opened import Study
 from bench_core.study.settings import StudySettings
@@ -36,14 +37,13 @@ from encoders.videogpt.clips.export import export_run
 from encoders.videogpt.clips.store import ClipStore
 from encoders.videogpt.gpt import VideoGPT
 from encoders.videogpt.training import state
-from encoders.videogpt.training.launch import joined
+from encoders.videogpt.training.launch import process_group
 from encoders.videogpt.training.phases import GPTPhase
 from encoders.videogpt.training.runs import Data, train_gpt, train_vqvae
 from encoders.videogpt.training.sources import CodeSource
 from encoders.videogpt.vqvae import VQVAE
 
-Notify = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+Notify = Progress
 
 _LAST = 50  # steps whose losses are averaged for the record
 
@@ -58,7 +58,7 @@ def compute(settings: StudySettings, cell: Cell, notify: Notify) -> dict[str, An
     study = Study.open(settings)
     keys, found = study.keys(cell), study.data(cell)
     out = settings.out
-    with joined(settings.device) as place:
+    with process_group(settings.device) as place:
         vqvae, seconds_vqvae, loss_vqvae = _vqvae(study, cell, found, keys, place, notify)
         assert cell.config is not None
         recipe = settings.recipes(found.steps, cell.levels["precision"])["gpt"]
@@ -71,8 +71,8 @@ def compute(settings: StudySettings, cell: Cell, notify: Notify) -> dict[str, An
             cache=out / "codes",
             folder=folder,
             device=place,
-            progress=_steps(notify, "GPT", recipe.steps),
-            encoded=lambda done, total: notify("codes", done, total),
+            on_step=_steps(notify, "GPT", recipe.steps),
+            progress=notify,
         )
         assert isinstance(trained.model, VideoGPT)
         seconds_gpt, loss_gpt = _history(folder)
@@ -180,7 +180,7 @@ def _vqvae(
         recipe,
         folder=folder,
         device=place,
-        progress=_steps(notify, "VQ-VAE", recipe.steps),
+        on_step=_steps(notify, "VQ-VAE", recipe.steps),
     )
     assert isinstance(trained.model, VQVAE)
     return trained.model, *_history(folder)
@@ -209,8 +209,8 @@ def encode_features(
     folder = settings.out / "features" / keys["features"][:16]
     done = dict.fromkeys(study.videos, 0)
 
-    def show(run: str, count: int) -> None:
-        done[run] = count
+    def show(run: str, trs: int = 0, total: int = 0, /) -> None:
+        done[run] = trs
         notify("features", sum(done.values()), 0)
 
     encode(

@@ -1,1 +1,1 @@
-"""Built-in encoders: one file each; a file's attribute ``ENCODER`` makes the encoder."""
+"""Built-in encoders, one module each; its attribute ``ENCODER`` is the encoder's class."""

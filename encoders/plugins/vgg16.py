@@ -14,7 +14,16 @@ from encoders.weights import Published
 
 
 class Vgg16(VGG16Encoder):
-    """VGG16 as torchvision publishes it; see `VGG16Encoder` for the parameters."""
+    """VGG16 as torchvision publishes it; see `VGG16Encoder` for the parameters.
+
+    Examples
+    --------
+    A small one, with random weights:
+
+    >>> encoder = Vgg16(widths=(2, 2, 2, 2, 2), hidden=4, classes=3, size=32)
+    >>> encoder.input_spec.size, encoder.weights.trained
+    ((32, 32), False)
+    """
 
     name = "vgg16"
     summary = "VGG16, torchvision's weights and preprocessing (shorter side 256, centre 224)"
@@ -38,7 +47,8 @@ class Vgg16(VGG16Encoder):
 
     def preprocess(self, frames: Frames) -> Tensor:
         """Return float32 (n, 3, size, size), on the CPU."""
-        return torchvision_style(frames.pixels[:, 0], self.takes.size[0], self.resized)
+        self.input_spec.check(frames)
+        return torchvision_style(frames.pixels[:, 0], self.input_spec.size[0], self.resized)
 
 
 ENCODER = Vgg16

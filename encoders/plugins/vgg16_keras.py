@@ -21,6 +21,14 @@ class Vgg16Keras(VGG16Encoder):
     ----------
     interpolation : ``"nearest"``, the default of Keras's ``load_img``, or ``"bilinear"``
         (antialiased).
+
+    Examples
+    --------
+    A small one, with random weights:
+
+    >>> encoder = Vgg16Keras(widths=(2, 2, 2, 2, 2), hidden=4, classes=3, size=32)
+    >>> encoder.preprocessing
+    'resized to 32 x 32 nearest, BGR, minus ImageNet mean'
     """
 
     name = "vgg16-keras"
@@ -53,7 +61,8 @@ class Vgg16Keras(VGG16Encoder):
 
     def preprocess(self, frames: Frames) -> Tensor:
         """Return float32 (n, 3, size, size), on the CPU."""
-        return keras_style(frames.pixels[:, 0], self.takes.size[0], self.interpolation)
+        self.input_spec.check(frames)
+        return keras_style(frames.pixels[:, 0], self.input_spec.size[0], self.interpolation)
 
 
 ENCODER = Vgg16Keras

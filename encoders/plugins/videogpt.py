@@ -1,4 +1,4 @@
-"""VideoGPT's features: the GPT's layers on a clip, given the clip before it."""
+"""VideoGPT's features: the layers of the GPT on a clip, given the previous clip."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench_core.errors import InputError
 from encoders.alignment import THESIS_TR, Alignment
 from encoders.base import TorchEncoder
 from encoders.hooks import check_layers
-from encoders.protocol import Frames, Takes
+from encoders.protocol import Frames, InputSpec
 from encoders.videogpt.attention import MultiHeadAttention, Product
 from encoders.videogpt.checkpoint import load_gpt
 from encoders.videogpt.clips.resize import RECIPE, resize
@@ -21,27 +21,36 @@ from encoders.videogpt.gpt import VideoGPT
 from encoders.videogpt.vqvae import to_video
 from encoders.weights import file_info, random_info
 
-# The block whose output the thesis takes: the fifth of its eight; with fewer layers, the last
-# (table 4.4, which in its comparison of layers takes the last, 7, of eight too).
+# The thesis reads the fifth of eight blocks, and with fewer blocks the last. (Its comparison of
+# layers, table 4.4, reads the last block throughout: block 7 of eight.)
 THESIS_BLOCK = 4
 
 
 class VideoGPTEncoder(TorchEncoder):
-    """GPT and VQ-VAE of VideoGPT on clips: a TR's own clip, given the clip before.
+    """GPT and VQ-VAE of VideoGPT on the clip of each TR, given the previous clip.
 
-    A clip's frames are spread evenly over one TR, so that the clip before is the TR before. The
-    thesis reads ``attn_stack.attn_nets.4.post_fc_dp``, 147,456 values per clip, three TRs before
-    the volume (`alignment`), and does not say how it reduced them: choose a reducer.
+    A clip's frames are spread evenly over one TR, so that the previous clip is the previous TR.
+    The thesis reads ``attn_stack.attn_nets.4.post_fc_dp``, 147,456 values per clip, three TRs
+    before the volume (`alignment`). It does not state how it reduced them: choose a reducer.
 
-    Layers are the modules' published dotted names; ``features`` is the thesis's. A layer of the
-    VQ-VAE is taken on the TR's own clip. Those of its decoder take no part.
+    Layers are the modules' published dotted names; ``features`` is the thesis's layer. A layer of
+    the VQ-VAE is read on the TR's own clip. Its decoder does not run.
 
     Parameters
     ----------
-    weights : a GPT's checkpoint, published or our own, or None for random weights from ``seed``.
+    weights : a checkpoint of a GPT, published or from `encoders.videogpt.training`, or None for
+        random weights from ``seed``.
     preset : sizes of the random network: thesis, thesis-4.3c, tiny.
-    tr : seconds that a clip lasts.
-    attention : ``"reference"`` to hook the attention matrix, ``….attn.attn.softmax``.
+    tr : duration of a clip in seconds.
+    attention : ``"reference"`` computes the attention matrix, the layer ``….attn.attn.softmax``.
+
+    Raises `InputError` for a TR that is not above 0 and for a file that is no checkpoint of a GPT.
+
+    Examples
+    --------
+    >>> encoder = VideoGPTEncoder(preset="tiny", tr=2.0)
+    >>> encoder.input_spec.frames, encoder.input_spec.frame_rate, encoder.input_spec.lead
+    (16, 4.0, 8)
     """
 
     name = "videogpt"
@@ -59,14 +68,14 @@ class VideoGPTEncoder(TorchEncoder):
         attention: Attention = "sdpa",
     ) -> None:
         if not tr > 0:
-            raise InputError(f"TR {tr} must be a number of seconds above 0")
+            raise InputError(f"TR {tr} s must be above 0")
         network = _network(weights, seed, preset, attention)
         sizes = network.config.vqvae
         frames, side = sizes.sequence_length, sizes.resolution
         block = min(THESIS_BLOCK, network.config.gpt.layers - 1)
         super().__init__(
             network,
-            takes=Takes(
+            input_spec=InputSpec(
                 "clips", (side, side), frames=2 * frames, frame_rate=frames / tr, lead=frames
             ),
             preprocessing=f"{RECIPE}, {side} px, values in [-0.5, 0.5]",
@@ -76,19 +85,24 @@ class VideoGPTEncoder(TorchEncoder):
         )
 
     def channel_axis(self, layer: str) -> int:
-        """Return the last axis for the GPT's layers and inside attentions, 1 for convolutions."""
+        """Return the channel axis of ``layer``'s output.
+
+        It is the last axis for layers of the GPT and inside attentions, and axis 1 for
+        convolutions and for the heads of an attention matrix.
+        """
         check_layers([layer], self.layers())
         path = self.aliases.get(layer, layer).split(".")
         chain = [self.network.get_submodule(".".join(path[: i + 1])) for i in range(len(path))]
         if any(isinstance(module, Product) for module in chain):
-            return 5
+            return 5 if isinstance(chain[-1], Product) else 1
         inside = any(isinstance(module, MultiHeadAttention | nn.LayerNorm) for module in chain)
         return 1 if path[0] in ("vqvae", "resnet") and not inside else 4
 
     def preprocess(self, frames: Frames) -> Tensor:
         """Return uint8 (n, frames, side, side, 3), on the CPU."""
+        self.input_spec.check(frames)
         n, count = frames.pixels.shape[:2]
-        side = self.takes.size[0]
+        side = self.input_spec.size[0]
         small = resize(frames.pixels.reshape(n * count, *frames.pixels.shape[2:]), side)
         return torch.from_numpy(small.reshape(n, count, side, side, 3))
 
@@ -96,8 +110,8 @@ class VideoGPTEncoder(TorchEncoder):
         """Return the logits (n, t, h, w, n_codes) of the clips' codes."""
         assert isinstance(self.network, VideoGPT)
         video = to_video(batch)
-        frames = self.takes.lead
-        # The clip itself first: hooks keep a layer's first output.
+        frames = self.input_spec.lead
+        # The TR's own clip first: hooks keep a layer's first output.
         codes = self.network.vqvae.encode(video[:, :, frames:])
         before = self.network.vqvae.encode(video[:, :, :frames])
         return self.network(before, codes)
@@ -111,7 +125,7 @@ def _network(weights: str | Path | None, seed: int, name: str, attention: Attent
             return VideoGPT(config)
     if weights == "fetch":
         raise InputError(
-            "no weights of VideoGPT are published for this: train some, or give a file"
+            "weights 'fetch': VideoGPT has no published weights; train a GPT or give a file"
         )
     return load_gpt(Path(weights), attention=attention)
 

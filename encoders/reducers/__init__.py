@@ -1,8 +1,8 @@
-"""Fewer features: reducers by name, one file each, applied before features are stored.
+"""Reducers of the number of features, applied before features are stored; one module each.
 
-A reducer is a class whose instances have the methods of `Reducer`; those that must be fitted have
-the methods of `FittedReducer` too, and come last. Third parties add one through the entry-point
-group ``ridgebench.reducers``.
+A reducer is a class whose instances have the methods of `Reducer`. A reducer that must be fitted
+also has the methods of `FittedReducer`, and is the last. Other packages add one through the
+entry-point group ``ridgebench.reducers``.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ REDUCERS = Registry("reducer", "encoders.reducers", "REDUCER", "ridgebench.reduc
 
 
 class Reducer(Protocol):
-    """Turns a layer's output into fewer features, sample by sample."""
+    """A map from a layer's output to fewer features, sample by sample."""
 
     def identity(self) -> Mapping[str, Any]:
-        """Return what, in terms of JSON, tells this reducer's results from others'."""
+        """Return a JSON object that differs between reducers with different results."""
 
     def reduce(self, features: NDArray[Any], channel_axis: int) -> NDArray[Any]:
         """Return (n, …) ``features``, whose channels are on ``channel_axis``, as (n, q)."""
@@ -31,23 +31,33 @@ class Reducer(Protocol):
 
 @runtime_checkable
 class FittedReducer(Reducer, Protocol):
-    """A reducer that learns from the training runs' features (n, q) before it reduces any."""
+    """A reducer that must be fitted on the features (n, q) of the training runs."""
 
     def fit(self, batches: Iterable[NDArray[Any]], shape: tuple[int, int]) -> None:
-        """Learn from ``batches`` of rows, ``shape`` in all; read once."""
+        """Fit on ``batches`` of rows, ``shape`` = (n, q) in total; each batch is read once."""
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return the arrays that `restore` needs."""
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Become what another reducer was when it gave ``state``."""
+        """Restore the fit that `state` returned."""
 
 
 def parse(text: str) -> list[Reducer]:
-    """Return the reducers named in ``text``, first to last: ``"pool"``, ``"project=512,pca=50"``.
+    """Return the reducers named in ``text``, such as ``"pool"`` or ``"project=512,pca=50"``.
 
-    A number after ``=`` is the reducer's first parameter. Raises `UnknownNameError` with near
-    names, and `InputError` for a number that is none or a reducer that takes or needs one.
+    A number after ``=`` is the reducer's first parameter.
+
+    Raises
+    ------
+    UnknownNameError : an unknown reducer; the message has near names.
+    InputError : a number that is missing, surplus or not an integer, or a fitted reducer that is
+        not the last.
+
+    Examples
+    --------
+    >>> [reducer.identity() for reducer in parse("pool,pca=50")]
+    [{'name': 'pool'}, {'name': 'pca', 'components': 50}]
     """
     found: list[Reducer] = []
     for part in text.split(","):
@@ -75,17 +85,21 @@ def check_order(reducers: Sequence[Reducer]) -> None:
 
 
 def label(reducers: Sequence[Reducer]) -> str:
-    """Return the reducers' names joined for a file name: ``"project-pca"``."""
+    """Return the reducers' names joined for a file name.
+
+    >>> label(parse("project=512,pca=50"))
+    'project-pca'
+    """
     return "-".join(str(reducer.identity()["name"]) for reducer in reducers) or "none"
 
 
 def check_count(count: int, what: str) -> int:
-    """Return ``count`` if it is a whole number above 0, raise `InputError` otherwise."""
+    """Return ``count``; raise `InputError` unless it is a whole number above 0."""
     if count != int(count) or count < 1:
         raise InputError(f"{count} {what}: give 1 or more")
     return int(count)
 
 
 def flatten(features: NDArray[Any]) -> NDArray[Any]:
-    """Return (n, …) as (n, q): every value a feature."""
+    """Return ``features`` (n, …) as (n, q)."""
     return np.ascontiguousarray(features).reshape(len(features), -1)

@@ -1,4 +1,4 @@
-"""No reduction: every value of a layer is a feature, in the layer's own order."""
+"""No reduction: every value of a layer is a feature, in the layer's order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from encoders.reducers import flatten
 
 
 class NoReduction:
-    """Keeps everything."""
+    """The identity: keeps every value.
+
+    >>> import numpy as np
+    >>> NoReduction().reduce(np.zeros((2, 3, 4)), 1).shape
+    (2, 12)
+    """
 
     def identity(self) -> dict[str, Any]:
         """Return the reducer's name."""

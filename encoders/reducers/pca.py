@@ -1,7 +1,8 @@
 """Principal components, fitted on the training runs only.
 
-Exact, from one pass over the features: the covariance (q × q) is summed batch by batch when there
-are more samples than features; else all samples are held and their inner products taken.
+The fit is exact and reads the features once. With more samples than features it sums the
+covariance (q × q) batch by batch. Otherwise it holds all samples and computes their inner
+products (n × n).
 """
 
 from __future__ import annotations
@@ -19,10 +20,18 @@ from encoders.reducers import check_count, flatten
 
 
 class PCA:
-    """Projects to the ``components`` directions of largest variance in the training runs.
+    """Projection to the ``components`` directions of largest variance in the training runs.
 
-    Features are centred with the training mean and not scaled. Signs: the largest entry of every
+    Features are centred with the training mean and not scaled. The largest entry of each
     direction is positive.
+
+    Examples
+    --------
+    >>> line = np.outer(np.arange(4.0), [3.0, 4.0])
+    >>> pca = PCA(1)
+    >>> pca.fit([line], line.shape)
+    >>> pca.reduce(line, 1).round(1).ravel().tolist()
+    [-7.5, -2.5, 2.5, 7.5]
     """
 
     def __init__(self, components: int) -> None:
@@ -35,10 +44,10 @@ class PCA:
         return {"name": "pca", "components": self.components}
 
     def fit(self, batches: Iterable[NDArray[Any]], shape: tuple[int, int]) -> None:
-        """Learn the mean and the directions from rows ``shape`` = (n, q) in all.
+        """Fit the mean and the directions on rows of total ``shape`` = (n, q).
 
-        Raises `InputError` for fewer samples or features than components, `ResourceError` when the
-        covariance does not fit in memory.
+        Raises `InputError` for fewer samples or features than components, and `ResourceError` when
+        the covariance does not fit in memory.
         """
         n, q = shape
         if self.components > min(n - 1, q):
@@ -57,7 +66,10 @@ class PCA:
             raise InputError("principal components must be fitted on the training runs first")
         flat = flatten(features)
         if flat.shape[1] != len(self._mean):
-            raise InputError(f"{flat.shape[1]} features; fitted on {len(self._mean)}")
+            raise InputError(
+                f"{flat.shape[1]} features: the principal components were fitted on "
+                f"{len(self._mean)}; fit them again"
+            )
         return ((flat - self._mean) @ self._directions.T).astype(np.float32)
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -67,7 +79,7 @@ class PCA:
         return {"mean": self._mean, "directions": self._directions}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take the mean and the directions from ``state``."""
+        """Set the mean and the directions to those of ``state``."""
         self._mean, self._directions = state["mean"], state["directions"]
 
 
@@ -75,7 +87,7 @@ def _by_covariance(
     batches: Iterable[NDArray[Any]], shape: tuple[int, int], components: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     n, q = shape
-    # Centred on the first batch's mean, so that the subtraction below cancels nothing.
+    # Centred on the first batch's mean, so that the subtraction below does not cancel digits.
     origin: NDArray[np.float64] | None = None
     total, products = np.zeros(q), np.zeros((q, q))
     for batch in batches:
@@ -108,7 +120,7 @@ def _by_samples(
     if np.any(lengths <= 1e-7 * lengths[0]):
         raise InputError(
             f"the training runs vary along fewer than {components} directions: "
-            "ask for fewer principal components"
+            "give fewer principal components"
         )
     return mean, _signed(directions / lengths)
 

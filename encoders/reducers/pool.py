@@ -1,4 +1,4 @@
-"""Pooling: the mean of every channel over positions, tokens and frames."""
+"""Pooling: the mean of each channel over positions, tokens and frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from bench_core.errors import InputError
 
 
 class Pooling:
-    """Averages over all axes but samples and channels; a layer without positions is unchanged."""
+    """The mean over all axes but samples and channels; a layer without positions is unchanged.
+
+    >>> maps = np.arange(8.0).reshape(1, 2, 2, 2)
+    >>> Pooling().reduce(maps, 1).tolist()
+    [[1.5, 5.5]]
+    """
 
     def identity(self) -> dict[str, Any]:
         """Return the reducer's name."""
@@ -21,11 +26,11 @@ class Pooling:
         """Return (n, …) features as (n, channels)."""
         axis = channel_axis % features.ndim
         if axis == 0:
-            raise InputError("axis 0 counts samples and cannot be the channels'")
+            raise InputError("channel axis 0 counts samples: give 1 or more")
         others = tuple(k for k in range(1, features.ndim) if k != axis)
         if not others:
             return features
-        # In float64: half precision would lose the sum of a large map.
+        # In float64: half precision cannot hold the sum of a large map.
         means: NDArray[Any] = features.mean(axis=others, dtype=np.float64).astype(np.float32)
         return means
 

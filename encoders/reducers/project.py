@@ -1,9 +1,9 @@
-"""Sparse random projection, which needs no training data and keeps distances nearly.
+"""Sparse random projection, which nearly preserves distances and needs no training data.
 
-Li, Hastie and Church (2006), Very sparse random projections: of d features each output takes
-every one with probability 1/√d, with a random sign, scaled so that squared lengths are kept in
-expectation. The matrix depends on the seed and d alone, not on numpy's version: it is made from
-the raw stream of PCG64, which numpy keeps for good.
+Li, Hastie and Church (2006), Very sparse random projections: each output sums each of the d
+features with probability 1/√d and a random sign, scaled so that the expected squared length is
+preserved. The matrix depends on the seed and d alone: it comes from the raw stream of PCG64,
+which does not change between versions of numpy.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from scipy import sparse
 
 from encoders.reducers import check_count, flatten
 
-_SHIFT = np.uint64(11)  # the upper 53 bits decide whether an entry is there, the lowest its sign
+_SHIFT = np.uint64(11)  # the upper 53 bits choose the entries, the lowest bit their signs
 
 
 class SparseProjection:
-    """Projects to ``components`` features by a seeded sparse random matrix."""
+    """Projection to ``components`` features with a seeded sparse random matrix.
+
+    >>> SparseProjection(3).reduce(np.ones((2, 4, 5)), 1).shape
+    (2, 3)
+    """
 
     def __init__(self, components: int, *, seed: int = 0) -> None:
         self.components = check_count(components, "projected features")

@@ -1,8 +1,8 @@
-"""What the two VGG16 encoders share: the network, its weights and its layer names."""
+"""Base of the two VGG16 encoders: the network, its weights and its layer names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from bench_core.errors import InputError
+from bench_core.progress import Progress, silent
 from encoders import weights as weight_files
 from encoders.base import TorchEncoder
-from encoders.protocol import Takes, WeightsInfo
+from encoders.protocol import InputSpec, WeightsInfo
 from encoders.vgg import keras_weights
 from encoders.vgg.network import KERAS_LAYERS, VGG16, WIDTHS, flops, initialise
 
@@ -29,11 +30,11 @@ class VGG16Encoder(TorchEncoder):
     weights : a file (``.pth``, ``.pt``, ``.safetensors``, ``.h5``, ``.weights.h5``), ``"fetch"``
         for the published one, or None for random weights from ``seed``.
     device : ``"cpu"``, ``"cuda"``, …
-    progress : called with bytes so far and in total while weights are fetched.
-    widths, hidden, classes, size : for a network of another size; see
-        `encoders.vgg.network.VGG16`. ``size`` is the side in pixels of its input.
+    progress : called with the file's name, bytes so far and in total during a download.
+    widths, hidden, classes : sizes of the network; see `encoders.vgg.network.VGG16`.
+    size : side of the network's input in pixels, a multiple of 32.
 
-    Raises `InputError` for a file that does not hold this network's weights.
+    Raises `InputError` for another size, and for a file without this network's weights.
     """
 
     published: ClassVar[weight_files.Published]
@@ -44,7 +45,7 @@ class VGG16Encoder(TorchEncoder):
         *,
         seed: int = 0,
         device: str | torch.device = "cpu",
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress = silent,
         preprocessing: str,
         widths: Sequence[int] = WIDTHS,
         hidden: int = 4096,
@@ -53,7 +54,7 @@ class VGG16Encoder(TorchEncoder):
     ) -> None:
         if size < 32 or size % 32:
             raise InputError(
-                f"size {size}: VGG16 halves its input five times, give a multiple of 32"
+                f"size {size}: VGG16 halves its input five times; give a multiple of 32"
             )
         with torch.device("meta"):  # torch's own initialisation would only be overwritten
             network = VGG16(widths, hidden, classes, final=size // 32)
@@ -64,7 +65,7 @@ class VGG16Encoder(TorchEncoder):
         super().__init__(
             # Convolutions are faster with the channels last, on CPUs as on GPUs.
             network.to(memory_format=torch.channels_last),
-            takes=Takes("images", (size, size)),
+            input_spec=InputSpec("images", (size, size)),
             preprocessing=preprocessing,
             weights=info,
             device=device,
@@ -72,26 +73,26 @@ class VGG16Encoder(TorchEncoder):
         )
 
     def to_device(self, batch: Tensor) -> Tensor:
-        """Return ``batch`` where the network is, channels last."""
+        """Return ``batch`` on the network's device, channels last."""
         return super().to_device(batch).contiguous(memory_format=torch.channels_last)
 
     def flops(self) -> int:
-        """Return the useful floating-point operations of one frame."""
-        height, width = self.takes.size
+        """Return the useful floating-point operations of one frame; see `network.flops`."""
+        height, width = self.input_spec.size
         network = self.network
         assert isinstance(network, VGG16)
         return flops(network, height, width)
 
 
 def load(network: VGG16, weights: str | Path | None, seed: int) -> WeightsInfo:
-    """Fill ``network`` from a file, or at random from ``seed``, and say which."""
+    """Fill ``network`` from a file, or at random from ``seed``; return the weights' source."""
     if weights is None:
         initialise(network, seed)
         return weight_files.random_info(network)
     path = Path(weights)
     if not path.is_file():
         raise InputError(
-            f"{path} is no file: give the weights, 'fetch', or nothing for random ones"
+            f"{path} is not a file: give a file of weights, 'fetch', or none for random weights"
         )
     if path.suffix in _KERAS_SUFFIXES:
         tensors = keras_weights.read(path, network)

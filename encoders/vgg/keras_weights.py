@@ -1,15 +1,15 @@
-"""Keras weights of VGG16 from HDF5, by layer and shape, as a torchvision state dict.
+"""Keras weights of VGG16 from HDF5, as a state dict with torchvision's names.
 
-Three layouts are read:
+Three layouts are known:
 
 - ``.h5`` of weights: a group for every layer by name (``block1_conv1`` … ``predictions``);
 - ``.h5`` of a whole model: the same below ``model_weights``;
 - ``.weights.h5`` of Keras 3: ``layers/<name>/vars/0`` and ``1``, where the name is the layer's
   own or its class's with a number (``conv2d_3``, ``dense_1``) in order of the network.
 
-Keras keeps convolutions as (height, width, in, out) and matrices as (in, out), and flattens
-feature maps as height, width, channel; torch flattens channel, height, width: the rows of FC1
-are put in that order.
+Keras stores convolutions as (height, width, in, out) and matrices as (in, out), and flattens
+feature maps as height, width, channel. Torch flattens channel, height, width: the rows of FC1 are
+reordered.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def read(path: str | Path, network: VGG16) -> dict[str, Tensor]:
 
     Raises
     ------
-    InputError : for a file that is damaged, cut short or laid out otherwise, and for a layer that
-        is absent or whose kernel or bias has another shape; the file and the tensor are named.
+    InputError : a file that is damaged, cut short or of another layout, or a layer that is missing
+        or has a kernel or bias of another shape; the message names the file and the tensor.
     """
     wanted = network.state_dict()
     state: dict[str, Tensor] = {}
@@ -48,7 +48,9 @@ def read(path: str | Path, network: VGG16) -> dict[str, Tensor]:
                 state[f"{module}.weight"] = torch.from_numpy(_to_torch(kernel[()], side))
                 state[f"{module}.bias"] = torch.from_numpy(bias[()])
     except (OSError, RuntimeError) as error:  # how h5py reports damage
-        raise InputError(f"{path} is no Keras file, damaged or cut short: {error}") from error
+        raise InputError(
+            f"{path} is damaged, cut short or not a Keras file ({error}): copy it again"
+        ) from error
     return state
 
 
@@ -67,7 +69,9 @@ def _layers(file: h5py.File, path: Path) -> list[tuple[str, str, Any]]:
     for (name, module), stored in zip(modules, numbered, strict=True):
         if stored not in root:
             known = ", ".join(list(root)[:4])
-            raise InputError(f"{path} has no layer {name!r} (it begins with {known}, …)")
+            raise InputError(
+                f"{path} has no layer {name!r} (it begins with {known}, …): give weights of VGG16"
+            )
         found.append((name, module, root[stored]))
     return found
 
@@ -75,18 +79,24 @@ def _layers(file: h5py.File, path: Path) -> list[tuple[str, str, Any]]:
 def _kernel_and_bias(group: Any, name: str, path: Path) -> tuple[Any, Any]:
     arrays: list[Any] = []
     group.visititems(lambda _, item: arrays.append(item) if hasattr(item, "dtype") else None)
-    # A bias is the only vector: told apart by shape, since names differ between Keras versions.
+    # The bias is the only vector. Names differ between versions of Keras, shapes do not.
     vectors = [array for array in arrays if array.ndim == 1]
     kernels = [array for array in arrays if array.ndim in (2, 4)]
     if len(vectors) != 1 or len(kernels) != 1:
         shapes = ", ".join(str(array.shape) for array in arrays) or "nothing"
-        raise InputError(f"{path}: layer {name!r} must hold one kernel and one bias, not {shapes}")
+        raise InputError(
+            f"{path}: layer {name!r} has {shapes}, and needs one kernel and one bias: give weights "
+            "of VGG16"
+        )
     return kernels[0], vectors[0]
 
 
 def _check(array: Any, shape: tuple[int, ...], what: str, path: Path) -> None:
     if array.shape != shape:
-        raise InputError(f"{path}: {what} has shape {array.shape}, the network needs {shape}")
+        raise InputError(
+            f"{path}: {what} has shape {array.shape}, the network needs {shape}: give weights of "
+            "this size"
+        )
 
 
 def _keras_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -95,7 +105,7 @@ def _keras_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _to_torch(kernel: NDArray[Any], side: int) -> NDArray[np.float32]:
-    """Return a Keras kernel as torch keeps it; ``side`` is that of the map FC1 flattens."""
+    """Return a Keras kernel in torch's layout; ``side`` is that of the map that FC1 flattens."""
     kernel = kernel.astype(np.float32, copy=False)
     if kernel.ndim == 4:
         return np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))

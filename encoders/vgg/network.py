@@ -1,7 +1,7 @@
-"""The network: 13 convolutions in five blocks, then three fully connected layers.
+"""The network VGG16: 13 convolutions in five blocks, then three fully connected layers.
 
-Module names are those of torchvision's ``vgg16``, so that its files load unchanged; the names
-that Keras gives the same layers are in `KERAS_LAYERS`.
+Module names are those of torchvision's ``vgg16``, so that its files load unchanged. `KERAS_LAYERS`
+has Keras's names of the same layers.
 """
 
 from __future__ import annotations
@@ -14,21 +14,27 @@ from torch import Tensor, nn
 # Convolutions in each block (configuration D), and the channels of the published network.
 BLOCKS = (2, 2, 3, 3, 3)
 WIDTHS = (64, 128, 256, 512, 512)
-_FINAL = 7  # side in pixels of the feature map that the first fully connected layer sees
+_FINAL = 7  # side in pixels of the input map of the first fully connected layer
 
 
 class VGG16(nn.Module):
     """VGG16 for images (n, 3, height, width), scores (n, ``classes``) before softmax.
 
-    The defaults give the published network: 138,357,544 parameters. Others keep its form and
-    names at another size.
+    The defaults give the published network: 138,357,544 parameters. Other values give the same
+    modules at another size.
 
     Parameters
     ----------
     widths : channels of the five blocks.
     hidden : width of the first two fully connected layers.
-    classes : scores.
+    classes : number of scores.
     final : side in pixels of the pooled feature map before the fully connected layers.
+
+    Examples
+    --------
+    >>> network = VGG16((1, 1, 1, 1, 1), hidden=2, classes=3, final=1)
+    >>> network(torch.zeros(1, 3, 32, 32)).shape
+    torch.Size([1, 3])
     """
 
     def __init__(
@@ -62,7 +68,7 @@ class VGG16(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the scores (n, classes) of preprocessed images (n, 3, height, width)."""
         pooled = self.avgpool(self.features(images))
-        # Flattened as channel, height, width, whatever the memory layout of the convolutions.
+        # Flattened as channel, height, width for any memory layout of the convolutions.
         scores: Tensor = self.classifier(torch.flatten(pooled, 1))
         return scores
 
@@ -84,7 +90,7 @@ def dense_modules() -> list[tuple[str, str]]:
 
 
 def _keras_layers() -> dict[str, str]:
-    # In Keras the activation belongs to the layer: its output is the ReLU's, one module later.
+    # In Keras the activation is part of the layer: its output is the ReLU's, one module later.
     names = {}
     for name, module in conv_modules():
         names[name] = _following(module)
@@ -103,14 +109,14 @@ def _following(module: str, steps: int = 1) -> str:
 
 
 KERAS_LAYERS = _keras_layers()
-"""Keras's layer names, and the module whose output is theirs; ``fc1`` and ``fc2`` are after ReLU,
+"""Keras's layer name → the module with the same output; ``fc1`` and ``fc2`` are after the ReLU,
 ``fc1_before_relu`` and ``fc2_before_relu`` before it."""
 
 
 def initialise(network: nn.Module, seed: int) -> None:
-    """Fill ``network`` with seeded random weights that keep the variance of what passes through.
+    """Fill ``network`` with seeded random weights that preserve the variance of activations.
 
-    Normal with variance 2 / inputs (He et al., 2015), biases 0.
+    Weights are normal with variance 2 / inputs (He et al., 2015), biases 0.
     """
     generator = torch.Generator().manual_seed(seed)
     for module in network.modules():
@@ -120,10 +126,10 @@ def initialise(network: nn.Module, seed: int) -> None:
 
 
 def flops(network: VGG16, height: int, width: int) -> int:
-    """Return the useful floating-point operations of one image: 2 per multiplication.
+    """Return the useful floating-point operations of one image, 2 per multiply-add.
 
-    Convolutions and fully connected layers only; biases, ReLU and pooling are left out, as is
-    usual. 224 × 224 gives 30.9 GFLOP.
+    Convolutions and fully connected layers count; biases, ReLU and pooling do not. An image of
+    224 × 224 takes 30.9 GFLOP.
     """
     total = 0
     for module in network.features:

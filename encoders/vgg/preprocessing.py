@@ -1,8 +1,8 @@
-"""From frames to network input, as torchvision and as Keras prepare them for VGG16.
+"""Preprocessing of frames for VGG16, as in torchvision and as in Keras.
 
-Torchvision's and Keras's loaders resize with Pillow. Its result is given here without it: nearest
-pixels exactly, bilinear, by torch's own antialiased resizing of bytes, to one level of 255 in each
-of its two passes.
+The loaders of both resize with Pillow. This module reproduces Pillow without it: nearest pixels
+exactly, and bilinear ones, with torch's antialiased resizing of bytes, to one level of 255 in each
+of the two passes.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ Interpolation = Literal["nearest", "bilinear"]
 
 
 def as_images(pixels: NDArray[np.uint8]) -> Tensor:
-    """Return pixels (n, height, width, 3) as bytes (n, 3, height, width), nothing copied.
+    """Return pixels (n, height, width, 3) as a view (n, 3, height, width) of bytes.
 
-    In memory the channels stay last, which is also what resizing is fastest on.
+    The channels stay last in memory, the fastest layout for resizing.
     """
     return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
 
 def resize(images: Tensor, size: tuple[int, int], interpolation: Interpolation) -> Tensor:
-    """Return uint8 ``images`` (n, 3, …) at ``size`` (height, width), as Pillow would.
+    """Return uint8 ``images`` (n, 3, …) resized to ``size`` (height, width) as by Pillow.
 
-    ``bilinear`` widens its support when it shrinks an image (antialiasing), as Pillow does.
+    ``bilinear`` widens its support when it shrinks an image (antialiasing), as in Pillow.
     """
     if tuple(images.shape[-2:]) == tuple(size):
         return images
@@ -48,10 +48,10 @@ def resize(images: Tensor, size: tuple[int, int], interpolation: Interpolation) 
 
 
 def _nearest(length: int, wanted: int) -> Tensor:
-    """Return the pixel (wanted,) of ``length`` that Pillow takes for every pixel of a new row.
+    """Return, for each of ``wanted`` pixels, the source pixel of ``length`` that Pillow chooses.
 
-    Centres that fall between two pixels are common (640 to 224), and go where the steps, added
-    up one by one, have drifted to: so they are added up here as well.
+    Centres between two pixels are common (640 to 224). Pillow adds the steps one by one, and
+    their rounding decides such cases; so this sum is taken in the same order.
     """
     step = length / wanted
     centres = np.cumsum(np.r_[step / 2, np.full(wanted - 1, step)])
@@ -59,16 +59,20 @@ def _nearest(length: int, wanted: int) -> Tensor:
 
 
 def shorter_side(height: int, width: int, target: int) -> tuple[int, int]:
-    """Return height and width scaled so that the shorter is ``target``, the longer cut to whole."""
+    """Return height and width scaled so that the shorter is ``target``; the longer is rounded down.
+
+    >>> shorter_side(480, 640, 256)
+    (256, 341)
+    """
     if height <= width:
         return target, target * width // height
     return target * height // width, target
 
 
 def centre_crop(images: Tensor, size: int) -> Tensor:
-    """Return the square of ``size`` pixels in the middle of ``images`` at least as large.
+    """Return the central square of ``size`` pixels of ``images``, which are at least as large.
 
-    The odd pixel goes where torchvision puts it: half of it rounded to even.
+    Half a pixel is rounded to even, as in torchvision.
     """
     height, width = images.shape[-2:]
     top, left = round((height - size) / 2), round((width - size) / 2)
@@ -76,10 +80,10 @@ def centre_crop(images: Tensor, size: int) -> Tensor:
 
 
 def torchvision_style(pixels: NDArray[np.uint8], size: int = 224, resized: int = 256) -> Tensor:
-    """Return float32 (n, 3, size, size): the preset of torchvision's VGG16 weights.
+    """Return float32 (n, 3, size, size), prepared as for torchvision's VGG16 weights.
 
-    Shorter side to ``resized`` (bilinear, antialiased), centre crop, 0 … 1, minus the mean and
-    over the standard deviation of ImageNet's channels.
+    The shorter side is resized to ``resized`` (bilinear, antialiased), the centre is cropped, and
+    values in 0 … 1 are standardised with the mean and deviation of ImageNet's channels.
     """
     images = as_images(pixels)
     target = shorter_side(images.shape[-2], images.shape[-1], resized)
@@ -91,10 +95,10 @@ def torchvision_style(pixels: NDArray[np.uint8], size: int = 224, resized: int =
 def keras_style(
     pixels: NDArray[np.uint8], size: int = 224, interpolation: Interpolation = "nearest"
 ) -> Tensor:
-    """Return float32 (n, 3, size, size): what Keras's VGG16 was trained on.
+    """Return float32 (n, 3, size, size), prepared as for Keras's VGG16 weights.
 
-    Resized directly, so that the aspect ratio is lost, then blue, green, red, minus the mean of
-    each. ``nearest`` is the default of Keras's ``load_img``.
+    Frames are stretched to a square, then ordered blue, green, red, and centred with ImageNet's
+    mean. ``nearest`` is the default of Keras's ``load_img``.
     """
     images = resize(as_images(pixels), (size, size), interpolation)
     return images.flip(1).float().sub_(_per_channel(CAFFE_MEAN))

@@ -1,6 +1,6 @@
-"""VideoGPT: VQ-VAE and GPT over its codes, their training, their features (thesis chapter 4).
+"""VideoGPT (thesis chapter 4): the VQ-VAE, the GPT over its codes, their training and features.
 
-`config` needs no torch; everything else does.
+`config` is the only module that does not need torch.
 """
 
 from encoders.videogpt.config import (

@@ -1,8 +1,8 @@
 """Multi-head attention over a grid of positions, along all of it or along one axis.
 
-Tensors are (b, *grid, channels); inside, (b, heads, *grid, channels per head). Both ways to
-compute softmax(q kᵀ / √d) v give the same numbers: torch's fused kernel, which never forms the
-attention matrix, and a reference that does, in the published model's order of operations.
+Tensors are (b, *grid, channels); inside, (b, heads, *grid, channels per head). There are two ways
+to compute softmax(q kᵀ / √d) v: torch's fused kernel, which never forms the attention matrix, and
+a reference that forms it, in the published model's order of operations. Their results agree.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Product(nn.Module):
     ) -> Tensor:
         """Return the attention of ``q`` (…, n, d) on ``k`` (…, m, d) and ``v`` (…, m, e).
 
-        ``mask`` (n, m) is zero where a query may not look; ``causal`` says that it is the lower
-        triangle, so that the fused kernel need not read it.
+        ``mask`` (n, m) is zero for the keys that a query must not attend to. With ``causal`` it is
+        the lower triangle, and the fused kernel does not read it.
         """
         dropout = self.dropout if self.training else 0.0
         if self.attention == "sdpa":
@@ -59,7 +59,7 @@ class FullAttention(Product):
         super().__init__(attention, dropout)
         self.causal = causal
         if causal:
-            # Kept in the state dict: published checkpoints hold it.
+            # A buffer of the state dict, because published checkpoints have it.
             self.register_buffer("mask", torch.tril(torch.ones(positions, positions)))
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -85,28 +85,34 @@ class AxialAttention(Product):
         """Return (b, heads, *grid, e)."""
         q, k, v = (x.movedim(self.axis, -2) for x in (q, k, v))
         others = q.shape[1:-2]
-        # Heads and the other axes as one: fused kernels take four axes.
+        # Heads and the other axes are merged: fused kernels have four axes.
         output = self.product(*(x.flatten(1, -3) for x in (q, k, v)))
         return output.unflatten(1, others).movedim(-2, self.axis)
 
 
 @dataclass
 class KeyValues:
-    """Keys and values (b, heads, n, d) that one attention has seen so far while decoding."""
+    """Keys and values (b, heads, n, d) of the positions that one attention has decoded."""
 
     k: Tensor
     v: Tensor
 
 
 class MultiHeadAttention(nn.Module):
-    """Projections to heads, attention, projection back.
+    """Projection to heads, attention, projection back.
 
     Parameters
     ----------
     dim_q, dim_kv : widths of queries (and output) and of keys and values.
     heads : each has ⌊dim_q / heads⌋ dimensions for keys and ⌊dim_kv / heads⌋ for values.
     layers : the output projection starts with variance 1 / (dim_q · layers).
-    attn : what attends.
+    attn : the attention inside.
+
+    Examples
+    --------
+    >>> attention = MultiHeadAttention(12, 12, 2, 1, FullAttention(8, True, "sdpa"))
+    >>> attention(torch.zeros(1, 2, 2, 2, 12)).shape
+    torch.Size([1, 2, 2, 2, 12])
     """
 
     def __init__(
@@ -137,9 +143,9 @@ class MultiHeadAttention(nn.Module):
         return KeyValues(k.flatten(2, -2), v.flatten(2, -2))
 
     def step(self, x: Tensor, seen: KeyValues, index: int | None = None) -> Tensor:
-        """Return the attention of one position ``x`` (b, 1, dim_q) on what was ``seen``.
+        """Return the attention of one position ``x`` (b, 1, dim_q) on the keys in ``seen``.
 
-        With ``index`` the position's own keys and values are first written at that place.
+        With ``index``, the position's own keys and values are first written there.
         """
         assert isinstance(self.attn, FullAttention)
         q, k, v = self._split(self.w_qs(x)), seen.k, seen.v
@@ -150,12 +156,12 @@ class MultiHeadAttention(nn.Module):
         return self._merge(self.attn.step(q, k, v))
 
     def empty(self, batch: int, positions: int, like: Tensor) -> KeyValues:
-        """Return room for the keys and values of ``positions``."""
+        """Return zeros for the keys and values of ``positions``."""
 
-        def room(width: int) -> Tensor:
+        def zeros(width: int) -> Tensor:
             return like.new_zeros(batch, self.heads, positions, width // self.heads)
 
-        return KeyValues(room(self.w_ks.out_features), room(self.w_vs.out_features))
+        return KeyValues(zeros(self.w_ks.out_features), zeros(self.w_vs.out_features))
 
     def _keys_values(self, source: Tensor) -> tuple[Tensor, Tensor]:
         return self._split(self.w_ks(source)), self._split(self.w_vs(source))

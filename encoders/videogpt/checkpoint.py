@@ -1,8 +1,7 @@
-"""Weights in files: published checkpoints, Lightning's too, and those of our own training.
+"""Checkpoints: published ones (also from Lightning), and those of `encoders.videogpt.training`.
 
-Files are read with ``weights_only=True``: no code in them is run. Of classes besides tensors and
-plain values only `argparse.Namespace` is let through, in which published checkpoints keep their
-hyper-parameters.
+Files are read with ``weights_only=True``: no code in them runs. Besides tensors and plain values
+only `argparse.Namespace` is allowed, in which published checkpoints store hyper-parameters.
 """
 
 from __future__ import annotations
@@ -27,31 +26,34 @@ FORMAT = "ridgebench-videogpt/1"
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return what the file holds: ``state_dict`` and, where there are any, sizes.
+    """Return the content of a checkpoint: its ``state_dict`` and, if stored, its sizes.
 
-    Raises `InputError` for a file that is missing, truncated, or would have to run code.
+    Raises `InputError` for a file that is missing, truncated, or holds code.
     """
     if not path.is_file():
-        raise InputError(f"no checkpoint {path}")
+        raise InputError(f"{path} is not a file: give a checkpoint")
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0] if str(error) else "not a torch file"
         raise InputError(
-            f"{path} holds more than weights and plain values, or is no torch file ({reason}); "
+            f"{path} holds more than weights and plain values, or is not a torch file ({reason}): "
             "save its state_dict and hyper-parameters alone"
         ) from None
     except (RuntimeError, EOFError, BadZipFile, ValueError, KeyError) as error:
-        raise InputError(f"{path} is truncated or no torch file: {error}") from None
+        raise InputError(
+            f"{path} is truncated or not a torch file ({error}): copy it again"
+        ) from None
     if not isinstance(content, Mapping):
-        raise InputError(f"{path} holds {type(content).__name__}, not a state dict")
+        raise InputError(f"{path} holds a {type(content).__name__}: save a state_dict instead")
     if "state_dict" in content:
         return dict(content)
     if content and all(isinstance(value, Tensor) for value in content.values()):
         return {"state_dict": dict(content)}
     raise InputError(
-        f"{path} has no state_dict; it holds: {', '.join(map(str, content)) or 'nothing'}"
+        f"{path} has no state_dict, but {', '.join(map(str, content)) or 'nothing'}: save the "
+        "state_dict under that key"
     )
 
 
@@ -62,18 +64,17 @@ def load(
     attention: Attention = "sdpa",
     layer_norm: LayerNormKind | None = None,
 ) -> VideoGPT | VQVAE:
-    """Return the model that a checkpoint holds, in evaluation mode.
+    """Return the model in a checkpoint, in evaluation mode.
 
     Parameters
     ----------
-    config : sizes, needed only where the file does not tell them (a bare state dict), or tells
-        them wrongly.
-    attention : how attention is computed; not a property of the weights.
-    layer_norm : by default the published one for files with published hyper-parameters, and
-        the trained one for our own.
+    config : sizes; needed where the file does not have them (a bare state dict) or has wrong ones.
+    attention : implementation of the attention, which is independent of the weights.
+    layer_norm : None chooses the published kind for published hyper-parameters, and the stored one
+        for checkpoints of `encoders.videogpt.training`.
 
-    Raises `InputError` for names or shapes that do not fit, and for a conditioning other than on
-    the previous clip's embeddings.
+    Raises `InputError` for names or shapes that differ from the model's, and for a conditioning
+    other than on the previous clip's embeddings.
     """
     content = read(path)
     state: dict[str, Tensor] = content["state_dict"]
@@ -89,10 +90,10 @@ def load(
 
 
 def load_gpt(path: Path, **options: Any) -> VideoGPT:
-    """Return the GPT of a checkpoint; raise `InputError` if it holds a VQ-VAE alone."""
+    """Return the GPT of a checkpoint; raise `InputError` if it has a VQ-VAE alone."""
     model = load(path, **options)
     if not isinstance(model, VideoGPT):
-        raise InputError(f"{path} holds a VQ-VAE alone; a GPT is needed")
+        raise InputError(f"{path} holds a VQ-VAE alone: give a checkpoint of a GPT")
     return model
 
 
@@ -103,7 +104,7 @@ def load_vqvae(path: Path, **options: Any) -> VQVAE:
 
 
 def _fill(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
-    """Load ``state`` strictly, but for causal masks, which are no weights."""
+    """Load ``state`` strictly, except for causal masks, which are not weights."""
     wanted = model.state_dict()
     missing = [n for n in wanted if n not in state and not n.endswith(".attn.attn.mask")]
     surplus = [n for n in state if n not in wanted]
@@ -115,7 +116,10 @@ def _fill(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     for problem, names in (("lacks", missing), ("has unknown", surplus), ("differs:", shapes)):
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise InputError(f"{path} does not fit: it {problem} {', '.join(names[:3])}{more}")
+            raise InputError(
+                f"{path} does not fit the model: it {problem} {', '.join(names[:3])}{more}; give "
+                "the sizes that it was trained with"
+            )
     model.load_state_dict(dict(state), strict=False)
 
 
@@ -126,8 +130,8 @@ def _config_of(
         return VideoGPTConfig.from_dict(content["config"])
     hyper = published.hyper_parameters(content)
     if hyper is None:
-        raise InputError(f"{path} does not tell its sizes: name a preset or give a configuration")
+        raise InputError(f"{path} does not state its sizes: give them as config=preset(…)")
     try:
         return published.sizes(hyper, state)
     except (KeyError, InputError) as error:
-        raise InputError(f"{path} is no VideoGPT that can be built here: {error}") from None
+        raise InputError(f"{path} is not a VideoGPT that can be built: {error}") from None

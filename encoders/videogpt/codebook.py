@@ -1,6 +1,6 @@
-"""The codebook of the VQ-VAE, learned by exponential moving averages and not by gradient.
+"""The codebook of the VQ-VAE, updated by exponential moving averages and not by gradient.
 
-van den Oord et al. (2017), appendix A.1, with the re-drawing of unused codes of VideoGPT
+van den Oord et al. (2017), appendix A.1, with the replacement of unused codes of VideoGPT
 (Yan et al. 2021).
 """
 
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from encoders.videogpt import processes
+from encoders.videogpt import distributed
 from encoders.videogpt.precision import at_least_single, full_precision
 
 DECAY = 0.99
@@ -22,20 +22,25 @@ COMMITMENT = 0.25
 
 
 class Quantised(NamedTuple):
-    """What the codebook makes of a batch (b, d, t, h, w)."""
+    """A batch (b, d, t, h, w) after quantisation."""
 
     embeddings: Tensor
-    """Nearest codes (b, d, t, h, w), with the gradient passed straight through."""
+    """Embeddings (b, d, t, h, w) of the nearest codes, with a straight-through gradient."""
     codes: Tensor
-    """Their numbers (b, t, h, w), int64."""
+    """Numbers (b, t, h, w) of the nearest codes, int64."""
     commitment: Tensor
     """0.25 · mean squared distance of the input to its codes."""
     perplexity: Tensor
-    """exp of the entropy of the codes' use in this process's batch: 1 … n_codes."""
+    """exp(entropy) of the code frequencies in this process's batch: 1 … n_codes."""
 
 
 class Codebook(nn.Module):
-    """``n_codes`` vectors of width ``embedding_dim``; buffers only, no trained parameters."""
+    """``n_codes`` vectors of width ``embedding_dim``; buffers only, no trained parameters.
+
+    >>> codebook = Codebook(8, 2).eval()
+    >>> codebook(torch.zeros(1, 2, 1, 4, 4)).codes.shape
+    torch.Size([1, 1, 4, 4])
+    """
 
     embeddings: Tensor
     N: Tensor
@@ -59,12 +64,12 @@ class Codebook(nn.Module):
 
     def forward(self, z: Tensor) -> Quantised:
         """Quantise ``z`` (b, d, t, h, w); in training mode also update the codes."""
-        # Distances lose too many digits in half precision: which code is nearest would change.
+        # In half precision the rounding of distances would change which code is nearest.
         with full_precision(z.device):
             z = at_least_single(z)
             flat = z.movedim(1, -1).flatten(0, -2)
             if self.training and self._is_empty():
-                self._start(flat.detach())
+                self._initialise(flat.detach())
             nearest = self._nearest(flat.detach())
             codes = nearest.view(z.shape[0], *z.shape[2:])
             embeddings = self.lookup(codes).movedim(-1, 1)
@@ -86,7 +91,7 @@ class Codebook(nn.Module):
         return distance.argmin(1)
 
     def _is_empty(self) -> bool:
-        """Say whether no batch has been seen; read from the buffers once after a load."""
+        """Return True before the first batch; after a load this is read from the buffers once."""
         if self._empty is None:
             self._empty = not bool(self.N.any())
         return self._empty
@@ -95,45 +100,45 @@ class Codebook(nn.Module):
         super()._load_from_state_dict(*args, **kwargs)
         self._empty = None
 
-    def _start(self, flat: Tensor) -> None:
-        """Make codes of the first batch."""
+    def _initialise(self, flat: Tensor) -> None:
+        """Initialise the codes with rows of the first batch."""
         self._empty = False
-        drawn = self._draw(flat)
-        self.embeddings.copy_(drawn)
-        self.z_avg.copy_(drawn)
+        rows = self._sample_rows(flat)
+        self.embeddings.copy_(rows)
+        self.z_avg.copy_(rows)
         self.N.fill_(1)
 
     @torch.no_grad()
     def _update(self, flat: Tensor, nearest: Tensor, used: Tensor) -> None:
-        """Average counts and sums of all processes' batches into the codes."""
-        # A matrix product, and not index_add, whose order of addition varies on GPUs.
+        """Update the moving averages with counts and sums over all processes' batches."""
+        # A matrix product, because the order of additions in index_add varies on GPUs.
         sums = F.one_hot(nearest, self.n_codes).to(flat.dtype).t() @ flat
-        counts = processes.sum_over(used.clone())
+        counts = distributed.all_reduce(used.clone())
         self.N.mul_(DECAY).add_(counts, alpha=1 - DECAY)
-        self.z_avg.mul_(DECAY).add_(processes.sum_over(sums), alpha=1 - DECAY)
+        self.z_avg.mul_(DECAY).add_(distributed.all_reduce(sums), alpha=1 - DECAY)
         total = self.N.sum()
         smoothed = (self.N + LAPLACE) / (total + self.n_codes * LAPLACE) * total
         averaged = self.z_avg / smoothed.unsqueeze(1)
         alive = (self.N >= 1).unsqueeze(1)
-        self.embeddings.copy_(torch.where(alive, averaged, self._draw(flat)))
+        self.embeddings.copy_(torch.where(alive, averaged, self._sample_rows(flat)))
 
-    def _draw(self, flat: Tensor) -> Tensor:
-        """Return ``n_codes`` rows drawn without replacement from all processes' batches.
+    def _sample_rows(self, flat: Tensor) -> Tensor:
+        """Return ``n_codes`` random rows, without replacement, of all processes' batches.
 
         A batch with fewer rows than codes is repeated with a little noise (standard deviation
-        0.01 / √d). The first process draws, on the CPU, so that any number of processes over the
-        same rows draws the same.
+        0.01 / √d). The first process chooses the rows, on the CPU, so that the choice does not
+        depend on the number of processes.
         """
         rows, width = flat.shape
-        every = rows * processes.count()
+        every = rows * distributed.world_size()
         repeats = -(-self.n_codes // every)
-        # On the processes' own device: backends such as nccl carry nothing else.
+        # On the processes' own device, because nccl sends nothing else.
         index = torch.randperm(every * repeats)[: self.n_codes].to(flat.device) % every
-        index = processes.from_first(index) - processes.rank() * rows
+        index = distributed.broadcast(index) - distributed.rank() * rows
         mine = (index >= 0) & (index < rows)
-        drawn = flat[index.clamp(0, rows - 1)] * mine.unsqueeze(1)
-        drawn = processes.sum_over(drawn)
+        sampled = flat[index.clamp(0, rows - 1)] * mine.unsqueeze(1)
+        sampled = distributed.all_reduce(sampled)
         if repeats > 1:
             noise = torch.randn(self.n_codes, width).to(flat.device) * (0.01 / sqrt(width))
-            drawn = drawn + processes.from_first(noise)
-        return drawn
+            sampled = sampled + distributed.broadcast(noise)
+        return sampled

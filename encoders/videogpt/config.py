@@ -1,7 +1,7 @@
-"""Sizes of the VQ-VAE and the GPT: presets, what cannot be built, and parameter counts.
+"""Sizes of the VQ-VAE and the GPT: presets, checks and parameter counts.
 
-Nothing here needs torch: a size is refused, with the nearest that can be built, before anything
-is allocated.
+This module does not need torch. A size that cannot be built raises an error with the nearest ones
+that can, before anything is allocated.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from math import prod
 from typing import Any, Literal
 
 from bench_core.errors import InputError, unknown
-from encoders.videogpt.sizes import (
+from encoders.videogpt.size_checks import (
     at_least_one,
     check_width,
     multiple_of,
@@ -23,7 +23,7 @@ Attention = Literal["sdpa", "reference"]
 LayerNormKind = Literal["standard", "published"]
 Grid = tuple[int, int, int]
 
-# The axial attentions of the VQ-VAE have this many heads, whatever the GPT has.
+# Heads of the axial attentions of the VQ-VAE, independent of the GPT's.
 AXIAL_HEADS = 2
 
 
@@ -35,14 +35,19 @@ class VQVAEConfig:
     ----------
     embedding_dim : width of one code.
     n_codes : number of codes in the codebook.
-    n_hiddens : channels of the convolutions; even, because blocks halve it and attention has
-        two heads.
+    n_hiddens : channels of the convolutions; even, because the residual blocks halve it and their
+        attention has two heads.
     n_res_layers : attention residual blocks in the encoder, and as many in the decoder.
     downsample : factors along (time, height, width), each a power of two, at least one above 1.
     sequence_length : frames of one clip.
     resolution : height and width of a frame in pixels.
 
-    Raises `InputError`, with the nearest size that can be built, for any other.
+    Raises `InputError`, with the nearest sizes that can be built, for any other.
+
+    Examples
+    --------
+    >>> VQVAEConfig().latent_shape
+    (4, 8, 8)
     """
 
     embedding_dim: int = 128
@@ -67,13 +72,13 @@ class VQVAEConfig:
             )
         if len(self.downsample) != 3:
             raise InputError(
-                f"downsample {self.downsample} needs three factors: time, height, width"
+                f"downsample {self.downsample}: give three factors (time, height, width)"
             )
         for factor in self.downsample:
             if factor < 1 or factor & (factor - 1):
                 raise InputError(
-                    f"downsample {self.downsample}: {factor} is no power of two, and each strided "
-                    f"convolution halves an axis: use {nearest(factor, power_of_two)}"
+                    f"downsample {self.downsample}: {factor} is not a power of two, and each "
+                    f"strided convolution halves an axis: use {nearest(factor, power_of_two)}"
                 )
         if max(self.downsample) == 1:
             raise InputError(
@@ -91,7 +96,7 @@ class VQVAEConfig:
 
     @property
     def latent_shape(self) -> Grid:
-        """Codes of one clip along (time, height, width)."""
+        """Grid (time, height, width) of the codes of one clip."""
         t, h, w = self.downsample
         return (self.sequence_length // t, self.resolution // h, self.resolution // w)
 
@@ -119,15 +124,20 @@ class GPTConfig:
     dropout : after each attention and MLP.
     attn_dropout : on the self-attention's weights.
     cond_dim : width of the conditioning; divisible by 3 and by ``heads``.
-    attention : ``"sdpa"`` (fused) or ``"reference"`` (the attention matrix is materialised and
-        can be hooked as ``….attn.attn.softmax``).
-    layer_norm : ``"standard"``, or ``"published"`` as published checkpoints were trained: it
+    attention : ``"sdpa"`` (fused) or ``"reference"``, which computes the attention matrix as the
+        layer ``….attn.attn.softmax``.
+    layer_norm : ``"standard"``, or ``"published"`` as in published checkpoints: it
         multiplies by 1e-5 + 1/√var, which is NaN on constant input.
     truncate_heads : as in the published code, give each head ⌊width / heads⌋ dimensions where
         ``heads`` does not divide a width, instead of refusing it.
-    checkpointing : recompute every sub-block in the backward pass, as the published training.
+    checkpointing : recompute each sub-block in the backward pass, as in the published training.
 
-    Raises `InputError`, with the nearest size that can be built, for any other.
+    Raises `InputError`, with the nearest sizes that can be built, for any other.
+
+    Examples
+    --------
+    >>> GPTConfig(hidden_dim=48, cond_dim=24, layers=2).parameters()
+    66912
     """
 
     hidden_dim: int = 576
@@ -157,8 +167,8 @@ class GPTConfig:
     def parameters(self) -> int:
         """Return the trained parameters of the attention stack, from the closed form.
 
-        Two widths decide it besides H: q = h·⌊H/h⌋ and, of the conditioning C, v = h·⌊C/h⌋.
-        Position embeddings are not counted: they depend on the grid (`stack_parameters`).
+        It depends on the width H, on q = h·⌊H/h⌋ and, with C the conditioning's width, on
+        v = h·⌊C/h⌋. Position embeddings depend on the grid and are counted in `stack_parameters`.
         """
         width, heads, cond = self.hidden_dim, self.heads, self.cond_dim
         q = heads * (width // heads)
@@ -179,7 +189,11 @@ class GPTConfig:
 
 @dataclass(frozen=True)
 class VideoGPTConfig:
-    """Both models."""
+    """Sizes of both models.
+
+    >>> VideoGPTConfig().with_sizes(layers=2).gpt.layers
+    2
+    """
 
     vqvae: VQVAEConfig = field(default_factory=VQVAEConfig)
     gpt: GPTConfig = field(default_factory=GPTConfig)
@@ -197,8 +211,8 @@ class VideoGPTConfig:
     def with_sizes(self, **changes: Any) -> VideoGPTConfig:
         """Return a copy with fields of either model changed by name.
 
-        Raises `UnknownNameError` for a field that neither has, `InputError` for a size that cannot
-        be built.
+        Raises `UnknownNameError` for an unknown field, and `InputError` for a size that cannot be
+        built.
         """
         vqvae, gpt = asdict(self.vqvae), asdict(self.gpt)
         for name in changes:
@@ -215,7 +229,7 @@ class VideoGPTConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, dict[str, Any]]) -> VideoGPTConfig:
-        """Return what `to_dict` gave."""
+        """Return the configuration that `to_dict` described."""
         return cls(vqvae=VQVAEConfig(**values["vqvae"]), gpt=GPTConfig(**values["gpt"]))
 
 
@@ -243,7 +257,11 @@ PRESETS: dict[str, VideoGPTConfig] = {
 
 
 def preset(name: str, **changes: Any) -> VideoGPTConfig:
-    """Return the preset ``name`` (thesis, thesis-4.3c, tiny) with some sizes changed."""
+    """Return the preset ``name`` (thesis, thesis-4.3c, tiny) with ``changes`` of its sizes.
+
+    >>> preset("tiny", layers=4).vqvae.latent_shape
+    (2, 4, 4)
+    """
     if name not in PRESETS:
         raise unknown("preset", name, PRESETS)
     return PRESETS[name].with_sizes(**changes)

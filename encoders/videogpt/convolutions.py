@@ -1,6 +1,6 @@
 """Three-dimensional convolutions of the VQ-VAE, padded so that a stride divides the size exactly.
 
-The padding of an axis is kernel − stride in total, the odd one on the left.
+The padding of an axis is kernel − stride in total; an odd remainder is on the left.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def same_padding(kernel: int, stride: Grid) -> tuple[int, ...]:
 def _single_on_cpu(x: Tensor) -> tuple[Tensor, AbstractContextManager[object]]:
     """Return ``x`` and the context for a convolution of it: single precision on CPUs.
 
-    The bfloat16 gradient of a 3-D convolution's weights reads memory that was never written when
-    the grid is small (4 × 4 positions, AVX-512 with bfloat16, torch 2.13): infinite at random.
+    In torch 2.13 the bfloat16 gradient of a 3-D convolution's weights reads uninitialised memory
+    on small grids (4 × 4 positions, AVX-512 with bfloat16), so that it is infinite at random.
     """
     if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
         return x, nullcontext()
@@ -36,7 +36,7 @@ def _single_on_cpu(x: Tensor) -> tuple[Tensor, AbstractContextManager[object]]:
 
 
 class Conv3d(nn.Conv3d):
-    """Torch's convolution, but in single precision on CPUs whatever autocast says."""
+    """Torch's convolution, in single precision on CPUs even under autocast."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution of ``x`` (b, c, t, h, w)."""
@@ -46,7 +46,7 @@ class Conv3d(nn.Conv3d):
 
 
 class ConvTranspose3d(nn.ConvTranspose3d):
-    """Torch's transposed convolution, but in single precision on CPUs, as `Conv3d`."""
+    """Torch's transposed convolution, in single precision on CPUs even under autocast."""
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Return the transposed convolution of ``x`` (b, c, t, h, w)."""
@@ -56,7 +56,11 @@ class ConvTranspose3d(nn.ConvTranspose3d):
 
 
 class SamePadConv3d(nn.Module):
-    """Convolution (b, c, t, h, w) → (b, c', t/s, h/s, w/s)."""
+    """Convolution (b, c, t, h, w) → (b, c', t/s, h/s, w/s).
+
+    >>> SamePadConv3d(3, 4, 4, (1, 2, 2))(torch.zeros(1, 3, 4, 8, 8)).shape
+    torch.Size([1, 4, 4, 4, 4])
+    """
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int, stride: Grid = (1, 1, 1), bias: bool = True
@@ -76,7 +80,10 @@ class SamePadConv3d(nn.Module):
 class SamePadConvTranspose3d(nn.Module):
     """Transposed convolution (b, c, t, h, w) → (b, c', t·s, h·s, w·s).
 
-    The input is padded first and the kernel's border is cut off, as in the published model.
+    The input is padded first and the kernel's border is removed, as in the published model.
+
+    >>> SamePadConvTranspose3d(3, 4, 4, (1, 2, 2))(torch.zeros(1, 3, 4, 8, 8)).shape
+    torch.Size([1, 4, 4, 16, 16])
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: Grid) -> None:

@@ -1,4 +1,4 @@
-"""The GPT that predicts a clip's codes from the clip before it, around a frozen VQ-VAE."""
+"""The GPT that predicts a clip's codes from the previous clip, around a frozen VQ-VAE."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from encoders.videogpt.config import VideoGPTConfig
 from encoders.videogpt.convolutions import Conv3d
 from encoders.videogpt.precision import at_least_single
-from encoders.videogpt.transformer import AttentionStack, Decoding, LayerNorm, PositionEmbedding
+from encoders.videogpt.transformer import AttentionStack, BlockCache, LayerNorm, PositionEmbedding
 from encoders.videogpt.vqvae import VQVAE
 
 
@@ -43,7 +43,7 @@ class NormReLU(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """The conditioning's network: two 3³ convolutions beside a 1³ projection."""
+    """The network of the conditioning: two 3³ convolutions beside a 1³ projection."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -61,10 +61,10 @@ class ResidualBlock(nn.Module):
 
 
 @dataclass
-class Decoder:
+class DecodingState:
     """State of decoding a batch of clips position by position."""
 
-    kept: list[Decoding]
+    caches: list[BlockCache]
     batch: int
     index: int = 0
 
@@ -72,8 +72,16 @@ class Decoder:
 class VideoGPT(nn.Module):
     """GPT over VQ-VAE codes, conditioned on the previous clip's embeddings.
 
-    The VQ-VAE is part of the module (as in published checkpoints) but frozen: it takes no
-    gradient and stays in evaluation mode.
+    The VQ-VAE is a submodule (as in published checkpoints) but frozen: it has no gradient and
+    stays in evaluation mode.
+
+    Examples
+    --------
+    >>> from encoders.videogpt import preset
+    >>> model = VideoGPT(preset("tiny", layers=1)).eval()
+    >>> before, codes = torch.zeros(2, 1, 2, 4, 4, dtype=torch.int64)
+    >>> model(before, codes).shape
+    torch.Size([1, 2, 4, 4, 64])
     """
 
     def __init__(self, config: VideoGPTConfig) -> None:
@@ -92,7 +100,7 @@ class VideoGPT(nn.Module):
         nn.init.zeros_(self.fc_out.weight)
 
     def train(self, mode: bool = True) -> VideoGPT:
-        """Set the mode of everything but the VQ-VAE, which stays in evaluation."""
+        """Set the mode of all submodules but the VQ-VAE, which stays in evaluation mode."""
         super().train(mode)
         self.vqvae.eval()
         return self
@@ -100,11 +108,11 @@ class VideoGPT(nn.Module):
     def encode(self, video: Tensor) -> tuple[Tensor, Tensor]:
         """Return codes (b, t, h, w) of the conditioning clip and of the clip to predict.
 
-        ``video`` is (b, 3, frames, h, w) with frames for both clips.
+        ``video`` is (b, 3, frames, h, w), with the frames of both clips.
         """
         frames = self.config.vqvae.sequence_length
         with torch.no_grad():
-            # One pass over both: the clips are independent samples to the VQ-VAE.
+            # One pass over both clips: they are independent samples of the VQ-VAE.
             both = torch.cat([video[:, :, :frames], video[:, :, -frames:]])
             before, codes = self.vqvae.encode(both).chunk(2)
         return before, codes
@@ -116,7 +124,7 @@ class VideoGPT(nn.Module):
         return output
 
     def forward(self, before: Tensor, codes: Tensor) -> Tensor:
-        """Return logits (b, t, h, w, n_codes) of ``codes``, each given the earlier ones.
+        """Return the logits (b, t, h, w, n_codes) of ``codes``, each given the earlier ones.
 
         Parameters
         ----------
@@ -130,19 +138,19 @@ class VideoGPT(nn.Module):
         """Return the cross-entropy in nats per code; ln(n_codes) before the first step."""
         return cross_entropy(self(before, codes), codes)
 
-    def start(self, before: Tensor) -> Decoder:
-        """Return the state with which to decode the clip after ``before``."""
-        return Decoder(self.attn_stack.start(self.condition(before)), len(before))
+    def start(self, before: Tensor) -> DecodingState:
+        """Return the initial state for decoding the clip after ``before``."""
+        return DecodingState(self.attn_stack.start(self.condition(before)), len(before))
 
-    def step(self, previous: Tensor | None, state: Decoder) -> Tensor:
+    def step(self, previous: Tensor | None, state: DecodingState) -> Tensor:
         """Return the logits (b, n_codes) of the next position and advance ``state``.
 
-        ``previous`` (b,) are the codes at the position before, None at the first.
+        ``previous`` (b,) are the codes at the previous position, None at the first.
         """
         x = None
         if previous is not None:
             x = self.fc_in(self.vqvae.codebook.lookup(previous)).unsqueeze(1)
-        h = self.attn_stack.step(x, state.index, state.kept, state.batch)
+        h = self.attn_stack.step(x, state.index, state.caches, state.batch)
         state.index += 1
         logits: Tensor = self.fc_out(self.norm(h)).squeeze(1)
         return logits

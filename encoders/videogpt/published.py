@@ -1,4 +1,4 @@
-"""Sizes of published checkpoints, from their weights and from the hyper-parameters beside them."""
+"""Sizes of published checkpoints, from their weights and hyper-parameters."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from encoders.videogpt.config import GPTConfig, Grid, VideoGPTConfig, VQVAEConfi
 def hyper_parameters(content: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return a checkpoint's hyper-parameters, None if it has none.
 
-    Lightning keeps those of a model that takes ``args`` as ``hyper_parameters["args"]``, a
-    namespace.
+    Lightning stores those of a model with the parameter ``args`` as ``hyper_parameters["args"]``,
+    a namespace.
     """
     found = content.get("hyper_parameters", content.get("hparams"))
     if isinstance(found, Mapping) and "args" in found:
@@ -30,7 +30,7 @@ def hyper_parameters(content: Mapping[str, Any]) -> dict[str, Any] | None:
 def sizes(hyper: Mapping[str, Any], state: Mapping[str, Tensor]) -> VideoGPTConfig:
     """Return the sizes of the model with these hyper-parameters and weights.
 
-    Raises `KeyError` for what neither tells, `InputError` for a model of another kind.
+    Raises `KeyError` for a size that neither states, and `InputError` for another kind of model.
     """
     if not any(name.startswith("attn_stack.") for name in state):
         return VideoGPTConfig(
@@ -38,15 +38,15 @@ def sizes(hyper: Mapping[str, Any], state: Mapping[str, Tensor]) -> VideoGPTConf
         )
     if hyper.get("class_cond") or hyper.get("n_cond_frames"):
         raise InputError(
-            "it is conditioned on classes or frames, and only the conditioning on the previous "
-            "clip's embeddings (emb_cond) is built"
+            "it is conditioned on classes or frames: give a model that is conditioned on the "
+            "previous clip's embeddings (emb_cond)"
         )
     grid = _grid([state[f"attn_stack.pos_embd.emb.d_{i}"].shape[0] for i in range(3)])
     if "downsample" in hyper:
         downsample = _grid(hyper["downsample"])
     else:
-        # A GPT keeps its own hyper-parameters and not its VQ-VAE's, so the grid must tell the
-        # downsampling. Its sequence_length is that of a sample: the clip before and the clip.
+        # A GPT stores its own hyper-parameters and not its VQ-VAE's: the downsampling follows from
+        # the grid. Its sequence_length is that of a sample, which is two clips.
         frames, side = int(hyper["sequence_length"]) // 2, int(hyper["resolution"])
         downsample = (frames // grid[0], side // grid[1], side // grid[2])
     vqvae = _vqvae(state, "vqvae.", downsample, downsample[0] * grid[0], hyper)

@@ -1,9 +1,8 @@
-"""How fast the GPT trains and gives features, and in how much memory."""
+"""Speed and memory of the GPT's training and feature extraction."""
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench_core.errors import InputError
+from bench_core.files import write_json
 from bench_core.machine import available_cores
 from encoders import digests
 from encoders.videogpt.config import Attention, VideoGPTConfig, preset
@@ -25,8 +25,8 @@ from encoders.videogpt.training.settings import Precision, thesis_settings
 from encoders.videogpt.training.sources import Batch
 from encoders.videogpt.vqvae import to_video
 
-# What the thesis trained with: frames encoded at every step, every sub-block recomputed in the
-# backward pass, the attention matrix materialised, fp16.
+# The thesis's training: frames encoded at every step, every sub-block recomputed in the backward
+# pass, the attention matrix materialised, fp16.
 PUBLISHED = {
     "precision": "fp16",
     "attention": "reference",
@@ -37,14 +37,19 @@ PUBLISHED = {
 
 @dataclass(frozen=True)
 class Workload:
-    """One way to run the GPT.
+    """One workload of the GPT.
 
     Parameters
     ----------
-    work : ``"training"`` steps, or ``"features"``: a forward pass from frames, both models.
+    work : ``"training"`` steps, or ``"features"``, a forward pass of both models from frames.
     preset, sizes : of both models; ``sizes`` as pairs.
-    cached_codes : train on codes, or on frames that are encoded at every step.
+    cached_codes : train on codes; False trains on frames that are encoded at every step.
     repeats : timed steps or batches, after two untimed ones.
+
+    Examples
+    --------
+    >>> Workload(sizes=(("layers", 1),)).config().gpt.layers
+    1
     """
 
     work: str = "training"
@@ -69,8 +74,8 @@ class Workload:
         )
 
 
-class _MadeUp:
-    """Random frames or codes: what they show does not change the time."""
+class _RandomSource:
+    """Random frames or codes; the time does not depend on their values."""
 
     def __init__(self, config: VideoGPTConfig, cached: bool) -> None:
         self.config = config
@@ -92,25 +97,27 @@ class _MadeUp:
         return {"before": before, "codes": codes}
 
     def identity(self) -> str:
-        """Return that there is only one of it."""
-        return "made up"
+        """Return the name of this source."""
+        return "random"
 
 
 def measure(load: Workload) -> dict[str, float]:
     """Return seconds per step (median), clips per second and peak bytes of ``load``.
 
-    Peak bytes are those allocated on a GPU, or the resident peak of this process on a CPU, which
-    holds the interpreter and whatever ran before: measure in a fresh process.
+    Peak bytes are those allocated on a GPU, or the peak resident set of this process on a CPU. The
+    latter includes the interpreter and earlier work: measure in a fresh process.
+
+    Raises `InputError` for another kind of work.
     """
     if load.work not in ("training", "features"):
-        raise InputError(f"{load.work!r} is neither training nor features")
+        raise InputError(f"work {load.work!r}: give 'training' or 'features'")
     torch.set_num_threads(min(torch.get_num_threads(), available_cores()))
     torch.manual_seed(0)
     device = torch.device(load.device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    # A batch is made before the clock runs: reading it overlaps with training.
-    source = _MadeUp(load.config(), load.cached_codes and load.work == "training")
+    # The batch is made before the clock starts, because training overlaps reading with work.
+    source = _RandomSource(load.config(), load.cached_codes and load.work == "training")
     settings = thesis_settings(
         "gpt", 1, batch_size=load.batch, precision=load.precision, compile=load.compiled
     )
@@ -129,15 +136,13 @@ def measure(load: Workload) -> dict[str, float]:
 
 
 def measured(folder: Path, load: Workload) -> dict[str, float]:
-    """Return `measure` of ``load``, measured once: kept as JSON in ``folder``."""
+    """Return `measure` of ``load``, cached as JSON in ``folder``."""
     path = folder / f"videogpt-speed-{digests.of_json(asdict(load))[:16]}.json"
     if path.is_file():
         known: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
         return known
     found = measure(load)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(found), encoding="utf-8")
-    os.replace(partial, path)
+    write_json(path, found)
     return found
 
 

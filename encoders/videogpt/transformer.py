@@ -1,8 +1,8 @@
 """The GPT's transformer: blocks of causal attention, attention to the conditioning, and an MLP.
 
-Module names are the published ones. Tensors are (b, t, h, w, channels); positions are taken in
-raster order, time first. `step` methods decode one position at a time with the keys and values
-of the earlier ones kept.
+Module names are the published ones. Tensors are (b, t, h, w, channels); positions are in raster
+order, time first. `step` methods decode one position at a time from the cached keys and values of
+the earlier ones.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ class LayerNorm(nn.Module):
 
     ``published`` multiplies the centred input by 1e-5 + 1/√var: NaN where the input is constant,
     and otherwise within 7.5e-5 of the standard 1/√(var + 1e-5) on inputs of unit variance.
+
+    >>> [round(value, 3) for value in LayerNorm(2, "standard")(torch.tensor([1.0, 3.0])).tolist()]
+    [-1.0, 1.0]
     """
 
     def __init__(self, width: int, kind: LayerNormKind) -> None:
@@ -49,7 +52,11 @@ class LayerNorm(nn.Module):
 
 
 class PositionEmbedding(nn.Module):
-    """Adds to each position the concatenation of one learned vector per axis, each width / 3."""
+    """Addition to each position of one learned vector per axis, concatenated, each width / 3.
+
+    >>> PositionEmbedding((2, 4, 4), 12).table().shape
+    torch.Size([2, 4, 4, 12])
+    """
 
     def __init__(self, grid: Grid, width: int) -> None:
         super().__init__()
@@ -74,7 +81,11 @@ class PositionEmbedding(nn.Module):
 
 
 class RightShift(nn.Module):
-    """Moves every position one later and puts the learned start token first."""
+    """Shift of all positions by one, after a learned start token.
+
+    >>> RightShift(1)(torch.tensor([[[1.0], [2.0], [3.0]]]))[0, 1:, 0].tolist()
+    [1.0, 2.0]
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -88,7 +99,11 @@ class RightShift(nn.Module):
 
 
 class QuickGELU(nn.Module):
-    """x · sigmoid(1.702 x)."""
+    """x · sigmoid(1.702 x).
+
+    >>> QuickGELU()(torch.tensor([0.0])).tolist()
+    [0.0]
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation of ``x``."""
@@ -96,8 +111,8 @@ class QuickGELU(nn.Module):
 
 
 @dataclass
-class Decoding:
-    """What one block keeps while decoding: its own keys and values, and the conditioning's."""
+class BlockCache:
+    """Keys and values of one block while decoding: its own, and those of the conditioning."""
 
     own: KeyValues
     condition: KeyValues
@@ -133,17 +148,17 @@ class AttentionBlock(nn.Module):
         x = x + self.post_enc_dp(self._run(self.enc_attn, self.pre_enc_norm(x), condition))
         return x + self.post_fc_dp(self._run(self.fc_block, self.pre_fc_norm(x)))
 
-    def start(self, condition: Tensor, like: Tensor) -> Decoding:
-        """Return what decoding needs for ``condition``; ``like`` gives kind and place."""
+    def start(self, condition: Tensor, like: Tensor) -> BlockCache:
+        """Return the initial cache for ``condition``, of the dtype and device of ``like``."""
         count = prod(condition.shape[1:-1])
-        return Decoding(
+        return BlockCache(
             self.attn.empty(len(condition), count, like), self.enc_attn.keys_values(condition)
         )
 
-    def step(self, x: Tensor, index: int, kept: Decoding) -> Tensor:
+    def step(self, x: Tensor, index: int, cache: BlockCache) -> Tensor:
         """Return the block's output (b, 1, width) at position ``index``."""
-        x = x + self.attn.step(self.pre_attn_norm(x), kept.own, index)
-        x = x + self.enc_attn.step(self.pre_enc_norm(x), kept.condition)
+        x = x + self.attn.step(self.pre_attn_norm(x), cache.own, index)
+        x = x + self.enc_attn.step(self.pre_enc_norm(x), cache.condition)
         output: Tensor = x + self.fc_block(self.pre_fc_norm(x))
         return output
 
@@ -165,26 +180,26 @@ class AttentionStack(nn.Module):
         self.attn_nets = nn.ModuleList(AttentionBlock(config, grid) for _ in range(config.layers))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Return (b, t, h, w, width): position i of it has seen ``x`` before i only."""
+        """Return (b, t, h, w, width); position i depends on positions of ``x`` before i only."""
         x = self.pos_embd(self.right_shift(x))
         for net in self.attn_nets:
             x = net(x, condition)
         return x
 
-    def start(self, condition: Tensor) -> list[Decoding]:
-        """Return what every block keeps while decoding."""
+    def start(self, condition: Tensor) -> list[BlockCache]:
+        """Return the initial cache of every block."""
         return [net.start(condition, condition) for net in self._blocks()]
 
-    def step(self, x: Tensor | None, index: int, kept: list[Decoding], batch: int) -> Tensor:
+    def step(self, x: Tensor | None, index: int, caches: list[BlockCache], batch: int) -> Tensor:
         """Return the stack's output (b, 1, width) at position ``index``.
 
-        ``x`` (b, 1, width) is the input at the position before, None at the first.
+        ``x`` (b, 1, width) is the input at the previous position, None at the first.
         """
         if x is None:
             x = self.right_shift.sos.expand(batch, 1, -1)
         x = x + self.pos_embd.table().flatten(0, -2)[index]
-        for net, block in zip(self._blocks(), kept, strict=True):
-            x = net.step(x, index, block)
+        for net, cache in zip(self._blocks(), caches, strict=True):
+            x = net.step(x, index, cache)
         return x
 
     def _blocks(self) -> list[AttentionBlock]:

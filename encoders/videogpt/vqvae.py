@@ -1,4 +1,4 @@
-"""The VQ-VAE: video to a grid of discrete codes and back (Yan et al. 2021).
+"""The VQ-VAE between video and a grid of discrete codes (Yan et al. 2021).
 
 Module names are the published ones, so that published weights load. Video is (b, 3, t, h, w)
 with values in [−0.5, 0.5].
@@ -16,10 +16,10 @@ from encoders.videogpt.attention import AxialAttention, MultiHeadAttention
 from encoders.videogpt.codebook import Codebook
 from encoders.videogpt.config import AXIAL_HEADS, Attention, VQVAEConfig
 from encoders.videogpt.convolutions import SamePadConv3d, SamePadConvTranspose3d
+from encoders.videogpt.distributed import BatchNorm3d
 from encoders.videogpt.precision import at_least_single
-from encoders.videogpt.processes import BatchNorm3d
 
-# The variance of video values by which the published reconstruction error is divided.
+# Variance of video values; the published reconstruction error is divided by it.
 DATA_VARIANCE = 0.06
 
 
@@ -88,8 +88,8 @@ def residual_stack(channels: int, blocks: int, attention: Attention) -> nn.Seque
     )
 
 
-class Encoder(nn.Module):
-    """Video (b, 3, t, h, w) to channels (b, n_hiddens, *latent grid)."""
+class VideoEncoder(nn.Module):
+    """Convolutions from video (b, 3, t, h, w) to features (b, n_hiddens, *latent grid)."""
 
     def __init__(self, config: VQVAEConfig, attention: Attention) -> None:
         super().__init__()
@@ -109,8 +109,8 @@ class Encoder(nn.Module):
         return features
 
 
-class Decoder(nn.Module):
-    """Channels (b, n_hiddens, *latent grid) to video (b, 3, t, h, w)."""
+class VideoDecoder(nn.Module):
+    """Convolutions from features (b, n_hiddens, *latent grid) to video (b, 3, t, h, w)."""
 
     def __init__(self, config: VQVAEConfig, attention: Attention) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class Decoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the video of the features ``x``; nothing bounds its values."""
+        """Return the video of the features ``x``; its values are not bounded."""
         x = self.res_stack(x)
         for i, convt in enumerate(self.convts):
             x = convt(F.relu(x) if i else x)
@@ -131,13 +131,20 @@ class Decoder(nn.Module):
 
 
 class VQVAE(nn.Module):
-    """Encoder, codebook, decoder."""
+    """Encoder, codebook and decoder.
+
+    >>> from encoders.videogpt import preset
+    >>> model = VQVAE(preset("tiny").vqvae).eval()
+    >>> codes = model.encode(torch.zeros(1, 3, 8, 32, 32))
+    >>> codes.shape, model.decode(codes).shape
+    (torch.Size([1, 2, 4, 4]), torch.Size([1, 3, 8, 32, 32]))
+    """
 
     def __init__(self, config: VQVAEConfig, attention: Attention = "sdpa") -> None:
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config, attention)
-        self.decoder = Decoder(config, attention)
+        self.encoder = VideoEncoder(config, attention)
+        self.decoder = VideoDecoder(config, attention)
         self.pre_vq_conv = SamePadConv3d(config.n_hiddens, config.embedding_dim, 1)
         self.post_vq_conv = SamePadConv3d(config.embedding_dim, config.n_hiddens, 1)
         self.codebook = Codebook(config.n_codes, config.embedding_dim)

@@ -65,7 +65,7 @@ def test_x_can_be_written_where_it_belongs(tmp_path) -> None:
     np.testing.assert_array_equal(out[3:11], plain.X.astype(np.float64))
     np.testing.assert_array_equal(out[11:], 0)
     assert np.shares_memory(found.X, out)
-    with pytest.raises(InputError, match=r"this run's samples need \(8, 8\)"):
+    with pytest.raises(InputError, match=r"\(20, 8\).* \(8, 8\)"):
         align(features, np.arange(12), 12, out=out)
 
 
@@ -79,11 +79,11 @@ def test_parameters_that_cannot_be_are_refused(wrong: dict) -> None:
 
 
 def test_trs_must_ascend_and_fit_the_features() -> None:
-    with pytest.raises(InputError, match="ascending"):
+    with pytest.raises(InputError, match="0, 2, 1"):
         align(np.zeros((3, 1)), np.array([0, 2, 1]), 3)
-    with pytest.raises(InputError, match="ascending"):
+    with pytest.raises(InputError, match=r"0\., 1\."):
         usable_volumes(np.array([0.0, 1.0]), 3)
-    with pytest.raises(InputError, match="one for each row"):
+    with pytest.raises(InputError, match=r"\(2,\).* \(3,\)"):
         align(np.zeros((3, 1)), np.arange(2), 3)
     with pytest.raises(InputError, match="-1 volumes"):
         usable_volumes(np.arange(3), -1)

@@ -45,20 +45,20 @@ def test_hooks_are_removed_even_after_an_error() -> None:
 
 
 def test_an_unknown_layer_names_near_ones() -> None:
-    with pytest.raises(UnknownNameError, match=r"'convv': did you mean 'conv'"):
+    with pytest.raises(UnknownNameError, match=r"'convv'.*'conv'"):
         Tiny().extract(torch.rand(1, 3, 8, 16), ["convv"])
-    with pytest.raises(UnknownNameError, match="did you mean 'activation'"):
+    with pytest.raises(UnknownNameError, match="'activation'"):
         Tiny().channel_axis("activatoin")
 
 
 def test_layers_that_give_nothing_are_errors() -> None:
-    with pytest.raises(InputError, match="'unused' takes no part"):
+    with pytest.raises(InputError, match="'unused'"):
         Tiny().extract(torch.rand(1, 3, 8, 16), ["unused"])
-    with pytest.raises(InputError, match="no layer was asked for"):
+    with pytest.raises(InputError, match="no layer"):
         Tiny().extract(torch.rand(1, 3, 8, 16), [])
 
 
 def test_an_output_that_is_no_tensor_is_an_error() -> None:
     network = torch.nn.Sequential(torch.nn.LSTM(2, 2))
-    with pytest.raises(InputError, match="'0' gives tuple"):
+    with pytest.raises(InputError, match="'0' returns tuple"):
         hooks.extract(network, torch.rand(1, 2), ["0"])

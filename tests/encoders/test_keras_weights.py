@@ -114,16 +114,16 @@ def test_a_file_cut_short_is_named(name: str, kept: float, tmp_path: Path) -> No
     path = save(keras_vgg()[0], tmp_path / name)
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
-    with pytest.raises(InputError, match=f"{name} is no Keras file, damaged or cut short"):
+    with pytest.raises(InputError, match=name):
         make("vgg16-keras", path, **SIZES)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"hidden": 13}, r"fc1 kernel has shape \(28, 12\), the network needs \(28, 13\)"),
-        ({"widths": (3, 4, 5, 6, 8)}, r"block5_conv1 kernel has shape \(3, 3, 6, 7\)"),
-        ({"size": 32}, r"fc1 kernel has shape \(28, 12\), the network needs \(7, 12\)"),
+        ({"hidden": 13}, r"fc1 kernel.* \(28, 12\).* \(28, 13\)"),
+        ({"widths": (3, 4, 5, 6, 8)}, r"block5_conv1 kernel.* \(3, 3, 6, 7\)"),
+        ({"size": 32}, r"fc1 kernel.* \(28, 12\).* \(7, 12\)"),
     ],
 )
 def test_another_shape_names_layer_and_shapes(
@@ -142,7 +142,7 @@ def test_a_file_without_the_last_layers_says_what_it_lacks(tmp_path: Path) -> No
         make("vgg16-keras", path, **SIZES)
     with h5py.File(save(keras_vgg()[0], path), "a") as file:
         file["block1_conv1/second"] = np.zeros((3, 3, 3, 3))
-    with pytest.raises(InputError, match=r"'block1_conv1' must hold one kernel and one bias"):
+    with pytest.raises(InputError, match=r"'block1_conv1' has .*\(3, 3, 3, 3\)"):
         make("vgg16-keras", path, **SIZES)
 
 

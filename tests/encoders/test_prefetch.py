@@ -54,3 +54,8 @@ def test_an_error_arrives_after_the_items_before_it() -> None:
     assert next(ahead) == 1
     with pytest.raises(OSError, match="broken"):
         next(ahead)
+
+
+def test_an_error_in_an_item_comes_through() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(prefetch(1 // (3 - step) for step in range(9)))

@@ -15,7 +15,7 @@ PACKAGE = '''
 """Somebody else's encoder, in a package of their own."""
 import torch
 from encoders.base import TorchEncoder
-from encoders.protocol import Takes
+from encoders.protocol import InputSpec
 from encoders.weights import random_info
 
 
@@ -27,7 +27,7 @@ class Means(TorchEncoder):
         network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
         super().__init__(
             network,
-            takes=Takes("images", (8, 8)),
+            input_spec=InputSpec("images", (8, 8)),
             preprocessing="0-1",
             weights=random_info(network),
             device=device,
@@ -57,7 +57,7 @@ def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_built_in_encoders_are_listed() -> None:
     assert {"vgg16", "vgg16-keras"} <= set(names())
-    with pytest.raises(UnknownNameError, match="did you mean 'vgg16', 'vgg16-keras'"):
+    with pytest.raises(UnknownNameError, match="'vgg16', 'vgg16-keras'"):
         make("vgg61")
 
 
@@ -86,4 +86,4 @@ def test_the_command_lists_another_package_s_encoder(third_party: Path, listed: 
     found = CliRunner().invoke(command, options, catch_exceptions=False).stdout
     assert "the mean of every colour" in found
     assert ("vgg16-keras" in found) == (listed == "encoders")
-    assert ("takes images of 8 x 8 pixels" in found) == (listed == "layers")
+    assert ("images of 8 x 8 pixels" in found) == (listed == "layers")

@@ -46,10 +46,10 @@ def test_rates_are_counted_and_kept(tmp_path: Path) -> None:
 def test_a_video_without_a_sample_is_an_error(tmp_path: Path) -> None:
     path = video(tmp_path / "x.mp4", irregular(10))
     encoder = make("vgg16", **SMALL)
-    object.__setattr__(encoder.takes, "kind", "clips")
-    object.__setattr__(encoder.takes, "frames", 2)
-    object.__setattr__(encoder.takes, "frame_rate", 0.01)
-    with pytest.raises(InputError, match="too short"):
+    object.__setattr__(encoder.input_spec, "kind", "clips")
+    object.__setattr__(encoder.input_spec, "frames", 2)
+    object.__setattr__(encoder.input_spec, "frame_rate", 0.01)
+    with pytest.raises(InputError, match=r"x.mp4"):
         speed.measure(encoder, path, "fc2", tr=0.5)
 
 
@@ -76,7 +76,7 @@ def test_the_suite_reads_one_measurement(tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_suite_skips_what_cannot_run_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     suite = Encoders()
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    with pytest.raises(NotImplementedError, match="no CUDA device"):
+    with pytest.raises(NotImplementedError, match="CUDA"):
         suite.setup("", "vgg16", "fc2", "cuda", 1)
     monkeypatch.setattr("benchmarks.encoders.find_spec", lambda name: None)
     assert "av, h5py, torch not installed here" in suite.reason_to_skip("vgg16", "fc2", "cpu", 1)

@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from tiny_encoder import irregular, video
 
 from bench_core.errors import InputError
-from encoders.protocol import Frames, Takes
+from encoders.protocol import Frames, InputSpec
 from encoders.synthetic import numbered, read_number, write_video
 from encoders.video import batches, duration, frames, samples
 
-IMAGES = Takes("images", (8, 16))
+IMAGES = InputSpec("images", (8, 16))
 
 
-def shown(path: Path, takes: Takes = IMAGES, **options) -> dict[int, list[int]]:
+def shown(path: Path, spec: InputSpec = IMAGES, **options) -> dict[int, list[int]]:
     """Return the numbers of the frames of every TR."""
     return {
         each.tr: [read_number(frame) for frame in each.pixels]
-        for each in samples(path, takes, **options)
+        for each in samples(path, spec, **options)
     }
 
 
@@ -83,11 +83,11 @@ def test_a_claimed_frame_rate_is_not_believed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lead", [0, 3])
 def test_clips_overlap_and_keep_their_times(lead: int, tmp_path: Path) -> None:
-    takes = Takes("clips", (8, 16), frames=8, frame_rate=10.0, lead=lead)
+    spec = InputSpec("clips", (8, 16), frames=8, frame_rate=10.0, lead=lead)
     times = irregular(120)
     path = video(tmp_path / "x.mp4", times)
     end = list(frames(path))[-1][1]
-    found = list(samples(path, takes, tr=0.5))
+    found = list(samples(path, spec, tr=0.5))
     wanted = [
         k
         for k in range(100)
@@ -127,15 +127,15 @@ def test_a_video_cut_short_is_an_error_and_not_a_short_run(suffix: str, tmp_path
     assert len(list(frames(path))) == 150
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match=r"x\..* ends after .* s and claims 5.00 s"):
+    with pytest.raises(InputError, match=r"x\..* 5.00 s"):
         list(frames(path))
 
 
 def test_what_is_no_video_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.mp4").write_bytes(b"no video" * 100)
-    with pytest.raises(InputError, match=r"x.mp4 cannot be opened as a video"):
+    with pytest.raises(InputError, match=r"x.mp4"):
         list(frames(tmp_path / "x.mp4"))
-    with pytest.raises(InputError, match=r"absent.mp4 cannot be opened"):
+    with pytest.raises(InputError, match=r"absent.mp4"):
         duration(tmp_path / "absent.mp4")
     with av.open(str(tmp_path / "sound.wav"), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
@@ -143,7 +143,7 @@ def test_what_is_no_video_is_named(tmp_path: Path) -> None:
         sound.sample_rate = 8000
         container.mux(stream.encode(sound))
         container.mux(stream.encode())
-    with pytest.raises(InputError, match="holds no video stream"):
+    with pytest.raises(InputError, match=r"sound.wav"):
         list(frames(tmp_path / "sound.wav"))
 
 
@@ -152,9 +152,9 @@ def test_numbered_frames_survive_compression_and_resizing() -> None:
         frame = numbered(number, 60, 200)
         assert read_number(frame) == number
         assert read_number(frame[::4, ::3]) == number
-    with pytest.raises(InputError, match="65536 does not fit"):
+    with pytest.raises(InputError, match="65536"):
         numbered(65_536)
-    with pytest.raises(InputError, match="must ascend"):
+    with pytest.raises(InputError, match=r"0\.0, 0\.0"):
         write_video("never.mp4", [], [0.0, 0.0])
 
 
@@ -170,12 +170,12 @@ def test_numbered_frames_survive_compression_and_resizing() -> None:
 )
 def test_an_input_that_cannot_be_is_refused(wrong: dict) -> None:
     with pytest.raises(InputError):
-        Takes(size=(8, 8), **wrong)
+        InputSpec(size=(8, 8), **wrong)
 
 
 def test_pixels_and_times_must_fit_together() -> None:
     pixels = np.zeros((2, 1, 4, 4, 3), np.uint8)
-    with pytest.raises(InputError, match="times have shape"):
+    with pytest.raises(InputError, match=r"\(2,\).* \(2, 1\)"):
         Frames(pixels, np.zeros(2))
-    with pytest.raises(InputError, match="must be uint8"):
+    with pytest.raises(InputError, match="float64"):
         Frames(pixels.astype(float), np.zeros((2, 1)))

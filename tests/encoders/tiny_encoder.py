@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from encoders.base import TorchEncoder
-from encoders.protocol import Frames, Takes
+from encoders.protocol import Frames, InputSpec
 from encoders.synthetic import numbered, read_number, write_video
 from encoders.weights import random_info
 
@@ -35,7 +35,7 @@ class Tiny(TorchEncoder):
     summary = "a convolution and a matrix"
 
     def __init__(
-        self, weights=None, *, seed=0, device="cpu", takes=None, preprocessing="thumbnail"
+        self, weights=None, *, seed=0, device="cpu", input_spec=None, preprocessing="thumbnail"
     ):
         torch.manual_seed(seed)
         network = Net()
@@ -43,7 +43,7 @@ class Tiny(TorchEncoder):
         self.samples = 0
         super().__init__(
             network,
-            takes=takes or Takes("images", (8, 16)),
+            input_spec=input_spec or InputSpec("images", (8, 16)),
             preprocessing=preprocessing,
             weights=random_info(network),
             device=device,

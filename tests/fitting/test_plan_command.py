@@ -26,9 +26,9 @@ def test_shapes_and_flops_of_the_thesis():
     useful = t * t * p + t * t * s + 2 * t * p * s + 9 * t**3 + 2 * r * t**3 + 2 * p * t * t
     assert found["plan"]["useful_flops"] == pytest.approx(useful)
     assert found["plan"]["form"] == "dual"
-    assert found["plan"]["bytes_written"] == 8 * 66_201 * 4096
+    assert found["plan"]["settings"]["bytes_written"] == 8 * 66_201 * 4096
     without = json.loads(planned("whole-brain-bmor", "--scale", "1/4", "--json", "--no-coef"))
-    assert without["plan"]["bytes_written"] == 0
+    assert without["plan"]["settings"]["bytes_written"] == 0
 
 
 def test_numbers_given_by_hand_and_memory():

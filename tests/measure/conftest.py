@@ -29,10 +29,10 @@ from bench_core.strategies import get
 
 
 class Proper(get("ridgecv")):
-    def _fit(self, X, Y, alphas):
+    def fit_checked(self, X, Y, alphas):
         if X.shape[0] > 64:  # not the warm-up
             self.go_wrong()
-        super()._fit(X, Y, alphas)
+        super().fit_checked(X, Y, alphas)
 
     def go_wrong(self):
         pass
@@ -48,8 +48,8 @@ class Shifted(Proper):
 class Stubborn(Proper):
     """Claims RidgeCV's penalty and takes the largest."""
 
-    def _fit(self, X, Y, alphas):
-        super()._fit(X, Y, alphas[-1:])
+    def fit_checked(self, X, Y, alphas):
+        super().fit_checked(X, Y, alphas[-1:])
 
 
 class Short(Proper):
@@ -106,8 +106,8 @@ class Greedy(Proper):
 
 class Shy(Proper):
     @classmethod
-    def skip(cls, shape, nodes, threads):
-        return f"does not like {shape.s} targets"
+    def skip(cls, t, p, s, nodes, threads):
+        return f"does not like {s} targets"
 
 
 class Huge(Proper):

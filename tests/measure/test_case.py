@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench_core.errors import InputError
-from bench_core.measure import Case
+from bench_core.measure import FitSpec
 
-CASE = Case(problem="parcels", strategy="ridgecv")
+CASE = FitSpec(problem="parcels", strategy="ridgecv")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_value_that_no_measurement_can_have_is_named(changes: dict, named: str
 )
 def test_a_case_survives_json_and_keeps_its_key(**values: object) -> None:
     case = replace(CASE, **values)
-    again = Case.from_dict(json.loads(json.dumps(case.to_dict())))
+    again = FitSpec.from_dict(json.loads(json.dumps(case.to_dict())))
     assert again == case
     assert again.key() == case.key()
 
@@ -85,7 +85,7 @@ def test_only_the_suite_is_left_out_of_the_key() -> None:
 
 def test_the_key_is_the_same_on_every_machine_and_day() -> None:
     assert CASE.key() == "bc1d69c7f218f533f923"
-    assert Case("parcels", "ridgecv", scale=1).key() == CASE.key()
+    assert FitSpec("parcels", "ridgecv", scale=1).key() == CASE.key()
 
 
 def test_options_in_another_order_are_the_same_case() -> None:
@@ -102,4 +102,4 @@ def test_the_file_name_is_readable_and_no_path() -> None:
 
 def test_an_unknown_field_is_named() -> None:
     with pytest.raises(InputError, match="'thread'"):
-        Case.from_dict({**CASE.to_dict(), "thread": 1})
+        FitSpec.from_dict({**CASE.to_dict(), "thread": 1})

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from bench_core.accuracy import pearson_r, shuffled_rows, summary
 from bench_core.data import Problem, random_split
 from bench_core.measure import definition
-from bench_core.measure.definition import agreement, penalty_counts, sampled_targets, solver_for
-from bench_core.measure.fitting import corner, null_accuracy
+from bench_core.runner.agreement import agreement, penalty_counts, sampled_targets, solver_for
+from bench_core.runner.timing import corner, null_accuracy
 
 
 def _split(

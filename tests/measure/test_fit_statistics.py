@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench_core.measure.statistics import median_interval, ratio_interval, time_summary
+from bench_core.records.statistics import median_interval, ratio_interval, time_summary
 
 
 def test_the_interval_covers_the_true_median_about_as_often_as_it_says() -> None:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from bench_core.cli.commands.measure import command
 from bench_core.errors import InputError, UnknownNameError
-from bench_core.measure import Case, read
+from bench_core.measure import FitSpec, read
 from bench_core.measure.overhead import measure_overhead
 
 
@@ -79,7 +79,7 @@ def test_wrong_values_are_errors_for_people(arguments: list[str]) -> None:
 def test_the_overhead_is_a_ratio_of_interleaved_fits(
     problem_folder: Path, scratch: Path, tmp_path: Path
 ) -> None:
-    case = Case(str(problem_folder), "ridgecv")
+    case = FitSpec(str(problem_folder), "ridgecv")
     found = measure_overhead(case, pairs=4, store=tmp_path, scratch=scratch, timeout=120)
     assert found["status"] == "ok", found["reason"]
     assert len(found["with_s"]) == len(found["without_s"]) == 4

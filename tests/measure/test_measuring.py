@@ -24,8 +24,8 @@ from bench_core.blas import detect
 from bench_core.data import THESIS_ALPHAS, Problem, random_split
 from bench_core.errors import InputError, UnknownNameError
 from bench_core.machine import available_cores
-from bench_core.measure import Case, fitting, measure, read, read_all, validate
-from bench_core.measure.process import run_worker
+from bench_core.measure import FitSpec, fitting, measure, read, read_all, validate
+from bench_core.runner.launcher import run_worker
 
 Run = Callable[..., dict[str, Any]]
 
@@ -43,7 +43,7 @@ def run(store: Path, scratch: Path, problem_folder: Path) -> Run:
 
     def run(strategy: str, *, timeout: float | None = 120, **changes: Any) -> dict[str, Any]:
         changes = {"problem": str(problem_folder), "null": "skip", **changes}
-        case = Case(strategy=strategy, **changes)
+        case = FitSpec(strategy=strategy, **changes)
         record = measure(case, store=store, scratch=scratch, timeout=timeout)
         validate(record)
         return record
@@ -130,7 +130,7 @@ def test_a_record_gives_no_place_or_name_of_the_machine_away(
 def test_a_record_in_the_store_is_read_and_the_asking_suite_is_named(
     good: dict[str, Any], store: Path, problem_folder: Path
 ) -> None:
-    case = Case(str(problem_folder), "ridgecv", suite="other", repeats=3)
+    case = FitSpec(str(problem_folder), "ridgecv", suite="other", repeats=3)
     # A scratch folder that cannot be made: nothing may be measured.
     again = measure(case, store=store, scratch=Path("/dev/null/nowhere"))
     assert again["id"] == good["id"]
@@ -198,7 +198,7 @@ def test_an_exception_is_recorded_and_its_traceback_is_beside_it(
     record = run("failing")
     assert record["status"] == "failed"
     assert record["reason"].startswith("ValueError: no luck in <")
-    log = store / f"{Case(str(problem_folder), 'failing', null='skip').stem}.log"
+    log = store / f"{FitSpec(str(problem_folder), 'failing', null='skip').stem}.log"
     assert "Traceback" in log.read_text()
     assert "go_wrong" in log.read_text()
 
@@ -240,7 +240,7 @@ def test_an_interruption_leaves_no_record_and_no_process(
     store: Path, scratch: Path, problem_folder: Path, tmp_path: Path
 ) -> None:
     note = tmp_path / "pids"
-    case = Case(str(problem_folder), "hanging", options={"note": str(note)})
+    case = FitSpec(str(problem_folder), "hanging", options={"note": str(note)})
 
     def interrupt(words: str) -> None:
         if words.startswith("fit"):
@@ -323,8 +323,8 @@ def test_the_worker_leaves_with_its_caller(
     note = tmp_path / "pids"
     code = f"""
 from pathlib import Path
-from bench_core.measure import Case, measure
-case = Case({str(problem_folder)!r}, "hanging", options={{"note": {str(note)!r}}})
+from bench_core.measure import FitSpec, measure
+case = FitSpec({str(problem_folder)!r}, "hanging", options={{"note": {str(note)!r}}})
 measure(case, store=Path({str(tmp_path)!r}), scratch=Path({str(scratch)!r}))
 """
     caller = subprocess.Popen([sys.executable, "-c", code])

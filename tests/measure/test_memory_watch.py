@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from bench_core.measure.memory import MemoryWatch
+from bench_core.runner.memory import MemoryWatch
 
 MIB = 2**20
 SIZE = 96 * MIB
@@ -108,7 +108,7 @@ sys.stdin.read()
     # In a process of its own: the libraries of a whole test run share more pages than the file.
     watcher = f"""
 import json, subprocess, sys, time
-from bench_core.measure.memory import MemoryWatch
+from bench_core.runner.memory import MemoryWatch
 with MemoryWatch(interval_ms=10) as watch:
     watch.start()
     readers = [

@@ -13,10 +13,10 @@ import pytest
 
 from bench_core.data import Problem, make, random_split
 from bench_core.errors import InputError, ResourceError, UnknownNameError
-from bench_core.measure import Case, problems
-from bench_core.measure.problems import cached, clear, problem_size, scratch_folder, size_limit
+from bench_core.measure import FitSpec, problems
+from bench_core.runner.problem_cache import cached, clear, problem_size, scratch_folder, size_limit
 
-SMALL = Case("parcels", "ridgecv", scale=1 / 512)
+SMALL = FitSpec("parcels", "ridgecv", scale=1 / 512)
 
 
 def _entries(scratch: Path) -> set[str]:
@@ -44,7 +44,7 @@ def test_an_entry_holds_the_split_problem(tmp_path: Path, dtype: str) -> None:
 
 
 def test_haxby_is_split_into_runs_1_to_10_and_11_to_12(tmp_path: Path) -> None:
-    case = Case("haxby2001", "ridgecv", split="run")
+    case = FitSpec("haxby2001", "ridgecv", split="run")
     with cached(case, scratch=tmp_path) as entry:
         assert set(Problem.open(entry.train).runs) == set(range(1, 11))
         assert set(Problem.open(entry.test).runs) == {11, 12}
@@ -80,7 +80,7 @@ def test_a_changed_problem_folder_is_another_problem(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((40, 3)), rng.standard_normal((40, 2))
     folder = tmp_path / "mine"
-    case = Case(str(folder), "ridgecv", split="run", dtype="float32")
+    case = FitSpec(str(folder), "ridgecv", split="run", dtype="float32")
     for shift in (0.0, 1.0):
         Problem.from_arrays(X, Y + shift, np.repeat([1, 2], 20)).save(folder)
         with cached(case, scratch=tmp_path) as entry:
@@ -100,7 +100,7 @@ def test_a_value_in_a_problem_folder_that_no_fit_can_use_is_named(tmp_path: Path
     Problem(X, Y, np.ones(40, int)).save(tmp_path / "mine")
     with (
         pytest.raises(InputError, match="row 7"),
-        cached(Case(str(tmp_path / "mine"), "ridgecv"), scratch=tmp_path),
+        cached(FitSpec(str(tmp_path / "mine"), "ridgecv"), scratch=tmp_path),
     ):
         pass
     assert not _entries(tmp_path)
@@ -112,7 +112,7 @@ def test_processes_that_want_one_problem_at_once_make_it_once(
     made = []
     really_make = problems._make
 
-    def slowly(case: Case, source: dict, folder: Path) -> None:
+    def slowly(case: FitSpec, source: dict, folder: Path) -> None:
         made.append(folder)
         time.sleep(0.3)
         really_make(case, source, folder)
@@ -217,15 +217,15 @@ def test_the_scratch_folder_can_be_chosen(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_sizes_are_known_without_making_anything(problem_folder: Path) -> None:
-    size = problem_size(Case("roi", "ridgecv", dtype="float32"))
+    size = problem_size(FitSpec("roi", "ridgecv", dtype="float32"))
     assert (size.t, size.p, size.s) == (69_202, 16_384, 6_728)
     assert size.nbytes == 4 * 69_202 * (16_384 + 6_728)
-    size = problem_size(Case(str(problem_folder), "ridgecv"))
+    size = problem_size(FitSpec(str(problem_folder), "ridgecv"))
     assert (size.name, size.scale, size.nbytes) == ("tiny", None, 8 * 200 * 15)
     with pytest.raises(UnknownNameError, match="'roi'"):
-        problem_size(Case("rio", "ridgecv"))
+        problem_size(FitSpec("rio", "ridgecv"))
     with pytest.raises(InputError, match="/no/such"):
-        problem_size(Case("/no/such", "ridgecv"))
+        problem_size(FitSpec("/no/such", "ridgecv"))
 
 
 def test_a_truncated_problem_folder_is_an_error(problem_folder: Path, tmp_path: Path) -> None:
@@ -236,4 +236,4 @@ def test_a_truncated_problem_folder_is_an_error(problem_folder: Path, tmp_path: 
     with (folder / "X.npy").open("r+b") as file:
         file.truncate(500)
     with pytest.raises(InputError, match=r"X\.npy"):
-        problem_size(Case(str(folder), "ridgecv"))
+        problem_size(FitSpec(str(folder), "ridgecv"))

@@ -16,7 +16,7 @@ import pytest
 
 from bench_core.errors import InputError
 from bench_core.measure import (
-    Case,
+    FitSpec,
     provenance,
     publish,
     publish_kernels,
@@ -29,9 +29,9 @@ from bench_core.measure import (
     validate,
 )
 from bench_core.measure import record as records
-from bench_core.measure.process import worker_environment
+from bench_core.runner.launcher import worker_environment
 
-CASE = Case("parcels", "ridgecv", scale=1 / 64, suite="threads")
+CASE = FitSpec("parcels", "ridgecv", scale=1 / 64, suite="threads")
 
 
 def _library() -> dict[str, Any]:
@@ -318,11 +318,11 @@ def test_the_workers_environment_holds_its_threads_kernels_and_blas(
     monkeypatch.setenv("OPENBLAS_CORETYPE", "HASWELL")
     monkeypatch.setenv("UNRELATED", "kept")
     monkeypatch.setattr(blas, "kernel_environment", lambda choice: {"OPENBLAS_CORETYPE": "ZEN"})
-    values = worker_environment(Case("parcels", "ridgecv", threads=3, blas="mkl"))
+    values = worker_environment(FitSpec("parcels", "ridgecv", threads=3, blas="mkl"))
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         assert values[name] == "3"
     assert "OPENBLAS_CORETYPE" not in values
     assert values["RIDGEBENCH_BLAS"] == "mkl"
     assert values["UNRELATED"] == "kept"
-    best = worker_environment(Case("parcels", "ridgecv", kernels="best"))
+    best = worker_environment(FitSpec("parcels", "ridgecv", kernels="best"))
     assert best["OPENBLAS_CORETYPE"] == "ZEN"

@@ -13,16 +13,16 @@ import pytest
 from sklearn.linear_model import RidgeCV
 
 from bench_core.data import Problem
-from bench_core.measure import Case, reference
-from bench_core.measure.problems import Entry, cached
-from bench_core.measure.reference import reference_penalty
+from bench_core.measure import FitSpec, reference
+from bench_core.runner.problem_cache import Entry, cached
+from bench_core.runner.reference_penalty import reference_penalty
 
 ALPHAS = (0.1, 3.0, 30.0, 300.0)
 
 
 @pytest.fixture
 def entry(problem_folder: Path, tmp_path: Path) -> Iterator[Entry]:
-    with cached(Case(str(problem_folder), "ridgecv"), scratch=tmp_path) as found:
+    with cached(FitSpec(str(problem_folder), "ridgecv"), scratch=tmp_path) as found:
         yield found
 
 

@@ -17,7 +17,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from bench_core.errors import InputError
-from bench_core.ridge import MultiTargetRidgeCV, estimator, plan
+from bench_core.ridge import MultiTargetRidgeCV
+from bench_core.ridge.planning import plan
 
 ALPHAS = [0.1, 1.0, 10.0, 100.0, 1000.0]
 
@@ -45,14 +46,10 @@ def same_choice(scores, expected):
 
 @pytest.fixture(params=list(product(("dual", "primal"), ("shared", "each"))), ids="-".join)
 def forced(request, monkeypatch):
-    """Make every fit take one form and one way to score, whatever the planner prefers."""
-    form, selection = request.param
-
-    def chosen(work, **options):
-        return plan.make_plan(work, **options | {"form": form, "selection": selection})
-
-    monkeypatch.setattr(estimator, "make_plan", chosen)
-    return request.param
+    """Make every plan score in one way, and return the solver to ask for and that way."""
+    solver, selection = request.param
+    monkeypatch.setattr(MultiTargetRidgeCV, "_selection", selection)
+    return solver, selection
 
 
 @pytest.fixture(params=["cpu", "torch"])
@@ -118,9 +115,9 @@ def test_equals_ridgecv(shape, seed, rank, intercept, mean, noise, scale, order,
 def test_every_form_equals_ridgecv(forced, device, shape, intercept):
     X, Y = planted(1, *shape, mean=50.0)
     expected, sk = reference(X, Y, ALPHAS, intercept)
-    found = MultiTargetRidgeCV(ALPHAS, fit_intercept=intercept, device=device, batch_size=9).fit(
-        X, Y
-    )
+    found = MultiTargetRidgeCV(
+        ALPHAS, fit_intercept=intercept, device=device, batch_size=9, solver=forced[0]
+    ).fit(X, Y)
     assert (found.plan_.form, found.plan_.selection) == forced
     np.testing.assert_allclose(found.cv_results_["mean_scores"], expected, rtol=1e-9)
     assert found.alpha_ == sk.alpha_
@@ -140,7 +137,13 @@ def test_folds_equal_grid_search(forced, device, scoring, intercept, cv):
         Ridge(fit_intercept=intercept), {"alpha": ALPHAS}, scoring=scoring, cv=cv
     ).fit(X, Y)
     found = MultiTargetRidgeCV(
-        ALPHAS, fit_intercept=intercept, cv=cv, scoring=scoring, device=device, batch_size=11
+        ALPHAS,
+        fit_intercept=intercept,
+        cv=cv,
+        scoring=scoring,
+        device=device,
+        batch_size=11,
+        solver=forced[0],
     ).fit(X, Y)
     np.testing.assert_allclose(
         found.cv_results_["mean_scores"], search.cv_results_["mean_test_score"], rtol=1e-8
@@ -171,7 +174,12 @@ def test_leave_one_out_r2_equals_ridgecv(intercept, forced, device):
     for alpha in ALPHAS[1:]:
         sk = RidgeCV([alpha], fit_intercept=intercept, scoring="r2", gcv_mode="svd").fit(X, Y)
         found = MultiTargetRidgeCV(
-            [alpha], fit_intercept=intercept, scoring="r2", device=device, batch_size=4
+            [alpha],
+            fit_intercept=intercept,
+            scoring="r2",
+            device=device,
+            batch_size=4,
+            solver=forced[0],
         ).fit(X, Y)
         assert found.best_score_ == pytest.approx(float(sk.best_score_), rel=1e-9)
 
@@ -179,9 +187,9 @@ def test_leave_one_out_r2_equals_ridgecv(intercept, forced, device):
 @pytest.mark.parametrize("cv", ["loo", 4])
 def test_constant_targets_are_left_out_of_the_mean_r2(forced, cv):
     X, Y = planted(16, 90, 40, 15, mean=2.0)
-    expected = MultiTargetRidgeCV(ALPHAS, scoring="r2", cv=cv).fit(X, Y)
+    expected = MultiTargetRidgeCV(ALPHAS, scoring="r2", cv=cv, solver=forced[0]).fit(X, Y)
     constant = np.full((90, 1), 0.1)
-    found = MultiTargetRidgeCV(ALPHAS, scoring="r2", cv=cv, batch_size=4)
+    found = MultiTargetRidgeCV(ALPHAS, scoring="r2", cv=cv, batch_size=4, solver=forced[0])
     found.fit(X, np.hstack([Y[:, :6], constant, Y[:, 6:]]))
     np.testing.assert_allclose(
         found.cv_results_["mean_scores"], expected.cv_results_["mean_scores"], rtol=1e-9
@@ -257,9 +265,9 @@ def test_float32_gives_way_where_it_cannot_decide():
     X = rng.standard_normal((80, 30)).astype(np.float32)
     exact = (X @ rng.standard_normal((30, 10)).astype(np.float32)).astype(np.float32)
     noisy = exact + rng.standard_normal(exact.shape).astype(np.float32)
-    assert MultiTargetRidgeCV().fit(X, noisy).plan_.work.dtype == "float32"
-    assert MultiTargetRidgeCV().fit(X, exact).plan_.work.dtype == "float64"
-    assert MultiTargetRidgeCV().fit(X, noisy * np.float32(1e-22)).plan_.work.dtype == "float64"
+    assert MultiTargetRidgeCV().fit(X, noisy).plan_.shape.dtype == "float32"
+    assert MultiTargetRidgeCV().fit(X, exact).plan_.shape.dtype == "float64"
+    assert MultiTargetRidgeCV().fit(X, noisy * np.float32(1e-22)).plan_.shape.dtype == "float64"
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -276,7 +284,7 @@ def test_sums_give_way_where_residuals_are_tiny(seed):
     assert found.best_score_ == pytest.approx(expected.best_score_, rel=1e-9)
     # Where the memory for that is wanting, the fit is not lost.
     options = {"alphas": alphas, "coef": None, "batch_size": 16}
-    work = MultiTargetRidgeCV(**options).plan(X, Y).work
+    work = MultiTargetRidgeCV(**options).plan(X, Y).shape
     needed = plan.make_plan(work, width=16, selection="shared").peak_bytes
     limited = MultiTargetRidgeCV(**options, memory_limit=needed).fit(X, Y)
     assert limited.plan_.selection == "shared"
@@ -311,7 +319,7 @@ def test_leverage_of_one_is_not_a_silent_nan(forced):
     X[:, 3] = 0
     X[5, 3] = 1e9
     Y = rng.standard_normal((30, 40))
-    model = MultiTargetRidgeCV([1e-3, 1e17, 1e19])
+    model = MultiTargetRidgeCV([1e-3, 1e17, 1e19], solver=forced[0])
     if forced[0] == "primal":
         with pytest.warns(RuntimeWarning, match="leverage"):
             model.fit(X, Y)
@@ -354,6 +362,7 @@ def test_bad_value_in_targets_is_named(value, options):
         ({"dtype": "int32"}, "int32"),
         ({"device": "tpu"}, "tpu"),
         ({"coef": "x.txt"}, ".npy"),
+        ({"solver": "primel"}, "primal"),
     ],
 )
 def test_unusable_parameters_are_named(options, message):

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench_core.ridge import dual, primal, quadratic
-from bench_core.ridge.backend import mirror
-from bench_core.ridge.centre import centred, column_means, double_centre
-from bench_core.ridge.scores import best, mean_over_targets, pearson
+from bench_core.ridge.arrays.backend import mirror
+from bench_core.ridge.formulas import dual, primal
+from bench_core.ridge.formulas import quadratic_forms as quadratic
+from bench_core.ridge.formulas.centering import centred, column_means, double_centre
+from bench_core.ridge.formulas.scores import best, mean_over_targets, pearson
 
 ALPHAS = np.array([0.3, 2.0, 15.0, 90.0, 400.0])
 

@@ -49,7 +49,7 @@ def assert_as_defined(model, X, Y, expected, dtype):
     scale = np.abs(coef).max()
     np.testing.assert_allclose(model.coef_, coef, atol=tolerance * scale, rtol=0)
     np.testing.assert_allclose(model.intercept_, intercept, atol=tolerance * 10, rtol=0)
-    np.testing.assert_array_equal(model.definition_alphas(), alphas)
+    np.testing.assert_array_equal(model.chosen_alphas(), alphas)
     assert model.coef_.shape == coef.shape
     assert model.coef_.dtype == model.intercept_.dtype == X.dtype
     predicted = model.predict(X)
@@ -103,7 +103,7 @@ def test_predictions_are_those_of_plain_ridge_at_the_chosen_penalties(
     # The check that every measurement makes; nothing here is RidgeCV's.
     X, Y = make_problem(60, 12, 7)
     model = fitted(name, cluster_of, 2, X[:50], Y[:50])
-    ridge = Ridge(alpha=model.definition_alphas(), solver="cholesky").fit(X[:50], Y[:50])
+    ridge = Ridge(alpha=model.chosen_alphas(), solver="cholesky").fit(X[:50], Y[:50])
     np.testing.assert_allclose(model.predict(X[50:]), ridge.predict(X[50:]), atol=1e-10)
 
 
@@ -111,7 +111,7 @@ def test_penalties_differ_where_they_may(cluster_of, make_problem):
     # Otherwise the comparisons above could not tell one scope from another.
     X, Y = make_problem(60, 12, 7)
     distinct = {
-        name: len(set(fitted(name, cluster_of, 3, X, Y).definition_alphas()))
+        name: len(set(fitted(name, cluster_of, 3, X, Y).chosen_alphas()))
         for name in ("ridgecv", "bmor", "mor")
     }
     assert distinct["ridgecv"] == 1 < distinct["bmor"] <= 3 <= distinct["mor"]

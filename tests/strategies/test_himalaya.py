@@ -9,7 +9,6 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 
 from bench_core import strategies
-from bench_core.data import shape
 from bench_core.errors import InputError, UnknownNameError
 from bench_core.strategies import himalaya as strategy
 
@@ -136,8 +135,9 @@ def test_bad_options(make_problem):
 def test_not_installed_is_a_reason_and_an_error_not_a_crash(monkeypatch, make_problem):
     monkeypatch.setattr(strategy, "find_spec", lambda _name: None)
     cls = strategies.get("himalaya")
-    parcels = shape("parcels", scale=0.01)
-    assert cls.skip(parcels, 1, 1) == ("himalaya is not installed: pip install 'ridgebench[peers]'")
+    assert cls.skip(690, 163, 4, 1, 1) == (
+        "himalaya is not installed: pip install 'ridgebench[peers]'"
+    )
     with pytest.raises(InputError, match=r"himalaya is not installed: pip install"):
         cls().fit(*make_problem(20, 4, 2))
 
@@ -151,5 +151,5 @@ def test_torch_backend_without_torch(monkeypatch, make_problem):
 
 def test_more_than_one_node_is_a_reason(monkeypatch):
     monkeypatch.setattr(strategy, "find_spec", lambda name: name)
-    reason = strategies.get("himalaya").skip(shape("parcels", scale=0.01), 2, 1)
+    reason = strategies.get("himalaya").skip(690, 163, 4, 2, 1)
     assert reason == "himalaya runs in one process: nodes must be 1, not 2"

@@ -12,9 +12,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 
 from bench_core import strategies
-from bench_core.data import THESIS_ALPHAS, shape
+from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError, UnknownNameError
-from bench_core.strategies import Strategy
+from bench_core.strategies import Strategy, check_strategy
 
 BUILT_IN = ["bmor", "mor", "ridgecv"]
 
@@ -59,6 +59,7 @@ def test_strategy_of_an_installed_package_is_found(tmp_path, monkeypatch, make_p
         model = strategies.get("plain")((7.0, 8.0)).fit(X, Y)
         np.testing.assert_allclose(model.predict(X), Ridge(alpha=7.0).fit(X, Y).predict(X))
         assert model.bytes_needed(10, 2, 1, "f8", 1) > 0
+        check_strategy(strategies.get("plain"))
         with pytest.raises(UnknownNameError, match="did you mean 'plain'"):
             strategies.get("plane")
     finally:
@@ -105,12 +106,12 @@ def test_score_is_scikit_learns(make_problem):
 
 
 def test_more_nodes_than_a_strategy_can_use_are_skipped_with_a_reason():
-    parcels = shape("parcels", scale=0.01)
-    assert strategies.get("ridgecv").skip(parcels, 1, 32) is None
-    reason = strategies.get("ridgecv").skip(parcels, 2, 1)
+    parcels = 690, 163, 4
+    assert strategies.get("ridgecv").skip(*parcels, 1, 32) is None
+    reason = strategies.get("ridgecv").skip(*parcels, 2, 1)
     assert reason == "ridgecv runs in one process: nodes must be 1, not 2"
     for name in ("bmor", "mor"):
-        assert strategies.get(name).skip(parcels, 8, 32) is None
+        assert strategies.get(name).skip(*parcels, 8, 32) is None
 
 
 @pytest.mark.parametrize("dtype", ["f8", "f4"])

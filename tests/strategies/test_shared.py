@@ -1,6 +1,7 @@
 """One factorisation for all targets, in one process and over nodes: RidgeCV's answer."""
 
 import os
+from itertools import product
 
 import numpy as np
 import pytest
@@ -9,13 +10,17 @@ from hypothesis import strategies as st
 from scipy.stats import pearsonr
 from sklearn.base import clone
 from sklearn.linear_model import Ridge, RidgeCV
-from sklearn.model_selection import PredefinedSplit
+from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold, PredefinedSplit
 
 from bench_core import strategies
-from bench_core.errors import InputError
-from bench_core.ridge.plan import Work
-from bench_core.strategies import _shared_plan, bmor_shared
-from bench_core.strategies._shared_plan import shared_plan
+from bench_core.errors import InputError, RidgebenchError
+from bench_core.ridge.planning import nodes as node_planning
+from bench_core.ridge.planning.flops import FitShape
+from bench_core.ridge.planning.nodes import make_node_plan
+from bench_core.ridge.planning.plan import make_plan
+from bench_core.strategies import bmor_shared
+from bench_core.strategies.bmor_shared import SharedBatches
 
 ALPHAS = (0.1, 3.0, 30.0, 300.0, 3000.0)
 TOLERANCE = {"f8": 1e-9, "f4": 2e-5}
@@ -37,7 +42,7 @@ def assert_ridgecv(model, X, Y, fit_intercept=True):
     tolerance = TOLERANCE[X.dtype.str[1:]]
     coef = plain.coef_.reshape(s, p)
     assert model.alpha_ == plain.alpha_
-    np.testing.assert_array_equal(model.definition_alphas(), np.full(s, plain.alpha_))
+    np.testing.assert_array_equal(model.chosen_alphas(), np.full(s, plain.alpha_))
     assert model.cv_results_["best_score"] == pytest.approx(plain.best_score_, rel=tolerance)
     assert model.cv_results_["mean_scores"].argmax() == ALPHAS.index(plain.alpha_)
     np.testing.assert_allclose(model.coef_, coef, atol=tolerance * np.abs(coef).max(), rtol=0)
@@ -72,14 +77,18 @@ def test_answer_is_ridgecvs(cluster_of, make_problem, name, nodes, t, p, s, dtyp
 def test_every_way_to_divide_the_work(
     cluster_of, make_problem, monkeypatch, t, p, form, selection, factorise, dtype
 ):
-    def chosen(*shape, **options):
-        return shared_plan(*shape, **options | {"form": form, "selection": selection})
-
-    monkeypatch.setattr(bmor_shared, "shared_plan", chosen)
+    monkeypatch.setattr(SharedBatches, "_selection", selection)
     X, Y = make_problem(t, p, 41, dtype)
     for fit_intercept in (True, False):
         model = fitted(
-            "bmor-shared", cluster_of, 3, X, Y, factorise=factorise, fit_intercept=fit_intercept
+            "bmor-shared",
+            cluster_of,
+            3,
+            X,
+            Y,
+            solver=form,
+            factorise=factorise,
+            fit_intercept=fit_intercept,
         )
         plan = model.plan_
         assert (plan.form, plan.selection, plan.factorise) == (form, selection, factorise)
@@ -126,7 +135,7 @@ def test_float32_gives_way_where_it_could_not_tell_penalties_apart(cluster_of, n
     alphas = (1e-3, 2e-3, 5.0)
     cls = strategies.get(name)
     model = cls(alphas, cluster=cluster_of(2) if cls.distributed else None).fit(X, Y)
-    assert model.plan_.work.dtype == "float64"
+    assert model.plan_.shape.dtype == "float64"
     assert model.alpha_ == RidgeCV(alphas, gcv_mode="svd").fit(X, Y).alpha_
     assert model.coef_.dtype == np.float32
 
@@ -135,7 +144,7 @@ def test_float32_gives_way_where_it_could_not_tell_penalties_apart(cluster_of, n
 def test_precision_may_be_chosen(cluster_of, make_problem, name):
     X, Y = make_problem(60, 12, 9)
     model = fitted(name, cluster_of, 2, X, Y, dtype="float32")
-    assert model.plan_.work.dtype == "float32"
+    assert model.plan_.shape.dtype == "float32"
     assert model.alpha_ == RidgeCV(ALPHAS).fit(X, Y).alpha_
     difference = np.abs(model.coef_ - fitted(name, cluster_of, 2, X, Y).coef_).max()
     assert 0 < difference < 1e-4
@@ -149,10 +158,7 @@ def test_precision_may_be_chosen(cluster_of, make_problem, name):
 def test_bytes_moved_are_the_plans(
     cluster_of, make_problem, monkeypatch, tmp_path, nodes, t, p, form, selection
 ):
-    def chosen(*shape, **options):
-        return shared_plan(*shape, **options | {"form": form, "selection": selection})
-
-    monkeypatch.setattr(bmor_shared, "shared_plan", chosen)
+    monkeypatch.setattr(SharedBatches, "_selection", selection)
     left = []
 
     def rmtree(folder, **_options):
@@ -162,7 +168,7 @@ def test_bytes_moved_are_the_plans(
     X, Y = make_problem(t, p, 500)
     cluster = cluster_of(nodes)
     before = cluster.bytes_moved()
-    plan = fitted("bmor-shared", cluster_of, nodes, X, Y, factorise="one").plan_
+    plan = fitted("bmor-shared", cluster_of, nodes, X, Y, solver=form, factorise="one").plan_
     after = cluster.bytes_moved()
     moved = {way: after[way] - before[way] for way in after}
     # Besides the sums: messages of a few kB per task, and intercepts.
@@ -187,7 +193,7 @@ def test_each_node_factorising_moves_no_files(cluster_of, make_problem, monkeypa
 @given(st.integers(2, 3000), st.integers(1, 3000), st.integers(1, 5000), st.integers(1, 9))
 def test_plans_give_every_target_to_one_node(t, p, s, nodes):
     for factorise in ("one", "each", None):
-        plan = shared_plan(Work(t, p, s, 11, dtype="float32"), nodes, factorise=factorise)
+        plan = make_node_plan(FitShape(t, p, s, 11, dtype="float32"), nodes, factorise=factorise)
         for shares in (plan.targets, plan.solved):
             assert len(shares) == nodes
             covered = [column for start, stop in shares for column in range(start, stop)]
@@ -196,7 +202,7 @@ def test_plans_give_every_target_to_one_node(t, p, s, nodes):
 
 
 def test_the_node_that_factorises_multiplies_fewer_targets():
-    plan = shared_plan(Work(2250, 4096, 66_201, 11), 2)
+    plan = make_node_plan(FitShape(2250, 4096, 66_201, 11), 2)
     first, second = (stop - start for start, stop in plan.targets)
     assert plan.factorise == "one"
     factor = 2250**2 * 4096 + 18 * 2250**3
@@ -206,21 +212,35 @@ def test_the_node_that_factorises_multiplies_fewer_targets():
 
 
 def test_nodes_factorise_each_where_that_is_cheaper_than_the_transfer(monkeypatch):
-    small = Work(100, 20_000, 100_000, 11)
-    assert shared_plan(small, 4).factorise == "each"
-    monkeypatch.setattr(_shared_plan, "FLOPS_PER_BYTE", 0.0)
-    assert shared_plan(small, 4).factorise == "one"
+    small = FitShape(100, 20_000, 100_000, 11)
+    assert make_node_plan(small, 4).factorise == "each"
+    monkeypatch.setattr(node_planning, "FLOPS_PER_BYTE", 0.0)
+    assert make_node_plan(small, 4).factorise == "one"
 
 
 def test_plan_is_asked_before_anything_runs(cluster_of, make_problem):
     X, Y = make_problem(30, 45, 20)
     model = strategies.get("bmor-shared")(ALPHAS, cluster=cluster_of(2))
-    asked = model.plan(X, Y)
-    assert asked == model.fit(X, Y).plan_
-    text = str(model.plan(X, Y, nodes=5))
-    assert "ridge on 5 nodes, dual form, float64: 30 samples × 45 features × 20 targets" in text
-    assert "kernel X Xᵀ" in text
-    assert asked.to_dict()["sum_bytes"] == asked.sum_bytes
+    asked = model.plan(30, 45, 20, nodes=2)
+    done = model.fit(X, Y).plan_
+    assert asked.text == str(done)
+    assert (asked.strategy, asked.nodes, asked.form) == ("bmor-shared", 2, done.form)
+    assert asked.node_bytes == done.node_bytes
+    assert asked.peak_bytes == sum(done.node_bytes)
+    assert asked.settings["sum_bytes"] == done.sum_bytes
+    for part in ("5 nodes", "30 samples", "kernel X Xᵀ"):
+        assert part in model.plan(30, 45, 20, nodes=5).text
+
+
+@given(st.integers(2, 3000), st.integers(1, 3000), st.integers(1, 5000))
+def test_one_node_costs_what_one_process_does(t, p, s):
+    shape = FitShape(t, p, s, 11, coef="file")
+    for form, selection in product(("dual", "primal"), ("shared", "each")):
+        alone = make_plan(shape, form=form, selection=selection, width=s)
+        node = make_node_plan(shape, 1, form=form, selection=selection)
+        assert node.useful_flops == alone.useful_flops
+        kept = 2 * t * p * s if alone.keeps_coordinates else 0
+        assert node.flops == pytest.approx(alone.flops + kept)
 
 
 class Stubborn(np.memmap):
@@ -321,7 +341,7 @@ class TestMultitarget:
         model, with_coef = (cls(ALPHAS, coef=coef).fit(X[:30], Y[:30]) for coef in (None, "memory"))
         assert not hasattr(model, "coef_")
         np.testing.assert_allclose(model.predict(X[30:]), with_coef.predict(X[30:]), atol=1e-10)
-        np.testing.assert_array_equal(model.definition_alphas(), np.full(30, with_coef.alpha_))
+        np.testing.assert_array_equal(model.chosen_alphas(), np.full(30, with_coef.alpha_))
         with pytest.raises(InputError, match=r"X has shape \(40, 59\): the fit had 60 features"):
             model.predict(X[:, :59])
 
@@ -348,7 +368,129 @@ class TestMultitarget:
     def test_memory_limit_is_the_plans(self, make_problem):
         X, Y = make_problem(60, 12, 500)
         cls = strategies.get("multitarget")
-        free = cls(ALPHAS, coef=None).plan(X, Y)
+        free = cls(ALPHAS, coef=None).plan(60, 12, 500)
         tight = cls(ALPHAS, coef=None, memory_limit=free.peak_bytes - 100_000).fit(X, Y).plan_
         assert tight.peak_bytes < free.peak_bytes
-        assert tight.width < free.width
+        assert tight.width < free.settings["width"]
+
+
+RUNS = np.repeat([7, 1, 7, 4, 2], [13, 11, 12, 15, 12])
+SCHEMES = {"loo": None, "4 folds": 4, "by run": RUNS}
+
+
+def plainly(X, Y, cv, scoring):
+    """Return every penalty's score (r,) by scikit-learn's Ridge and held-out predictions."""
+    X, Y = X.astype("f8"), Y.astype("f8")
+    splits = {
+        "loo": lambda: KFold(len(X)),
+        "4 folds": lambda: KFold(4),
+        "by run": lambda: PredefinedSplit(np.unique(RUNS, return_inverse=True)[1]),
+    }[cv]().split(X)
+    pairs = list(splits)
+    found = []
+    for alpha in ALPHAS:
+        held_out = [
+            (
+                Y[test],
+                Ridge(alpha=alpha, solver="cholesky").fit(X[train], Y[train]).predict(X[test]),
+            )
+            for train, test in pairs
+        ]
+        if cv == "loo":
+            held_out = [tuple(np.concatenate(part) for part in zip(*held_out, strict=True))]
+        found.append(np.mean([SCORERS[scoring](*pair) for pair in held_out]))
+    return np.array(found)
+
+
+SCORERS = {
+    "neg_mean_squared_error": lambda y, z: -np.mean((y - z) ** 2),
+    "r2": lambda y, z: r2_score(y, z),
+    "pearson": lambda y, z: np.mean(
+        [pearsonr(a, b).statistic for a, b in zip(y.T, z.T, strict=True)]
+    ),
+}
+
+
+@pytest.mark.parametrize(("s", "dtype"), [(7, "f8"), (200, "f8"), (200, "f4")])
+@pytest.mark.parametrize("scoring", list(SCORERS))
+@pytest.mark.parametrize("cv", list(SCHEMES))
+@pytest.mark.parametrize(("p", "solver"), [(12, "primal"), (12, "dual"), (90, "dual")])
+def test_every_validation_and_score_on_any_number_of_nodes(
+    cluster_of, make_problem, cv, scoring, p, solver, dtype, s
+):
+    X, Y = make_problem(63, p, s, dtype)
+    options = {"cv": SCHEMES[cv], "scoring": scoring, "solver": solver}
+    alone = fitted("multitarget", cluster_of, 1, X, Y, **options)
+    expected = plainly(X, Y, cv, scoring)
+    rtol = {"f8": 1e-8, "f4": 2e-4}[dtype]
+    scores = alone.cv_results_["mean_scores"]
+    np.testing.assert_allclose(scores, expected, rtol=rtol, atol=rtol / 10)
+    assert alone.alpha_ == ALPHAS[int(np.argmax(expected))]
+    plain = Ridge(alpha=alone.alpha_).fit(X.astype("f8"), Y.astype("f8"))
+    for nodes in (1, 2, 3) if dtype == "f8" else (3,):
+        model = fitted("bmor-shared", cluster_of, nodes, X, Y, **options)
+        assert model.plan_.form == solver
+        assert model.alpha_ == alone.alpha_
+        np.testing.assert_allclose(
+            model.cv_results_["mean_scores"],
+            scores,
+            rtol={"f8": 1e-11, "f4": 1e-5}[dtype],
+            atol={"f8": 1e-14, "f4": 1e-6}[dtype],  # r2 and r may be near 0
+        )
+        atol = TOLERANCE[dtype] * np.abs(plain.coef_).max()
+        np.testing.assert_allclose(model.coef_, plain.coef_, atol=atol, rtol=0)
+        atol = TOLERANCE[dtype] * 10 * (1 + np.abs(plain.intercept_).max())
+        np.testing.assert_allclose(model.intercept_, plain.intercept_, atol=atol, rtol=0)
+
+
+@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize("scoring", [None, "r2", "neg_mean_squared_error"])
+@pytest.mark.parametrize("cv", list(SCHEMES))
+def test_penalty_is_ridgecvs_for_its_own_scores(cluster_of, make_problem, name, scoring, cv):
+    X, Y = make_problem(63, 12, 9)
+    model = fitted(name, cluster_of, 2, X, Y, cv=SCHEMES[cv], scoring=scoring)
+    folds = SCHEMES[cv]
+    if cv == "by run":
+        folds = PredefinedSplit(np.unique(RUNS, return_inverse=True)[1])
+    plain = RidgeCV(ALPHAS, cv=folds, scoring=scoring).fit(X, Y)
+    assert model.alpha_ == plain.alpha_
+    assert model.cv_results_["best_score"] == pytest.approx(float(plain.best_score_), rel=1e-9)
+
+
+@pytest.mark.parametrize("factorise", ["one", "each"])
+@pytest.mark.parametrize("selection", ["shared", "each"])
+@pytest.mark.parametrize("solver", ["dual", "primal"])
+@pytest.mark.parametrize("scoring", ["neg_mean_squared_error", "r2"])
+def test_folds_in_every_division(
+    cluster_of, make_problem, monkeypatch, factorise, selection, solver, scoring
+):
+    monkeypatch.setattr(SharedBatches, "_selection", selection)
+    X, Y = make_problem(63, 20, 11)
+    Y[:, 3] = 2.5
+    options = {"cv": 3, "scoring": scoring, "solver": solver, "factorise": factorise}
+    model = fitted("bmor-shared", cluster_of, 3, X, Y, **options)
+    assert (model.plan_.form, model.plan_.selection) == (solver, selection)
+    alone = fitted("multitarget", cluster_of, 1, X, Y, cv=3, scoring=scoring)
+    np.testing.assert_allclose(
+        model.cv_results_["mean_scores"], alone.cv_results_["mean_scores"], rtol=1e-10
+    )
+    np.testing.assert_allclose(model.coef_, alone.coef_, atol=1e-9)
+
+
+def test_nodes_compute_with_torch(cluster_of, make_problem):
+    pytest.importorskip("torch", reason="torch is not installed")
+    for t, p, cv in ((40, 60, None), (60, 20, 3)):
+        X, Y = make_problem(t, p, 30)
+        model = fitted("bmor-shared", cluster_of, 2, X, Y, device="torch", cv=cv)
+        alone = fitted("multitarget", cluster_of, 1, X, Y, cv=cv)
+        assert model.alpha_ == alone.alpha_
+        np.testing.assert_allclose(model.coef_, alone.coef_, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize(
+    ("options", "value"), [({"scoring": "r3"}, "r3"), ({"solver": "dua"}, "dua"), ({"cv": 1}, "1")]
+)
+def test_unusable_options_are_named(cluster_of, make_problem, name, options, value):
+    with pytest.raises(RidgebenchError, match=value):
+        fitted(name, cluster_of, 1, *make_problem(20, 5, 4), **options)

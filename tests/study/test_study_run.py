@@ -203,7 +203,7 @@ def test_failures_are_rows_and_are_tried_again(
     reasons = {row["level"]: (row["status"], row["reason"]) for row in rows}
     assert reasons["48"] == ("failed", "lost at 48")
     assert reasons["99999"][0] == "refused"
-    assert "99999 frames wanted" in reasons["99999"][1]
+    assert "99999 frames" in reasons["99999"][1]
     assert progress.ended[0] == ("training_frames 48", "failed")
     tried: list[str] = []
 

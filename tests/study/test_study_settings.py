@@ -60,7 +60,7 @@ def test_defaults_are_the_thesis_s(tmp_path: Path) -> None:
         ("[gpt]\nsteps = 7", "[gpt]", ["[gpt]", "steps", "epochs"]),
         ("[gpt]\nsteps = 7", "[gpt]\nsteps = 7\nepochs = 1", ["[gpt]", "steps", "epochs"]),
         ("[gpt]\nsteps = 7", "[gpt]\nepochs = 0", ["gpt.epochs", "more than 0"]),
-        ("steps = 7", "steps = 7\nlearning_rate = -1.0", ["learning rate -1.0"]),
+        ("steps = 7", "steps = 7\nlearning_rate = -1.0", ["learning_rate -1.0"]),
         ("[vqvae]\nsteps = 5", "[vqvae]", ["[vqvae]", "checkpoint", "steps"]),
         ('folder = "clips"', "", ["clips.folder is missing"]),
         ("sub-01.toml", "sub-02.toml", ["subjects.sub-01", "sub-02.toml", "does not exist"]),

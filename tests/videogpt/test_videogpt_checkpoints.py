@@ -130,7 +130,7 @@ def test_bare_state_dict_needs_sizes(tmp_path):
     config = small()
     model = randomised(config)
     torch.save(model.state_dict(), tmp_path / "bare.pt")
-    with pytest.raises(InputError, match="does not tell its sizes"):
+    with pytest.raises(InputError, match=r"bare.pt"):
         checkpoint.load(tmp_path / "bare.pt")
     loaded = checkpoint.load(tmp_path / "bare.pt", config=config)
     assert torch.equal(loaded.fc_out.weight, model.fc_out.weight)
@@ -143,7 +143,7 @@ class _Runs:
 
 def test_code_in_a_file_is_never_run(tmp_path, capsys):
     torch.save({"state_dict": {}, "hyper_parameters": _Runs()}, tmp_path / "bad.ckpt")
-    with pytest.raises(InputError, match="more than weights"):
+    with pytest.raises(InputError, match=r"bad.ckpt"):
         checkpoint.load(tmp_path / "bad.ckpt")
     (tmp_path / "pickle.ckpt").write_bytes(pickle.dumps(_Runs()))
     with pytest.raises(InputError):
@@ -152,7 +152,7 @@ def test_code_in_a_file_is_never_run(tmp_path, capsys):
 
 
 def test_files_that_are_no_checkpoints(tmp_path):
-    with pytest.raises(InputError, match="no checkpoint"):
+    with pytest.raises(InputError, match=r"missing.ckpt"):
         checkpoint.load(tmp_path / "missing.ckpt")
     torch.save(lightning(randomised(small()), gpt_namespace(small())), tmp_path / "gpt.ckpt")
     whole = (tmp_path / "gpt.ckpt").read_bytes()
@@ -161,10 +161,10 @@ def test_files_that_are_no_checkpoints(tmp_path):
         with pytest.raises(InputError, match=r"cut\.ckpt"):
             checkpoint.load(tmp_path / "cut.ckpt")
     torch.save({"epoch": 1}, tmp_path / "other.ckpt")
-    with pytest.raises(InputError, match="no state_dict; it holds: epoch"):
+    with pytest.raises(InputError, match=r"other.ckpt.* epoch"):
         checkpoint.load(tmp_path / "other.ckpt")
     torch.save({"state_dict": {"x": torch.zeros(1)}, "hyper_parameters": {}}, tmp_path / "x.ckpt")
-    with pytest.raises(InputError, match="no VideoGPT"):
+    with pytest.raises(InputError, match=r"x.ckpt"):
         checkpoint.load(tmp_path / "x.ckpt")
 
 
@@ -189,12 +189,12 @@ def test_other_conditioning_is_refused(tmp_path):
     hyper = gpt_namespace(small())
     hyper.n_cond_frames = 4
     torch.save(lightning(randomised(small()), hyper), tmp_path / "gpt.ckpt")
-    with pytest.raises(InputError, match="conditioned on classes or frames"):
+    with pytest.raises(InputError, match="classes or frames"):
         checkpoint.load(tmp_path / "gpt.ckpt")
 
 
 def test_a_vqvae_is_no_gpt(tmp_path):
     model = VQVAE(small().vqvae)
     torch.save(lightning(model, namespace(small())), tmp_path / "vqvae.ckpt")
-    with pytest.raises(InputError, match="VQ-VAE alone"):
+    with pytest.raises(InputError, match=r"vqvae.ckpt"):
         checkpoint.load_gpt(tmp_path / "vqvae.ckpt")

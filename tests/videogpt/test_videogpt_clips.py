@@ -1,5 +1,6 @@
 """Frames into the store and out of it: times, rates, gaps, subsets."""
 
+import re
 from fractions import Fraction
 from itertools import pairwise
 
@@ -12,12 +13,12 @@ from hypothesis import strategies as st
 from videogpt_small import make_store, moving_square
 
 from bench_core.errors import InputError, ResourceError, UnknownNameError
-from encoders.videogpt.clips.gather import at_rate, read_video
+from encoders.videogpt.clips.events import frame_times, read_events
 from encoders.videogpt.clips.prepare import prepare_video
 from encoders.videogpt.clips.resize import resize
+from encoders.videogpt.clips.sampling import at_rate, read_video
 from encoders.videogpt.clips.store import ClipStore, Stretch, write_run
-from encoders.videogpt.clips.subsets import draw, everything
-from encoders.videogpt.clips.timing import frame_times, read_events
+from encoders.videogpt.clips.subsets import all_frames, draw_subset
 
 
 def write_numbered(path, times):
@@ -87,7 +88,7 @@ def test_store_gives_back_what_was_written(tmp_path):
     np.testing.assert_array_equal(store.segments(), [[0, 0, 20], [0, 20, 40], [0, 40, 60]])
     np.testing.assert_array_equal(store.read(0, 25, 10), stretches[1].frames[5:15])
     np.testing.assert_array_equal(store.times(0)[20:40], stretches[1].times)
-    windows = everything(store).windows(8, 8)
+    windows = all_frames(store).windows(8, 8)
     np.testing.assert_array_equal(windows[:, 1], [0, 8, 20, 28, 40, 48])  # none over a gap
     np.testing.assert_array_equal(store.windows(windows, 8)[3], stretches[1].frames[8:16])
     with h5py.File(tmp_path / "run-1.h5") as file:
@@ -104,15 +105,15 @@ def test_a_run_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(InputError, match="second recording"):
         write_run(tmp_path, "run-1", broken(), subject="sub-01", source="a")
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(InputError, match="no frames"):
+    with pytest.raises(InputError, match="run-1"):
         write_run(tmp_path, "run-1", [], subject="sub-01", source="a")
     backwards = Stretch(moving_square(3, 0), np.array([0.0, 2.0, 1.0]))
-    with pytest.raises(InputError, match="increasing"):
+    with pytest.raises(InputError, match="3 times"):
         write_run(tmp_path, "run-1", [backwards], subject="sub-01", source="a")
 
 
 def test_stores_that_cannot_be_read(tmp_path):
-    with pytest.raises(InputError, match="no runs"):
+    with pytest.raises(InputError, match=re.escape(str(tmp_path))):
         ClipStore(tmp_path)
     make_store(tmp_path, runs=2)
     with pytest.raises(UnknownNameError, match="run-1"):
@@ -120,10 +121,10 @@ def test_stores_that_cannot_be_read(tmp_path):
     assert [run.name for run in ClipStore(tmp_path, ["run-1"]).runs] == ["run-1"]
     big = Stretch(moving_square(4, 0, side=32), np.arange(4.0))
     write_run(tmp_path, "big", [big], subject="sub-01", source="a")
-    with pytest.raises(InputError, match="different sizes"):
+    with pytest.raises(InputError, match=r"\[16, 32\]"):
         ClipStore(tmp_path)
     (tmp_path / "broken.h5").write_bytes(b"not HDF5")
-    with pytest.raises(InputError, match="cannot be read as HDF5"):
+    with pytest.raises(InputError, match=r"broken.h5"):
         ClipStore(tmp_path)
 
 
@@ -159,7 +160,7 @@ def test_events_stretch_time(tmp_path):
         events.write_text(f"onset\tduration\tstim_file\n{onset}\t{duration}\ta.bk2\n")
         with pytest.raises(InputError, match=r"events\.tsv"):
             read_events(events)
-    with pytest.raises(InputError, match="no events file"):
+    with pytest.raises(InputError, match=r"none.tsv"):
         read_events(tmp_path / "none.tsv")
 
 
@@ -177,7 +178,7 @@ def uneven(tmp_path_factory):
 @settings(deadline=None)
 @given(frames=st.integers(8, 800), seed=st.integers(0, 20))
 def test_subsets_take_their_share_of_every_run(uneven, frames, seed):
-    found = draw(uneven, frames, block=8, seed=seed)
+    found = draw_subset(uneven, frames, block=8, seed=seed)
     assert found.frames == frames // 8 * 8
     whole = {0: 20, 1: 10, 2: 5, 3: 25, 4: 2, 5: 40}
     counts = {run: int((found.segments[:, 0] == run).sum()) for run in whole}
@@ -185,20 +186,23 @@ def test_subsets_take_their_share_of_every_run(uneven, frames, seed):
         assert abs(counts[run] - blocks * (frames // 8) / 102) < 3
     assert len(np.unique(found.segments[:, :2], axis=0)) == len(found.segments)
     assert sum(found.subjects.values()) == found.frames
-    smaller = draw(uneven, max(frames // 3, 8), block=8, seed=seed)
+    smaller = draw_subset(uneven, max(frames // 3, 8), block=8, seed=seed)
     inside = {tuple(row) for row in found.segments}
     assert all(tuple(row) in inside for row in smaller.segments)
 
 
 def test_subset_sizes_are_recorded(uneven):
-    found = draw(uneven, 400, block=16, seed=3)
+    found = draw_subset(uneven, 400, block=16, seed=3)
     sizes = found.sizes(clip_frames=8)
     assert sizes["wanted_frames"] == sizes["frames"] == 400
     assert (sizes["clips"], sizes["samples"]) == (50, 25)
     assert sizes["seed"] == 3
     assert sum(sizes["frames_per_subject"].values()) == 400
     assert set(sizes["frames_per_subject"]) == {"a", "b", "c"}
-    again, other = draw(uneven, 400, block=16, seed=3), draw(uneven, 400, block=16, seed=4)
+    again, other = (
+        draw_subset(uneven, 400, block=16, seed=3),
+        draw_subset(uneven, 400, block=16, seed=4),
+    )
     np.testing.assert_array_equal(again.segments, found.segments)
     assert not np.array_equal(other.segments, found.segments)
     overlapping = found.windows(8, 2)
@@ -206,9 +210,9 @@ def test_subset_sizes_are_recorded(uneven):
 
 
 def test_subsets_that_are_not_there(uneven):
-    with pytest.raises(ResourceError, match="816 in blocks of 8"):
-        draw(uneven, 817 + 8, block=8, seed=0)
-    with pytest.raises(InputError, match="less than one block"):
-        draw(uneven, 7, block=8, seed=0)
-    with pytest.raises(ResourceError, match="as long as 400"):
-        everything(uneven).windows(400, 400)
+    with pytest.raises(ResourceError, match=r"825 frames.* 816 in blocks of 8"):
+        draw_subset(uneven, 817 + 8, block=8, seed=0)
+    with pytest.raises(InputError, match=r"7 frames.* 8"):
+        draw_subset(uneven, 7, block=8, seed=0)
+    with pytest.raises(ResourceError, match="400 frames"):
+        all_frames(uneven).windows(400, 400)

@@ -107,15 +107,15 @@ def test_mistakes_are_named(work):
         CliRunner().invoke(command, [str(a) for a in arguments], catch_exceptions=False)
 
     clips, out = work / "clips", work / "none"
-    with pytest.raises(InputError, match="NAME=VALUE"):
+    with pytest.raises(InputError, match="heads"):
         wrong("train", "vqvae", clips, "--out", out, "--set", "heads")
     with pytest.raises(UnknownNameError, match="hidden_dim"):
         wrong("train", "vqvae", clips, "--out", out, "--set", "hidden=4")
     with pytest.raises(UnknownNameError, match="batch_size"):
         wrong("train", "vqvae", clips, "--out", out, "--option", "batch=4")
-    with pytest.raises(InputError, match="16 px, the model takes 32 px"):
+    with pytest.raises(InputError, match=r"16 px.* 32 px"):
         wrong("train", "vqvae", clips, "--out", out, "--device=cpu")
-    with pytest.raises(InputError, match="no 4 frames without a gap from frame 40"):
+    with pytest.raises(InputError, match=r"4 frames .* frame 40"):
         wrong("reconstruct", work / "vqvae" / "last.pt", clips, "--out", out, "--start", 40)
     found = CliRunner().invoke(command, ["train", "gpt", str(clips), "--out", str(out)])
     assert found.exit_code == 2

@@ -79,8 +79,8 @@ def test_several_clips_follow_one_another(model):
     )
     assert found.shape == (1, 8, 16, 16, 3)
     assert found.dtype == torch.uint8
-    assert calls[0] == (1, 32)
-    assert calls[-1] == (32, 32)
+    assert calls[0] == ("codes", 1, 32)
+    assert calls[-1] == ("codes", 32, 32)
     codes = model.vqvae.encode(frames.movedim(-1, 1).float() / 255 - 0.5)
     for clip in range(2):
         codes = continue_codes(model, codes, Sampling(greedy=True))
@@ -90,7 +90,7 @@ def test_several_clips_follow_one_another(model):
 
 
 def test_what_cannot_be_continued(model):
-    with pytest.raises(InputError, match="not uint8"):
+    with pytest.raises(InputError, match=r"\(8, 16, 16, 3\).* \(4, 16, 16, 3\)"):
         continue_clips(model, torch.zeros(1, 8, 16, 16, 3, dtype=torch.uint8))
     with pytest.raises(InputError, match="0 clips"):
         continue_clips(model, torch.zeros(1, 4, 16, 16, 3, dtype=torch.uint8), clips=0)
@@ -141,9 +141,9 @@ def test_video_can_be_watched(tmp_path):
     difference = np.abs(np.stack(shown)[:, 2::4, 2::4].astype(int) - frames).mean()
     assert difference < 12  # H.264 loses a little
     assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match=r"clip.nothing"):
         media.write_video(tmp_path / "clip.nothing", frames, 10)
-    with pytest.raises(InputError, match="frame rate"):
+    with pytest.raises(InputError, match="frame rate 0"):
         media.write_video(path, frames, 0)
 
 

@@ -236,7 +236,7 @@ def test_a_batch_smaller_than_the_codebook_is_repeated_with_noise():
     torch.manual_seed(0)
     codebook = Codebook(64, 4).train()
     z = torch.randn(1, 4, 1, 2, 2)
-    codebook._start(z.movedim(1, -1).reshape(-1, 4))
+    codebook._initialise(z.movedim(1, -1).reshape(-1, 4))
     rows = z.movedim(1, -1).reshape(-1, 4)
     distances = torch.cdist(codebook.embeddings, rows).min(1).values
     assert 0 < float(distances.max()) < 0.1

@@ -229,7 +229,7 @@ def test_state_dict_has_the_published_names_and_shapes(thesis):
         ({"hidden_dim": 1024, "truncate_heads": True}, "divisible by 3", ["1023", "1026"]),
         ({"hidden_dim": 6}, "by its 4 heads", ["12"]),
         ({"heads": 7}, "by its 7 heads", ["567", "588"]),
-        ({"downsample": (4, 12, 12)}, "12 is no power of two", ["16", "8"]),
+        ({"downsample": (4, 12, 12)}, "12 is not a power of two", ["16", "8"]),
         ({"downsample": (1, 1, 1)}, "without a convolution", ["2"]),
         ({"resolution": 100}, "not divisible by its downsampling factor 16", ["96", "112"]),
         ({"sequence_length": 6}, "not divisible by its downsampling factor 4", ["4", "8"]),

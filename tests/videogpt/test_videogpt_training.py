@@ -14,7 +14,7 @@ from bench_core.errors import InputError
 from encoders.videogpt import checkpoint, codes
 from encoders.videogpt.generate import Sampling, continue_codes
 from encoders.videogpt.gpt import VideoGPT
-from encoders.videogpt.training.batches import Order, ahead
+from encoders.videogpt.training.batches import Order
 from encoders.videogpt.training.loop import NonFiniteLossError, Trainer
 from encoders.videogpt.training.phases import GPTPhase, VQVAEPhase
 from encoders.videogpt.training.runs import Data, train_gpt, train_vqvae
@@ -43,7 +43,7 @@ def test_vqvae_learns_and_records(store, tmp_path):
         steps=40, batch_size=4, learning_rate=3e-3, checkpoint_every=15, tensorboard=True
     )
     seen = []
-    trained = train_vqvae(Data(store), small(), settings, folder=tmp_path, progress=seen.append)
+    trained = train_vqvae(Data(store), small(), settings, folder=tmp_path, on_step=seen.append)
     losses = gpt_losses(trained.rows)
     assert losses[-1] < 0.5 * losses[0]
     assert seen == trained.rows
@@ -112,7 +112,7 @@ def test_an_interrupted_run_drops_the_steps_after_its_checkpoint(store, tmp_path
             raise Killed
 
     with pytest.raises(Killed):
-        train_vqvae(Data(store), small(), settings, folder=tmp_path, progress=kill)
+        train_vqvae(Data(store), small(), settings, folder=tmp_path, on_step=kill)
     second = train_vqvae(Data(store), small(), settings, folder=tmp_path)
     assert [row["step"] for row in second.rows] == [3, 4, 5, 6, 7]
     with (tmp_path / "metrics.csv").open() as file:
@@ -133,10 +133,10 @@ def test_a_run_is_not_continued_as_another(store, tmp_path, change, what):
     train_vqvae(Data(store), small(), TrainSettings(**base), folder=tmp_path)
     with pytest.raises(InputError, match=what):
         train_vqvae(Data(store), small(), TrainSettings(**{**base, **change}), folder=tmp_path)
-    with pytest.raises(InputError, match="sizes"):
+    with pytest.raises(InputError, match=r"sizes is .*'n_codes': 16"):
         train_vqvae(Data(store), small(n_codes=16), TrainSettings(**base), folder=tmp_path)
     other = Data(store, stride=2)
-    with pytest.raises(InputError, match="data"):
+    with pytest.raises(InputError, match="data is"):
         train_vqvae(other, small(), TrainSettings(**base), folder=tmp_path)
 
 
@@ -166,7 +166,7 @@ def test_codes_are_computed_once(store, vqvae, tmp_path):
     calls = []
     first = codes.cached(tmp_path, store, windows, vqvae, progress=lambda *c: calls.append(c))
     # 4 runs of 6 clips; neighbouring samples share a clip, which is encoded once.
-    assert calls[-1] == (24, 24)
+    assert calls[-1] == ("codes", 24, 24)
     assert first.codes.shape == (24, 2, 4, 4)
     assert len(first) == 20
     before, after = first.pairs(np.arange(20))
@@ -284,21 +284,14 @@ def test_order_covers_every_epoch_and_splits_over_processes(samples, batch, proc
         assert sorted(one) == list(range(samples))
 
 
-def test_batches_come_in_order_and_errors_come_through():
-    assert list(ahead(lambda step: step * step, 2, 7)) == [(i, i * i) for i in range(2, 7)]
-    assert list(ahead(lambda step: step, 5, 5)) == []
-    with pytest.raises(ZeroDivisionError):
-        list(ahead(lambda step: 1 // (3 - step), 0, 9))
-
-
 @pytest.mark.parametrize(
     ("change", "match"),
     [
         ({"steps": 0}, "steps"),
         ({"precision": "fp8"}, "fp16"),
         ({"schedule": "cosin"}, "cosine"),
-        ({"learning_rate": 0.0}, "learning rate"),
-        ({"clip_gradient": -1.0}, "gradient clip"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"clip_gradient": -1.0}, "clip_gradient"),
     ],
 )
 def test_settings_that_mean_nothing(change, match):
@@ -308,7 +301,7 @@ def test_settings_that_mean_nothing(change, match):
 
 def test_frames_of_another_size_are_refused(store, vqvae):
     config = small(resolution=32)
-    with pytest.raises(InputError, match="16 px, the model takes 32 px"):
+    with pytest.raises(InputError, match=r"16 px.* 32 px"):
         train_vqvae(Data(store), config, TrainSettings(steps=1))
-    with pytest.raises(InputError, match="VQ-VAE has sizes"):
+    with pytest.raises(InputError, match=r"n_codes=32.*n_codes=16"):
         train_gpt(Data(store), vqvae, small(n_codes=16), TrainSettings(steps=1))

@@ -13,10 +13,10 @@ from bench_core.plugins import Registry
 
 LIBRARIES = Registry("BLAS", "bench_core.blas.libraries", "LIBRARY")
 
-__all__ = ["LIBRARIES", "BlasLibrary", "Runtime", "everyone", "identify"]
+__all__ = ["LIBRARIES", "BlasLibrary", "Runtime", "all_libraries", "identify"]
 
 
-def everyone() -> list[BlasLibrary]:
+def all_libraries() -> list[BlasLibrary]:
     """Return every known library, the most specific to recognise first."""
     known = [LIBRARIES.get(name) for name in LIBRARIES.names()]
     return sorted(known, key=lambda library: (-library.priority, library.name))
@@ -24,4 +24,4 @@ def everyone() -> list[BlasLibrary]:
 
 def identify(path: Path, exported: Collection[str]) -> BlasLibrary | None:
     """Return the library that the file at ``path`` is, from the names it exports."""
-    return next((lib for lib in everyone() if lib.recognises(path, exported)), None)
+    return next((lib for lib in all_libraries() if lib.recognises(path, exported)), None)

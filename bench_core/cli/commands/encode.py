@@ -138,11 +138,11 @@ def _list(encoder_name: str | None) -> None:
         console.print("Layers: ridgebench encode --list --encoder NAME")
         return
     encoder = make(encoder_name)
-    takes = encoder.takes
+    spec = encoder.input_spec
     console.print(f"{encoder.name}: {encoder.summary}", highlight=False)
     console.print(
-        f"takes {takes.kind} of {takes.size[0]} x {takes.size[1]} pixels"
-        + (f", {takes.frames} frames at {takes.frame_rate:g}/s" if takes.frame_rate else ""),
+        f"input: {spec.kind} of {spec.size[0]} x {spec.size[1]} pixels"
+        + (f", {spec.frames} frames at {spec.frame_rate:g}/s" if spec.frame_rate else ""),
         highlight=False,
     )
     console.print(f"preprocessing: {encoder.preprocessing}", highlight=False)
@@ -173,18 +173,15 @@ def _with_progress(
     )
 
     from encoders.encode import encode
-    from encoders.video import duration
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         tasks: dict[str, Any] = {}
 
-        def advance(run: str, trs: int) -> None:
+        def advance(run: str, done: int = 0, total: int = 0, /) -> None:
             if run not in tasks:
-                seconds = duration(runs[run])
-                total = None if seconds is None else max(1, round(seconds / options["tr"]))
-                tasks[run] = bar.add_task(run, total=total)
-            bar.update(tasks[run], completed=trs)
+                tasks[run] = bar.add_task(run, total=total or None)
+            bar.update(tasks[run], completed=done)
 
         return encode(runs, encoder, layers, store, progress=advance, **options)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -93,7 +94,7 @@ def command(
         needed = memory_needed(strategy, shape, dtype, nodes, plan)
         t, p, s = shape
         values = {"strategy": strategy, "t": t, "p": p, "s": s, "dtype": dtype, "nodes": nodes}
-        steps = {} if plan is None else plan.to_dict()
+        steps = {} if plan is None else asdict(plan)
         click.echo(json.dumps(values | {"memory_needed": needed, "plan": steps or None}, indent=1))
     else:
         click.echo(describe(strategy, shape, dtype, nodes, plan))

@@ -79,6 +79,10 @@ def make(name: str, scale: float, subject: str, seed: int, dtype: str, folder: P
     size = data.shape(name, scale=scale, subject=subject)
     with _progress(DownloadColumn()) as progress:
         task = progress.add_task(name, total=size.nbytes(dtype))
+
+        def show(what: str, done: int = 0, total: int = 0) -> None:
+            progress.update(task, completed=done)
+
         problem = data.make(
             name,
             scale=scale,
@@ -86,7 +90,7 @@ def make(name: str, scale: float, subject: str, seed: int, dtype: str, folder: P
             seed=seed,
             dtype=dtype,
             folder=folder,
-            progress=lambda done, _: progress.update(task, completed=done),
+            progress=show,
         )
         progress.update(task, completed=size.nbytes(dtype))
     click.echo(_one_line(problem, folder))
@@ -113,10 +117,10 @@ def build(config: Path, out: Path | None, only_plan: bool) -> None:
 
     from bench_core.brain.build import build as write
     from bench_core.brain.build import plan
-    from bench_core.brain.settings import Settings
+    from bench_core.brain.settings import ProblemSettings
     from bench_core.errors import InputError
 
-    settings = Settings.read(config)
+    settings = ProblemSettings.read(config)
     folder = out or settings.out
     if folder is None and not only_plan:
         raise InputError(f"{config} names no folder: give out, or --out DIR")
@@ -127,11 +131,11 @@ def build(config: Path, out: Path | None, only_plan: bool) -> None:
         return
     with _progress(MofNCompleteColumn()) as progress:
         task = progress.add_task("building", total=len(planned.runs))
-        problem = write(
-            planned,
-            folder,
-            progress=lambda run, done, _: progress.update(task, completed=done, description=run),
-        )
+
+        def show(run: str, done: int = 0, total: int = 0) -> None:
+            progress.update(task, completed=done, description=run)
+
+        problem = write(planned, folder, progress=show)
     click.echo(_one_line(problem, folder))
 
 

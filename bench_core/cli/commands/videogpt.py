@@ -116,12 +116,12 @@ def train(
     """
     from dataclasses import replace
 
-    from encoders.videogpt import processes
+    from encoders.videogpt import distributed
     from encoders.videogpt.checkpoint import load_vqvae
     from encoders.videogpt.clips.store import ClipStore
-    from encoders.videogpt.clips.subsets import draw
+    from encoders.videogpt.clips.subsets import draw_subset
     from encoders.videogpt.config import preset
-    from encoders.videogpt.training.launch import joined
+    from encoders.videogpt.training.launch import process_group
     from encoders.videogpt.training.runs import Data, train_gpt, train_vqvae
     from encoders.videogpt.training.settings import thesis_settings
 
@@ -130,13 +130,13 @@ def train(
     settings = thesis_settings("vqvae" if phase == "vqvae" else "gpt", steps, **recipe)
     store = ClipStore(clips)
     block = max(config.clip_frames, stride or 0)
-    subset = draw(store, frames, block=block, seed=settings.seed) if frames else None
+    subset = draw_subset(store, frames, block=block, seed=settings.seed) if frames else None
     data = Data(store, subset, stride)
-    with joined(device) as place, bars() as progress:
+    with process_group(device) as place, bars() as progress:
         shared: dict[str, Any] = {
             "folder": out,
             "device": place,
-            "progress": follow(progress, steps, out),
+            "on_step": follow(progress, steps, out),
         }
         if phase == "vqvae":
             trained = train_vqvae(data, config, settings, **shared)
@@ -147,7 +147,7 @@ def train(
             config = replace(config, vqvae=frozen.config)
             shared |= {"cache": None if no_cache else clips / "codes"}
             trained = train_gpt(data, frozen, config, settings, **shared)
-        if processes.rank() == 0:
+        if distributed.rank() == 0:
             _report(trained, out)
 
 
@@ -186,14 +186,14 @@ def generate(
     from encoders.videogpt.clips.store import ClipStore, clip_of
     from encoders.videogpt.generate import Sampling, continue_clips
     from encoders.videogpt.media import write_comparison
-    from encoders.videogpt.training.launch import joined
+    from encoders.videogpt.training.launch import process_group
 
     model = load_gpt(checkpoint)
     length = model.config.vqvae.sequence_length
     store = ClipStore(clips, [run_name] if run_name else None)
     truth = clip_of(store, start, length, length * (1 + count))
     sampling = Sampling(greedy=greedy, temperature=temperature, top_k=top_k, seed=seed)
-    with joined(device) as place, bars() as progress:
+    with process_group(device) as place, bars() as progress:
         given = torch.from_numpy(truth[None, :length]).to(place)
         bar = progress.add_task("codes", total=None)
         made = continue_clips(
@@ -201,7 +201,7 @@ def generate(
             given,
             clips=count,
             sampling=sampling,
-            progress=lambda done, total: progress.update(bar, completed=done, total=total),
+            progress=lambda _, done=0, total=0: progress.update(bar, completed=done, total=total),
         )
     shown = np.concatenate([truth[:length], made[0].cpu().numpy()])
     for path in write_comparison(out, "continuation", [truth, shown], rate):
@@ -232,13 +232,13 @@ def reconstruct(
     from encoders.videogpt.clips.store import ClipStore, clip_of
     from encoders.videogpt.generate import reconstruct as back
     from encoders.videogpt.media import write_comparison
-    from encoders.videogpt.training.launch import joined
+    from encoders.videogpt.training.launch import process_group
 
     model = load_vqvae(checkpoint)
     store = ClipStore(clips, [run_name] if run_name else None)
     length = model.config.sequence_length
     original = clip_of(store, start, length)
-    with joined(device) as place:
+    with process_group(device) as place:
         found = back(model.to(place), torch.from_numpy(original[None]).to(place))
     for path in write_comparison(out, "reconstruction", [original, found[0].cpu().numpy()], rate):
         click.echo(path)

@@ -117,4 +117,4 @@ def local(
     )
 
 
-connect = local
+start = local

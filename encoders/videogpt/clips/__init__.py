@@ -1,1 +1,1 @@
-"""Clips of gameplay: from video files and game recordings into a folder of chunked files."""
+"""Clips of gameplay: video files and game recordings, prepared as a folder of chunked files."""

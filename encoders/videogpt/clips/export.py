@@ -1,40 +1,42 @@
-"""A prepared run as a video file on the scanner's clock, for feature extraction."""
+"""Export of a prepared run as a video on the scanner's clock, for feature extraction."""
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 
-from bench_core.errors import InputError
+from bench_core.errors import InputError, unknown
+from bench_core.files import replace_file
 from encoders.videogpt.clips.store import ClipStore
 
-# Matroska counts in milliseconds.
+# Matroska's clock has milliseconds.
 CLOCK = Fraction(1, 1000)
 
 
 def export_run(store: ClipStore, name: str, path: Path) -> None:
     """Write the run ``name`` as a lossless Matroska video whose time 0 is the run's time 0.
 
-    Frames are shown at their times. The screen is black before the first stretch of frames, in
-    the gaps between stretches, and after the last frame's turn.
+    Each frame is shown at its time. The video is black before the first stretch of frames, in the
+    gaps between stretches, and after the last frame.
 
-    Raises `InputError` for a run that begins before time 0.
+    Raises `UnknownNameError` for an unknown run, and `InputError` for a run that starts before
+    time 0.
     """
     number = next((i for i, run in enumerate(store.runs) if run.name == name), None)
     if number is None:
-        raise InputError(f"{store.folder} has no run {name!r}")
+        raise unknown("run", name, [run.name for run in store.runs])
     times = store.times(number)
     if times[0] < 0:
-        raise InputError(f"run {name} begins {-times[0]:.3f} s before its time 0")
+        raise InputError(
+            f"run {name} starts at {times[0]:.3f} s: prepare it with onsets of 0 s or later"
+        )
     black = np.zeros((store.side, store.side, 3), np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        with av.open(str(partial), "w", format="matroska") as container:
+
+    def save(part: Path) -> None:
+        with av.open(str(part), "w", format="matroska") as container:
             stream = container.add_stream("ffv1", rate=60)
             stream.width = stream.height = store.side
             stream.pix_fmt = "bgr0"
@@ -44,7 +46,7 @@ def export_run(store: ClipStore, name: str, path: Path) -> None:
             def show(picture: np.ndarray, time: float) -> None:
                 nonlocal shown
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-                # Two frames within a millisecond still follow one another.
+                # Two frames within a millisecond get consecutive time stamps.
                 shown = frame.pts = max(round(time / CLOCK), shown + 1)
                 frame.time_base = CLOCK
                 container.mux(stream.encode(frame))
@@ -59,13 +61,12 @@ def export_run(store: ClipStore, name: str, path: Path) -> None:
                 if following - end > float(CLOCK):
                     show(black, end)
             container.mux(stream.encode())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+
+    replace_file(path, save)
 
 
 def _ends(segments: np.ndarray, times: np.ndarray) -> list[float]:
-    """Return when the last frame of each stretch goes: after as long as the frame before it."""
+    """Return the end of each stretch; its last frame lasts as long as the previous one."""
     ends = []
     for first, last in segments:
         shown = times[last - 1] - times[last - 2] if last - first > 1 else 1 / 60

@@ -1,4 +1,4 @@
-"""From video files and recordings to runs of a clip store."""
+"""Preparation of video files and recordings as runs of a clip store."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from bench_core.errors import InputError
-from encoders.videogpt.clips.gather import Shown, gather, read_video
+from encoders.videogpt.clips.events import frame_times, read_events
 from encoders.videogpt.clips.recordings import length, machine_rate, replay
+from encoders.videogpt.clips.sampling import ShownFrame, read_video, sample_frames
 from encoders.videogpt.clips.store import Stretch, write_run
-from encoders.videogpt.clips.timing import frame_times, read_events
 
 
 @dataclass(frozen=True)
 class Recording:
     """One repetition of a game in a run.
 
-    ``onset`` and ``duration`` are seconds on the scanner's clock; without them the recording
-    starts at 0 and runs at the machine's own frame rate.
+    ``onset`` and ``duration`` are seconds on the scanner's clock. Without them the recording starts
+    at 0 and has the game machine's frame rate.
     """
 
     path: Path
@@ -57,23 +57,25 @@ def prepare_recordings(
 
 
 def recordings_of(events: Path, root: Path) -> list[Recording]:
-    """Return the recordings that an events file names, below ``root``, with their timing.
+    """Return the recordings named by an events file, in the folder ``root``, with their timing.
 
-    Raises `InputError` naming the first recording that is not there.
+    Raises `InputError` for a recording that is missing and for a file that names none.
     """
     found = []
     for event in read_events(events):
         path = root / event.stim_file
         if not path.is_file():
-            raise InputError(f"{events} names {event.stim_file}, which is not below {root}")
+            raise InputError(
+                f"{events} names {event.stim_file}, which is not in {root}: give its folder as root"
+            )
         found.append(Recording(path, event.onset, event.duration))
     if not found:
-        raise InputError(f"{events} names no recording")
+        raise InputError(f"{events} names no recording: fill in the column stim_file")
     return found
 
 
 def _replayed(recording: Recording, side: int, frame_rate: float | None) -> Stretch:
-    """Return one recording's frames, timed by its event."""
+    """Return the frames of one recording with the times of its event."""
     count = length(recording.path)
     if recording.onset is None or recording.duration is None:
         times = frame_times(count, 0.0, count / machine_rate(recording.path))
@@ -81,9 +83,9 @@ def _replayed(recording: Recording, side: int, frame_rate: float | None) -> Stre
         times = frame_times(count, recording.onset, recording.duration)
     ends = np.append(times[1:], 2 * times[-1] - times[-2] if count > 1 else np.inf)
 
-    def shown() -> Iterator[Shown]:
+    def shown() -> Iterator[ShownFrame]:
         pictures = replay(recording.path)
         for start, until, picture in zip(times, ends, pictures, strict=True):
             yield float(start), float(until), partial(np.asarray, picture)
 
-    return gather(shown(), side, frame_rate)
+    return sample_frames(shown(), side, frame_rate)

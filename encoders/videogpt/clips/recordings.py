@@ -1,8 +1,7 @@
-"""Game recordings (``.bk2``): buttons pressed at every frame, replayed by stable-retro.
+"""Game recordings (``.bk2``): the buttons pressed at every frame, replayed by stable-retro.
 
-Replaying a recording gives the same pictures bit for bit, from a file of kilobytes. The games
-themselves must be imported into stable-retro once; its homebrew Airstriker-Genesis-v0 is there
-from the start.
+A replay gives the same pictures bit for bit, from a file of kilobytes. A game must be imported
+into stable-retro once, except for Airstriker-Genesis-v0, a homebrew game that it contains.
 """
 
 from __future__ import annotations
@@ -19,12 +18,13 @@ from bench_core.errors import InputError
 
 
 def emulator() -> ModuleType:
-    """Return stable-retro; raise `InputError` that says how to install it if it is missing."""
+    """Return stable-retro; raise `InputError`, with the command to install it, if it is missing."""
     try:
         import stable_retro
     except ImportError:
         raise InputError(
-            "game recordings need stable-retro: pip install 'ridgebench[games]'"
+            "stable-retro, which replays game recordings, is not installed: pip install "
+            "'ridgebench[games]'"
         ) from None
     module: ModuleType = stable_retro
     return module
@@ -33,8 +33,9 @@ def emulator() -> ModuleType:
 def replay(path: Path) -> Iterator[NDArray[np.uint8]]:
     """Yield the picture (h, w, 3) after every frame of a recording.
 
-    Only one game can run in a process: finish one replay before the next. Raises `InputError`
-    for a file that is no recording, or of a game that is not imported.
+    Only one game can run in a process: finish one replay before the next.
+
+    Raises `InputError` for a file that is not a recording or whose game is not imported.
     """
     retro = emulator()
     movie = _movie(retro, path)
@@ -66,7 +67,7 @@ def length(path: Path) -> int:
 
 
 def machine_rate(path: Path) -> float:
-    """Return the frames per second at which the recorded game's machine runs."""
+    """Return the frames per second of the recorded game's machine."""
     retro = emulator()
     movie = _movie(retro, path)
     game = _start(retro, movie, path)
@@ -78,15 +79,17 @@ def machine_rate(path: Path) -> float:
 
 
 def _movie(retro: ModuleType, path: Path) -> Any:
-    """Open a recording at its first frame, which only sets the game up."""
+    """Open a recording after its first frame, which only sets up the game."""
     if not path.is_file():
-        raise InputError(f"no recording {path}")
+        raise InputError(f"{path} is not a file: give a recording (.bk2)")
     try:
         movie = retro.Movie(str(path))
     except RuntimeError as error:
-        raise InputError(f"{path} is no recording: {error}") from None
+        raise InputError(
+            f"{path} is not a recording ({error}): give a .bk2 file of stable-retro"
+        ) from None
     if not movie.step():
-        raise InputError(f"{path} is an empty recording")
+        raise InputError(f"{path} is a recording without frames: record again")
     return movie
 
 
@@ -101,7 +104,7 @@ def _start(retro: ModuleType, movie: Any, path: Path) -> Any:
         )
     except (FileNotFoundError, RuntimeError) as error:
         raise InputError(
-            f"{path} is a recording of {movie.get_game()}, which cannot be started: {error}; "
+            f"{path} is a recording of {movie.get_game()}, which cannot be started ({error}): "
             "import the game with python -m stable_retro.import FOLDER"
         ) from None
     game.initial_state = movie.get_state()

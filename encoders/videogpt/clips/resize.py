@@ -1,4 +1,4 @@
-"""Frames to the square size that the models see."""
+"""Resizing of frames to the square input of the models."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-# Part of every key under which something derived from resized frames is stored.
+# Part of the key of everything that is stored and derived from resized frames.
 RECIPE = "stretched to a square, bilinear with antialiasing, uint8"
 
 
 def resize(frames: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Return ``frames`` (n, h, w, 3) stretched to (n, side, side, 3).
 
-    Bilinear with antialiasing; the same for training clips and for feature extraction. The
-    picture's shape is not kept: the published models see the whole screen as a square.
+    The interpolation is bilinear with antialiasing, for training clips and for feature extraction.
+    The aspect ratio is not preserved: the published models stretch the screen to a square.
     """
     if frames.shape[1:3] == (side, side):
         return np.ascontiguousarray(frames)

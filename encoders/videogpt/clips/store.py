@@ -1,7 +1,7 @@
-"""Frames of many runs, small and uncompressed enough to train from: one HDF5 file per run.
+"""The clip store: frames of many runs, resized and uncompressed, in one HDF5 file per run.
 
-A folder holds ``RUN.h5`` files, each written whole or not at all, so that preparing a data set
-can be interrupted and continued, and several processes can prepare different runs. A file has
+A folder holds ``RUN.h5`` files, each written atomically. Preparing a data set can therefore be
+interrupted and continued, and several processes can prepare different runs. A file has
 
 ``frames``
     (n, side, side, 3) uint8, in chunks of 16 frames.
@@ -14,7 +14,6 @@ can be interrupted and continued, and several processes can prepare different ru
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.errors import InputError, unknown
+from bench_core.files import replace_file
 
 FORMAT = "ridgebench-clips/1"
 CHUNK = 16
@@ -39,8 +39,8 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Run:
-    """What is known of one run's file without reading its frames."""
+class ClipRun:
+    """Description of one run's file, without its frames."""
 
     name: str
     subject: str
@@ -55,19 +55,15 @@ def write_run(
 ) -> Path:
     """Write one run, stretch by stretch, and return its file.
 
-    Raises `InputError` if there is not one frame, or a stretch's times do not increase.
+    Raises `InputError` for a run without frames and for a stretch whose times do not increase.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.h5"
-    partial = folder / f".{name}.{os.getpid()}.partial"
-    try:
-        with h5py.File(partial, "w") as file:
+
+    def save(part: Path) -> None:
+        with h5py.File(part, "w") as file:
             _fill(file, stretches, name)
             file.attrs.update({"format": FORMAT, "subject": subject, "source": source})
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+
+    return replace_file(folder / f"{name}.h5", save)
 
 
 def _fill(file: h5py.File, stretches: Iterable[Stretch], name: str) -> None:
@@ -78,7 +74,10 @@ def _fill(file: h5py.File, stretches: Iterable[Stretch], name: str) -> None:
     for stretch in stretches:
         count = len(stretch.frames)
         if count != len(stretch.times) or np.any(np.diff(stretch.times) <= 0):
-            raise InputError(f"run {name}: frames of a stretch need one increasing time each")
+            raise InputError(
+                f"run {name}: {count} frames with {len(stretch.times)} times; give one time per "
+                "frame, increasing"
+            )
         if not count:
             continue
         if frames is None:
@@ -92,15 +91,26 @@ def _fill(file: h5py.File, stretches: Iterable[Stretch], name: str) -> None:
         segments.append((total, total + count))
         total += count
     if frames is None:
-        raise InputError(f"run {name} has no frames")
+        raise InputError(f"run {name} has no frames: give one or more")
     file["times"] = np.concatenate(times)
     file["segments"] = np.array(segments, dtype=np.int64)
 
 
 class ClipStore:
-    """A folder of runs, opened for reading.
+    """A folder of runs, opened for reading; of ``runs`` only, where given.
 
-    Raises `InputError` if it holds no run, or runs of different sizes.
+    Raises `UnknownNameError` for an unknown run, and `InputError` for a folder without runs or with
+    runs of different sizes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> black = Stretch(np.zeros((20, 8, 8, 3), np.uint8), np.arange(20) / 10)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_run(Path(folder), "run-1", [black], subject="sub-01", source="black")
+    ...     store = ClipStore(Path(folder))
+    ...     store.frames, store.side, store.read(0, 5, 2).shape
+    (20, 8, (2, 8, 8, 3))
     """
 
     def __init__(self, folder: Path, runs: Sequence[str] | None = None) -> None:
@@ -111,20 +121,22 @@ class ClipStore:
                 raise unknown("run", name, found)
         self.runs = [found[name] for name in (runs if runs is not None else sorted(found))]
         if not self.runs:
-            raise InputError(f"{folder} holds no runs: prepare some first")
+            raise InputError(f"{folder} holds no runs: prepare some with videogpt prepare")
         sides = sorted({run.side for run in self.runs})
         if len(sides) > 1:
-            raise InputError(f"runs in {folder} have different sizes {sides}: prepare them alike")
+            raise InputError(
+                f"runs in {folder} have different sizes {sides} px: prepare them at one size"
+            )
         self.side = sides[0]
         self._open: dict[int, h5py.File] = {}
 
     @property
     def frames(self) -> int:
-        """Frames of all runs."""
+        """Number of frames of all runs."""
         return sum(run.frames for run in self.runs)
 
     def segments(self) -> NDArray[np.int64]:
-        """Return (k, 3): run, first frame, one past the last, of every stretch without a gap."""
+        """Return (k, 3): run, first frame and one past the last of each stretch without a gap."""
         return np.concatenate(
             [np.insert(run.segments, 0, number, axis=1) for number, run in enumerate(self.runs)]
         )
@@ -140,11 +152,11 @@ class ClipStore:
         return times
 
     def windows(self, windows: NDArray[np.int64], count: int) -> NDArray[np.uint8]:
-        """Return (n, count, side, side, 3) for ``windows`` (n, 2): run and first frame."""
+        """Return the frames (n, count, side, side, 3) of ``windows`` (n, 2): run, first frame."""
         return np.stack([self.read(int(run), int(start), count) for run, start in windows])
 
     def digest(self) -> str:
-        """Return a hex digest that changes when a run's file does."""
+        """Return a hex digest that changes with the files of the runs."""
         found = hashlib.sha256()
         for run in self.runs:
             stat = run.path.stat()
@@ -163,30 +175,35 @@ class ClipStore:
 
 
 def clip_of(store: ClipStore, start: int, needed: int, wanted: int = 0) -> NDArray[np.uint8]:
-    """Return frames of the store's first run from ``start`` on, all of one stretch.
+    """Return ``needed`` to ``wanted`` frames of the store's first run from ``start`` on.
 
-    Up to ``wanted`` of them, as far as the stretch goes. Raises `InputError` if ``needed`` do not
-    follow without a gap.
+    They are of one stretch, which may end before ``wanted`` frames.
+
+    Raises `InputError` if a gap follows within ``needed`` frames.
     """
     run = store.runs[0]
     for first, last in run.segments:
         if first <= start and start + needed <= last:
             return store.read(0, start, min(max(wanted, needed), int(last) - start))
     raise InputError(
-        f"run {run.name} has no {needed} frames without a gap from frame {start}: it has "
-        f"{run.frames} frames in {len(run.segments)} stretches"
+        f"run {run.name} has no {needed} frames without a gap from frame {start} on: choose "
+        f"another start ({run.frames} frames in {len(run.segments)} stretches)"
     )
 
 
-def _runs(folder: Path) -> Iterator[Run]:
-    for path in sorted(folder.glob("*.h5")):
+def _runs(folder: Path) -> Iterator[ClipRun]:
+    for path in sorted(folder.glob("[!.]*.h5")):
         try:
             with h5py.File(path, "r") as file:
                 if file.attrs.get("format") != FORMAT:
-                    raise InputError(f"{path} is no file of clips")
+                    raise InputError(
+                        f"{path} is not a file of clips (format {FORMAT}): move it elsewhere"
+                    )
                 count, side = file["frames"].shape[:2]
                 segments = file["segments"][:]
                 subject = str(file.attrs["subject"])
         except OSError as error:
-            raise InputError(f"{path} cannot be read as HDF5: {error}") from None
-        yield Run(path.stem, subject, path, count, side, segments)
+            raise InputError(
+                f"{path} cannot be read as HDF5 ({error}): delete it and prepare the run again"
+            ) from None
+        yield ClipRun(path.stem, subject, path, count, side, segments)

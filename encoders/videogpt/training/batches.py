@@ -1,27 +1,30 @@
-"""Which samples belong to which step and process: a function of the seed, nothing to be saved."""
+"""The samples of each training step and process, as a function of the seed alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.errors import InputError
 
-Batch = TypeVar("Batch")
-
 
 @dataclass(frozen=True)
 class Order:
-    """The order in which ``samples`` are trained on: shuffled anew in every epoch.
+    """The order of ``samples`` in training, shuffled again in every epoch.
 
-    A step takes ``batch_size`` samples for each of ``processes``; epochs follow one another
-    without a gap, so that no sample is left out and no batch is short. Processes take
-    neighbouring parts of what one process would take with a batch so many times as large.
+    A step has ``batch_size`` samples for each of ``processes``. Epochs follow one another without
+    a gap, so that every sample is used and every batch is full. The batches of the processes are
+    the consecutive parts of the batch of one process that is ``processes`` times as large.
+
+    Raises `InputError` without samples.
+
+    Examples
+    --------
+    >>> order = Order(samples=4, batch_size=2, seed=0)
+    >>> sorted([*order.at(0).tolist(), *order.at(1).tolist()])
+    [0, 1, 2, 3]
     """
 
     samples: int
@@ -32,7 +35,7 @@ class Order:
 
     def __post_init__(self) -> None:
         if self.samples < 1:
-            raise InputError("there are no samples to train on")
+            raise InputError(f"{self.samples} samples to train on: give 1 or more")
 
     def at(self, step: int) -> NDArray[np.int64]:
         """Return the samples (batch_size,) of this process at ``step``, counted from 0."""
@@ -47,23 +50,3 @@ class Order:
 
     def _shuffled(self, epoch: int) -> NDArray[np.int64]:
         return np.random.default_rng([self.seed, epoch]).permutation(self.samples)
-
-
-def ahead(
-    make: Callable[[int], Batch], first: int, last: int, depth: int = 2
-) -> Iterator[tuple[int, Batch]]:
-    """Yield (step, make(step)) for steps ``first`` … ``last`` − 1, made ahead in a thread.
-
-    At most ``depth`` batches wait.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        waiting = [pool.submit(make, step) for step in range(first, min(first + depth, last))]
-        try:
-            for step in range(first, last):
-                batch = waiting.pop(0).result()
-                if step + depth < last:
-                    waiting.append(pool.submit(make, step + depth))
-                yield step, batch
-        finally:
-            for future in waiting:
-                future.cancel()

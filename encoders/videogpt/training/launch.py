@@ -1,4 +1,4 @@
-"""Joining the processes that torchrun starts, and choosing this one's device."""
+"""The process group of torchrun, and the device of this process."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ import torch.distributed as dist
 
 
 @contextmanager
-def joined(device: str = "auto") -> Iterator[torch.device]:
-    """Join torchrun's process group, if there is one, for the time of the context.
+def process_group(device: str = "auto") -> Iterator[torch.device]:
+    """Join torchrun's process group, if there is one, and yield the device.
+
+    The group is left with the context. It uses nccl on GPUs and gloo on CPUs.
 
     Parameters
     ----------
-    device : ``"auto"`` takes the GPU of this process's local rank where CUDA is found, else the
-        CPU; anything else is taken as it is.
+    device : a name for `torch.device`, or ``"auto"``: the GPU of this process's local rank where
+        CUDA is available, else the CPU.
 
-    Yields the device. Processes talk over nccl on GPUs, over gloo on CPUs.
+    Examples
+    --------
+    >>> with process_group("cpu") as device:
+    ...     device
+    device(type='cpu')
     """
-    chosen = torch.device(device if device != "auto" else _found())
+    chosen = torch.device(device if device != "auto" else _default_device())
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
@@ -34,7 +40,7 @@ def joined(device: str = "auto") -> Iterator[torch.device]:
         dist.destroy_process_group()
 
 
-def _found() -> str:
+def _default_device() -> str:
     if torch.cuda.is_available():
         return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     return "cpu"

@@ -1,8 +1,7 @@
-"""The training loop, the same for both phases."""
+"""The training loop of both phases."""
 
 from __future__ import annotations
 
-import os
 import resource
 import time
 from collections.abc import Callable
@@ -16,39 +15,42 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from bench_core.errors import RidgebenchError
-from encoders.videogpt import processes
+from bench_core.files import replace_file
+from encoders.prefetch import prefetch
+from encoders.videogpt import distributed
 from encoders.videogpt.training import state
-from encoders.videogpt.training.batches import Order, ahead
+from encoders.videogpt.training.batches import Order
 from encoders.videogpt.training.metrics import Metrics
 from encoders.videogpt.training.phases import Phase
 from encoders.videogpt.training.settings import TrainSettings
-from encoders.videogpt.training.sources import Batch, Source
+from encoders.videogpt.training.sources import Batch, TrainingSource
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 Row = dict[str, float | int]
-Progress = Callable[[Row], None]
+"""Metrics of one step by name."""
+StepCallback = Callable[[Row], None]
 
 
 class NonFiniteLossError(RidgebenchError, ArithmeticError):
-    """Loss or gradient became infinite or NaN; the message names the file that keeps the batch."""
+    """An infinite or NaN loss or gradient; the message names the file with the batch."""
 
 
 class Trainer:
-    """Trains one phase's model on the batches of one source.
+    """Training of one phase's model on the batches of one source.
 
     Parameters
     ----------
-    phase : holds the model, which is trained where it is; moved to ``device``.
+    phase : the model, moved to ``device`` and trained in place.
     source : samples to train on.
     settings : see `TrainSettings`.
-    folder : for metrics and checkpoints; made if missing. None writes nothing.
+    folder : for metrics and checkpoints, created if missing; None writes nothing.
     device : of the model.
     """
 
     def __init__(
         self,
         phase: Phase,
-        source: Source,
+        source: TrainingSource,
         settings: TrainSettings,
         *,
         folder: Path | None = None,
@@ -63,23 +65,23 @@ class Trainer:
             len(source),
             settings.batch_size,
             settings.seed,
-            processes.count(),
-            processes.rank(),
+            distributed.world_size(),
+            distributed.rank(),
         )
         trained = [p for p in phase.parameters() if p.requires_grad]
-        # Adam in one kernel per device instead of several per parameter, where there is one.
+        # Adam in one kernel per device, where there is one, instead of several per parameter.
         fused = self.device.type in ("cuda", "cpu")
         self.optimizer = torch.optim.Adam(
             trained, lr=settings.learning_rate, betas=settings.betas, fused=fused
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "fp16")
         self.step = 0
-        # Dropout must differ between processes; the first one's seed is that of a lone process.
-        torch.manual_seed(settings.seed + processes.rank())
+        # Dropout must differ between processes; the first has the seed of a single process.
+        torch.manual_seed(settings.seed + distributed.rank())
         self._run = self._wrapped()
 
     def resume(self, path: Path) -> None:
-        """Continue from a checkpoint: the next losses are those of an uninterrupted run."""
+        """Continue from a checkpoint, with the losses of an uninterrupted run."""
         self.step = state.restore(
             path,
             self.phase,
@@ -89,17 +91,20 @@ class Trainer:
             data=self.source.identity(),
         )
 
-    def train(self, progress: Progress | None = None) -> list[Row]:
-        """Train up to ``settings.steps`` and return the metrics of the steps done here.
+    def train(self, on_step: StepCallback | None = None) -> list[Row]:
+        """Train up to ``settings.steps`` and return the metrics of the steps of this call.
 
-        ``progress`` is called with every step's metrics. Raises `NonFiniteLossError`.
+        ``on_step`` is called with the metrics of every step.
+
+        Raises `NonFiniteLossError`.
         """
         rows: list[Row] = []
         metrics = self._metrics()
         self.phase.train()
         started = time.perf_counter()
         try:
-            for step, batch in ahead(self._batch, self.step, self.settings.steps):
+            steps = range(self.step, self.settings.steps)
+            for step, batch in prefetch((step, self._batch(step)) for step in steps):
                 report = self.train_step(batch)
                 now = time.perf_counter()
                 row = {"step": step, **report, **self._speed(now - started)}
@@ -107,8 +112,8 @@ class Trainer:
                 rows.append(row)
                 if metrics is not None:
                     metrics.write(row)
-                if progress is not None:
-                    progress(row)
+                if on_step is not None:
+                    on_step(row)
                 self._checkpoint()
         finally:
             if metrics is not None:
@@ -116,7 +121,7 @@ class Trainer:
         return rows
 
     def train_step(self, batch: Batch) -> dict[str, float]:
-        """Do one optimiser step on ``batch`` and return its metrics."""
+        """Make one optimiser step on ``batch`` and return its metrics."""
         rate = self.settings.rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -128,11 +133,11 @@ class Trainer:
         self.scaler.unscale_(self.optimizer)
         norm = self._clip()
         parts = [loss.detach(), norm, *report.values()]
-        # The one place where the device is waited for: all of the step but the update is under way.
+        # The only synchronisation with the device, after all work of the step but the update.
         values = _mean_over(torch.stack([part.float() for part in parts])).tolist()
         if not isfinite(values[0]):
             self._stop(batch, "loss", values[0])
-        # fp16 overflows now and then: the scaler then skips the step and lowers its scale.
+        # After an overflow in fp16 the scaler skips the step and lowers its scale.
         if not (self.scaler.is_enabled() or isfinite(values[1])):
             self._stop(batch, "gradient's norm", values[1])
         self.scaler.step(self.optimizer)
@@ -147,7 +152,7 @@ class Trainer:
         }
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint; with several processes every one must call."""
+        """Write a checkpoint; all processes must call this."""
         state.save(
             path,
             self.phase,
@@ -160,9 +165,9 @@ class Trainer:
 
     def _wrapped(self) -> Callable[[Batch], tuple[Tensor, dict[str, Tensor]]]:
         module: nn.Module = self.phase
-        if processes.count() > 1:
-            # Buffers are equal on all processes: their updates are summed over processes. Torch
-            # 2.13 has a new name for not sending them at every step, and warns of the old one.
+        if distributed.world_size() > 1:
+            # Buffers are equal on all processes, because their updates are summed over processes:
+            # they are not sent at every step. The option has a new name in torch 2.13.
             known = signature(DistributedDataParallel).parameters
             name = "forward_sync_buffers"
             name = name if name in known else "broadcast_buffers"
@@ -172,7 +177,7 @@ class Trainer:
         return module
 
     def _clip(self) -> Tensor:
-        """Clip the gradient and return the norm that it had."""
+        """Clip the gradient and return its norm before."""
         trained = [p for group in self.optimizer.param_groups for p in group["params"]]
         norm = nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
         if self.settings.clip_gradient is not None:
@@ -190,17 +195,17 @@ class Trainer:
         return batch
 
     def _metrics(self) -> Metrics | None:
-        if self.folder is None or processes.rank() > 0:
+        if self.folder is None or distributed.rank() > 0:
             return None
         self.folder.mkdir(parents=True, exist_ok=True)
         return Metrics(self.folder, self.step, self.settings.tensorboard)
 
     def _speed(self, seconds: float) -> dict[str, float]:
-        clips = self.settings.batch_size * processes.count()
+        clips = self.settings.batch_size * distributed.world_size()
         return {"seconds": seconds, "clips_per_second": clips / seconds, "memory": self.memory()}
 
     def memory(self) -> float:
-        """Return the peak so far in bytes: allocated on the GPU, resident in this process."""
+        """Return the peak memory in bytes: allocated on the GPU, or resident in this process."""
         if self.device.type == "cuda":
             return float(torch.cuda.max_memory_allocated(self.device))
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
@@ -211,23 +216,21 @@ class Trainer:
             self.save(self.folder / state.NAME)
 
     def _stop(self, batch: Batch, what: str, value: float) -> NoReturn:
-        """Keep the batch whose loss or gradient is not finite, and stop."""
-        where = "nowhere, as the run has no folder"
+        """Save the batch whose loss or gradient is not finite, and raise."""
+        saved = ""
         if self.folder is not None:
-            path = self.folder / f"nonfinite-step-{self.step}-process-{processes.rank()}.pt"
-            partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-            kept: dict[str, Any] = {name: x.cpu() for name, x in batch.items()}
-            torch.save({"step": self.step, "loss": value, "batch": kept}, partial)
-            os.replace(partial, path)
-            where = f"in {path}"
+            path = self.folder / f"nonfinite-step-{self.step}-process-{distributed.rank()}.pt"
+            tensors = {name: x.cpu() for name, x in batch.items()}
+            content: dict[str, Any] = {"step": self.step, "loss": value, "batch": tensors}
+            replace_file(path, lambda part: torch.save(content, part))
+            saved = f"; the batch is in {path}"
         raise NonFiniteLossError(
             f"the {what} is {value} at step {self.step} (learning rate "
-            f"{self.settings.rate(self.step):g}, {self.settings.precision}); the batch is kept "
-            f"{where}. The last checkpoint is from before: lower the learning rate or raise the "
-            "precision, and start from it"
+            f"{self.settings.rate(self.step):g}, {self.settings.precision}){saved}. Continue from "
+            "the last checkpoint with a lower learning rate or a higher precision"
         )
 
 
 def _mean_over(values: Tensor) -> Tensor:
     """Return the mean over processes of metrics that are means over equal batches."""
-    return processes.sum_over(values) / processes.count()
+    return distributed.all_reduce(values) / distributed.world_size()

@@ -1,19 +1,31 @@
-"""Metrics of every step, to CSV and to TensorBoard."""
+"""Metrics of every training step, written to CSV and TensorBoard."""
 
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 from typing import Any, TextIO
 
 from bench_core.errors import InputError
+from bench_core.files import replace_file
 
 
 class Metrics:
-    """Appends one row per step to ``metrics.csv`` in a run's folder.
+    """The file ``metrics.csv`` in a run's folder, with one row per step.
 
-    Rows of ``first`` and later steps, which a continued run computes again, are dropped.
+    Rows of step ``first`` and later are removed: a continued run computes them again.
+
+    Raises `InputError` for ``tensorboard`` where TensorBoard is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     metrics = Metrics(Path(folder), first=0)
+    ...     metrics.write({"step": 0, "loss": 3.5})
+    ...     metrics.close()
+    ...     metrics.path.read_text().split()
+    ['step,loss', '0,3.5']
     """
 
     def __init__(self, folder: Path, first: int, tensorboard: bool = False) -> None:
@@ -24,7 +36,7 @@ class Metrics:
         self._events = _events(folder) if tensorboard else None
 
     def write(self, row: dict[str, float | int]) -> None:
-        """Add the metrics of one step, its number under ``step``."""
+        """Append the metrics of one step; ``step`` is its number."""
         if self._file is None:
             self._start(list(row))
         self._writer.writerow(row)
@@ -43,12 +55,13 @@ class Metrics:
             self._events.close()
 
     def _start(self, names: list[str]) -> None:
-        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, names, restval="", extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(self._kept)
-        os.replace(partial, self.path)
+        def save(part: Path) -> None:
+            with part.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, names, restval="", extrasaction="ignore")
+                writer.writeheader()
+                writer.writerows(self._kept)
+
+        replace_file(self.path, save)
         self._file = self.path.open("a", encoding="utf-8", newline="")
         self._writer = csv.DictWriter(self._file, names)
 
@@ -65,6 +78,6 @@ def _events(folder: Path) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise InputError(
-            "TensorBoard is not installed: pip install tensorboard, or train without it"
+            "TensorBoard is not installed: pip install tensorboard, or use tensorboard=False"
         ) from None
     return SummaryWriter(str(folder / "events"))  # type: ignore[no-untyped-call,unused-ignore]

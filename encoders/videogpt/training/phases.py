@@ -1,4 +1,4 @@
-"""The two phases as modules: a batch in, the loss and what to report of it out."""
+"""The two training phases as modules, from a batch to its loss and metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Report = dict[str, Tensor]
 
 
 class VQVAEPhase(nn.Module):
-    """The VQ-VAE on ``frames``."""
+    """Training of the VQ-VAE on ``frames``."""
 
     name = "vqvae"
 
@@ -38,7 +38,10 @@ class VQVAEPhase(nn.Module):
 
 
 class GPTPhase(nn.Module):
-    """The GPT on cached codes (``before``, ``codes``), or on ``frames`` encoded at every step."""
+    """Training of the GPT on cached codes (``before``, ``codes``), or on ``frames``.
+
+    Frames are encoded at every step.
+    """
 
     name = "gpt"
 
@@ -52,7 +55,7 @@ class GPTPhase(nn.Module):
         return self.model.config
 
     def forward(self, batch: Batch) -> tuple[Tensor, Report]:
-        """Return the cross-entropy and the share of codes that the largest logit names."""
+        """Return the cross-entropy, and the share of codes that have the largest logit."""
         if "codes" in batch:
             before, codes = batch["before"], batch["codes"]
         else:

@@ -1,4 +1,4 @@
-"""One call per phase: from a clip store to a trained model, resumed where it was interrupted."""
+"""Training of each phase in one call, from a clip store to a trained model; resumable."""
 
 from __future__ import annotations
 
@@ -9,29 +9,46 @@ from typing import Any
 import torch
 
 from bench_core.errors import InputError
-from encoders.videogpt import codes, processes
+from bench_core.progress import Progress, silent
+from encoders.videogpt import codes, distributed
 from encoders.videogpt.clips.store import ClipStore
-from encoders.videogpt.clips.subsets import Subset, everything
+from encoders.videogpt.clips.subsets import Subset, all_frames
 from encoders.videogpt.config import VideoGPTConfig
 from encoders.videogpt.gpt import VideoGPT
 from encoders.videogpt.training import state
-from encoders.videogpt.training.loop import Progress, Row, Trainer
+from encoders.videogpt.training.loop import Row, StepCallback, Trainer
 from encoders.videogpt.training.phases import GPTPhase, Phase, VQVAEPhase
 from encoders.videogpt.training.settings import TrainSettings
-from encoders.videogpt.training.sources import CodeSource, FrameSource, Source
+from encoders.videogpt.training.sources import CodeSource, FrameSource, TrainingSource
 from encoders.videogpt.vqvae import VQVAE
 
 
 @dataclass(frozen=True)
 class Data:
-    """What to train on.
+    """The training data.
 
     Parameters
     ----------
-    store : frames.
-    subset : which of them; None takes all.
-    stride : frames between the starts of training windows; None is a clip's length, so that
-        windows do not overlap (but a GPT's conditioning clip is the clip before's prediction).
+    store : the frames.
+    subset : selection of frames; None for all.
+    stride : frames between the starts of training windows; None for a clip's length. Windows of
+        the VQ-VAE then do not overlap; those of the GPT, two clips each, share a clip.
+
+    Examples
+    --------
+    One training step of a small VQ-VAE:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from encoders.videogpt import preset
+    >>> from encoders.videogpt.clips.store import Stretch, write_run
+    >>> black = Stretch(np.zeros((16, 32, 32, 3), np.uint8), np.arange(16) / 10)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_run(Path(folder), "run-1", [black], subject="sub-01", source="black")
+    ...     data = Data(ClipStore(Path(folder)))
+    ...     trained = train_vqvae(data, preset("tiny"), TrainSettings(steps=1, batch_size=1))
+    >>> trained.sizes["clips"], [row["step"] for row in trained.rows]
+    (2, [0])
     """
 
     store: ClipStore
@@ -39,8 +56,8 @@ class Data:
     stride: int | None = None
 
     def chosen(self) -> Subset:
-        """Return the subset, or everything."""
-        return self.subset or everything(self.store)
+        """Return the subset, or that of all frames."""
+        return self.subset or all_frames(self.store)
 
     def frame_source(self, frames: int, clip_frames: int) -> FrameSource:
         """Return windows of ``frames`` frames as a source of batches."""
@@ -50,7 +67,14 @@ class Data:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model in evaluation mode, the metrics of the steps done here, the data's sizes."""
+    """The result of a training run.
+
+    Parameters
+    ----------
+    model : in evaluation mode.
+    rows : metrics of the steps of this call.
+    sizes : of the data, as `Subset.sizes` returns them.
+    """
 
     model: VQVAE | VideoGPT
     rows: list[Row]
@@ -64,18 +88,20 @@ def train_vqvae(
     *,
     folder: Path | None = None,
     device: torch.device | str = "cpu",
-    progress: Progress | None = None,
+    on_step: StepCallback | None = None,
 ) -> Trained:
     """Train a VQ-VAE; a checkpoint in ``folder`` is continued.
 
-    Raises `InputError` for frames of another size than the model's, `NonFiniteLossError`.
+    ``on_step`` is called with the metrics of every step.
+
+    Raises `InputError` for frames of another size than the model's, and `NonFiniteLossError`.
     """
     sizes = config.vqvae
     _check_side(data.store, config)
     torch.manual_seed(settings.seed)
     model = VQVAE(sizes, config.gpt.attention)
     source = data.frame_source(sizes.sequence_length, sizes.sequence_length)
-    rows = _train(VQVAEPhase(model), source, settings, folder, device, progress)
+    rows = _train(VQVAEPhase(model), source, settings, folder, device, on_step)
     return Trained(model.eval(), rows, data.chosen().sizes(sizes.sequence_length))
 
 
@@ -88,54 +114,58 @@ def train_gpt(
     cache: Path | None = None,
     folder: Path | None = None,
     device: torch.device | str = "cpu",
-    progress: Progress | None = None,
-    encoded: codes.Progress | None = None,
+    on_step: StepCallback | None = None,
+    progress: Progress = silent,
 ) -> Trained:
     """Train a GPT on the codes of a trained VQ-VAE; a checkpoint in ``folder`` is continued.
 
     Parameters
     ----------
-    cache : folder for the data's codes, computed once; None encodes the frames of every batch
-        anew, as the published training does.
-    encoded : called while codes are computed, with clips done and clips in all.
+    cache : folder for the codes of the data, which are computed once. None encodes the frames of
+        every batch, as in the published training.
+    on_step : called with the metrics of every step.
+    progress : called while codes are computed, as in `codes.cached`.
 
-    Raises `InputError` for a VQ-VAE of other sizes than ``config``'s, `NonFiniteLossError`.
+    Raises `InputError` for a VQ-VAE of other sizes than ``config``'s, and `NonFiniteLossError`.
     """
     if vqvae.config != config.vqvae:
-        raise InputError(f"the VQ-VAE has sizes {vqvae.config}, the GPT wants {config.vqvae}")
+        raise InputError(
+            f"the VQ-VAE has sizes {vqvae.config}, the configuration {config.vqvae}: use the "
+            "VQ-VAE's"
+        )
     _check_side(data.store, config)
     torch.manual_seed(settings.seed)
     model = VideoGPT(config)
     model.vqvae.load_state_dict(vqvae.state_dict())
-    source: Source = data.frame_source(config.clip_frames, config.vqvae.sequence_length)
+    source: TrainingSource = data.frame_source(config.clip_frames, config.vqvae.sequence_length)
     if cache is not None:
         assert isinstance(source, FrameSource)
         model.vqvae.to(device)
-        # Each process computes what is missing: files are written whole, so none reads half.
+        # Each process computes missing codes itself: files are written atomically.
         source = CodeSource(
-            codes.cached(cache, data.store, source.windows, model.vqvae, progress=encoded)
+            codes.cached(cache, data.store, source.windows, model.vqvae, progress=progress)
         )
-    rows = _train(GPTPhase(model), source, settings, folder, device, progress)
+    rows = _train(GPTPhase(model), source, settings, folder, device, on_step)
     return Trained(model.eval(), rows, data.chosen().sizes(config.vqvae.sequence_length))
 
 
 def _train(
     phase: Phase,
-    source: Source,
+    source: TrainingSource,
     settings: TrainSettings,
     folder: Path | None,
     device: torch.device | str,
-    progress: Progress | None,
+    on_step: StepCallback | None,
 ) -> list[Row]:
     trainer = Trainer(phase, source, settings, folder=folder, device=device)
     if folder is not None and (folder / state.NAME).is_file():
         trainer.resume(folder / state.NAME)
-    return trainer.train(progress if processes.rank() == 0 else None)
+    return trainer.train(on_step if distributed.rank() == 0 else None)
 
 
 def _check_side(store: ClipStore, config: VideoGPTConfig) -> None:
     if store.side != config.vqvae.resolution:
         raise InputError(
-            f"frames in {store.folder} are {store.side} px, the model takes "
+            f"frames in {store.folder} are {store.side} px, the model needs "
             f"{config.vqvae.resolution} px: prepare them at that size or change the resolution"
         )

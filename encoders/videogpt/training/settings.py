@@ -1,4 +1,4 @@
-"""How to train: everything that decides a run besides the model's sizes and the data."""
+"""Settings of a training run, apart from the model's sizes and the data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS = ("fp32", "bf16", "fp16")
 SCHEDULES = ("constant", "cosine")
 
-# What may differ between a run and its continuation.
+# Settings that may differ between a run and its continuation.
 FREE = ("steps", "checkpoint_every", "tensorboard")
 
 
@@ -22,18 +22,26 @@ class TrainSettings:
 
     Parameters
     ----------
-    steps : optimiser steps in total, those before a checkpoint included.
+    steps : optimiser steps in total, including those before a checkpoint.
     batch_size : clips (VQ-VAE) or samples (GPT) per step on each process.
     learning_rate, betas : of Adam.
     schedule : ``"constant"``, or ``"cosine"``: half a cosine from the learning rate to 0 over
-        ``schedule_steps`` and 0 from then on.
-    clip_gradient : largest norm of the gradient; None leaves it.
+        ``schedule_steps``, then 0.
+    clip_gradient : largest norm of the gradient; None does not clip.
     precision : ``"fp32"``, or autocast to ``"bf16"`` or ``"fp16"`` (with loss scaling); weights
         stay in single precision.
-    compile : run the model through `torch.compile`.
-    seed : of weights, order of samples, dropout and re-drawn codes.
+    compile : compile the model with `torch.compile`.
+    seed : of weights, order of samples, dropout and replaced codes.
     checkpoint_every : steps between checkpoints; the last step always has one.
-    tensorboard : also write TensorBoard events, where it is installed.
+    tensorboard : also write TensorBoard events.
+
+    Raises `InputError` or `UnknownNameError` for a value out of range.
+
+    Examples
+    --------
+    >>> settings = TrainSettings(steps=10, schedule="cosine", schedule_steps=100)
+    >>> settings.rate(0), settings.rate(100)
+    (0.0003, 0.0)
     """
 
     steps: int
@@ -55,16 +63,16 @@ class TrainSettings:
             if getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)} is below 1: use 1 or more")
         if not self.learning_rate > 0:
-            raise InputError(f"learning rate {self.learning_rate} must be above 0")
+            raise InputError(f"learning_rate {self.learning_rate} must be above 0")
         if self.clip_gradient is not None and not self.clip_gradient > 0:
-            raise InputError(f"gradient clip {self.clip_gradient} must be above 0, or None")
+            raise InputError(f"clip_gradient {self.clip_gradient} must be above 0, or None")
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS)
         if self.schedule not in SCHEDULES:
             raise unknown("schedule", self.schedule, SCHEDULES)
 
     def rate(self, step: int) -> float:
-        """Return the learning rate of step ``step``, counted from 0."""
+        """Return the learning rate of ``step``, counted from 0."""
         if self.schedule == "constant":
             return self.learning_rate
         done = min(step / self.schedule_steps, 1.0)
@@ -75,22 +83,22 @@ class TrainSettings:
         return asdict(self)
 
     def check_continues(self, other: dict[str, Any]) -> None:
-        """Raise `InputError` naming the setting in which an earlier part of the run differs."""
+        """Raise `InputError` naming the first setting that differs from ``other``'s."""
         for name, value in self.to_dict().items():
             if name not in FREE and other.get(name) != value:
                 raise InputError(
-                    f"the checkpoint was trained with {name} {other.get(name)!r}, this run has "
-                    f"{value!r}: use the same, or start a new run"
+                    f"{name} is {value!r}, and {other.get(name)!r} in the checkpoint: use the same "
+                    "value, or start a new run"
                 )
 
 
 def thesis_settings(phase: Literal["vqvae", "gpt"], steps: int, **changes: Any) -> TrainSettings:
-    """Return the published recipe of a phase, with some settings changed.
+    """Return the published settings of a phase, with ``changes``.
 
-    The VQ-VAE: Adam 3e-4, constant (the thesis's text says cosine, the published code has it for
-    the GPT only). The GPT: cosine to 200,000 steps, gradients clipped at 1, fp16.
+    The VQ-VAE has Adam with a constant rate of 3e-4 (a cosine in the thesis's text, but not in the
+    published code). The GPT has a cosine over 200,000 steps, gradients clipped at 1, and fp16.
 
-    Raises `UnknownNameError` for a setting that is none.
+    Raises `UnknownNameError` for an unknown setting.
     """
     known = [field.name for field in fields(TrainSettings)]
     for name in changes:

@@ -1,4 +1,4 @@
-"""What a batch is made of: frames for the VQ-VAE, codes (cached) or frames for the GPT."""
+"""Sources of training batches: frames for both models, cached codes for the GPT."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from encoders.videogpt.codes import Codes
 Batch = dict[str, Tensor]
 
 
-class Source(Protocol):
-    """Samples by number."""
+class TrainingSource(Protocol):
+    """Numbered training samples."""
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of samples."""
 
     def batch(self, samples: NDArray[np.int64]) -> Batch:
         """Return the tensors of ``samples``, on the CPU."""
 
     def identity(self) -> str:
-        """Return text that changes when the samples do; a checkpoint remembers it."""
+        """Return text that changes with the samples; checkpoints store it."""
 
 
 class FrameSource:
@@ -44,13 +44,19 @@ class FrameSource:
         return {"frames": torch.from_numpy(self.store.windows(self.windows[samples], self.count))}
 
     def identity(self) -> str:
-        """Return the runs, windows and their length."""
+        """Return the names of the runs, the windows' number and length, and a checksum."""
         names = ",".join(f"{run.name}:{run.frames}" for run in self.store.runs)
         return f"{names} {len(self.windows)}x{self.count} {_checksum(self.windows)}"
 
 
 class CodeSource:
-    """Cached codes, as ``before`` and ``codes`` (b, t, h, w) int64."""
+    """Cached codes, as ``before`` and ``codes`` (b, t, h, w) int64.
+
+    >>> clips = np.arange(3, dtype=np.uint16).reshape(3, 1, 1, 1)
+    >>> source = CodeSource(Codes(clips, samples=np.array([[0, 1], [1, 2]]), key=""))
+    >>> {name: codes.flatten().tolist() for name, codes in source.batch(np.array([0])).items()}
+    {'before': [0], 'codes': [1]}
+    """
 
     def __init__(self, codes: Codes) -> None:
         self.codes = codes
@@ -67,11 +73,11 @@ class CodeSource:
         }
 
     def identity(self) -> str:
-        """Return the key of the cache."""
+        """Return the key of the codes."""
         return self.codes.key
 
 
 def _checksum(windows: NDArray[np.int64]) -> int:
-    """Return a number that tells one set of windows from another."""
+    """Return a checksum of ``windows`` that depends on their order."""
     weights = np.arange(1, windows.size + 1, dtype=np.int64) % 1_000_003
     return int((windows.reshape(-1) * weights).sum() % (1 << 61))

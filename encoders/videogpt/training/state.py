@@ -1,8 +1,7 @@
-"""Checkpoints of a training run: all that the next step depends on."""
+"""Checkpoints of a training run, with everything that the next step depends on."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from bench_core.errors import InputError
-from encoders.videogpt import processes
+from bench_core.files import replace_file
+from encoders.videogpt import distributed
 from encoders.videogpt.checkpoint import FORMAT, read
 from encoders.videogpt.training.phases import Phase
 from encoders.videogpt.training.settings import TrainSettings
@@ -29,9 +29,9 @@ def save(
     settings: TrainSettings,
     data: str,
 ) -> None:
-    """Write a checkpoint after ``step`` steps; every process calls, the first one writes."""
-    generators = _every_process(_generator_states())
-    if processes.rank() > 0:
+    """Write a checkpoint after ``step`` steps; all processes call, the first writes."""
+    generators = _gather(_generator_states())
+    if distributed.rank() > 0:
         return
     content = {
         "format": FORMAT,
@@ -45,12 +45,7 @@ def save(
         "settings": settings.to_dict(),
         "data": data,
     }
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        torch.save(content, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    replace_file(path, lambda part: torch.save(content, part))
 
 
 def restore(
@@ -62,31 +57,33 @@ def restore(
     settings: TrainSettings,
     data: str,
 ) -> int:
-    """Put everything back as it was and return the steps that were done.
+    """Restore a checkpoint and return the number of its steps.
 
-    Raises `InputError` if the checkpoint is of another phase, size, setting, data set or number
-    of processes: its continuation would not be that run's.
+    Raises `InputError` for a checkpoint of another phase, size, setting, data set or number of
+    processes, which this run cannot continue.
     """
     content = read(path)
     if content.get("format") != FORMAT or "optimizer" not in content:
-        raise InputError(f"{path} holds weights alone: a run cannot be continued from it")
+        raise InputError(
+            f"{path} holds weights alone, and cannot be continued: start a new run in another "
+            "folder"
+        )
     settings.check_continues(content["settings"])
     same = {
         "phase": (content["phase"], phase.name),
         "sizes": (content["config"], phase.config.to_dict()),
         "data": (content["data"], data),
-        "number of processes": (len(content["generators"]), processes.count()),
+        "number of processes": (len(content["generators"]), distributed.world_size()),
     }
     for what, (was, now) in same.items():
         if was != now:
             raise InputError(
-                f"{path} was written with another {what} ({was}), this run has {now}: "
-                "start a new run in another folder"
+                f"{what} is {now}, and {was} in {path}: start a new run in another folder"
             )
     phase.model.load_state_dict(content["state_dict"])
     optimizer.load_state_dict(content["optimizer"])
     scaler.load_state_dict(content["scaler"])
-    _set_generators(content["generators"][processes.rank()])
+    _set_generators(content["generators"][distributed.rank()])
     return int(content["step"])
 
 
@@ -103,9 +100,10 @@ def _set_generators(states: dict[str, Tensor]) -> None:
         torch.cuda.set_rng_state(states["cuda"])
 
 
-def _every_process(value: dict[str, Any]) -> list[Any]:
-    if processes.count() == 1:
+def _gather(value: dict[str, Any]) -> list[Any]:
+    """Return the ``value`` of every process, by rank."""
+    if distributed.world_size() == 1:
         return [value]
-    found: list[Any] = [None] * processes.count()
+    found: list[Any] = [None] * distributed.world_size()
     dist.all_gather_object(found, value)
     return found

@@ -1,0 +1,96 @@
+"""JSON text of records, and back.
+
+Types are checked both ways: a record that breaks its own types is not written, and a text that is
+no record is an `InputError` that names the field and the value. Numbers that are NaN or infinite
+are written as null, which JSON can represent.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from bench_core.errors import InputError
+from bench_core.files import write_text
+
+T = TypeVar("T")
+
+
+_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+def from_json(kind: type[T], text: str | bytes, source: str) -> T:
+    """Return the ``kind`` that ``text`` holds; ``source`` names the text in the error.
+
+    Raises
+    ------
+    InputError : the text is no JSON, or breaks the types of ``kind``.
+    """
+    try:
+        found: T = _adapter(kind).validate_json(text)
+    except ValidationError as error:
+        raise InputError(f"{source} is no {kind.__name__}: {_first(error)}") from None
+    return found
+
+
+def to_json(value: Any, *, indent: int | None = 1) -> str:
+    """Return ``value``, a dataclass of this package, as JSON; its types are checked again.
+
+    Raises
+    ------
+    InputError : a field that must be a finite number is not.
+    """
+    kind = type(value)
+    text = _adapter(kind).dump_json(value, indent=indent).decode("utf-8")
+    from_json(kind, text, f"this {kind.__name__}")
+    return text
+
+
+def to_dict(value: Any) -> dict[str, Any]:
+    """Return ``value``, a dataclass of this package, as JSON's own types."""
+    found: dict[str, Any] = json.loads(to_json(value))
+    return found
+
+
+def write(value: Any, path: Path) -> Path:
+    """Write ``value``, a dataclass of this package, to ``path``, whole or not at all."""
+    return write_text(path, to_json(value) + "\n")
+
+
+def read(kind: type[T], path: Path) -> T:
+    """Return the ``kind`` in the file ``path``.
+
+    Raises
+    ------
+    InputError : the file is missing, is no JSON, or breaks the types of ``kind``.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text ({error}): delete it and measure again") from None
+    return from_json(kind, text, str(path))
+
+
+def json_schema(kind: type[Any]) -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) of ``kind``, generated from its types."""
+    found: dict[str, Any] = _adapter(kind).json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | found
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = "/".join(str(step) for step in first["loc"]) or "the whole"
+    value = str(first.get("input"))
+    shown = value if len(value) <= 80 else f"{value[:77]}..."
+    return f"at {place}, {first['msg']} (found {shown}); measure again, or delete the file"

@@ -1,0 +1,45 @@
+"""The record of kernel rates: gemm, syrk, eigh and svd of one thread count."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from bench_core.records.record import STRICT, BlasCalls, Positive, Seconds, Status
+
+SCHEMA_KERNELS: Final = "ridgebench-kernels/1"
+Rate = Annotated[float, Field(gt=0)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class KernelCase:
+    """What was timed: kernels of n × n matrices (eigh and svd: n / 2), with so many threads."""
+
+    threads: Positive
+    size: Positive
+    blas: str | None
+    kernels: Literal["default", "best"]
+    operations: tuple[str, ...]
+
+
+@dataclass(frozen=True, config=STRICT)
+class KernelRate:
+    """Median time of one kernel, its rate, and that as a fraction of the gemm beside it."""
+
+    seconds: Seconds
+    gflops: Rate
+    fraction_of_gemm: Rate
+
+
+@dataclass(frozen=True, config=STRICT)
+class KernelsRecord:
+    """Rates by precision and kernel; None where nothing was timed."""
+
+    schema: Literal["ridgebench-kernels/1"]
+    status: Status
+    reason: str | None
+    case: KernelCase
+    rates: dict[str, dict[str, KernelRate]] | None = None
+    blas: BlasCalls | None = None

@@ -1,0 +1,109 @@
+"""Reading many records: one that cannot be read is skipped with a line that says so.
+
+Records come from other versions, other machines and interrupted runs. One bad line must not hide
+the others, and must not vanish silently either.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from bench_core.errors import InputError
+from bench_core.records import codec
+from bench_core.records.kernels import SCHEMA_KERNELS, KernelsRecord
+from bench_core.records.record import SCHEMA, SCHEMA_1, Record
+from bench_core.records.skips import SCHEMA_SKIPS, SkipsRecord, merge_skips
+
+AnyRecord: TypeAlias = Record | KernelsRecord | SkipsRecord
+
+KINDS: dict[str, type[Any]] = {
+    SCHEMA: Record,
+    SCHEMA_1: Record,
+    SCHEMA_KERNELS: KernelsRecord,
+    SCHEMA_SKIPS: SkipsRecord,
+}
+
+
+@dataclass
+class RecordSet:
+    """Records of one place. ``problems`` has a line for everything that was skipped."""
+
+    records: list[AnyRecord] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def parse_record(text: str, source: str) -> AnyRecord:
+    """Return the record of any kind in ``text``.
+
+    Raises
+    ------
+    InputError : no JSON, no record, an unknown version, or a field of another type.
+    """
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{source} is no JSON ({error})") from None
+    schema = values.get("schema") if isinstance(values, dict) else None
+    if not isinstance(schema, str):
+        raise InputError(f"{source} is no ridgebench record: it has no schema")
+    if schema not in KINDS:
+        raise InputError(
+            f"{source} is a record of schema {schema!r}, which this version of ridgebench does not "
+            f"know ({', '.join(KINDS)}): read it with the version that wrote it"
+        )
+    found: AnyRecord = codec.from_json(KINDS[schema], text, source)
+    return found
+
+
+def read_records(texts: Iterable[tuple[str, str]]) -> RecordSet:
+    """Return the records of (source, text) pairs; later ones of the same case replace earlier.
+
+    A text that cannot be read and a duplicate become a line in ``problems``. Skips of several runs
+    are merged.
+    """
+    found = RecordSet()
+    kept: dict[str, tuple[AnyRecord, str]] = {}
+    for source, text in texts:
+        try:
+            record = parse_record(text, source)
+        except InputError as error:
+            found.problems.append(f"skipped: {error}")
+            continue
+        key = identity(record)
+        if key in kept:
+            earlier, where = kept[key]
+            if isinstance(earlier, SkipsRecord) and isinstance(record, SkipsRecord):
+                record = merge_skips(earlier, record)
+            else:
+                found.problems.append(f"skipped: {where} has the same case as {source}")
+        kept[key] = (record, source)
+    found.records = [record for record, _ in kept.values()]
+    return found
+
+
+def read_lines(path: Path) -> RecordSet:
+    """Return the records of a file with one record per line."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = enumerate(text.splitlines(), 1)
+    return read_records((f"{path.name}, line {n}", line) for n, line in lines if line.strip())
+
+
+def read_folder(folder: Path) -> RecordSet:
+    """Return the records of every ``.json`` file directly in ``folder``."""
+    paths = sorted(folder.glob("[!.]*.json"))
+    return read_records((str(path), path.read_text("utf-8", errors="replace")) for path in paths)
+
+
+def identity(record: AnyRecord) -> str:
+    """Return what one record replaces: the same kind, the same parameters."""
+    kind = type(record).__name__
+    return json.dumps([kind, codec.to_dict(record)["case"]], sort_keys=True)
+
+
+def record_line(record: AnyRecord) -> str:
+    """Return the record as one line of JSON, keys sorted."""
+    return json.dumps(codec.to_dict(record), sort_keys=True)

@@ -1,0 +1,342 @@
+"""The record of one fit: everything needed to trust it and to draw it.
+
+These types are the schema: `bench_core.records.codec` reads and writes them as JSON, and
+`bench_core.records.schema` states them as a JSON schema. Names are the JSON keys. ``None`` is
+JSON's null: not known, or not reached. ``docs/measurements.md`` explains the record.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+SCHEMA: Final = "ridgebench-measurement/2"
+"""Version 2 added ``plan`` and ``memory_needed.check_bytes``. Version 1 is still read."""
+SCHEMA_1: Final = "ridgebench-measurement/1"
+
+STRICT: Any = {"extra": "forbid", "strict": True}
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(ge=0)]
+Bytes = Annotated[int, Field(ge=0)]
+Penalty = Annotated[float, Field(gt=0)]
+Status = Literal["ok", "invalid", "skipped", "failed"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class ProblemRecord:
+    """The problem: name, sizes of the whole and of its two parts.
+
+    Parameters
+    ----------
+    scale : fraction of the named problem's size; None for folders and arrays.
+    fingerprint : digest of what the data were made from; equal means equal data.
+    """
+
+    name: str
+    subject: str | None
+    scale: Annotated[float, Field(gt=0, le=1)] | None
+    seed: Count
+    t: Count | None
+    p: Count | None
+    s: Count | None
+    t_train: Count | None
+    t_test: Count | None
+    dtype: Literal["float64", "float32"]
+    fingerprint: str | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class SplitRecord:
+    """The split in training and held-out samples."""
+
+    kind: Literal["random", "run"]
+    seed: Count
+    warning: str | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class CaseRecord:
+    """What was asked for. ``alphas`` is None where the case ended before they were known."""
+
+    suite: str
+    problem: ProblemRecord
+    split: SplitRecord
+    strategy: str
+    options: dict[str, Any]
+    nodes: Positive
+    threads: Positive
+    repeats: Positive
+    kernels: Literal["default", "best"]
+    alphas: tuple[Penalty, ...] | None
+    fit_intercept: bool
+    blas: str | None
+    null: Literal["auto", "fit", "sample", "skip"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Times:
+    """Wall times in seconds.
+
+    Parameters
+    ----------
+    fit_s : every repeat. ``median_s`` : their median.
+    ci95_s : percentile bootstrap interval of the median; None for one repeat.
+    cluster_start_s : None for strategies that run in one process.
+    """
+
+    fit_s: Annotated[tuple[Seconds, ...], Field(min_length=1)]
+    median_s: Seconds
+    ci95_s: tuple[Seconds, Seconds] | None
+    predict_s: Seconds
+    warm_up_s: Seconds
+    cluster_start_s: Seconds | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class ProcessMemory:
+    """Memory of one process at the peak of all."""
+
+    process: str
+    private_bytes: Bytes
+    shared_bytes: Bytes
+
+
+@dataclass(frozen=True, config=STRICT)
+class Memory:
+    """Memory summed over the tree of processes, shared pages counted once.
+
+    See `bench_core.runner.memory` for how it is sampled.
+    """
+
+    peak_bytes: Bytes
+    baseline_bytes: Bytes
+    peak_rss_bytes: Bytes
+    interval_ms: Annotated[float, Field(ge=0)]
+    longest_gap_ms: Annotated[float, Field(ge=0)]
+    samples: Positive
+    sampler_cpu_s: Seconds
+    per_process: tuple[ProcessMemory, ...]
+
+
+@dataclass(frozen=True, config=STRICT)
+class PenaltyCounts:
+    """Distinct penalties that were chosen, and the number of targets of each."""
+
+    scope: Literal["all", "batch", "target"]
+    values: tuple[float, ...]
+    counts: tuple[Positive, ...]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Accuracy:
+    """Pearson r between held-out data and predictions, over targets.
+
+    ``undefined`` counts targets with constant data or predictions; they are in no figure.
+    """
+
+    mean: float | None
+    median: float | None
+    p95: float | None
+    max: float | None
+    defined: Count
+    undefined: Count
+
+
+@dataclass(frozen=True, config=STRICT)
+class NullAccuracy:
+    """The same r after training on shuffled rows."""
+
+    method: Literal["fit", "sample"]
+    targets: Positive
+    mean: float | None
+    median: float | None
+    p95: float | None
+    max: float | None
+    defined: Count
+    undefined: Count
+
+
+@dataclass(frozen=True, config=STRICT)
+class Agreement:
+    """Comparison with scikit-learn's Ridge at the chosen penalties.
+
+    Parameters
+    ----------
+    worst : largest difference of a prediction, in units of its target's spread; None if infinite.
+    targets : number of targets that were compared.
+    solver : of scikit-learn's Ridge.
+    same_penalty, reference_penalty : comparison with RidgeCV's choice; None if not compared.
+    note : why something was not compared.
+    """
+
+    tolerance: Annotated[float, Field(ge=0)]
+    worst: Annotated[float, Field(ge=0)] | None
+    targets: Positive
+    solver: Literal["svd", "cholesky"]
+    same_penalty: bool | None
+    reference_penalty: float | None
+    note: str | None
+    agrees: bool
+
+
+@dataclass(frozen=True, config=STRICT)
+class BlasLibrary:
+    """One BLAS library as it ran; ``file`` is relative to the environment."""
+
+    name: str
+    version: str | None
+    architecture: str | None
+    threading_layer: str | None
+    threads: Positive | None
+    file: str | None
+    interface: str | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class BlasCalls:
+    """The library behind numpy and the one behind scipy in one process."""
+
+    numpy: BlasLibrary
+    scipy: BlasLibrary
+
+
+@dataclass(frozen=True, config=STRICT)
+class BlasProof:
+    """Where every BLAS and LAPACK symbol of numpy and scipy goes; see `bench_core.blas.proof`."""
+
+    calls: dict[str, list[dict[str, Any]]]
+    exceptions: dict[str, dict[str, list[str]]]
+    relinked: dict[str, Any]
+
+
+@dataclass(frozen=True, config=STRICT)
+class BlasRecord:
+    """The BLAS that answered in the main process and on every node, and the proof."""
+
+    declared: str | None
+    numpy: BlasLibrary
+    scipy: BlasLibrary
+    workers: tuple[BlasCalls, ...]
+    proof: BlasProof | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class MachineRecord:
+    """The machine, as `bench_core.machine.describe` reports it; only the name if nothing ran."""
+
+    name: str | None
+    cpu: dict[str, Any] | None = None
+    cores: dict[str, Any] | None = None
+    cgroup: dict[str, Any] | None = None
+    memory: dict[str, int] | None = None
+    gpus: list[dict[str, Any]] | None = None
+    system: str | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class Load:
+    """How busy the machine was with other work."""
+
+    busy_cores: float
+    average: tuple[float, ...] | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class LoadRecord:
+    """Load before and after the fit."""
+
+    before: Load | None = None
+    after: Load | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class MemoryNeeded:
+    """Memory estimated before the start.
+
+    Parameters
+    ----------
+    needed_bytes : of the fit.
+    available_bytes : of the machine at that time.
+    check_bytes : of the comparison with scikit-learn's Ridge; None in records of version 1.
+    """
+
+    needed_bytes: Bytes
+    available_bytes: Bytes
+    check_bytes: Bytes | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class PlanRecord:
+    """The plan that the strategy made before the fit; see `bench_core.records.FitPlan`."""
+
+    form: str | None
+    flops: float | None
+    useful_flops: float | None
+    peak_bytes: Bytes
+    node_bytes: tuple[Bytes, ...]
+    slowdown: float | None
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Record:
+    """One fit of one problem by one strategy.
+
+    Parameters
+    ----------
+    id : unique: the key and the start.
+    key : digest of the case without its suite; equal for equal cases.
+    reason : why the status is not "ok".
+    bytes_moved : between processes during one fit, by Dask's counters.
+    environment : name that asv gives the environment; None outside asv.
+    uncommitted : whether tracked files differed from the commit; None if unknown.
+    started : UTC, ISO 8601. ``seconds`` : from start to record, everything included.
+    plan : None for strategies that make none, and in records of version 1.
+    """
+
+    schema: Literal["ridgebench-measurement/2", "ridgebench-measurement/1"]
+    id: str
+    key: Annotated[str, Field(pattern="^[0-9a-f]{20}$")]
+    status: Status
+    reason: str | None
+    case: CaseRecord
+    times: Times | None
+    memory: Memory | None
+    bytes_moved: dict[str, Bytes] | None
+    penalty: PenaltyCounts | None
+    accuracy: Accuracy | None
+    null: NullAccuracy | None
+    agreement: Agreement | None
+    blas: BlasRecord | None
+    machine: MachineRecord
+    load: LoadRecord
+    versions: dict[str, str]
+    environment: str | None
+    commit: Annotated[str, Field(pattern="^[0-9a-f]{40}$")] | None
+    uncommitted: bool | None
+    memory_needed: MemoryNeeded | None
+    started: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    seconds: Seconds
+    seed: Count
+    plan: PlanRecord | None = None
+
+    def __post_init__(self) -> None:
+        """Check what one field demands of another."""
+        if self.status != "ok":
+            if not self.reason:
+                raise ValueError(f"status {self.status!r} needs a reason")
+            if self.status in ("skipped", "failed") and self.times is not None:
+                raise ValueError(f"status {self.status!r} has no times")
+            return
+        if self.reason is not None:
+            raise ValueError("status 'ok' has no reason")
+        needed = ("times", "memory", "bytes_moved", "penalty", "accuracy", "agreement", "blas")
+        absent = [name for name in needed if getattr(self, name) is None]
+        if absent:
+            raise ValueError(f"status 'ok' needs {', '.join(absent)}")
+        if self.agreement is not None and not self.agreement.agrees:
+            raise ValueError("status 'ok' needs an agreement that agrees")

@@ -1,0 +1,57 @@
+"""Statistics of repeated times: the median and its confidence interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+RESAMPLES = 4000
+
+
+def median_interval(
+    times: Sequence[float], *, level: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
+) -> tuple[float, float] | None:
+    """Return the percentile-bootstrap confidence interval of the median of ``times``.
+
+    Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), section 13.3: the
+    ``(1 - level) / 2`` quantiles of the medians of ``resamples`` seeded resamples. None for
+    fewer than two times, which say nothing about their own spread.
+    """
+    values = np.asarray(times, dtype=np.float64)
+    if len(values) < 2:
+        return None
+    draws = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
+    medians = np.median(values[draws], axis=1)
+    low, high = np.quantile(medians, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def ratio_interval(
+    numerator: Sequence[float],
+    denominator: Sequence[float],
+    *,
+    level: float = 0.95,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> tuple[float, float, float]:
+    """Return the median ratio of paired times and its percentile-bootstrap interval.
+
+    The pairs are resampled together: what disturbed the machine disturbed both of a pair.
+    """
+    ratios = np.asarray(numerator, dtype=np.float64) / np.asarray(denominator, dtype=np.float64)
+    interval = median_interval(ratios.tolist(), level=level, seed=seed, resamples=resamples)
+    middle = float(np.median(ratios))
+    low, high = interval if interval is not None else (middle, middle)
+    return middle, low, high
+
+
+def time_summary(times: Sequence[float], *, seed: int = 0) -> dict[str, Any]:
+    """Return ``fit_s``, ``median_s`` and ``ci95_s`` (None for one repeat) of fit times, seconds."""
+    interval = median_interval(times, seed=seed)
+    return {
+        "fit_s": tuple(float(value) for value in times),
+        "median_s": float(np.median(times)),
+        "ci95_s": interval,
+    }

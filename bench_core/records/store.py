@@ -1,0 +1,72 @@
+"""Where records lie: a session's store, and the project's folder of records to report.
+
+One `asv run` of one environment is a session. Its store is the folder that asv makes for
+`setup_cache` and removes afterwards; what is to be reported is published to
+``.asv/records/ENVIRONMENT/COMMIT/`` of the project, from where `bench_core.report` collects it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from bench_core.records import codec
+from bench_core.records.kernels import KernelsRecord
+from bench_core.records.provenance import commit, environment
+from bench_core.records.reading import AnyRecord
+from bench_core.records.record import Record
+from bench_core.records.skips import SkipsRecord, add_skips
+
+RECORDS = "RIDGEBENCH_RECORDS"
+
+
+def session_store() -> str:
+    """Return the store of this session, for suites to return from ``setup_cache``.
+
+    asv calls ``setup_cache`` once per environment and run, in a new folder that becomes the
+    working folder of every benchmark of that run and is removed after the last. So within a run
+    the first benchmark of a parameter set measures and the others read, and the next run measures
+    anew. Suites that inherit one ``setup_cache`` share the folder.
+    """
+    return str(Path.cwd())
+
+
+def records_folder() -> Path | None:
+    """Return the folder of this environment and commit below the project's records.
+
+    The records are in ``RIDGEBENCH_RECORDS``, else in ``.asv/records`` of the folder that asv
+    runs in, else of the checkout that the package lies in; None where there is none of these.
+    """
+    if os.environ.get(RECORDS):
+        root = Path(os.environ[RECORDS])
+    elif os.environ.get("ASV_CONF_DIR"):
+        root = Path(os.environ["ASV_CONF_DIR"], ".asv", "records")
+    elif (checkout := Path(__file__).parents[2]).joinpath("asv.conf.json").is_file():
+        root = checkout / ".asv" / "records"
+    else:
+        return None
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", environment() or "existing")
+    return root / name / (commit()[0] or "unknown")
+
+
+def publish(record: AnyRecord) -> Path | None:
+    """Write a record to `records_folder` and return the file; None where there is no project.
+
+    A later record of the same case replaces it; skips are merged with those of earlier runs.
+    """
+    folder = records_folder()
+    if folder is None:
+        return None
+    if isinstance(record, SkipsRecord):
+        counts = {(one.suite, one.reason): one.count for one in record.left_out}
+        return add_skips(counts, folder)
+    return codec.write(record, folder / _name(record))
+
+
+def _name(record: Record | KernelsRecord) -> str:
+    if isinstance(record, Record):
+        return f"{record.case.suite}-{record.key}.json"
+    case = record.case
+    words = [case.kernels, case.threads, case.size, *case.operations]
+    return f"kernels-{'-'.join(map(str, words))}.json"

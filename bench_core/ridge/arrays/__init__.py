@@ -1,0 +1,1 @@
+"""Arrays: devices, eigendecomposition, blocks of targets, and files of arrays."""

@@ -1,0 +1,1 @@
+"""Formulas: pure functions on arrays, each next to the equation that it computes."""

@@ -1,0 +1,1 @@
+"""Plans: flops, memory and division of a fit, from its shape alone."""

@@ -1,0 +1,178 @@
+"""Cost model of a fit: its shape, and the steps of either form with their flops and bytes.
+
+A multiplication and an addition are two flops; a symmetric product is counted for its triangle,
+an eigendecomposition as 9 n³. Plans of one process and of many nodes are made from these steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bench_core.ridge.formulas.quadratic_forms import FEW, PANEL
+
+Form = Literal["dual", "primal"]
+Selection = Literal["shared", "each"]
+Phase = Literal["factorise", "validate", "sum", "select", "solution", "coefficients"]
+
+FLOAT32_COST = 0.5
+"""Time of a float32 flop, in float64 flops."""
+
+EIGH_FLOPS = 9.0
+"""Flops of an eigendecomposition of order n, in n³."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One part of a fit: its flops, their precision, and the bytes of Y and coefficients moved.
+
+    phase : "factorise" X; "validate", the folds' own factorisations of X; "sum" over targets;
+    "select" a penalty from the sums; "solution", all else that depends on X alone;
+    "coefficients" of all targets. "sum" and "coefficients" divide over targets.
+    """
+
+    name: str
+    flops: float
+    dtype: str
+    phase: Phase
+    read: int = 0
+    written: int = 0
+
+    @property
+    def cost(self) -> float:
+        """Time of the step in float64 flops."""
+        return self.flops * (FLOAT32_COST if self.dtype == "float32" else 1.0)
+
+
+@dataclass(frozen=True)
+class FitShape:
+    """The shape of a fit, all that a plan depends on.
+
+    t, p, s, r : samples, features, targets, penalties. folds : (n_train, n_test) of every fold,
+    empty for leave-one-out. dtype : precision of products with Y. each : score every target for
+    itself (Pearson's r, or a penalty per target). scaled : scale targets by their variance (r2).
+    coef : "memory", "file" or None.
+    """
+
+    t: int
+    p: int
+    s: int
+    r: int
+    folds: tuple[tuple[int, int], ...] = ()
+    dtype: str = "float64"
+    each: bool = False
+    scaled: bool = False
+    per_target: bool = False
+    coef: str | None = "memory"
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one value of Y or of a coefficient."""
+        return np.dtype(self.dtype).itemsize
+
+
+def _diagonals(n: float, m: float, r: int) -> float:
+    """Return the flops of `quadratic_diagonals` for n rows, m columns and well-spread spectra."""
+    direct = r * n * m * (m + PANEL)
+    return direct if r <= FEW else min(direct, 2 * n * m * m + 8 * r * n * m)
+
+
+def steps(
+    shape: FitShape, form: Form, selection: Selection, *, keeps_coordinates: bool = False
+) -> tuple[Step, ...]:
+    """Return the steps of a fit in the order in which they run."""
+    if form == "dual":
+        return tuple(_dual_steps(shape, selection))
+    return tuple(_primal_steps(shape, selection, keeps_coordinates))
+
+
+def useful_flops(shape: FitShape, form: Form, selection: Selection, width: int) -> float:
+    """Return the flops by the formula that solvers of one problem are compared with.
+
+    t²p + t²s + 2tps + 9t³ + 2rt³ + 2pt² for the shared-penalty dual form, without 2tps where
+    no coefficients are formed; otherwise the flops of the steps for blocks of ``width`` targets.
+    """
+    if form == "dual" and selection == "shared" and not shape.folds:
+        t, p = float(shape.t), float(shape.p)
+        coefficients = 2 * t * p * shape.s if shape.coef else 0.0
+        return t * t * (p + shape.s) + coefficients + (9 + 2 * shape.r) * t**3 + 2 * p * t * t
+    keeps = coordinates_serve(shape, selection, width)
+    return sum(step.flops for step in steps(shape, form, selection, keeps_coordinates=keeps))
+
+
+def _dual_steps(shape: FitShape, selection: Selection) -> Iterator[Step]:
+    t, p, s, r = float(shape.t), float(shape.p), shape.s, shape.r
+    read = shape.t * s * shape.itemsize
+    yield Step("kernel X Xᵀ", t * t * p, "float64", "factorise")
+    if selection == "shared":
+        passes = max(1, len(shape.folds)) if shape.scaled else 1
+        yield Step("target Gram Y Yᵀ", passes * t * t * s, shape.dtype, "sum", passes * read)
+    if not shape.folds:
+        yield Step("eigendecomposition", EIGH_FLOPS * t**3, "float64", "factorise")
+        if selection == "shared":
+            yield Step("scores", 3 * t**3 + _diagonals(t, t, r), shape.dtype, "select")
+        else:
+            yield Step("scores", (1 + r) * 2 * t * t * s, shape.dtype, "sum", read)
+    else:
+        shared = selection == "shared"
+        eigen = sum(EIGH_FLOPS * a**3 + 2.0 * b * a * a for a, b in shape.folds)
+        phase: Phase = "select" if shared else "validate"
+        yield Step("folds' eigendecompositions", eigen, "float64", phase)
+        if shared:
+            scores = sum(3.0 * a**3 + 2.0 * b * a * a + _diagonals(b, a, r) for a, b in shape.folds)
+            yield Step("scores", scores, "float64", "select")
+        else:
+            scores = sum(2.0 * a * a * s + 2.0 * r * a * b * s for a, b in shape.folds)
+            yield Step("scores", scores, shape.dtype, "sum", read * len(shape.folds))
+        yield Step("eigendecomposition", EIGH_FLOPS * t**3, "float64", "solution")
+    written = int(p) * s * shape.itemsize
+    if shape.per_target:
+        yield Step("dual weights", 4 * t * t * s, shape.dtype, "coefficients", read)
+        if shape.coef:
+            yield Step("coefficients", 2 * t * p * s, shape.dtype, "coefficients", 0, written)
+        return
+    yield Step("inverse", t**3, "float64", "solution")
+    if shape.coef:
+        yield Step("solution Xᵀ A", 2 * p * t * t, "float64", "solution")
+        yield Step("coefficients M Y", 2 * t * p * s, shape.dtype, "coefficients", read, written)
+
+
+def coordinates_serve(shape: FitShape, selection: Selection, width: int) -> bool:
+    """Return True if C = Qᵀ Yc, formed to choose the penalty, serves for the coefficients too."""
+    return selection == "shared" and not shape.folds and not shape.scaled and width >= shape.s
+
+
+def _primal_steps(shape: FitShape, selection: Selection, keeps_coordinates: bool) -> Iterator[Step]:
+    t, p, s, r = float(shape.t), float(shape.p), shape.s, shape.r
+    read = shape.t * s * shape.itemsize
+    own: Phase = "solution" if shape.folds else "factorise"
+    yield Step("covariance Xᵀ X", t * p * p, "float64", own)
+    yield Step("eigendecomposition", EIGH_FLOPS * p**3, "float64", own)
+    if not shape.folds:
+        yield Step("rotation X V", 2 * t * p * p, shape.dtype, own)
+        if selection == "shared":
+            yield Step("target products", 4 * t * p * s + p * p * s, shape.dtype, "sum", read)
+            yield Step("scores", _diagonals(t, p, r) + 4 * r * t * p, shape.dtype, "select")
+        else:
+            yield Step("scores", (1 + r) * 2 * t * p * s, shape.dtype, "sum", read)
+    else:
+        k = len(shape.folds)
+        eigen = sum(float(a) * p * p + EIGH_FLOPS * p**3 for a, _ in shape.folds)
+        yield Step("folds' eigendecompositions", eigen, "float64", "validate")
+        rotations = sum(2.0 * (a + b) * p * p for a, b in shape.folds)
+        yield Step("folds' rotations", rotations, shape.dtype, "validate")
+        if selection == "shared":
+            products = sum(2.0 * (a + b) * p * s + p * p * s for a, b in shape.folds)
+            yield Step("target products", products, shape.dtype, "sum", k * read)
+            scores = sum(_diagonals(b, p, r) for _, b in shape.folds)
+            yield Step("scores", scores, "float64", "select")
+        else:
+            scores = sum(2.0 * a * p * s + 2.0 * r * b * p * s for a, b in shape.folds)
+            yield Step("scores", scores, shape.dtype, "sum", k * read)
+    if not keeps_coordinates:
+        yield Step("Xᵀ Y", 2 * t * p * s, shape.dtype, "coefficients", read)
+    written = int(p) * s * shape.itemsize if shape.coef else 0
+    yield Step("coefficients", 2 * p * p * s, shape.dtype, "coefficients", 0, written)

@@ -1,0 +1,138 @@
+"""Peak memory of a fit, phase by phase, from its shape alone.
+
+The counts follow what the code of each phase allocates; tests hold them against what numpy does.
+"""
+
+from __future__ import annotations
+
+from bench_core.ridge.arrays.backend import GRAM_ROWS, at_once
+from bench_core.ridge.arrays.target_blocks import BUFFERS
+from bench_core.ridge.formulas import per_target_scores
+from bench_core.ridge.formulas.dual import COLUMNS
+from bench_core.ridge.formulas.primal import CROSSED, IN_CACHE
+from bench_core.ridge.formulas.quadratic_forms import PANEL, ROWS, TOGETHER
+from bench_core.ridge.planning.flops import (
+    FitShape,
+    Form,
+    Phase,
+    Selection,
+    coordinates_serve,
+)
+
+OVERHEAD = 2**20
+"""Bytes for all that does not grow with the problem."""
+
+
+def peak_bytes(shape: FitShape, form: Form, selection: Selection, width: int) -> int:
+    """Return the bytes that a fit needs beyond X and Y (on the GPU where there is one).
+
+    ``width`` is the number of targets per block.
+    """
+    return max(phase_bytes(shape, form, selection, width).values()) + small_bytes(shape, selection)
+
+
+def small_bytes(shape: FitShape, selection: Selection) -> int:
+    """Return the bytes of vectors, scores, and all that does not grow with the problem."""
+    t, s, r = shape.t, shape.s, shape.r
+    small = 8 * (3 * s + 4 * r * t)
+    if selection == "each":
+        small += 5 * 8 * r * s
+    return small + OVERHEAD
+
+
+def phase_bytes(shape: FitShape, form: Form, selection: Selection, width: int) -> dict[Phase, int]:
+    """Return the bytes held in every phase, without those of `small_bytes`."""
+    return _dual(shape, selection, width) if form == "dual" else _primal(shape, selection, width)
+
+
+def factor_bytes(shape: FitShape, form: Form) -> int:
+    """Return the bytes of X, centred or rotated, and of the square matrix that it makes."""
+    n = shape.t if form == "dual" else shape.p
+    return shape.itemsize * shape.t * shape.p + 8 * n * n
+
+
+def buffer_bytes(shape: FitShape, width: int) -> int:
+    """Return the bytes of the blocks into which targets are read."""
+    return BUFFERS * shape.itemsize * shape.t * width
+
+
+def _diagonals(rows: int, m: int, r: int) -> int:
+    """Return the work space of `quadratic_diagonals`: products of near pairs, and masks."""
+    together = min(r, TOGETHER)
+    near = 8 * PANEL * (together * (m + max(m, min(rows, ROWS))) + 4 * m)
+    return max(near, 8 * min(rows, ROWS) * m)
+
+
+def _gram(n: int, itemsize: int) -> int:
+    """Return the bytes of the largest product that `add_gram` holds beside its sum."""
+    return itemsize * max(min(n, GRAM_ROWS), n - n // 2) ** 2
+
+
+def _scored(shape: FitShape, width: int) -> int:
+    """Return the columns that `block_scores` predicts at once."""
+    return max(width, min(per_target_scores.TOGETHER, shape.r * width))
+
+
+def _dual(shape: FitShape, selection: Selection, b: int) -> dict[Phase, int]:
+    t, p, r, z = shape.t, shape.p, shape.r, shape.itemsize
+    X, square = z * t * p, 8 * t * t
+    single = z == 4
+    chunk = 2 * 8 * t * min(p, COLUMNS) if single else 0
+    buffers = buffer_bytes(shape, b)
+    coef = z * p * (shape.s if shape.coef == "memory" else b)
+    shared = selection == "shared"
+    kept = X + (square if shape.folds else 0) * (2 if shared else 1)
+    test = max((n for _, n in shape.folds), default=t)
+    per_target = 2 * z * t * b if shape.per_target else 0
+    # An eigendecomposition holds the matrix, and a work space of two.
+    phases: dict[Phase, int] = {
+        "factorise": max(
+            X + square + 8 * t * min(p, at_once(t)) + _gram(t, 8),
+            kept + 3 * square,
+        ),
+        "solution": 2 * X + 3 * square + chunk,
+        "coefficients": 2 * X + 2 * square + buffers + coef + per_target,
+    }
+    if shared:
+        copies = 3 * z * t * b if shape.scaled else 0
+        phases["sum"] = X + 2 * square + _gram(t, z) + buffers + copies
+        # Beside G and V their casts and two products of them, or in float64 those products alone.
+        own = kept + 4 * square + 3 * 8 * test * t if shape.folds else X + 4 * square
+        phases["select"] = own + _diagonals(test, t, r)
+    else:
+        wide = 9 * z * t * b + 2 * z * t * _scored(shape, b)
+        phases["sum"] = kept + 3 * square + buffers + wide
+    return phases
+
+
+def _primal(shape: FitShape, selection: Selection, b: int) -> dict[Phase, int]:
+    t, p, r, z = shape.t, shape.p, shape.r, shape.itemsize
+    X, square = z * t * p, 8 * p * p
+    single = z == 4
+    chunk = 8 * min(t, at_once(p)) * p
+    buffers = buffer_bytes(shape, b)
+    coef = z * p * (shape.s if shape.coef == "memory" else b)
+    cast = square // 2 if single else 0
+    kept = X + square  # Q takes the place of X
+    held = 2 * X if shape.folds else 0  # rows of a fold, its U and its projection
+    test = max((n for _, n in shape.folds), default=t)
+    phases: dict[Phase, int] = {
+        "factorise": max(
+            X + held + square + _gram(p, 8) + (chunk if single else 0),
+            X + held + 3 * square,
+            kept + held + cast + chunk,
+        ),
+        "coefficients": kept + cast + buffers + coef + 3 * z * p * b,
+    }
+    leverages = kept + 2 * 8 * min(t, IN_CACHE) * p
+    if selection == "shared":
+        copies = (3 if shape.scaled or shape.folds else 1) * z * t * b
+        block = 2 * 8 * min(test, CROSSED) * p + z * p * b
+        phases["sum"] = kept + held + buffers + copies + block + 2 * square + cast
+        coordinates = z * p * b if coordinates_serve(shape, selection, b) else 0
+        scores = 2 * square + cast + _diagonals(test, p, r)
+        phases["select"] = max(leverages, kept + held + coordinates + scores)
+    else:
+        wide = z * (t + 2 * p) * _scored(shape, b)
+        phases["sum"] = max(leverages, kept + held + cast + buffers + 9 * z * t * b + wide)
+    return phases

@@ -1,0 +1,320 @@
+"""Plan of a fit over nodes: division of the targets, messages and files, from its shape alone.
+
+Steps, flops and memory are those of a fit in one process. "sum" and "coefficients" divide over the
+nodes by targets; what depends on X alone does not. Beside the cost of a step, elapsed time counts
+an eigendecomposition twice (it runs at about half the rate of a product) and a byte between nodes
+as `FLOPS_PER_BYTE`. The node that factorises gets fewer targets to multiply meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
+from math import ceil, log2
+from typing import Any, Literal
+
+from bench_core.errors import readable_bytes
+from bench_core.ridge.planning import memory
+from bench_core.ridge.planning.flops import (
+    FitShape,
+    Form,
+    Phase,
+    Selection,
+    Step,
+    steps,
+    useful_flops,
+)
+from bench_core.ridge.planning.plan import DEFAULT_WIDTH
+
+Factorise = Literal["one", "each"]
+Bounds = tuple[tuple[int, int], ...]
+
+FLOPS_PER_BYTE = 100.0
+"""Cost of moving a byte: a node's 100 Gflop/s against 1 GB/s of a network or file system."""
+
+EIGH_SLOWNESS = 2.0
+"""Time of a flop of an eigendecomposition, in flops of a product."""
+
+DIVIDED: tuple[Phase, ...] = ("sum", "coefficients")
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """Division of a fit over nodes, what travels between them, and the memory of each.
+
+    form : "dual" (G, t × t, is summed) or "primal" (r numbers for each sample, and B, p × p).
+    selection : "shared" (penalties are scored from that sum) or "each" (nodes predict their own
+        targets with every penalty, and r numbers for each target are gathered).
+    factorise : "one" (node 0 factorises X, and its result is broadcast by file) or "each" (every
+        node does the same, and nothing is broadcast). Folds that need X of a node are factorised
+        by every node in either case, as the others would only wait.
+    targets : the columns [start, stop) of Y that each node scores; ``solved`` those whose
+        coefficients it forms.
+    sum_bytes : bytes that nodes send each other in messages. file_bytes : bytes that one node
+        writes for the others, and each reads once.
+    node_bytes : peak memory of each node beyond the files of X and Y.
+    cost : elapsed time in float64 flops.
+    """
+
+    shape: FitShape
+    nodes: int
+    form: Form
+    selection: Selection
+    factorise: Factorise
+    targets: Bounds
+    solved: Bounds
+    steps: tuple[Step, ...]
+    sum_bytes: int
+    file_bytes: int
+    node_bytes: tuple[int, ...]
+    cost: float
+
+    @property
+    def width(self) -> int:
+        """Columns of Y per block."""
+        return min(DEFAULT_WIDTH, self.shape.s)
+
+    @property
+    def sums_need_x(self) -> bool:
+        """True where sums over targets need X factorised: all but Gram matrices of targets."""
+        return not (self.form == "dual" and self.selection == "shared")
+
+    @property
+    def passes(self) -> int:
+        """Number of passes over the targets that scoring takes."""
+        once = not self.sums_need_x and not self.shape.scaled
+        return 1 if once else max(1, len(self.shape.folds))
+
+    @property
+    def holders(self) -> int:
+        """Number of nodes, from the first, that hold X and factorise it."""
+        own_folds = bool(self.shape.folds) and self.sums_need_x
+        return self.nodes if self.factorise == "each" or own_folds else 1
+
+    @property
+    def flops(self) -> float:
+        """Flops of all nodes together."""
+        return sum(step.flops * self._times(step) for step in self.steps)
+
+    @property
+    def useful_flops(self) -> float:
+        """Flops that the result needs, as for one process and one block of targets."""
+        return useful_flops(self.shape, self.form, self.selection, self.shape.s)
+
+    def _times(self, step: Step) -> int:
+        """Return how many nodes carry out a step as a whole."""
+        if step.phase in DIVIDED or step.phase == "select":
+            return 1
+        if step.phase == "validate":
+            return self.holders
+        return self.nodes if self.factorise == "each" else 1
+
+    def _place(self, step: Step) -> str:
+        if step.phase in DIVIDED:
+            return "divided"
+        return "node 0" if self._times(step) == 1 else "every node"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as plain values, for a record."""
+        return {
+            "form": self.form,
+            "selection": self.selection,
+            "factorise": self.factorise,
+            "dtype": self.shape.dtype,
+            "nodes": self.nodes,
+            "width": self.width,
+            "flops": self.flops,
+            "useful_flops": self.useful_flops,
+            "targets": [list(share) for share in self.targets],
+            "sum_bytes": self.sum_bytes,
+            "file_bytes": self.file_bytes,
+            "peak_bytes": sum(self.node_bytes),
+            "node_bytes": list(self.node_bytes),
+            "steps": [
+                {
+                    "name": step.name,
+                    "flops": step.flops,
+                    "dtype": step.dtype,
+                    "where": self._place(step),
+                }
+                for step in self.steps
+            ],
+        }
+
+    def __str__(self) -> str:
+        w = self.shape
+        scheme = f"{len(w.folds)} folds" if w.folds else "leave-one-out"
+        rule = {
+            "shared": "from a sum over all nodes: cost per penalty does not depend on s",
+            "each": "by predicting every target with every penalty",
+        }[self.selection]
+        who = {"one": "node 0", "each": "every node, cheaper than to broadcast"}[self.factorise]
+        shares = [stop - start for start, stop in self.targets]
+        lines = [
+            f"ridge on {self.nodes} nodes, {self.form} form, {w.dtype}: {w.t} samples × {w.p} "
+            f"features × {w.s} targets, {w.r} penalties",
+            f"selection by {scheme}, {rule}",
+            f"factorised by {who}; targets per node {', '.join(map(str, shares))}",
+        ]
+        lines += [
+            f"  {step.name:<26}{step.flops / 1e9:>12,.1f} Gflop {step.dtype}, {self._place(step)}"
+            for step in self.steps
+        ]
+        lines.append(
+            f"  messages {readable_bytes(self.sum_bytes)}, by file "
+            f"{readable_bytes(self.file_bytes)}; peak memory of a node "
+            f"{readable_bytes(max(self.node_bytes))} beyond X and Y"
+        )
+        return "\n".join(lines)
+
+
+def make_node_plan(
+    shape: FitShape,
+    nodes: int,
+    *,
+    form: Form | None = None,
+    selection: Selection | None = None,
+    factorise: Factorise | None = None,
+) -> NodePlan:
+    """Return the cheapest plan; ``form``, ``selection`` and ``factorise`` are chosen unless given.
+
+    Each node repeats the factorisation where the time that this adds (node 0's share of the
+    targets is then no smaller than the others') is below the time to move the solution.
+    """
+    usual: tuple[Form, ...] = ("dual",) if shape.t <= shape.p else ("dual", "primal")
+    selections: tuple[Selection, ...] = (selection,) if selection else ("shared", "each")
+    if shape.each:
+        selections = ("each",)
+    ways: tuple[Factorise, ...] = (factorise,) if factorise else ("one", "each")
+    return min(
+        (
+            _candidate(shape, nodes, a, b, c)
+            for a, b, c in product((form,) if form else usual, selections, ways)
+        ),
+        key=lambda plan: plan.cost,
+    )
+
+
+def even_shares(s: int, nodes: int) -> Bounds:
+    """Return contiguous shares [⌊i·s/n⌋, ⌊(i+1)·s/n⌋) for n = min(s, nodes), empty ones after."""
+    n = min(s, nodes)
+    bounds = [i * s // n for i in range(n + 1)]
+    return (*pairwise(bounds), *(((s, s),) * (nodes - n)))
+
+
+def _balanced_shares(s: int, nodes: int, per_target: float, head_start: float) -> Bounds:
+    """Return shares that end at the same time when node 0 has ``head_start`` flops to do first."""
+    n = min(s, nodes)
+    if n == 1:
+        return even_shares(s, nodes)
+    first = (s * per_target + head_start) / n - head_start
+    # Every other node has at least one target.
+    count = min(round(max(first / per_target, 0)), s - (n - 1))
+    return ((0, count), *((count + a, count + b) for a, b in even_shares(s - count, nodes - 1)))
+
+
+def _elapsed(found: Iterable[Step], phases: tuple[Phase, ...]) -> float:
+    """Return the time of the steps of these phases in float64 flops."""
+    return sum(
+        step.cost * (EIGH_SLOWNESS if "eigendecomposition" in step.name else 1.0)
+        for step in found
+        if step.phase in phases
+    )
+
+
+def _candidate(
+    shape: FitShape, nodes: int, form: Form, selection: Selection, factorise: Factorise
+) -> NodePlan:
+    n = min(nodes, shape.s)
+    own = steps(shape, form, selection)
+    solved = even_shares(shape.s, nodes)
+    plan = NodePlan(shape, nodes, form, selection, factorise, solved, solved, own, 0, 0, (), 0.0)
+    prepare = _elapsed(own, ("factorise", "validate"))
+    per_target = _elapsed(own, ("sum",)) / shape.s
+    if not plan.sums_need_x and factorise == "one":
+        targets = _balanced_shares(shape.s, nodes, per_target, prepare)
+    else:
+        targets = solved
+    scoring = [per_target * (stop - start) for start, stop in targets]
+    if plan.holders == 1 and not plan.sums_need_x:
+        first = max([prepare + scoring[0], *scoring])
+    else:
+        first = prepare + max(scoring)
+    parts = list(_part_bytes(plan, targets))
+    filed = _file_bytes(plan) if factorise == "one" and n > 1 else 0
+    rounds = ceil(log2(n)) if n > 1 else 0
+    cost = first + _elapsed(own, ("select", "solution"))
+    cost += _elapsed(own, ("coefficients",)) / shape.s * ceil(shape.s / n)
+    # Files are written once, and read by the others at the same time.
+    cost += FLOPS_PER_BYTE * (sum(map(max, parts)) * rounds + 2 * filed)
+    plan = replace(
+        plan,
+        targets=targets,
+        sum_bytes=sum(
+            _tree_bytes(part, joined=selection == "each", there=targets[0][1] > 0) for part in parts
+        ),
+        file_bytes=filed,
+        cost=cost,
+    )
+    return replace(plan, node_bytes=tuple(_node_bytes(plan, node) for node in range(n)))
+
+
+def _part_bytes(plan: NodePlan, targets: Bounds) -> Iterator[list[int]]:
+    """Yield the bytes of every node's part of the sums, pass by pass."""
+    w = plan.shape
+    shares = [stop - start for start, stop in targets if stop > start]
+    if plan.selection == "each":
+        yield from [[8 * w.r * (share + 2) for share in shares]] * plan.passes
+    elif plan.form == "dual":
+        yield from [[8 * w.t * w.t] * len(shares)] * plan.passes
+    else:
+        for rows in [test for _, test in w.folds] or [w.t]:
+            yield [8 * ((w.r + 1) * rows + w.p * w.p)] * len(shares)
+
+
+def _tree_bytes(parts: list[int], *, joined: bool, there: bool) -> int:
+    """Return the bytes sent to node 0 when parts are added, or joined, in pairs of neighbours.
+
+    ``there`` : the first part is node 0's.
+    """
+    sent = 0
+    while len(parts) > 1:
+        pairs = list(zip(parts[::2], parts[1::2], strict=False))
+        sent += sum(right for _, right in pairs)
+        rest = parts[len(parts) - len(parts) % 2 :]
+        parts = [left + right if joined else left for left, right in pairs] + rest
+    return sent if there else sent + parts[0]
+
+
+def _file_bytes(plan: NodePlan) -> int:
+    """Return the bytes that node 0 writes: factors to score with, if needed, and the solution."""
+    t, p, z = plan.shape.t, plan.shape.p, plan.shape.itemsize
+    if plan.form == "primal":
+        return t * p * z + p * p * z + 8 * p
+    factors = t * t * z + 8 * t if plan.sums_need_x and not plan.shape.folds else 0
+    return factors + t * p * z
+
+
+def _node_bytes(plan: NodePlan, node: int) -> int:
+    """Return the most memory that a node holds at one time, beyond X and Y as files."""
+    start, stop = plan.targets[node]
+    first, last = plan.solved[node]
+    share = replace(plan.shape, s=max(stop - start, last - first, 1), coef="file")
+    width = min(plan.width, share.s)
+    phases = memory.phase_bytes(share, plan.form, plan.selection, width)
+    part = max(max(parts) for parts in _part_bytes(plan, plan.targets))
+    received = part if min(plan.nodes, plan.shape.s) > 1 else 0
+    factors = memory.factor_bytes(plan.shape, plan.form)
+    if node > 0 and not plan.sums_need_x and plan.factorise == "one":
+        phases["sum"] -= factors
+    phases["sum"] += received
+    if node >= plan.holders:
+        phases.pop("factorise")
+    if node > 0:
+        phases.pop("select", None)
+        if plan.factorise == "one":
+            phases.pop("solution", None)
+            if plan.form == "dual":  # the solution, X's size, is all that is held
+                phases["coefficients"] -= factors + 8 * plan.shape.t**2
+    return max(phases.values()) + memory.small_bytes(share, plan.selection)

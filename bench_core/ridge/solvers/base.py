@@ -1,0 +1,292 @@
+"""The steps of a solver: factorise X, sum over targets, score the penalties, solve with one.
+
+A solver holds the centred X, or what the factorisation made of it, and no targets. They come in
+blocks, are never copied as a whole, and can be larger than memory. Sums of disjoint targets add
+up, so that one process and many nodes take the same steps:
+
+    solver.factorise()
+    scores = mean_scores(
+        solver.scores(number, solver.partial_sums(number, targets))  # of all parts, added
+        for number in range(solver.passes)
+    )
+    solution = solver.solve(alpha)
+    coefficients = solution.coefficients(block)
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from bench_core.errors import InputError
+from bench_core.ridge.arrays.backend import Array, Device, cast, to_numpy
+from bench_core.ridge.arrays.target_blocks import Block
+from bench_core.ridge.formulas.centering import centred, column_means
+from bench_core.ridge.formulas.cross_validation import Validation
+from bench_core.ridge.formulas.dual import Eigh
+from bench_core.ridge.formulas.per_target_scores import block_scores
+from bench_core.ridge.formulas.scores import best, mean_over_targets
+from bench_core.ridge.planning.flops import Selection
+from bench_core.ridge.solvers.targets import Sums, Targets, TargetScores, TargetSums
+
+Predictor = Callable[[Block, Array | None], Array]
+
+MOST_MAGNIFIED = {"float32": 1e2, "float64": 1e6}
+"""Largest growth of the relative error of products with Y in a score, by their precision.
+
+Relative errors of scores then stay below 1e-4 in float32, enough to rank penalties, and below 1e-9
+in float64.
+"""
+
+Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
+
+
+@dataclass
+class Scores:
+    """Scores of every penalty: ``shared`` (r,) over all targets, ``each`` (r, s) of each target.
+
+    ``each`` is None where only sums over targets were formed. ``magnified`` (r,) is the factor by
+    which relative errors of products with Y are larger in the scores.
+    """
+
+    shared: NDArray[np.float64]
+    each: NDArray[np.float64] | None = None
+    magnified: NDArray[np.float64] | None = None
+
+
+@dataclass
+class Factors:
+    """X factorised: eigenvalues and vectors, the basis, and the means of X (p,), None without.
+
+    basis : Xc (t, p) in the dual form, Q = Xc V (t, m) in the primal form; None where it
+    serves for scores only.
+    """
+
+    eigen: Eigh
+    basis: Array | None
+    x_mean: NDArray[np.float64] | None
+
+
+def factor_arrays(factors: Factors, dtype: np.dtype[Any]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a factorisation by name, vectors in the precision of the products."""
+    found = {
+        "values": to_numpy(factors.eigen.w),
+        "vectors": to_numpy(cast(factors.eigen.V, dtype)),
+    }
+    if factors.basis is not None:
+        found["basis"] = to_numpy(factors.basis)
+    if factors.x_mean is not None:
+        found["mean"] = factors.x_mean
+    return found
+
+
+class Solution(ABC):
+    """A chosen penalty, or one for each target, with all that a block of targets needs."""
+
+    def __init__(
+        self, x_mean: NDArray[np.float64] | None, dtype: np.dtype[Any], device: Device
+    ) -> None:
+        self.x_mean, self.dtype, self.device = x_mean, dtype, device
+
+    def new_rows(self, X: NDArray[Any]) -> Array:
+        """Return new rows (n, p), less the training means, on the device."""
+        return self.device.put(centred(X, self.x_mean, self.dtype))
+
+    @abstractmethod
+    def coefficients(self, block: Block, out: NDArray[Any] | None = None) -> Array:
+        """Return the coefficients (b, p) of a block of targets, into ``out`` where given."""
+
+    @abstractmethod
+    def predictor(self, X: NDArray[Any]) -> Predictor:
+        """Return the function that predicts centred targets at new rows (n, p).
+
+        It takes a block and its coefficients, if there are any, and returns (n, b).
+        """
+
+    @abstractmethod
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays, by name, from which another process can restore the solution."""
+
+
+class Solver(ABC):
+    """The steps that both forms share.
+
+    Parameters
+    ----------
+    X : (t, p), copied and centred; None in a process that is given factors, or needs none.
+    alphas : penalties (r,).
+    selection : "shared" scores from sums over targets, "each" every target for itself.
+    dtype : precision of products with targets.
+    folds : (train, test) row indices; none for leave-one-out.
+    keep_coordinates : keep products of X with targets, formed to score them, for the
+        coefficients. The primal form does where one block holds all targets.
+    """
+
+    def __init__(
+        self,
+        X: NDArray[Any] | None,
+        alphas: NDArray[np.float64],
+        *,
+        selection: Selection,
+        dtype: np.dtype[Any],
+        intercept: bool,
+        scoring: str,
+        folds: list[Fold],
+        device: Device,
+        keep_coordinates: bool = False,
+    ) -> None:
+        self.selection, self.scoring, self.intercept = selection, scoring, intercept
+        self.dtype, self.device, self.keep_coordinates = dtype, device, keep_coordinates
+        self.alphas = device.put(alphas)
+        self.folds = [(device.put(train), device.put(test)) for train, test in folds]
+        self.x_mean = column_means(X) if intercept and X is not None else None
+        self.X: Array = None if X is None else device.put(centred(X, self.x_mean, dtype))
+        self.eigen: Eigh
+        self.factorised = False
+        self._latest: tuple[int, Validation] | None = None
+
+    @property
+    def passes(self) -> int:
+        """Number of passes over the targets that scoring takes."""
+        return max(1, len(self.folds))
+
+    @abstractmethod
+    def factorise(self) -> None:
+        """Factorise X as far as scoring needs it; raise `InputError` where X is not finite."""
+
+    @abstractmethod
+    def partial_sums(self, number: int, targets: Targets) -> Sums:
+        """Return what pass ``number`` adds up over these targets."""
+
+    @abstractmethod
+    def scores(self, number: int, sums: Sums) -> Scores:
+        """Return the scores of every penalty from the sums of all targets, which are overwritten.
+
+        Raises `InputError` where a target, or a product with one, is not finite.
+        """
+
+    @abstractmethod
+    def solve(self, alphas: float | NDArray[np.float64]) -> Solution:
+        """Return the solution with one penalty, or one for each target (s,)."""
+
+    @abstractmethod
+    def _make_validation(self, number: int) -> Validation:
+        """Return what is held out in pass ``number`` and how it is predicted."""
+
+    def select(self, targets: Targets) -> Scores:
+        """Return the scores of every penalty, all targets in one part."""
+        return mean_scores(
+            self.scores(number, self.partial_sums(number, targets)) for number in range(self.passes)
+        )
+
+    @property
+    def factors(self) -> Factors:
+        """The factorisation, from which another process can score and solve."""
+        return Factors(self.eigen, self.X, self.x_mean)
+
+    @factors.setter
+    def factors(self, factors: Factors) -> None:
+        self.eigen, self.X, self.x_mean = factors.eigen, factors.basis, factors.x_mean
+        self.factorised = True
+
+    def validation(self, number: int) -> Validation:
+        """Return the validation of a pass; the latest one is kept."""
+        if self._latest is None or self._latest[0] != number:
+            self._latest = None
+            self._latest = number, self._make_validation(number)
+        return self._latest[1]
+
+    def _require_finite_x(self, square: Array) -> None:
+        xp = array_namespace(square)
+        if not bool(xp.all(xp.isfinite(xp.linalg.diagonal(square)))):
+            raise InputError("X holds values that are not finite, or whose squares are not")
+
+    def _require_finite(self, total: Array) -> None:
+        """Raise `InputError` where sums over targets are not finite."""
+        xp = array_namespace(total)
+        if not bool(xp.all(xp.isfinite(total))):
+            raise InputError(
+                f"Y holds values that are not finite, or products of Y overflow {self.dtype}: "
+                "scale Y down or use dtype='float64'"
+            )
+
+    def _mean_squares(self, squares: Array, sums: TargetSums) -> NDArray[np.float64]:
+        """Return scores (r,) from row sums of squared residuals (r, n) over all targets."""
+        xp = array_namespace(squares)
+        total: NDArray[np.float64] = to_numpy(xp.sum(squares, axis=1))
+        if self.scoring == "r2":
+            return 1 - total / sums.defined if sums.defined else total * np.nan
+        return -total / (squares.shape[1] * sums.targets)
+
+    def _predicted_scores(self, number: int, targets: Targets) -> TargetScores:
+        """Return the scores of every target by predicting it."""
+        check = self.validation(number)
+        check = replace(check, U=cast(check.U, self.dtype), project=cast(check.project, self.dtype))
+        shape = (self.alphas.shape[0], targets.Y.shape[1])
+        scores, sums, own = np.empty(shape), np.zeros((2, shape[0])), 0.0
+        for block in targets.blocks("scoring targets"):
+            found = block_scores(check, block.values, self.scoring, intercept=self.intercept)
+            scores[:, block.columns] = to_numpy(found.scores)
+            sums += [to_numpy(found.squares), to_numpy(found.gained)]
+            own += float(found.own)
+        return TargetScores(scores, sums[0], sums[1], own)
+
+    def _each(self, sums: Sums) -> Scores:
+        assert isinstance(sums, TargetScores)
+        self._require_finite(np.asarray([sums.own]))
+        magnified = ratio(sums.gained, sums.squares)
+        return Scores(mean_over_targets(sums.scores), sums.scores, magnified)
+
+
+def mean_scores(found: Iterable[Scores]) -> Scores:
+    """Return the mean of scores over folds, and the largest magnification."""
+    shared, magnified = [], []
+    total: Any = None
+    count: Any = None
+    for scores in found:
+        shared.append(scores.shared)
+        magnified.append(scores.magnified)
+        if scores.each is not None:
+            defined = ~np.isnan(scores.each)
+            total = (0 if total is None else total) + np.where(defined, scores.each, 0)
+            count = (0 if count is None else count) + defined
+    each = None
+    if total is not None:
+        each = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return Scores(np.mean(shared, axis=0), each, np.max(np.asarray(magnified), axis=0))
+
+
+def magnification(gain: Array | None, own: Array, squares: Array) -> NDArray[np.float64]:
+    """Return Σ_i gain_i own_i over Σ_i squares_i, per penalty (r,).
+
+    ``own`` (n,) are row sums of squared targets, ``squares`` (r, n) those of residuals, ``gain``
+    (r, n) as in `Validation`. Relative errors of products with Y are that much larger in scores.
+    """
+    xp = array_namespace(squares)
+    gained = xp.sum(own) if gain is None else xp.matmul(gain, own)
+    return ratio(to_numpy(gained), to_numpy(xp.sum(squares, axis=1)))
+
+
+def exact_enough(scores: Scores, dtype: np.dtype[Any], selection: Selection) -> bool:
+    """Return True if the best of the scores can be trusted, given how errors are magnified.
+
+    It cannot where the fit explains the targets nearly completely. Float32 then gives way to
+    float64, and sums over targets, differences of large numbers, to the residuals of every target:
+    those in float64 are as exact as can be.
+    """
+    if scores.magnified is None or (dtype == np.float64 and selection == "each"):
+        return True
+    return not scores.magnified[int(best(scores.shared))] > MOST_MAGNIFIED[dtype.name]
+
+
+def ratio(above: NDArray[Any], below: NDArray[Any]) -> NDArray[np.float64]:
+    """Return above / below, 1 for 0 / 0 (targets that are all constant)."""
+    tiny = np.finfo(np.float64).tiny
+    result: NDArray[np.float64] = np.where(above > 0, above / np.maximum(below, tiny), 1.0)
+    return result

@@ -1,0 +1,156 @@
+"""Solver of the primal form: p × p matrices, see `bench_core.ridge.formulas.primal`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from bench_core.ridge.arrays.backend import Array, Device
+from bench_core.ridge.arrays.target_blocks import Block
+from bench_core.ridge.formulas import cross_validation, primal
+from bench_core.ridge.formulas.cross_validation import Validation
+from bench_core.ridge.formulas.per_target_scores import training_and_test
+from bench_core.ridge.formulas.primal import ErrorSums
+from bench_core.ridge.solvers.base import (
+    Factors,
+    Predictor,
+    Scores,
+    Solution,
+    Solver,
+    factor_arrays,
+    magnification,
+)
+from bench_core.ridge.solvers.targets import Sums, Targets, TargetSums, scaled
+
+
+class PrimalSolver(Solver):
+    """p × p: see `bench_core.ridge.formulas.primal`."""
+
+    _coordinates: Array = None
+    """C = Qᵀ Yc (m, s), where it is kept from the scores for the coefficients."""
+
+    def factorise(self) -> None:
+        if not self.folds:
+            self._rotate()
+
+    def _rotate(self) -> None:
+        """Replace Xc by Q = Xc V, its coordinates along the eigenvectors."""
+        square = primal.covariance(self.X)
+        self._require_finite_x(square)
+        self.eigen = primal.factorise(square)
+        self.X = primal.rotate(self.X, self.eigen)
+        self.factorised = True
+
+    def partial_sums(self, number: int, targets: Targets) -> Sums:
+        if self.selection == "each":
+            return self._predicted_scores(number, targets)
+        f = None if self.folds else primal.filters(self.eigen, self.alphas)
+        sums: TargetSums | None = None
+        for block in targets.blocks("multiplying targets", "mean"):
+            values, count = block.values, 0
+            if self.scoring == "r2":
+                values, count = scaled(values, self.folds[number][1] if self.folds else None)
+            part = TargetSums(self._error_sums(number, f, values), values.shape[1], count)
+            if sums is None:
+                sums = part
+            else:
+                sums += part
+        assert sums is not None
+        return sums
+
+    def _error_sums(self, number: int, f: Array | None, Y: Array) -> ErrorSums:
+        if f is None:
+            check = self.validation(number)
+            Y_S, Y_T = training_and_test(check, Y, intercept=self.intercept)
+            return cross_validation.fold_sums(check, Y_S, Y_T)
+        C = array_namespace(Y).matmul(self.X.T, Y)
+        if self.keep_coordinates:
+            self._coordinates = C
+        return primal.error_sums(self.X, f, Y, C)
+
+    def scores(self, number: int, sums: Sums) -> Scores:
+        if self.selection == "each":
+            return self._each(sums)
+        assert isinstance(sums, TargetSums)
+        total = sums.total
+        self._require_finite(total.squares)
+        if self.folds:
+            squares = cross_validation.fold_squares(self.validation(number), total, self.alphas)
+            gain = None
+        else:
+            f = primal.filters(self.eigen, self.alphas)
+            rest = primal.complement_of_leverage(self.X, f, intercept=self.intercept)
+            squares = primal.loo_squares(self.X, self.eigen, total, self.alphas, rest)
+            gain = 1 / (rest * rest)
+        magnified = magnification(gain, total.squares, squares)
+        return Scores(self._mean_squares(squares, sums), magnified=magnified)
+
+    def _make_validation(self, number: int) -> Validation:
+        if not self.folds:
+            return cross_validation.primal_loo(
+                self.X, self.eigen, self.alphas, intercept=self.intercept
+            )
+        return cross_validation.primal_fold(
+            self.X, *self.folds[number], self.alphas, intercept=self.intercept
+        )
+
+    def solve(self, alphas: float | NDArray[np.float64]) -> PrimalSolution:
+        self._latest = None
+        if not self.factorised:
+            self._rotate()
+        return PrimalSolution(
+            self.factors,
+            alphas,
+            dtype=self.dtype,
+            device=self.device,
+            coordinates=self._coordinates,
+        )
+
+
+class PrimalSolution(Solution):
+    """Penalties chosen, in the primal form: coefficients are V diag(f) Qᵀ Y."""
+
+    def __init__(
+        self,
+        factors: Factors,
+        alphas: float | NDArray[np.float64],
+        *,
+        dtype: np.dtype[Any],
+        device: Device,
+        coordinates: Array = None,
+    ) -> None:
+        super().__init__(factors.x_mean, dtype, device)
+        self.Q: Array = factors.basis
+        self.eigen, self.alphas = factors.eigen, alphas
+        self._coordinates = coordinates
+
+    def coefficients(self, block: Block, out: NDArray[Any] | None = None) -> Array:
+        if isinstance(self.alphas, float):
+            f = 1 / (self.eigen.w + self.alphas)
+        else:
+            chosen = self.device.put(np.asarray(self.alphas)[block.columns])
+            f = 1 / (self.eigen.w[:, None] + chosen[None, :])
+        C = self._coordinates
+        if C is None:
+            C = array_namespace(block.values).matmul(self.Q.T, block.values)
+        result = primal.coefficients(C, self.eigen, f)
+        if out is not None and self.device.is_numpy:
+            out[...] = result
+            return out
+        return result
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return factor_arrays(Factors(self.eigen, self.Q, self.x_mean), self.dtype)
+
+    def predictor(self, X: NDArray[Any]) -> Predictor:
+        new = self.new_rows(X)
+
+        def predict(block: Block, coefficients: Array | None) -> Array:
+            if coefficients is None:
+                coefficients = self.coefficients(block)
+            return array_namespace(new).matmul(new, coefficients.T)
+
+        return predict

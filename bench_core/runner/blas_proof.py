@@ -1,0 +1,66 @@
+"""Proof of the BLAS that was measured: the libraries of every process, and where calls go."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from bench_core.blas import detect, proof, require
+from bench_core.records import codec
+from bench_core.records.record import BlasCalls, BlasLibrary, BlasProof
+
+
+def calls_of(name: str | None) -> BlasCalls:
+    """Return which BLAS numpy and scipy call in this process.
+
+    Raises `BlasMismatchError` where a ``name`` is given and another library answers.
+    """
+    report = (require(name) if name else detect()).to_dict()
+    return BlasCalls(BlasLibrary(**report["numpy"]), BlasLibrary(**report["scipy"]))
+
+
+def wrong_threads(reports: Iterable[BlasCalls], threads: int) -> str | None:
+    """Return what is wrong where a BLAS runs other than the ``threads`` it was given."""
+    for report in reports:
+        for caller, library in (("numpy", report.numpy), ("scipy", report.scipy)):
+            if library.threads is not None and library.threads != threads:
+                return (
+                    f"{caller}'s {library.name} runs {library.threads} threads where {threads} "
+                    "were asked for: look for what sets threads in the strategy or at start-up"
+                )
+    return None
+
+
+def locate_calls(calls: BlasCalls, scratch: Path) -> BlasProof:
+    """Return the ``calls``, ``exceptions`` and ``relinked`` of `bench_core.blas.proof`.
+
+    Reading every symbol of every extension module takes seconds, so the answer is kept in
+    ``scratch`` for as long as the same libraries answer and no extension module has changed.
+    """
+    libraries = [[one.file, one.version] for one in (calls.numpy, calls.scipy)]
+    state = json.dumps([libraries, _extension_modules()])
+    kept = scratch / "blas" / f"{hashlib.sha256(state.encode()).hexdigest()[:16]}.json"
+    if kept.is_file():
+        return codec.read(BlasProof, kept)
+    whole = proof()
+    found = BlasProof(*(whole[name] for name in ("calls", "exceptions", "relinked")))
+    codec.write(found, kept)
+    return found
+
+
+def _extension_modules() -> list[tuple[str, int, int]]:
+    """Return path, size and time of change of numpy's and scipy's compiled files."""
+    found = []
+    for package in ("numpy", "scipy"):
+        spec = importlib.util.find_spec(package)
+        assert spec is not None
+        assert spec.origin is not None
+        root = Path(spec.origin).parent
+        for folder in (root, root.with_name(f"{package}.libs")):
+            for path in sorted(folder.rglob("*.so*")):
+                status = path.stat()
+                found.append((str(path), status.st_size, status.st_mtime_ns))
+    return found

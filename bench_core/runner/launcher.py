@@ -1,0 +1,142 @@
+"""The one way to start a worker process: its environment, progress, and every way it can end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from bench_core.files import write_text
+from bench_core.progress import Progress, silent
+from bench_core.records import codec
+
+R = TypeVar("R")
+
+
+def worker_environment(threads: int, kernels: str, blas: str | None) -> dict[str, str]:
+    """Return this process's environment with these BLAS threads, kernels and declared BLAS.
+
+    For the default kernels, variables that would choose others are removed.
+    """
+    from bench_core.blas import kernel_environment, thread_environment
+    from bench_core.blas.libraries import all_libraries
+
+    values = {**os.environ, **thread_environment(threads)}
+    if kernels == "best":
+        values |= kernel_environment("best")
+    else:
+        for library in all_libraries():
+            values.pop(library.kernel_variable or "", None)
+    if blas:
+        values["RIDGEBENCH_BLAS"] = blas
+    return values
+
+
+def launch(
+    module: str,
+    job: Any,
+    result_type: type[R],
+    *,
+    environment: Mapping[str, str],
+    log: Path | None = None,
+    timeout: float | None = None,
+    progress: Progress = silent,
+) -> R:
+    """Run ``module`` on ``job`` in a process of its own and return its result.
+
+    The process and its nodes are a session of their own and are killed with it: after the
+    ``timeout`` in seconds, when this call is interrupted, and when this process is gone.
+
+    Parameters
+    ----------
+    job : a dataclass that `bench_core.records.codec` can write.
+    result_type : a `bench_core.runner.protocol.Result`, built with status and reason alone where
+        the process ended without one. What it had kept before comes back as invalid.
+    log : file for what the process printed, written if it failed; None to discard it.
+    progress : called from another thread.
+    """
+    with tempfile.TemporaryDirectory(prefix="ridgebench-") as name:
+        folder = Path(name)
+        write_text(folder / "job.json", codec.to_json(job))
+        printed = folder / "printed"
+        with printed.open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, str(folder / "job.json"), str(folder / "out.json")],
+                env=dict(environment),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        assert process.stdout is not None
+        relay = threading.Thread(target=_relay, args=(process.stdout, progress), daemon=True)
+        relay.start()
+        try:
+            process.wait(timeout)
+            stopped = None
+        except subprocess.TimeoutExpired:
+            stopped = f"stopped after {timeout:g} s, the time it was given"
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
+            # Something that left the session may still hold the other end: do not wait for it.
+            relay.join(timeout=5)
+            if not relay.is_alive():
+                process.stdout.close()
+        output = printed.read_text("utf-8", errors="replace")
+        found = _result(process.returncode, folder / "out.json", result_type, output, stopped)
+        if log is not None:
+            log.unlink(missing_ok=True)
+            if found.status == "failed":
+                write_text(log, output)
+        result: R = found
+        return result
+
+
+def _result(
+    returncode: int, out: Path, result_type: type[Any], printed: str, stopped: str | None
+) -> Any:
+    kept = None
+    if out.is_file():
+        found = codec.read(result_type, out)
+        if stopped is None and (returncode == 0 or found.status == "failed"):
+            return found
+        kept = found if found.status == "unfinished" else None
+    reason = stopped or _ending(returncode, printed)
+    if kept is not None:
+        values = vars(kept) | {"status": "invalid", "reason": f"{reason}; {kept.reason}"}
+        return result_type(**{name: values[name] for name in kept.__dataclass_fields__})
+    return result_type("failed", reason)
+
+
+def _ending(returncode: int, printed: str) -> str:
+    """Return how a process ended that left no result."""
+    if returncode < 0:
+        ending = f"the worker process was killed by {signal.Signals(-returncode).name}"
+        if returncode == -signal.SIGKILL:
+            ending += ", as the system does when memory runs out: try a smaller scale or float32"
+        if returncode == -signal.SIGSEGV:
+            ending += ", which points to its BLAS: try another one, other kernels or one thread"
+        return ending
+    last = (printed.strip().splitlines() or ["it printed nothing"])[-1]
+    return f"the worker process ended with status {returncode}: {last}"
+
+
+def _relay(lines: IO[bytes], progress: Progress) -> None:
+    for line in lines:
+        try:
+            what, done, total = json.loads(line)
+        except ValueError:
+            what, done, total = line.decode("utf-8", "replace").strip(), 0, 0
+        progress(str(what), int(done), int(total))

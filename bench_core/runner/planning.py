@@ -1,0 +1,85 @@
+"""Plans of fits, and the memory that they need, from shapes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bench_core import strategies
+from bench_core.errors import readable_bytes, unknown
+from bench_core.records.fit_plan import FitPlan
+from bench_core.records.record import PlanRecord
+
+
+def check_options(strategy: type[strategies.Strategy], options: Mapping[str, Any]) -> None:
+    """Raise `UnknownNameError`, with similar names, for an option the strategy does not have."""
+    for name in options:
+        if name not in (known := strategy.option_names()):
+            raise unknown(f"option of {strategy.name}", name, known)
+
+
+def plan_fit(
+    strategy: str,
+    t: int,
+    p: int,
+    s: int,
+    dtype: str,
+    *,
+    nodes: int,
+    alphas: tuple[float, ...],
+    options: Mapping[str, Any],
+) -> FitPlan | None:
+    """Return the plan of fitting t × p to t × s; None for strategies that make none.
+
+    Raises
+    ------
+    UnknownNameError : no such strategy, or no such option of it.
+    ResourceError : no plan fits the option ``memory_limit``.
+    """
+    kind = strategies.get(strategy)
+    check_options(kind, options)
+    return kind(alphas, **options).plan(t, p, s, dtype, nodes)
+
+
+def fit_bytes(
+    strategy: str, t: int, p: int, s: int, dtype: str, nodes: int, plan: FitPlan | None
+) -> int:
+    """Return the memory that a fit needs, all processes together, in bytes.
+
+    With a plan: what the plan holds, and X. Y then stays in its file, whose pages the system can
+    take back. Without a plan: the strategy's own estimate, X and Y included.
+    """
+    if plan is None:
+        return int(strategies.get(strategy).bytes_needed(t, p, s, dtype, nodes))
+    return int(plan.peak_bytes) + t * p * np.dtype(dtype).itemsize
+
+
+def describe_plan(
+    strategy: str, t: int, p: int, s: int, dtype: str, nodes: int, plan: FitPlan | None
+) -> str:
+    """Return the plan as text; for strategies without one, what is known of them."""
+    if plan is not None:
+        return plan.text
+    needed = fit_bytes(strategy, t, p, s, dtype, nodes, None)
+    return (
+        f"{strategy}: {strategies.get(strategy).summary}\n"
+        f"{t} samples × {p} features × {s} targets, {dtype}, {nodes} node{'s' * (nodes > 1)}\n"
+        f"  memory about {readable_bytes(needed)}, X and Y included; this strategy makes no plan"
+    )
+
+
+def plan_record(plan: FitPlan | None) -> PlanRecord | None:
+    """Return the plan as a record keeps it."""
+    if plan is None:
+        return None
+    return PlanRecord(
+        form=plan.form,
+        flops=plan.flops,
+        useful_flops=plan.useful_flops,
+        peak_bytes=int(plan.peak_bytes),
+        node_bytes=tuple(map(int, plan.node_bytes)),
+        slowdown=plan.slowdown,
+        settings=dict(plan.settings),
+    )

@@ -1,0 +1,122 @@
+"""Checks before anything runs: options, cores, strategy, kernels and memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench_core import strategies
+from bench_core.errors import InputError, ResourceError, RidgebenchError, readable_bytes
+from bench_core.records.fit_plan import FitPlan
+from bench_core.records.record import MemoryNeeded
+from bench_core.runner.agreement import agreement_bytes
+from bench_core.runner.planning import check_options, fit_bytes, plan_fit
+from bench_core.runner.spec import FitSpec, ProblemShape
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """Result of the checks.
+
+    Parameters
+    ----------
+    error : why the fit cannot run here; None if it can. `measure` records it, `fit` raises it.
+    plan : None where the strategy makes none, or an earlier check failed.
+    memory : None where an earlier check failed.
+    """
+
+    error: RidgebenchError | None = None
+    plan: FitPlan | None = None
+    memory: MemoryNeeded | None = None
+
+
+def preflight(
+    spec: FitSpec,
+    shape: ProblemShape,
+    t_train: int,
+    *,
+    check_fits: bool,
+) -> Preflight:
+    """Check that the fit can run on this machine.
+
+    Parameters
+    ----------
+    t_train : training samples; the plan is made for these.
+    check_fits : whether the comparison with scikit-learn's Ridge must fit in memory too. A
+        measurement without it is worth nothing; a fit is still wanted for its results.
+
+    Raises
+    ------
+    UnknownNameError : the strategy, or an option of it, does not exist.
+    """
+    from bench_core.machine import available_memory
+
+    strategy = strategies.get(spec.strategy)
+    check_options(strategy, spec.options)
+    if (error := _refuse_cores(spec)) is not None:
+        return Preflight(error)
+    if reason := strategy.skip(shape.t, shape.p, shape.s, spec.nodes, spec.threads):
+        return Preflight(InputError(str(reason)))
+    if spec.kernels == "best" and (reason := _no_better_kernels()):
+        return Preflight(InputError(reason))
+    size = (t_train, shape.p, shape.s, spec.dtype)
+    try:
+        plan = plan_fit(
+            spec.strategy,
+            *size,
+            nodes=spec.nodes,
+            alphas=spec.penalties,
+            options=spec.options,
+        )
+    except ResourceError as error:
+        return Preflight(error)
+    needed = fit_bytes(spec.strategy, *size, spec.nodes, plan)
+    checked = agreement_bytes(t_train, shape.p, shape.t - t_train, shape.s)
+    available = available_memory()
+    memory = MemoryNeeded(needed, available, checked)
+    if needed > available:
+        return Preflight(_memory_error(spec, shape, "", needed, available), plan, memory)
+    if check_fits and checked > available:
+        what = "for the comparison with scikit-learn's Ridge "
+        return Preflight(_memory_error(spec, shape, what, checked, available), plan, memory)
+    return Preflight(None, plan, memory)
+
+
+def _refuse_cores(spec: FitSpec) -> ResourceError | None:
+    from bench_core.machine import available_cores
+
+    cores, needed = available_cores(), spec.nodes * spec.threads
+    if needed <= cores:
+        return None
+    return ResourceError(
+        f"{spec.nodes} nodes × {spec.threads} threads need {needed} cores, {cores} are available: "
+        "ask for fewer"
+    )
+
+
+def _memory_error(
+    spec: FitSpec, shape: ProblemShape, what: str, needed: int, available: int
+) -> ResourceError:
+    """Return the error with the remedies that this fit does not use yet."""
+    remedies = []
+    if shape.scale is not None:
+        remedies.append("a smaller scale")
+    if spec.dtype == "float64":
+        remedies.append("float32")
+    supports = strategies.get(spec.strategy).supports
+    if not what and "coef" in supports and spec.options.get("coef", "memory") is not None:
+        remedies.append("no coefficients")
+    if not what and "memory_limit" in supports and "memory_limit" not in spec.options:
+        remedies.append("a memory limit")
+    remedies.append("a machine with more memory")
+    return ResourceError(
+        f"{spec.strategy} on {shape.name} needs about {readable_bytes(needed)} of memory {what}"
+        f"({needed} bytes) and {readable_bytes(available)} ({available} bytes) are available: "
+        f"take {' or '.join(remedies)}"
+    )
+
+
+def _no_better_kernels() -> str | None:
+    from bench_core.blas import kernel_advice
+
+    advice = kernel_advice()
+    return None if advice.environment else f"no better kernels to choose: {advice.reason}"

@@ -1,0 +1,206 @@
+"""Messages between the process that asks and the process that works, and the frame around the work.
+
+A worker is run as ``python -m MODULE JOB.json OUT.json`` by `bench_core.runner.launcher`. It reads
+its job, prints one JSON line per step of progress, and writes its result. An exception ends in OUT
+as a failure and on stderr as a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Protocol, TypeVar
+
+from bench_core.files import write_text
+from bench_core.progress import Progress
+from bench_core.records import codec
+from bench_core.records.record import (
+    Accuracy,
+    Agreement,
+    BlasRecord,
+    Memory,
+    NullAccuracy,
+    PenaltyCounts,
+    Times,
+)
+from bench_core.runner.arrays import ProblemRef
+from bench_core.runner.spec import FitSpec
+
+State = Literal["ok", "invalid", "skipped", "failed", "unfinished"]
+"""A record's status, or "unfinished": what a worker leaves before it does something risky."""
+
+
+class Result(Protocol):
+    """The part that all results of workers have.
+
+    ``error`` is the name of the exception's class where one ended the work.
+    """
+
+    @property
+    def status(self) -> State: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def error(self) -> str | None: ...
+
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class FitJob:
+    """Everything that the worker is told.
+
+    Parameters
+    ----------
+    options : of the strategy, as they are passed to it.
+    cluster : name of the kind of cluster.
+    scratch : folder for shared arrays. interval_ms : between two samples of memory.
+    read_ahead : read X and Y once before the first fit, so that it does not wait for the disk.
+    output : folder to save predictions, penalties, r and intercepts to; None for nowhere.
+    save_coef : save coefficients there too.
+    pairs : number of paired fits with and without observation; 0 for an ordinary measurement.
+    """
+
+    spec: FitSpec
+    options: dict[str, Any]
+    train: ProblemRef
+    test: ProblemRef
+    scratch: str
+    interval_ms: float
+    cluster: str = "local"
+    read_ahead: bool = True
+    output: str | None = None
+    save_coef: bool = False
+    pairs: int = 0
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What the worker found; None for what it did not reach. See `bench_core.records.Record`."""
+
+    status: State
+    reason: str | None = None
+    error: str | None = None
+    times: Times | None = None
+    memory: Memory | None = None
+    bytes_moved: dict[str, int] | None = None
+    penalty: PenaltyCounts | None = None
+    accuracy: Accuracy | None = None
+    null: NullAccuracy | None = None
+    agreement: Agreement | None = None
+    blas: BlasRecord | None = None
+
+
+@dataclass(frozen=True)
+class OverheadResult:
+    """Cost of observing a fit.
+
+    Parameters
+    ----------
+    ratio : median of the paired ratios of fit times with and without memory sampling and byte
+        counters. ci95 : its percentile bootstrap interval.
+    sampler_share : processor time of the sampler per second of observed fit.
+    with_s, without_s : every fit, in seconds.
+    """
+
+    status: State
+    reason: str | None = None
+    error: str | None = None
+    ratio: float | None = None
+    ci95: tuple[float, float] | None = None
+    sampler_share: float | None = None
+    with_s: tuple[float, ...] = ()
+    without_s: tuple[float, ...] = ()
+
+
+Keep = Callable[[Any, str], None]
+"""Leave a result in case this process dies, with what is missing in it."""
+
+
+def serve(
+    work: Callable[[Any, Progress, Keep], Any],
+    job_type: type[Any],
+    result_type: type[Any],
+    job_path: str,
+    out_path: str,
+) -> None:
+    """Do ``work`` on the job in the file ``job_path`` and write its result to ``out_path``.
+
+    Another BLAS than the declared one makes the result invalid. Too little memory skips it. Any
+    other exception is a failure. This process ends with its caller.
+    """
+    out = Path(out_path)
+    progress = _progress_channel()
+    threading.Thread(target=_end_with_caller, daemon=True).start()
+    kept = threading.Event()
+    sys.excepthook = _exception_hook(out, result_type, kept)
+    from bench_core.blas import BlasMismatchError
+    from bench_core.errors import ResourceError
+
+    def keep(result: Any, missing: str) -> None:
+        write_result(out, replace(result, status="unfinished", reason=missing))
+        kept.set()
+
+    try:
+        result = work(codec.read(job_type, Path(job_path)), progress, keep)
+    except BlasMismatchError as error:
+        result = result_type("invalid", str(error), type(error).__name__)
+    except ResourceError as error:
+        result = result_type("skipped", str(error), type(error).__name__)
+    write_result(out, result)
+
+
+def write_result(path: Path, result: Any) -> None:
+    """Write a result, whole or not at all."""
+    write_text(path, codec.to_json(result))
+
+
+def choose_cores(threads: int) -> list[int]:
+    """Return the cores for ``threads`` threads, one hardware thread of each core first."""
+    from bench_core.cluster import whole_cores_first
+
+    return whole_cores_first(os.sched_getaffinity(0))[:threads]
+
+
+def _progress_channel() -> Progress:
+    """Return a function that reports to the caller; stdout itself now goes to stderr."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+
+    def progress(what: str, done: int = 0, total: int = 0, /) -> None:
+        print(json.dumps([what, done, total]), file=channel, flush=True)
+
+    return progress
+
+
+def _end_with_caller() -> None:
+    """End this process and its nodes when the caller has gone, in whatever way."""
+    while os.read(0, 1):
+        pass
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def _exception_hook(
+    out: Path, result_type: type[Any], kept: threading.Event
+) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
+    """Return an exception hook that prints the traceback.
+
+    It leaves a failure at ``out`` unless a result was kept there.
+    """
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        traceback.print_exception(kind, error, trace)
+        if not kept.is_set():
+            reason = f"{kind.__name__}: {error}".strip()
+            write_result(out, result_type("failed", reason, kind.__name__))
+
+    return hook

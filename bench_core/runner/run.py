@@ -1,0 +1,245 @@
+"""One fit from its specification to its record: the pipeline of `measure`, `fit` and `study`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Literal, cast
+
+from bench_core import machine, strategies
+from bench_core.progress import Progress, silent
+from bench_core.records import codec
+from bench_core.records.provenance import (
+    commit,
+    environment,
+    machine_name,
+    versions,
+    without_paths,
+)
+from bench_core.records.record import (
+    SCHEMA,
+    Agreement,
+    CaseRecord,
+    Load,
+    LoadRecord,
+    MachineRecord,
+    ProblemRecord,
+    Record,
+    SplitRecord,
+)
+from bench_core.runner.agreement import disagreement
+from bench_core.runner.arrays import FitData
+from bench_core.runner.launcher import launch, worker_environment
+from bench_core.runner.memory import INTERVAL_MS
+from bench_core.runner.planning import plan_record
+from bench_core.runner.preflight import Preflight
+from bench_core.runner.problem_cache import CachedProblem
+from bench_core.runner.protocol import FitJob, FitResult
+from bench_core.runner.reference_penalty import reference_penalty
+from bench_core.runner.spec import FitSpec, ProblemShape
+
+WORKER = "bench_core.runner.worker"
+NOT_COMPARED = "RidgeCV is not run for comparison by a fit; `ridgebench measure` does that"
+UNCHECKED = "too little memory to compare with scikit-learn's Ridge: not checked"
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Settings of a run that do not change what is fitted.
+
+    Parameters
+    ----------
+    scratch : folder for shared arrays, absolute.
+    options : of the strategy, where they differ from the specification's (a path for coefficients).
+    log : file for what a failed worker printed.
+    timeout : seconds that the worker may take.
+    interval_ms : between two samples of memory.
+    read_ahead, output, save_coef : see `bench_core.runner.protocol.FitJob`.
+    paths : further folders → the names that the record calls them by.
+    """
+
+    scratch: Path
+    options: Mapping[str, Any] | None = None
+    log: Path | None = None
+    timeout: float | None = None
+    progress: Progress = silent
+    interval_ms: float = INTERVAL_MS
+    read_ahead: bool = True
+    output: Path | None = None
+    save_coef: bool = False
+    paths: Mapping[str, str] = field(default_factory=dict)
+
+
+def start_record(spec: FitSpec, shape: ProblemShape, *, alphas: bool = True) -> Record:
+    """Return a record in which everything that needs a fit is None."""
+    started = datetime.now(UTC)
+    sha, uncommitted = commit()
+    return Record(
+        schema=SCHEMA,
+        id=f"{spec.key()}-{started:%Y%m%dT%H%M%S%fZ}",
+        key=spec.key(),
+        status="failed",
+        reason="not measured",
+        case=CaseRecord(
+            suite=spec.suite,
+            problem=ProblemRecord(
+                name=shape.name,
+                subject=shape.subject,
+                scale=shape.scale,
+                seed=spec.seed,
+                t=shape.t,
+                p=shape.p,
+                s=shape.s,
+                t_train=None,
+                t_test=None,
+                dtype=cast(Literal["float64", "float32"], spec.dtype),
+                fingerprint=None,
+            ),
+            split=SplitRecord(cast(Literal["random", "run"], spec.split), spec.seed, None),
+            strategy=spec.strategy,
+            options=dict(spec.options),
+            nodes=spec.nodes,
+            threads=spec.threads,
+            repeats=spec.repeats,
+            kernels=spec.kernels,
+            alphas=spec.penalties if alphas else spec.alphas,
+            fit_intercept=spec.fit_intercept,
+            blas=spec.blas,
+            null=cast(Literal["auto", "fit", "sample", "skip"], spec.null),
+        ),
+        times=None,
+        memory=None,
+        bytes_moved=None,
+        penalty=None,
+        accuracy=None,
+        null=None,
+        agreement=None,
+        blas=None,
+        machine=MachineRecord(machine_name()),
+        load=LoadRecord(),
+        versions=versions(),
+        environment=environment(),
+        commit=sha,
+        uncommitted=uncommitted,
+        memory_needed=None,
+        started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
+        seconds=0.0,
+        seed=spec.seed,
+    )
+
+
+def describe_machine(record: Record) -> Record:
+    """Return the record with the machine and its load before the fit."""
+    found = MachineRecord(machine_name(), **machine.describe())
+    return replace(record, machine=found, load=LoadRecord(before=_load()))
+
+
+def add_preflight(record: Record, checked: Preflight) -> Record:
+    """Return the record with the plan and the memory that the fit needs."""
+    record = replace(record, plan=plan_record(checked.plan), memory_needed=checked.memory)
+    if checked.error is not None:
+        record = replace(record, status="skipped", reason=str(checked.error))
+    return record
+
+
+def run_fit(
+    record: Record,
+    spec: FitSpec,
+    data: FitData,
+    settings: RunSettings,
+    *,
+    cached: CachedProblem | None = None,
+) -> tuple[Record, FitResult]:
+    """Fit in a process of its own; return the record of it, checked, and the worker's result.
+
+    Parameters
+    ----------
+    record : from `start_record`.
+    cached : the problem in the cache, where the penalty is to be compared with RidgeCV's.
+    """
+    problem = replace(
+        record.case.problem,
+        t_train=data.t_train,
+        t_test=data.t_test,
+        fingerprint=data.fingerprint,
+    )
+    split = replace(record.case.split, warning=data.warning)
+    record = replace(record, case=replace(record.case, problem=problem, split=split))
+    job = FitJob(
+        spec=spec,
+        options=dict(spec.options if settings.options is None else settings.options),
+        train=data.train,
+        test=data.test,
+        scratch=str(settings.scratch),
+        interval_ms=settings.interval_ms,
+        read_ahead=settings.read_ahead,
+        output=None if settings.output is None else str(settings.output),
+        save_coef=settings.save_coef,
+    )
+    found = launch(
+        WORKER,
+        job,
+        FitResult,
+        environment=worker_environment(spec.threads, spec.kernels, spec.blas),
+        log=settings.log,
+        timeout=settings.timeout,
+        progress=settings.progress,
+    )
+    record = replace(record, load=replace(record.load, after=_load()))
+    agreement = _compare_penalty(found, spec, data, settings, cached)
+    status, reason = found.status, found.reason
+    if status == "ok":
+        reason = UNCHECKED if agreement is None else disagreement(agreement, found.penalty)
+        status = "ok" if reason is None else "invalid"
+        if agreement is not None:
+            agreement = replace(agreement, agrees=reason is None)
+    assert status != "unfinished"
+    names = ("times", "memory", "bytes_moved", "penalty", "accuracy", "null", "blas")
+    values = {name: getattr(found, name) for name in names}
+    return replace(record, status=status, reason=reason, agreement=agreement, **values), found
+
+
+def finish_record(record: Record, began: float, settings: RunSettings) -> Record:
+    """Return the record with its seconds and without the folders of this machine.
+
+    Parameters
+    ----------
+    began : `time.perf_counter` at the start.
+    """
+    record = replace(record, seconds=perf_counter() - began)
+    roots = {str(settings.scratch): "<scratch>", **settings.paths}
+    text = json.dumps(without_paths(codec.to_dict(record), roots))
+    return codec.from_json(Record, text, "this record")
+
+
+def _compare_penalty(
+    found: FitResult,
+    spec: FitSpec,
+    data: FitData,
+    settings: RunSettings,
+    cached: CachedProblem | None,
+) -> Agreement | None:
+    """Return the agreement with the comparison of the penalty, where the strategy claims it."""
+    agreement = found.agreement
+    if agreement is None or not strategies.get(spec.strategy).claims_ridgecv:
+        return agreement
+    if cached is None:
+        return replace(agreement, note=NOT_COMPARED)
+    settings.progress("comparing with RidgeCV")
+    penalty, note = reference_penalty(
+        cached, data, spec.penalties, spec.fit_intercept, spec.options, settings.timeout
+    )
+    if penalty is None:
+        return replace(agreement, note=note)
+    same = found.penalty is not None and found.penalty.values == (penalty,)
+    return replace(agreement, reference_penalty=penalty, same_penalty=same)
+
+
+def _load() -> Load:
+    found = machine.load()
+    average = found["average"]
+    return Load(found["busy_cores"], None if average is None else tuple(average))

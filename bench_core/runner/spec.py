@@ -1,0 +1,159 @@
+"""Specification of one fit: `FitSpec`, its checks, and the key under which its record is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from bench_core.errors import InputError
+
+DTYPES = ("float64", "float32")
+SPLITS = ("random", "run")
+KERNELS = ("default", "best")
+NULLS = ("auto", "fit", "sample", "skip")
+
+
+@dataclass(frozen=True)
+class FitSpec:
+    """One fit: a problem, a strategy, and the nodes and threads it gets.
+
+    Parameters
+    ----------
+    suite : name of the suite that asked. It is not part of the key: suites that ask for the same
+        fit share its record.
+    problem : name known to `bench_core.data`, or the path of a problem folder.
+    scale : fraction of the thesis's sizes, in (0, 1]; ignored by folders and real data.
+    subject : "sub-01" … "sub-06".
+    strategy : name known to `bench_core.strategies`.
+    options : further keyword arguments of the strategy; JSON values only.
+    nodes, threads : Dask worker processes, and BLAS threads in each of them.
+    dtype : "float64" or "float32".
+    split : "random" (seeded, 90/10) or "run" (whole runs held out).
+    seed : of the problem, the split, the sample of targets, the null and the bootstrap.
+    repeats : timed fits, at most: none is begun after three minutes of them.
+    kernels : "default" for the library's own dispatch, "best" for the best that the CPU can run.
+    blas : the library that has to answer ("openblas", "mkl", …), None for no demand.
+    alphas : candidate penalties, None for the thesis's.
+    fit_intercept : as in scikit-learn.
+    null : how r is found for shuffled training rows: "fit" (the same strategy, one further fit),
+        "sample" (scikit-learn's RidgeCV on the sampled targets), "skip", or "auto": "fit", and
+        "sample" where fits take longer than a minute.
+
+    Raises
+    ------
+    InputError : for a value that no measurement can have; the message names it.
+    """
+
+    problem: str
+    strategy: str
+    suite: str = "measure"
+    scale: float = 1.0
+    subject: str = "sub-01"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    nodes: int = 1
+    threads: int = 1
+    dtype: str = "float64"
+    split: str = "random"
+    seed: int = 0
+    repeats: int = 1
+    kernels: Literal["default", "best"] = "default"
+    blas: str | None = None
+    alphas: tuple[float, ...] | None = None
+    fit_intercept: bool = True
+    null: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("nodes", "threads", "repeats"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InputError(f"{name} is {value!r}: give a whole number of at least 1")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise InputError(f"seed is {self.seed!r}: give a whole number of at least 0")
+        if not 0 < self.scale <= 1:
+            raise InputError(f"scale is {self.scale!r}: give a number above 0 and at most 1")
+        for name, allowed in (
+            ("dtype", DTYPES),
+            ("split", SPLITS),
+            ("kernels", KERNELS),
+            ("null", NULLS),
+        ):
+            if getattr(self, name) not in allowed:
+                choices = ", ".join(allowed)
+                raise InputError(f"{name} is {getattr(self, name)!r}: choose one of {choices}")
+        if self.alphas is not None:
+            alphas = tuple(float(alpha) for alpha in self.alphas)
+            wrong = [alpha for alpha in alphas if not (alpha > 0 and math.isfinite(alpha))]
+            if wrong or not alphas or len(set(alphas)) < len(alphas):
+                what = f"holds {wrong[0]!r}" if wrong else f"is {list(alphas)}"
+                raise InputError(f"alphas {what}: give different positive numbers, at least one")
+            object.__setattr__(self, "alphas", alphas)
+        object.__setattr__(self, "scale", float(self.scale))
+        object.__setattr__(self, "options", dict(self.options))
+        try:
+            json.dumps(self.options, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"options {dict(self.options)!r} are no JSON values: {error}"
+            ) from None
+
+    def key(self) -> str:
+        """Return 20 hexadecimal digits that are the same for the same fit, on any machine."""
+        values = self.to_dict()
+        del values["suite"]
+        text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    @property
+    def stem(self) -> str:
+        """Name of the record's file without suffix: readable words, then the key."""
+        words = f"{self.strategy}-{self.problem.rstrip('/').rpartition('/')[2]}"
+        readable = re.sub(r"[^A-Za-z0-9.]+", "-", words).strip("-.")[:60]
+        return f"{readable}-{self.nodes}x{self.threads}-{self.key()}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        values = asdict(self)
+        if self.alphas is not None:
+            values["alphas"] = list(self.alphas)
+        return values
+
+    @property
+    def penalties(self) -> tuple[float, ...]:
+        """The candidate penalties: those given, else the thesis's."""
+        from bench_core.data import THESIS_ALPHAS
+
+        return self.alphas or tuple(map(float, THESIS_ALPHAS))
+
+
+@dataclass(frozen=True)
+class ProblemShape:
+    """Sizes of a problem, known before it is made.
+
+    Parameters
+    ----------
+    subject, scale : of a named problem; None for folders and arrays.
+    t, p, s : samples (training and held-out), features, targets.
+    dtype : of X and Y.
+    """
+
+    name: str
+    t: int
+    p: int
+    s: int
+    dtype: str
+    subject: str | None = None
+    scale: float | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of X and Y."""
+        return self.t * (self.p + self.s) * (4 if self.dtype == "float32" else 8)
+
+    def training_samples(self, split: str) -> int:
+        """Return the samples that the default split trains on; for "run" the most it can be."""
+        return self.t - math.ceil(self.t * 0.1 - 1e-9) if split == "random" else self.t

@@ -1,0 +1,153 @@
+"""Timed fits: warm-up, repeats under observation, and the null."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from bench_core.accuracy import pearson_r, shuffled_rows, summary
+from bench_core.data import Problem
+from bench_core.progress import Progress, silent
+from bench_core.records.record import Memory, NullAccuracy
+from bench_core.runner.agreement import sample_targets
+from bench_core.runner.memory import MemoryWatch
+
+#: Median fit time above which the null of "auto" is found on the sampled targets only.
+LONG_FIT_S = 60.0
+#: Seconds of fits after which no further repeat is begun.
+ENOUGH_S = 180.0
+_WARM_SIZE = 384
+_READ_BYTES = 8 * 2**20
+
+Counter = Callable[[], dict[str, int]]
+
+
+def warm_blas(dtype: str) -> None:
+    """Call numpy's and scipy's BLAS and LAPACK once, so that libraries and threads are there."""
+    import scipy.linalg
+
+    square = np.random.default_rng(0).standard_normal((_WARM_SIZE, _WARM_SIZE)).astype(dtype)
+    gram = square @ square.T
+    for linalg in (np.linalg, scipy.linalg):
+        linalg.eigh(gram)
+        linalg.svd(square, full_matrices=False)
+    scipy.linalg.solve(gram + np.eye(_WARM_SIZE, dtype=dtype), square[:, :8], assume_a="pos")
+
+
+def warmup_subset(problem: Problem, nodes: int) -> Problem:
+    """Return at most 64 samples, 16 features and a few targets per node, in memory."""
+    rows, targets = min(problem.t, 64), min(problem.s, max(8, 2 * nodes))
+    return Problem(
+        np.array(problem.X[:rows, :16]),
+        np.array(problem.Y[:rows, :targets]),
+        problem.runs[:rows],
+    )
+
+
+def read_through(files: Iterable[Path]) -> None:
+    """Read files once, so that the first fit does not wait for the disk.
+
+    The pages go to the page cache only: no process's memory grows by them.
+    """
+    buffer = bytearray(_READ_BYTES)
+    for path in files:
+        with path.open("rb", buffering=0) as file:
+            while file.readinto(buffer):
+                pass
+
+
+def timed_fits(
+    make: Callable[[], Any],
+    problem: Problem,
+    repeats: int,
+    *,
+    bytes_moved: Counter | None = None,
+    progress: Progress = silent,
+) -> tuple[Any, list[float], dict[str, int]]:
+    """Fit ``repeats`` new estimators one after another, fewer once `ENOUGH_S` have gone by.
+
+    Returns the last one, the wall time of each fit in seconds, and the bytes moved by one fit
+    (the median over the fits of each count; the counters are read outside the timed part).
+    """
+    model: Any = None
+    times: list[float] = []
+    moved: list[dict[str, int]] = []
+    for number in range(1, repeats + 1):
+        progress("fitting" if repeats == 1 else f"fit {number} of {repeats}")
+        model = None  # so that two fits are never in memory together
+        gc.collect()
+        model = make()
+        before = bytes_moved() if bytes_moved else {"total": 0}
+        started = perf_counter()
+        model.fit(problem.X, problem.Y)
+        times.append(perf_counter() - started)
+        after = bytes_moved() if bytes_moved else {"total": 0}
+        moved.append({name: after[name] - before.get(name, 0) for name in after})
+        if sum(times) >= ENOUGH_S:
+            break
+    return model, times, {name: int(median(one[name] for one in moved)) for name in moved[0]}
+
+
+def watched_fits(
+    make: Callable[[], Any],
+    problem: Problem,
+    repeats: int,
+    watch: MemoryWatch,
+    *,
+    names: dict[int, str],
+    bytes_moved: Counter | None = None,
+    progress: Progress = silent,
+) -> tuple[Any, list[float], dict[str, int], Memory]:
+    """Return `timed_fits` and the record's ``memory``, sampled over all of the repeats."""
+    gc.collect()
+    watch.start()
+    model, times, moved = timed_fits(
+        make, problem, repeats, bytes_moved=bytes_moved, progress=progress
+    )
+    return model, times, moved, watch.stop(names)
+
+
+def null_accuracy(
+    make: Callable[[], Any],
+    train: Problem,
+    test: Problem,
+    *,
+    method: str,
+    fit_seconds: float,
+    alphas: tuple[float, ...],
+    fit_intercept: bool,
+    seed: int,
+) -> NullAccuracy | None:
+    """Return held-out r after training on rows of X shuffled against those of Y; None for "skip".
+
+    "fit" fits the strategy itself once more. "sample" fits scikit-learn's RidgeCV to the sampled
+    targets instead; "auto" does so for fits of more than `LONG_FIT_S`.
+    """
+    if method == "auto":
+        method = "fit" if fit_seconds <= LONG_FIT_S else "sample"
+    if method == "skip":
+        return None
+    rows = shuffled_rows(train.t, seed=seed)
+    if method == "fit":
+        X, Y = train.X, train.Y
+        # Only which rows meet matters, so the smaller of the two is the one to copy.
+        if train.p <= train.s:
+            X = X[rows]
+        else:
+            Y = Y[rows]
+        model, truth = make(), test.Y
+    else:
+        from sklearn.linear_model import RidgeCV
+
+        targets = sample_targets(train.s, seed)
+        X, Y = train.X, train.Y[:, targets][rows]
+        model, truth = RidgeCV(alphas=alphas, fit_intercept=fit_intercept), test.Y[:, targets]
+    predictions = np.asarray(model.fit(X, Y).predict(test.X)).reshape(truth.shape)
+    figures = summary(pearson_r(truth, predictions))
+    return NullAccuracy("fit" if method == "fit" else "sample", int(truth.shape[1]), **figures)

@@ -1,0 +1,142 @@
+"""The process in which every fit runs: ``python -m bench_core.runner.worker JOB.json OUT.json``.
+
+Its caller has set the thread and kernel variables in its environment, so that they are in force
+before numpy loads. `bench_core.runner.run` starts it for `measure`, `fit` and `study`,
+`bench_core.measure.overhead` for pairs of fits with and without observation.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from bench_core.runner.protocol import FitJob, FitResult, Keep, serve
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bench_core.progress import Progress
+    from bench_core.runner.session import Session
+
+
+def run_job(job: FitJob, progress: Progress, keep: Keep) -> FitResult:
+    """Fit, prove the BLAS, predict, save, and compare with scikit-learn's Ridge."""
+    from time import perf_counter
+
+    import numpy as np
+
+    from bench_core.accuracy import pearson_r, summary
+    from bench_core.records.record import Accuracy, Times
+    from bench_core.records.statistics import time_summary
+    from bench_core.runner.agreement import count_penalties
+    from bench_core.runner.memory import MemoryWatch
+    from bench_core.runner.session import open_session
+    from bench_core.runner.timing import null_accuracy, watched_fits
+
+    spec = job.spec
+    with open_session(job, progress) as session:
+        with MemoryWatch(job.interval_ms, busy=session.busy) as watch:
+            model, times, moved, memory = watched_fits(
+                session.make,
+                session.train,
+                spec.repeats,
+                watch,
+                names=session.names,
+                bytes_moved=session.bytes_moved,
+                progress=progress,
+            )
+        blas, reason = session.prove_blas()
+        if reason:
+            return FitResult("invalid", reason, blas=blas)
+        progress("predicting")
+        started = perf_counter()
+        predictions = np.asarray(model.predict(session.test.X))
+        predict_s = perf_counter() - started
+        if predictions.shape != session.test.Y.shape:
+            reason = f"predictions have shape {predictions.shape}, not {session.test.Y.shape}"
+            return FitResult("invalid", reason, blas=blas)
+        chosen = model.chosen_alphas()
+        r = pearson_r(session.test.Y, predictions)
+        if job.output is not None:
+            progress("writing")
+            _save(job, model, predictions, chosen, r)
+        del model
+        result = FitResult(
+            status="ok",
+            times=Times(
+                **time_summary(times, seed=spec.seed),
+                predict_s=predict_s,
+                warm_up_s=session.warm_up_s,
+                cluster_start_s=session.cluster_start_s,
+            ),
+            memory=memory,
+            bytes_moved=moved,
+            penalty=count_penalties(chosen, session.strategy.penalty_scope),
+            accuracy=Accuracy(**summary(r)),
+            blas=blas,
+        )
+        progress("checking")
+        keep(result, "not compared with scikit-learn's Ridge")
+        result = replace(result, agreement=_agreement(session, predictions, chosen))
+        del predictions
+        if spec.null != "skip":
+            progress("fitting to shuffled rows")
+        null = null_accuracy(
+            session.make,
+            session.train,
+            session.test,
+            method=spec.null,
+            fit_seconds=median(times),
+            alphas=spec.penalties,
+            fit_intercept=spec.fit_intercept,
+            seed=spec.seed,
+        )
+        return replace(result, null=null)
+
+
+def _save(
+    job: FitJob, model: Any, predictions: NDArray[Any], chosen: NDArray[Any], r: NDArray[Any]
+) -> None:
+    """Save the arrays of a fit to the job's output folder."""
+    import numpy as np
+
+    assert job.output is not None
+    folder = Path(job.output)
+    kept = {
+        "prediction": predictions,
+        "penalty": chosen,
+        "r": r,
+        "intercept": np.asarray(model.intercept_),
+    }
+    if job.save_coef and not (folder / "coef.npy").exists():
+        kept["coef"] = model.coef_
+    for name, array in kept.items():
+        np.save(folder / f"{name}.npy", array)
+
+
+def _agreement(session: Session, predictions: NDArray[Any], chosen: NDArray[Any]) -> Any:
+    """Return the record's ``agreement``; None where memory does not suffice to check it."""
+    from bench_core.machine import available_memory
+    from bench_core.runner.agreement import agreement_bytes, compare_with_ridge
+
+    train, test, spec = session.train, session.test, session.job.spec
+    if agreement_bytes(train.t, train.p, test.t, train.s) > available_memory():
+        return None
+    return compare_with_ridge(
+        train, test, predictions, chosen, fit_intercept=spec.fit_intercept, seed=spec.seed
+    )
+
+
+def _work(job: FitJob, progress: Progress, keep: Keep) -> Any:
+    if job.pairs:
+        from bench_core.runner.observation import time_pairs
+
+        return time_pairs(job, progress)
+    return run_job(job, progress, keep)
+
+
+if __name__ == "__main__":
+    serve(_work, FitJob, FitResult, *sys.argv[1:3])
