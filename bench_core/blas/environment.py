@@ -1,4 +1,4 @@
-"""The environment variables that set up a BLAS before it is loaded."""
+"""Environment variables that configure a BLAS before it is loaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OPENMP = {"OMP_NUM_THREADS", "OMP_DYNAMIC"}
 
 
 def declared() -> str | None:
-    """Return the BLAS that this environment says it runs on (``RIDGEBENCH_BLAS``), or None."""
+    """Return the BLAS that this environment declares (``RIDGEBENCH_BLAS``), or None."""
     return os.environ.get(DECLARATION) or None
 
 
@@ -32,7 +32,7 @@ def thread_environment(threads: int) -> dict[str, str]:
 
 
 def threading_variables() -> dict[str, str]:
-    """Return those variables of this process's environment that change threading or kernels."""
+    """Return the variables of this process's environment that affect threading or kernels."""
     names = set(_OPENMP) | _RELATED
     for library in all_libraries():
         names |= {*library.thread_variables, *library.fixed_variables}

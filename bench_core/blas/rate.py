@@ -1,4 +1,4 @@
-"""How fast this environment multiplies matrices: a quick look, not a benchmark."""
+"""Rate of matrix products in this environment: a quick estimate, not a benchmark."""
 
 from __future__ import annotations
 

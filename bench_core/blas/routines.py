@@ -1,4 +1,4 @@
-"""The names of BLAS and LAPACK routines, and the spellings that libraries give them.
+"""Names of BLAS and LAPACK routines, and their spellings as linker symbols.
 
 A routine has one name in the reference documentation ("dgemm") and many as a linker symbol:
 with an underscore (Fortran), behind ``cblas_`` (the C interface), with a prefix so that two
@@ -23,7 +23,7 @@ COMPLEX_FUNCTIONS = frozenset({"cdotu", "cdotc", "zdotu", "zdotc", "cladiv", "zl
 
 @dataclass(frozen=True)
 class Routine:
-    """One routine as a caller wants it.
+    """One routine as its caller needs it.
 
     Attributes
     ----------
@@ -38,12 +38,12 @@ class Routine:
 
     @property
     def complex_function(self) -> bool:
-        """Whether it returns a complex number through Fortran's calling convention."""
+        """True if it returns a complex number through Fortran's calling convention."""
         return not self.cblas and self.name in COMPLEX_FUNCTIONS
 
     @property
     def is_blas(self) -> bool:
-        """Whether it belongs to BLAS proper, which a library without LAPACK must have too."""
+        """True if it belongs to BLAS proper, which a library without LAPACK must have too."""
         return self.cblas or self.name in BLAS
 
 
@@ -55,7 +55,7 @@ class Style:
     cblas: str
 
     def spell(self, routine: Routine) -> str:
-        """Return the symbol for ``routine``; its bits are the caller's business."""
+        """Return the symbol for ``routine``, whatever its integer width."""
         return (self.cblas if routine.cblas else self.fortran).format(routine.name)
 
 

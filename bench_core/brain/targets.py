@@ -1,4 +1,4 @@
-"""What every source of targets offers, however its data are stored."""
+"""Common interface of all sources of targets."""
 
 from __future__ import annotations
 

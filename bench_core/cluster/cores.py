@@ -1,4 +1,4 @@
-"""Which cores a node gets, and how a process keeps to them."""
+"""CPUs of the nodes: their choice, and the affinity of a process."""
 
 from __future__ import annotations
 

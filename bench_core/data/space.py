@@ -1,4 +1,4 @@
-"""Where the targets of a problem lie in the brain, so that a value per target can be drawn."""
+"""Positions of a problem's targets in the brain, from which maps are drawn."""
 
 from __future__ import annotations
 
