@@ -15,7 +15,7 @@ help:
 	@echo "make bench    benchmark this machine: BLAS x threads x nodes x strategy (PROFILE=small)"
 	@echo "make report   publish the pages again from the recorded results"
 	@echo "make test     run the tests"
-	@echo "make lint     run ruff and mypy"
+	@echo "make lint     run ruff, mypy and import-linter"
 	@echo "make clean    remove .venv, build outputs and caches; results stay"
 
 $(BIN)/python:
@@ -44,7 +44,9 @@ test: $(VENV)/.dev
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --preview --select PLC2701 bench_core encoders benchmarks
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 clean:
 	rm -rf $(VENV) .asv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

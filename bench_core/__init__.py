@@ -1,3 +1,59 @@
-"""ridgebench: which BLAS, threads, nodes and strategy fit a many-target ridge fastest?"""
+"""Which BLAS, threads, nodes and parallel strategy fit a many-target ridge regression fastest.
+
+Examples
+--------
+>>> import numpy as np
+>>> from bench_core import MultiTargetRidgeCV
+>>> rng = np.random.default_rng(0)
+>>> X = rng.standard_normal((50, 8))
+>>> Y = X @ rng.standard_normal((8, 4)) + rng.standard_normal((50, 4))
+>>> MultiTargetRidgeCV(alphas=(1.0, 100.0)).fit(X, Y).alpha_
+1.0
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench_core import measure, strategies
+    from bench_core.data import Problem
+    from bench_core.records import Record
+    from bench_core.ridge import MultiTargetRidgeCV
+    from bench_core.runner.spec import FitSpec
+    from bench_core.strategies import check_strategy
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "FitSpec",
+    "MultiTargetRidgeCV",
+    "Problem",
+    "Record",
+    "check_strategy",
+    "measure",
+    "strategies",
+]
+
+# Imported when asked for: `import bench_core` stays quick, and numpy is not loaded before a
+# process has set its BLAS threads.
+_PLACES = {
+    "FitSpec": "bench_core.runner.spec",
+    "MultiTargetRidgeCV": "bench_core.ridge",
+    "Problem": "bench_core.data",
+    "Record": "bench_core.records",
+    "check_strategy": "bench_core.strategies",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("measure", "strategies"):
+        return importlib.import_module(f"bench_core.{name}")
+    if name in _PLACES:
+        return getattr(importlib.import_module(_PLACES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

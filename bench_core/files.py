@@ -78,14 +78,20 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """
     if not replace and os.path.lexists(path):
         raise FileExistsError(f"{path} exists already: choose another name or remove it")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}{PARTIAL}{secrets.token_hex(4)}")
-    part.mkdir()
+    part = make_partial_folder(path)
     try:
         yield part
         publish_folder(part, path, replace=replace)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def make_partial_folder(path: Path) -> Path:
+    """Create and return an empty hidden folder beside ``path``, for what will be ``path``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}{PARTIAL}{secrets.token_hex(4)}")
+    part.mkdir()
+    return part
 
 
 def publish_folder(part: Path, path: Path, *, replace: bool = False) -> None:

@@ -26,21 +26,21 @@ class Accuracy(FitSuite):
         )
 
     def track_r_mean(self, session: str, *parameters: Any) -> float:
-        return self.record["accuracy"]["mean"]
+        return self.record.accuracy.mean
 
     def track_r_maximum(self, session: str, *parameters: Any) -> float:
-        return self.record["accuracy"]["max"]
+        return self.record.accuracy.max
 
     def track_r_shortfall(self, session: str, *parameters: Any) -> float:
         """1 - mean r, so that a loss of accuracy is an increase."""
-        return 1 - self.record["accuracy"]["mean"]
+        return 1 - self.record.accuracy.mean
 
     def track_null_r_maximum(self, session: str, *parameters: Any) -> float:
-        return self.record["null"]["max"]
+        return self.record.null.max
 
     def track_disagreement(self, session: str, *parameters: Any) -> float:
         """Worst difference from the strategy's definition, relative to its predictions."""
-        return self.record["agreement"]["worst"]
+        return self.record.agreement.worst
 
 
 for _track in (

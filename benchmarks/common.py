@@ -17,9 +17,15 @@ from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from bench_core.machine import available_cores  # here, so that asv's fork server imports it once
+
+if TYPE_CHECKING:
+    from bench_core.measure import FitSpec
+    from bench_core.records import KernelsRecord, Record
+
+R = TypeVar("R", "Record", "KernelsRecord")
 
 THREADS = [1, 2, 4, 8, 16, 32]
 NODES = [1, 2, 4, 6, 8]
@@ -52,15 +58,14 @@ class Suite:
 
     def setup_cache(self) -> str:
         """Return the folder of this run and environment, and publish what will be left out."""
-        from bench_core.measure.left_out import publish_left_out
-
-        from bench_core.measure import session_store
+        from bench_core.measure import publish, session_store
+        from bench_core.records.skips import make_skips
 
         session = session_store()
         useless = no_better_kernels()
         if useless is not None:
             Path(session, _NOTHING_RUNS).write_text(useless, encoding="utf-8")
-        publish_left_out(left_out(useless))
+        publish(make_skips(count_skips(useless)))
         return session
 
     @classmethod
@@ -95,14 +100,14 @@ class FitSuite(Suite):
     """Base of the suites that fit: they say which case belongs to which parameters."""
 
     def case(self, *parameters: Any) -> Any:
-        """Return the `bench_core.measure.Case` of one parameter set."""
+        """Return the `bench_core.measure.FitSpec` of one parameter set."""
         raise NotImplementedError
 
     def prepare(self, session: str, *parameters: Any) -> None:
         self.record = measured(session, self.case(*parameters))
 
 
-def measured(session: str, case: Any) -> dict[str, Any]:
+def measured(session: str, case: FitSpec) -> Record:
     """Return the case's record of this session, measuring it if no other benchmark has."""
     from bench_core.measure import measure, publish
 
@@ -111,21 +116,21 @@ def measured(session: str, case: Any) -> dict[str, Any]:
     return usable(record)
 
 
-def usable(record: dict[str, Any]) -> dict[str, Any]:
+def usable(record: R) -> R:
     """Return a valid record; let asv skip a skipped one and fail on any other."""
-    if record["status"] == "skipped":
-        raise NotImplementedError(record["reason"])
-    if record["status"] != "ok":
+    if record.status == "skipped":
+        raise NotImplementedError(record.reason)
+    if record.status != "ok":
         raise RuntimeError(f"{record['status']}: {record['reason']}")
     return record
 
 
 def make_case(suite: str, resolution: str, scale: str, **rest: Any) -> Any:
-    """Return a `Case` in this environment's BLAS and kernels and the profile's repeats."""
-    from bench_core.measure import Case
+    """Return a `FitSpec` in this environment's BLAS and kernels and the profile's repeats."""
+    from bench_core.measure import FitSpec
 
     rest.setdefault("repeats", profile()["repeats"])
-    return Case(
+    return FitSpec(
         suite=suite,
         problem=resolution,
         scale=float(Fraction(scale)),
@@ -145,7 +150,7 @@ def no_better_kernels() -> str | None:
     return None if advice.environment else f"no better kernels to choose: {advice.reason}"
 
 
-def left_out(otherwise: str | None = None) -> Counter[tuple[str, str]]:
+def count_skips(otherwise: str | None = None) -> Counter[tuple[str, str]]:
     """Count, per suite and reason, the parameter sets of all suites that do not run here.
 
     ``otherwise`` is the reason of those that would, if nothing does.

@@ -20,8 +20,7 @@ class Kernels(Suite):
     param_names = ("kernel", "precision", "threads", "size")
 
     def prepare(self, session: str, kernel: str, precision: str, threads: int, size: int) -> None:
-        from bench_core.measure import publish_kernels
-        from bench_core.measure.kernels import measure_kernels
+        from bench_core.measure import measure_kernels, publish
 
         record = measure_kernels(
             threads,
@@ -30,20 +29,20 @@ class Kernels(Suite):
             kernels=os.environ.get("RIDGEBENCH_KERNELS", "default"),
             store=Path(session),
         )
-        publish_kernels(record)
-        self.rate = usable(record)["rates"][precision][kernel]
+        publish(record)
+        self.rate = usable(record).rates[precision][kernel]
 
     def track_time(self, session: str, *parameters: Any) -> float:
-        return self.rate["seconds"]
+        return self.rate.seconds
 
     track_time.unit = "seconds"
 
     def track_gflops(self, session: str, *parameters: Any) -> float:
-        return self.rate["gflops"]
+        return self.rate.gflops
 
     track_gflops.unit = "GFLOP/s"
 
     def track_fraction_of_gemm(self, session: str, *parameters: Any) -> float:
-        return self.rate["fraction_of_gemm"]
+        return self.rate.fraction_of_gemm
 
     track_fraction_of_gemm.unit = "of the gemm rate"

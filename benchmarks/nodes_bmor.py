@@ -21,7 +21,7 @@ class WholeBrain(FitSuite):
         )
 
     def track_time(self, session: str, *parameters: Any) -> float:
-        return self.record["times"]["median_s"]
+        return self.record.times.median_s
 
     track_time.unit = "seconds"
 
@@ -30,16 +30,16 @@ class WholeBrain(FitSuite):
     ) -> float:
         """T(strategy, c nodes, N threads) / T(ridgecv, 1 node, 1 thread): 1 / DSU."""
         reference = measured(session, self.case("ridgecv", 1, 1, scale))
-        return self.record["times"]["median_s"] / reference["times"]["median_s"]
+        return self.record.times.median_s / reference.times.median_s
 
     track_inverse_dsu.unit = "of the ridgecv 1-thread time"
 
     def track_peak_memory(self, session: str, *parameters: Any) -> float:
-        return self.record["memory"]["peak_bytes"]
+        return self.record.memory.peak_bytes
 
     track_peak_memory.unit = "bytes"
 
     def track_bytes_moved(self, session: str, *parameters: Any) -> float:
-        return self.record["bytes_moved"]["total"]
+        return self.record.bytes_moved["total"]
 
     track_bytes_moved.unit = "bytes"

@@ -24,7 +24,7 @@ class MultiOutput(FitSuite):
         )
 
     def track_time(self, session: str, *parameters: Any) -> float:
-        return self.record["times"]["median_s"]
+        return self.record.times.median_s
 
     track_time.unit = "seconds"
 
@@ -33,6 +33,6 @@ class MultiOutput(FitSuite):
     ) -> float:
         """T(mor, c nodes, N threads) / T(ridgecv, 1 node, 1 thread): 1 / DSU."""
         reference = measured(session, self.case("ridgecv", 1, 1, scale))
-        return self.record["times"]["median_s"] / reference["times"]["median_s"]
+        return self.record.times.median_s / reference.times.median_s
 
     track_inverse_dsu.unit = "of the ridgecv 1-thread time"

@@ -22,11 +22,10 @@ class Overhead(Suite):
         return super().reason_to_skip(*parameters)
 
     def prepare(self, session: str, *parameters: Any) -> None:
-        from bench_core.measure import Case
-        from bench_core.measure.overhead import measure_overhead
+        from bench_core.measure import FitSpec, measure_overhead
 
         strategy, nodes, threads = parameters
-        case = Case(
+        case = FitSpec(
             suite=self.suite,
             problem="parcels",
             scale=1 / 32,
@@ -37,15 +36,15 @@ class Overhead(Suite):
             kernels=os.environ.get("RIDGEBENCH_KERNELS", "default"),
         )
         self.found = measure_overhead(case, store=Path(session))
-        if self.found["status"] != "ok":
-            raise RuntimeError(self.found["reason"])
+        if self.found.status != "ok":
+            raise RuntimeError(self.found.reason)
 
     def track_ratio(self, session: str, *parameters: Any) -> float:
-        return self.found["ratio"]
+        return self.found.ratio
 
     track_ratio.unit = "watched / unwatched"
 
     def track_sampler_share(self, session: str, *parameters: Any) -> float:
-        return self.found["sampler_share"]
+        return self.found.sampler_share
 
     track_sampler_share.unit = "of one core"

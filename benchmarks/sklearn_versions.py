@@ -38,13 +38,13 @@ class SklearnVersions(FitSuite):
         )
 
     def track_time(self, session: str, *parameters: Any) -> float:
-        return self.record["times"]["median_s"]
+        return self.record.times.median_s
 
     track_time.unit = "seconds"
 
     def track_over_svd(self, session: str, gcv_mode: str, problem: str, scale: str) -> float:
         """The time over that of ``gcv_mode="svd"`` in the same run."""
         svd = measured(session, self.case("svd", problem, scale))
-        return self.record["times"]["median_s"] / svd["times"]["median_s"]
+        return self.record.times.median_s / svd.times.median_s
 
     track_over_svd.unit = "of the time with gcv_mode=svd"

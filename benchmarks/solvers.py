@@ -61,13 +61,13 @@ class Solvers(FitSuite):
         )
 
     def track_time(self, session: str, *parameters: Any) -> float:
-        return self.record["times"]["median_s"]
+        return self.record.times.median_s
 
     track_time.unit = "seconds"
 
     def track_time_with_predictions(self, session: str, *parameters: Any) -> float:
         """Fit and prediction of the held-out samples: what an encoding map takes."""
-        return self.record["times"]["median_s"] + self.record["times"]["predict_s"]
+        return self.record.times.median_s + self.record.times.predict_s
 
     track_time_with_predictions.unit = "seconds"
 
@@ -79,7 +79,7 @@ class Solvers(FitSuite):
             self._seconds(session, one, problem, scale, threads)
             for one in (["ridgecv", "ridgecv svd"] if threads > 1 else ["ridgecv"])
         )
-        return self.record["times"]["median_s"] / quicker
+        return self.record.times.median_s / quicker
 
     track_over_ridgecv.unit = "of the better ridgecv's time"
 
@@ -90,8 +90,8 @@ class Solvers(FitSuite):
         if problem != "whole-brain-bmor":
             return math.nan  # not available: that reference is measured for whole-brain only
         reference = self._seconds(session, "ridgecv", problem, scale, 1)
-        times = self.record["times"]
-        return (times["median_s"] + times["predict_s"]) / reference
+        times = self.record.times
+        return (times.median_s + times.predict_s) / reference
 
     track_over_one_thread.unit = "of ridgecv's 1-thread time"
 
@@ -99,13 +99,10 @@ class Solvers(FitSuite):
         self, session: str, solver: str, problem: str, scale: str, threads: int
     ) -> float:
         """The gemm rate over the fit's useful flops per second: 1 where all is a product."""
-        from bench_core.fitting.plans import useful_flops
+        from bench_core.measure import measure_kernels, publish
 
-        from bench_core.measure import publish_kernels
-        from bench_core.measure.kernels import measure_kernels
-
-        flops = useful_flops(self.record)
-        if flops is None:
+        plan = self.record.plan
+        if plan is None or plan.useful_flops is None:
             return math.nan  # not available: only a planned fit knows its flops
         dtype = SOLVERS[solver][2]
         kernels = measure_kernels(
@@ -116,17 +113,17 @@ class Solvers(FitSuite):
             kernels=os.environ.get("RIDGEBENCH_KERNELS", "default"),
             store=Path(session),
         )
-        publish_kernels(kernels)
-        gemm = usable(kernels)["rates"][dtype]["gemm"]["gflops"]
-        return gemm / (flops / self.record["times"]["median_s"] / 1e9)
+        publish(kernels)
+        gemm = usable(kernels).rates[dtype]["gemm"].gflops
+        return gemm / (plan.useful_flops / self.record.times.median_s / 1e9)
 
     track_gemm_over_solver.unit = "gemm rate over useful flops per second"
 
     def track_peak_memory(self, session: str, *parameters: Any) -> float:
-        return self.record["memory"]["peak_bytes"]
+        return self.record.memory.peak_bytes
 
     track_peak_memory.unit = "bytes"
 
     def _seconds(self, session: str, solver: str, problem: str, scale: str, threads: int) -> float:
         record = measured(session, self.case(solver, problem, scale, threads))
-        return record["times"]["median_s"]
+        return record.times.median_s

@@ -18,10 +18,10 @@ class Threads(FitSuite):
         )
 
     def _one_thread(self, session: str, resolution: str, scale: str) -> float:
-        return measured(session, self.case(resolution, 1, scale))["times"]["median_s"]
+        return measured(session, self.case(resolution, 1, scale)).times.median_s
 
     def track_time(self, session: str, *parameters: Any) -> float:
-        return self.record["times"]["median_s"]
+        return self.record.times.median_s
 
     track_time.unit = "seconds"
 
@@ -29,7 +29,7 @@ class Threads(FitSuite):
         self, session: str, resolution: str, threads: int, scale: str
     ) -> float:
         """T(N) / T(1): 1 / SU, so that a loss is an increase."""
-        seconds = self.record["times"]["median_s"]
+        seconds = self.record.times.median_s
         return seconds / self._one_thread(session, resolution, scale)
 
     track_inverse_speed_up.unit = "of the 1-thread time"
@@ -38,12 +38,12 @@ class Threads(FitSuite):
         self, session: str, resolution: str, threads: int, scale: str
     ) -> float:
         """N T(N) / T(1): 1 / PE."""
-        seconds = self.record["times"]["median_s"]
+        seconds = self.record.times.median_s
         return threads * seconds / self._one_thread(session, resolution, scale)
 
     track_inverse_efficiency.unit = "1 / parallel efficiency"
 
     def track_peak_memory(self, session: str, *parameters: Any) -> float:
-        return self.record["memory"]["peak_bytes"]
+        return self.record.memory.peak_bytes
 
     track_peak_memory.unit = "bytes"

@@ -62,10 +62,10 @@ class TrainingBySize(VideoGPTSuite):
         self.found = self.measured(session, device, sizes=sizes, precision=precision)
 
     def track_step(self, session: str, *parameters: Any) -> float:
-        return self.found["seconds"]
+        return self.found.seconds
 
     def track_peak_memory(self, session: str, *parameters: Any) -> float:
-        return self.found["peak_bytes"]
+        return self.found.peak_bytes
 
 
 class TrainingByPath(VideoGPTSuite):
@@ -91,10 +91,10 @@ class TrainingByPath(VideoGPTSuite):
         )
 
     def track_step(self, session: str, *parameters: Any) -> float:
-        return self.found["seconds"]
+        return self.found.seconds
 
     def track_peak_memory(self, session: str, *parameters: Any) -> float:
-        return self.found["peak_bytes"]
+        return self.found.peak_bytes
 
 
 class Features(VideoGPTSuite):
@@ -114,7 +114,7 @@ class Features(VideoGPTSuite):
         )
 
     def track_clip(self, session: str, *parameters: Any) -> float:
-        return 1 / self.found["clips_per_second"]
+        return 1 / self.found.clips_per_second
 
 
 class Recipe(VideoGPTSuite):
@@ -138,10 +138,10 @@ class Recipe(VideoGPTSuite):
         self.published = self.measured(session, "cuda", **PUBLISHED)
 
     def track_step(self, session: str, recipe: str) -> float:
-        return self.found["seconds"]
+        return self.found.seconds
 
     def track_fraction_of_published(self, session: str, recipe: str) -> float:
-        return self.found["seconds"] / self.published["seconds"]
+        return self.found.seconds / self.published["seconds"]
 
 
 def _has_cuda() -> bool:

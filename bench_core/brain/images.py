@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bench_core.brain import confounds, extraction
 from bench_core.brain.bids import Pattern, entities, run_name
 from bench_core.brain.extraction import Cleaning, Extraction
-from bench_core.brain.targets import Exclusion, TargetRun, check_finite_run, without_excluded
+from bench_core.brain.targets import Exclusion, FmriRun, check_finite_run, without_excluded
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError, unknown
 
@@ -110,7 +110,7 @@ class FmriprepSettings(ImageSettings):
             except confounds.NoConfoundsError as error:
                 exclusions.append(Exclusion(bold.name, str(error)))
                 continue
-            runs.append(TargetRun(bold.name, bold.volumes, kept, bold.tr, (bold.path, *tables)))
+            runs.append(FmriRun(bold.name, bold.volumes, kept, bold.tr, (bold.path, *tables)))
         if not runs:
             raise InputError(f"no run of {subject} can be used: {exclusions[0].reason}")
         masks: list[Path] = []
@@ -184,7 +184,7 @@ class NiftiSettings(ImageSettings):
                 exclusions.append(Exclusion(name, str(error)))
                 continue
             everything = np.arange(bold.volumes, dtype=np.intp)
-            runs.append(TargetRun(name, bold.volumes, everything, tr, tuple(used)))
+            runs.append(FmriRun(name, bold.volumes, everything, tr, tuple(used)))
         if not runs:
             raise InputError(f"no run of {self.folder} can be used: {exclusions[0].reason}")
         removed = [] if self.motion is None else ["motion", "high_pass"]
@@ -197,7 +197,7 @@ class NiftiSettings(ImageSettings):
 class ImageTargets:
     """Targets from images; see `bench_core.brain.targets.Targets`."""
 
-    runs: Sequence[TargetRun]
+    runs: Sequence[FmriRun]
     exclusions: Sequence[Exclusion]
     files: Sequence[Path]
     about: Mapping[str, Any]
@@ -215,7 +215,7 @@ class ImageTargets:
         """Positions of the targets."""
         return self.extraction.space
 
-    def read(self, run: TargetRun) -> NDArray[Any]:
+    def read(self, run: FmriRun) -> NDArray[Any]:
         """Return the targets (m, s) of ``run``, cleaned, one row per kept volume."""
         path = run.files[0]
         bold = extraction.load_image(path, "image")
@@ -268,7 +268,7 @@ def _opened(
     settings: ImageSettings,
     base: Path,
     dtype: str,
-    runs: Sequence[TargetRun],
+    runs: Sequence[FmriRun],
     exclusions: Sequence[Exclusion],
     cleaners: Mapping[str, NDArray[np.float64] | None],
     masks: Sequence[Path],

@@ -8,7 +8,7 @@ from string import Formatter
 from typing import Annotated
 
 from bench_core.brain.bids import entities
-from bench_core.brain.targets import Exclusion, TargetRun
+from bench_core.brain.targets import Exclusion, FmriRun
 from bench_core.errors import InputError, unknown
 
 
@@ -42,12 +42,12 @@ class PairingSettings:
 class Pair:
     """A run and the stimulus shown in it."""
 
-    run: TargetRun
+    run: FmriRun
     stimulus: str
 
 
 def pair(
-    runs: Sequence[TargetRun], stimuli: Sequence[str], settings: PairingSettings
+    runs: Sequence[FmriRun], stimuli: Sequence[str], settings: PairingSettings
 ) -> tuple[list[Pair], list[Exclusion]]:
     """Return the pairs, in the order of ``runs``, and the runs and stimuli without a partner.
 
@@ -103,9 +103,7 @@ def candidates(name: str, settings: PairingSettings) -> list[str]:
     return [each for each in dict.fromkeys(tried) if each]
 
 
-def check_lengths(
-    run: TargetRun, stimulus: str, trs: int | None, settings: PairingSettings
-) -> None:
+def check_lengths(run: FmriRun, stimulus: str, trs: int | None, settings: PairingSettings) -> None:
     """Raise `InputError` when the run is not as long as the stimulus of ``trs`` TRs."""
     if trs is not None and abs(run.volumes - trs) > settings.tolerance_trs:
         raise InputError(

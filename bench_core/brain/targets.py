@@ -18,7 +18,7 @@ _Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, eq=False)
-class TargetRun:
+class FmriRun:
     """Targets of one run that can be read.
 
     Parameters
@@ -56,11 +56,11 @@ class Targets(Protocol):
     names: Sequence[str]
     space: TargetSpace | None
     about: Mapping[str, Any]
-    runs: Sequence[TargetRun]
+    runs: Sequence[FmriRun]
     exclusions: Sequence[Exclusion]
     files: Sequence[Path]
 
-    def read(self, run: TargetRun) -> NDArray[Any]:
+    def read(self, run: FmriRun) -> NDArray[Any]:
         """Return the targets (m, s) of ``run``, cleaned and standardised, one row per kept volume.
 
         Raises `InputError` for a damaged file.
@@ -92,7 +92,7 @@ def standardised(Y: NDArray[Any]) -> NDArray[Any]:
     return (centred / scale).astype(Y.dtype)
 
 
-def check_finite_run(Y: NDArray[Any], run: TargetRun) -> None:
+def check_finite_run(Y: NDArray[Any], run: FmriRun) -> None:
     """Raise `InputError`, naming the run, for NaN or infinity in Y."""
     if not np.isfinite(Y).all():
         row, column = np.argwhere(~np.isfinite(Y))[0]

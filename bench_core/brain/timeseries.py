@@ -15,7 +15,7 @@ from bench_core.brain import extraction
 from bench_core.brain.bids import Pattern, entities
 from bench_core.brain.targets import (
     Exclusion,
-    TargetRun,
+    FmriRun,
     check_finite_run,
     standardised,
     without_excluded,
@@ -90,7 +90,7 @@ class _Series:
 class SeriesTargets:
     """Targets from time courses; see `bench_core.brain.targets.Targets`."""
 
-    runs: Sequence[TargetRun]
+    runs: Sequence[FmriRun]
     exclusions: Sequence[Exclusion]
     files: Sequence[Path]
     about: Mapping[str, Any]
@@ -100,7 +100,7 @@ class SeriesTargets:
     standardize: bool
     dtype: str
 
-    def read(self, run: TargetRun) -> NDArray[Any]:
+    def read(self, run: FmriRun) -> NDArray[Any]:
         """Return the targets (m, s) of ``run``."""
         series = self.series[run.name]
         if series.dataset is None:
@@ -213,7 +213,7 @@ def _opened(
         space = whole.space
     return SeriesTargets(
         runs=[
-            TargetRun(
+            FmriRun(
                 name,
                 each.shape[0],
                 np.arange(each.shape[0], dtype=np.intp),

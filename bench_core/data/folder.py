@@ -20,7 +20,7 @@ from numpy.lib import format as npy
 from numpy.typing import DTypeLike, NDArray
 
 from bench_core.errors import InputError, ResourceError, readable_bytes
-from bench_core.files import partial_name, publish_folder
+from bench_core.files import make_partial_folder, publish_folder
 
 SCHEMA = "ridgebench-problem/1"
 DESCRIPTION = "problem.json"
@@ -79,9 +79,7 @@ class FolderWriter:
 
     def _begin(self) -> Path:
         """Return the folder to write into."""
-        partial = partial_name(self._folder)
-        partial.mkdir()
-        return partial
+        return make_partial_folder(self._folder)
 
     def _create(self, path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         header = {

@@ -17,7 +17,7 @@ from bench_core.checks import check_xy
 from bench_core.cluster import forget_pages
 from bench_core.data import Problem, Split
 from bench_core.errors import InputError, RidgebenchError
-from bench_core.files import partial_name
+from bench_core.files import make_partial_folder
 from bench_core.fitting.output import write_results
 from bench_core.fitting.request import FitRequest
 from bench_core.progress import Progress, silent
@@ -27,7 +27,7 @@ from bench_core.runner.memory import INTERVAL_MS
 from bench_core.runner.planning import describe_plan
 from bench_core.runner.preflight import preflight
 from bench_core.runner.problem_cache import scratch_folder
-from bench_core.runner.protocol import FitResult
+from bench_core.runner.protocol import WorkerResult
 from bench_core.runner.run import (
     RunSettings,
     add_preflight,
@@ -80,11 +80,9 @@ def fit(
     report = progress or silent
     root = scratch_folder(scratch).resolve()
     root.mkdir(parents=True, exist_ok=True)
-    request.out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="fit-", dir=root))
     # Beside the result folder, so that what is written there only has to be renamed.
-    part = partial_name(request.out.with_suffix(""))
-    part.mkdir()
+    part = make_partial_folder(request.out)
     try:
         problem = request.source.open(work, report)
         spec, shape = request.spec(problem), request.shape(problem)
@@ -153,7 +151,7 @@ def _contiguous(rows: NDArray[np.intp]) -> slice | None:
     return None
 
 
-def _raise(found: FitResult, log: Path) -> None:
+def _raise(found: WorkerResult, log: Path) -> None:
     """Raise the error that ended the worker; one that the user can correct keeps its type."""
     reason = found.reason or "no reason given"
     if found.error in ("InputError", "UnknownNameError"):

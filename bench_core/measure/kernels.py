@@ -165,11 +165,11 @@ def _seconds(call: Callable[[], object]) -> float:
 def _work(job: KernelJob, progress: Progress, keep: Keep) -> KernelResult:
     from bench_core.blas import detect
     from bench_core.records.provenance import without_paths
-    from bench_core.records.record import BlasLibrary
+    from bench_core.records.record import LibraryRecord
 
     rates = time_kernels(job.size, job.repeats, job.operations)
     report = without_paths(detect().to_dict())
-    blas = BlasCalls(BlasLibrary(**report["numpy"]), BlasLibrary(**report["scipy"]))
+    blas = BlasCalls(LibraryRecord(**report["numpy"]), LibraryRecord(**report["scipy"]))
     return KernelResult("ok", rates=rates, blas=blas)
 
 

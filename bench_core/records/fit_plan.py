@@ -1,4 +1,4 @@
-"""What a strategy plans to do for a problem of a given shape, in terms common to all strategies."""
+"""Plan of a fit for a problem of a given shape, in terms common to all strategies."""
 
 from __future__ import annotations
 

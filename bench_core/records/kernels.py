@@ -15,7 +15,7 @@ Rate = Annotated[float, Field(gt=0)]
 
 @dataclass(frozen=True, config=STRICT)
 class KernelCase:
-    """What was timed: kernels of n × n matrices (eigh and svd: n / 2), with so many threads."""
+    """Kernels of n × n matrices (eigh and svd: n / 2), and the threads they were timed with."""
 
     threads: Positive
     size: Positive

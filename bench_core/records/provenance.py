@@ -1,4 +1,4 @@
-"""What a record says of its surroundings: versions, commit, machine; and what it must not say."""
+"""Provenance of a record: versions, commit, machine; and the removal of private paths."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class SplitRecord:
 
 @dataclass(frozen=True, config=STRICT)
 class CaseRecord:
-    """What was asked for. ``alphas`` is None where the case ended before they were known."""
+    """Specification of the fit. ``alphas`` is None where the case ended before they were known."""
 
     suite: str
     problem: ProblemRecord
@@ -184,7 +184,7 @@ class Agreement:
 
 
 @dataclass(frozen=True, config=STRICT)
-class BlasLibrary:
+class LibraryRecord:
     """One BLAS library as it ran; ``file`` is relative to the environment."""
 
     name: str
@@ -200,13 +200,13 @@ class BlasLibrary:
 class BlasCalls:
     """The library behind numpy and the one behind scipy in one process."""
 
-    numpy: BlasLibrary
-    scipy: BlasLibrary
+    numpy: LibraryRecord
+    scipy: LibraryRecord
 
 
 @dataclass(frozen=True, config=STRICT)
 class BlasProof:
-    """Where every BLAS and LAPACK symbol of numpy and scipy goes; see `bench_core.blas.proof`."""
+    """Library of every BLAS and LAPACK symbol of numpy and scipy; see `bench_core.blas.proof`."""
 
     calls: dict[str, list[dict[str, Any]]]
     exceptions: dict[str, dict[str, list[str]]]
@@ -218,8 +218,8 @@ class BlasRecord:
     """The BLAS that answered in the main process and on every node, and the proof."""
 
     declared: str | None
-    numpy: BlasLibrary
-    scipy: BlasLibrary
+    numpy: LibraryRecord
+    scipy: LibraryRecord
     workers: tuple[BlasCalls, ...]
     proof: BlasProof | None
 
@@ -239,7 +239,7 @@ class MachineRecord:
 
 @dataclass(frozen=True, config=STRICT)
 class Load:
-    """How busy the machine was with other work."""
+    """Load of the machine by other work."""
 
     busy_cores: float
     average: tuple[float, ...] | None

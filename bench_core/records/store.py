@@ -1,4 +1,4 @@
-"""Where records lie: a session's store, and the project's folder of records to report.
+"""Places of records: a session's store, and the project's folder of records to report.
 
 One `asv run` of one environment is a session. Its store is the folder that asv makes for
 `setup_cache` and removes afterwards; what is to be reported is published to

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench_core.report.rows import Row, environment_label
-from bench_core.report.runs import Run
+from bench_core.report.runs import EnvironmentRun
 from bench_core.report.terminal import KERNELS
 from bench_core.scaling.published_times import mean_seconds, published_times
 
@@ -110,7 +110,7 @@ def strategies_figure(table: Iterable[Row]) -> str | None:
     return _svg(figure)
 
 
-def kernels_figure(runs: Iterable[Run]) -> str | None:
+def kernels_figure(runs: Iterable[EnvironmentRun]) -> str | None:
     """Return GFLOP/s of gemm, syrk, eigh and svd per BLAS, at the most threads and largest size."""
     import pandas as pd
     import seaborn as sns
@@ -120,14 +120,14 @@ def kernels_figure(runs: Iterable[Run]) -> str | None:
             "BLAS": f"{environment_label(run)}",
             "precision": precision,
             "kernel": kernel,
-            "threads": record["case"]["threads"],
-            "size": record["case"]["size"],
-            "GFLOP/s": rate["gflops"],
+            "threads": record.case.threads,
+            "size": record.case.size,
+            "GFLOP/s": rate.gflops,
         }
         for run in runs
         for record in run.kernels
-        if record["status"] == "ok"
-        for precision, rates in record["rates"].items()
+        if record.status == "ok" and record.rates is not None
+        for precision, rates in record.rates.items()
         if set(KERNELS) <= set(rates)  # a suite that wants a gemm rate times nothing else
         for kernel, rate in rates.items()
     ]

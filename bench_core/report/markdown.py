@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench_core.errors import InputError
 from bench_core.report.rows import Row, rows
-from bench_core.report.runs import Run, latest, read_runs
+from bench_core.report.runs import EnvironmentRun, latest, read_runs
 from bench_core.report.solver_table import solver_table
 from bench_core.report.terminal import seconds_text
 
@@ -22,7 +22,7 @@ from bench_core.report.terminal import seconds_text
 SUITES = ("threads", "nodes_mor", "nodes_bmor")
 
 
-def comparison(runs: list[Run]) -> str:
+def comparison(runs: list[EnvironmentRun]) -> str:
     """Return a table with a row per problem and configuration and a column per BLAS.
 
     A cell is the median time and, in parentheses, the speed-up over ridgecv on one node and one
@@ -45,14 +45,14 @@ def comparison(runs: list[Run]) -> str:
     return "\n".join(out)
 
 
-TABLES: dict[str, Callable[[list[Run]], str]] = {
+TABLES: dict[str, Callable[[list[EnvironmentRun]], str]] = {
     "reference run": comparison,
     "solvers": solver_table,
 }
 """What may stand between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->``."""
 
 
-def replace(text: str, runs: list[Run], name: str) -> str:
+def replace(text: str, runs: list[EnvironmentRun], name: str) -> str:
     """Return ``text`` with what stands between markers replaced by the tables of ``runs``.
 
     Raises

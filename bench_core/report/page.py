@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bench_core import __version__
 from bench_core.errors import readable_bytes
+from bench_core.files import write_text
+from bench_core.records.record import MachineRecord
 from bench_core.report import figures
-from bench_core.report.rows import environment_label, fastest, rows, troubles
-from bench_core.report.runs import Run
+from bench_core.report.rows import environment_label, fastest, find_issues, rows
+from bench_core.report.runs import EnvironmentRun
 from bench_core.report.terminal import describe, seconds_text, where
 
 
-def write_page(runs: list[Run], path: Path) -> Path:
+def write_page(runs: list[EnvironmentRun], path: Path) -> Path:
     """Write the page of ``runs`` (one machine or several) to ``path``, atomically."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -33,17 +36,13 @@ def write_page(runs: list[Run], path: Path) -> Path:
         proofs=[_proof(run) for run in runs],
         figures=_figures(runs),
         rows=table,
-        troubles=troubles(runs),
+        issues=find_issues(runs),
         where=lambda one: where(one, len({environment_label(run) for run in runs})),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-    return path
+    return write_text(path, text)
 
 
-def _figures(runs: list[Run]) -> list[tuple[str, str, str]]:
+def _figures(runs: list[EnvironmentRun]) -> list[tuple[str, str, str]]:
     """Return title, caption and SVG of each figure that there is something to draw for."""
     table = rows(runs)
     candidates = [
@@ -71,24 +70,24 @@ def _figures(runs: list[Run]) -> list[tuple[str, str, str]]:
     return [(title, caption, svg) for title, caption, svg in candidates if svg is not None]
 
 
-def _proof(run: Run) -> dict[str, Any]:
+def _proof(run: EnvironmentRun) -> dict[str, Any]:
     """Return what one environment's records prove of its BLAS."""
-    proved = [one["blas"] for one in run.records if one["status"] == "ok" and one.get("blas")]
+    proved = run.proofs
     return {
         "machine": run.machine,
         "label": environment_label(run),
         "name": run.environment,
         "commit": run.commit,
-        "libraries": {who: proved[0][who] for who in ("numpy", "scipy")} if proved else {},
+        "libraries": {"numpy": proved[0].numpy, "scipy": proved[0].scipy} if proved else {},
         "records": len(proved),
     }
 
 
-def _machines(runs: list[Run]) -> list[dict[str, Any]]:
+def _machines(runs: list[EnvironmentRun]) -> list[MachineRecord]:
     """Return name and description of each machine, from the first record that has one."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, MachineRecord] = {}
     for run in runs:
         for record in run.fits:
-            if record.get("machine"):
-                found.setdefault(run.machine, record["machine"])
-    return [{**about, "name": name} for name, about in found.items()]
+            if record.machine.cpu is not None:
+                found.setdefault(run.machine, record.machine)
+    return [replace(about, name=name) for name, about in found.items()]

@@ -1,4 +1,4 @@
-"""What a reader compares: one row per fit, with its ratios and its proof.
+"""Rows of comparison: one per fit, with its ratios and its proof.
 
 The same rows make the terminal's table, the page and its figures.
 """
@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from bench_core.report.runs import Run
+from bench_core.records import KernelsRecord, Record
+from bench_core.records.record import CaseRecord
+from bench_core.report.runs import EnvironmentRun
 from bench_core.scaling import distributed_speed_up, parallel_efficiency, speed_up
 
 
@@ -46,7 +48,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Issue:
     """Measurements that gave no number, grouped: why, where, and how many in each environment."""
 
     environments: tuple[str, ...]
@@ -55,37 +57,35 @@ class Trouble:
     count: int
 
 
-def environment_label(run: Run) -> str:
+def environment_label(run: EnvironmentRun) -> str:
     """Return the BLAS that answered in a run, its version and kernels: ``openblas 0.3.30 Haswell``.
 
     Taken from the proof in the records, not from the environment's name; the name is the answer
     only where nothing was measured.
     """
-    for record in run.records:
-        proof = (record.get("blas") or {}).get("numpy")
-        if record["status"] == "ok" and proof:
-            version = str(proof.get("version") or "").partition("-")[0]
-            words = [proof["name"], version, proof.get("architecture")]
-            return " ".join(str(word) for word in words if word)
+    proved = [blas.numpy for blas in run.proofs]
+    proved += [one.blas.numpy for one in run.kernels if one.status == "ok" and one.blas is not None]
+    for library in proved:
+        version = (library.version or "").partition("-")[0]
+        words = [library.name, version, library.architecture]
+        return " ".join(word for word in words if word)
     return run.environment
 
 
-def rows(runs: Iterable[Run]) -> list[Row]:
+def rows(runs: Iterable[EnvironmentRun]) -> list[Row]:
     """Return a row per valid fit; ratios are against the references of the same run.
 
     Where two suites measured the reference, each has its own.
     """
     found = []
     for run in runs:
-        valid = [one for one in run.fits if one["status"] == "ok"]
+        valid = [one for one in run.fits if one.status == "ok"]
         label = environment_label(run)
-        for suite in sorted({one["case"]["suite"] for one in valid}):
-            others_first = sorted(valid, key=lambda one: one["case"]["suite"] == suite)
-            seconds = {_configuration(one): one["times"]["median_s"] for one in others_first}
+        for suite in sorted({one.case.suite for one in valid}):
+            others_first = sorted(valid, key=lambda one: one.case.suite == suite)
+            seconds = {_configuration(one): _median(one) for one in others_first}
             found += [
-                _row(run.machine, label, one, seconds)
-                for one in valid
-                if one["case"]["suite"] == suite
+                _row(run.machine, label, one, seconds) for one in valid if one.case.suite == suite
             ]
     return sorted(
         found,
@@ -93,24 +93,26 @@ def rows(runs: Iterable[Run]) -> list[Row]:
     )
 
 
-def troubles(runs: Iterable[Run]) -> list[Trouble]:
+def find_issues(runs: Iterable[EnvironmentRun]) -> list[Issue]:
     """Return what was skipped, invalid or failed, grouped by reason; failures first."""
     counts: Counter[tuple[str, str, str]] = Counter()
     for run in runs:
         label = environment_label(run)
-        for record in run.records:
-            if "left_out" in record:
-                for one in record["left_out"]:
-                    reason = f"{one['suite']}: {one['reason']}"
-                    counts[label, record["status"], reason] += one["count"]
-            elif record["status"] != "ok":
-                counts[label, record["status"], str(record["reason"])] += 1
+        for skips in run.skips:
+            for one in skips.left_out:
+                counts[label, skips.status, f"{one.suite}: {one.reason}"] += one.count
+        measured: list[Record | KernelsRecord] = [*run.fits, *run.kernels]
+        for record in measured:
+            if record.status != "ok":
+                counts[label, record.status, str(record.reason)] += 1
+        for problem in run.problems:
+            counts[label, "unreadable", problem] += 1
     places: dict[tuple[str, str, int], list[str]] = {}
     for (label, status, reason), count in sorted(counts.items()):
         places.setdefault((status, reason, count), []).append(label)
-    order = {"failed": 0, "invalid": 1, "skipped": 2}
-    found = [Trouble(tuple(labels), *what) for what, labels in places.items()]
-    return sorted(found, key=lambda one: (order.get(one.status, 3), one.reason, one.environments))
+    order = {"failed": 0, "invalid": 1, "unreadable": 2, "skipped": 3}
+    found = [Issue(tuple(labels), *what) for what, labels in places.items()]
+    return sorted(found, key=lambda one: (order.get(one.status, 4), one.reason, one.environments))
 
 
 def fastest(table: Iterable[Row]) -> list[Row]:
@@ -130,64 +132,65 @@ def scale_text(scale: float | None) -> str:
     return "" if scale is None else str(Fraction(scale).limit_denominator(10_000))
 
 
-def strategy_text(case: dict[str, Any]) -> str:
+def strategy_text(case: CaseRecord) -> str:
     """Return a strategy with the options that it was given: ``ridgecv gcv_mode=svd``."""
-    options = [f"{key}={value}" for key, value in sorted(case["options"].items())]
-    return " ".join([case["strategy"], *options])
+    options = [f"{key}={value}" for key, value in sorted(case.options.items())]
+    return " ".join([case.strategy, *options])
 
 
 def _configuration(
-    record: dict[str, Any], strategy: str | None = None, nodes: int = 0, threads: int = 0
+    record: Record, strategy: str | None = None, nodes: int = 0, threads: int = 0
 ) -> tuple[Any, ...]:
     """Return what makes two fits comparable, optionally of another strategy, nodes or threads."""
-    case = record["case"]
-    problem = case["problem"]
+    case = record.case
+    problem = case.problem
     return (
-        problem["name"],
-        problem["subject"],
-        problem["scale"],
-        problem["seed"],
-        problem["dtype"],
-        case["split"]["kind"],
+        problem.name,
+        problem.subject,
+        problem.scale,
+        problem.seed,
+        problem.dtype,
+        case.split.kind,
         strategy or strategy_text(case),
-        nodes or case["nodes"],
-        threads or case["threads"],
+        nodes or case.nodes,
+        threads or case.threads,
     )
+
+
+def _median(record: Record) -> float:
+    """Return the median time of a valid fit, which always has one."""
+    assert record.times is not None
+    return record.times.median_s
 
 
 def _row(
     machine: str,
     label: str,
-    record: dict[str, Any],
+    record: Record,
     seconds: dict[tuple[Any, ...], float],
 ) -> Row:
-    case, times = record["case"], record["times"]
+    case, measured = record.case, _median(record)
     one_thread = seconds.get(_configuration(record, threads=1))
     reference = seconds.get(_configuration(record, "ridgecv", nodes=1, threads=1))
-    measured = times["median_s"]
-    accuracy = record.get("accuracy") or {}
-    memory = record.get("memory") or {}
-    interval = times.get("ci95_s")
+    threads = case.threads
     return Row(
         machine=machine,
         environment=label,
-        suite=case["suite"],
-        problem=case["problem"]["name"],
-        scale=scale_text(case["problem"]["scale"]),
-        dtype=case["problem"]["dtype"],
+        suite=case.suite,
+        problem=case.problem.name,
+        scale=scale_text(case.problem.scale),
+        dtype=case.problem.dtype,
         strategy=strategy_text(case),
-        nodes=case["nodes"],
-        threads=case["threads"],
+        nodes=case.nodes,
+        threads=threads,
         seconds=measured,
-        ci95=tuple(interval) if interval else None,
+        ci95=None if record.times is None else record.times.ci95_s,
         su=None if one_thread is None else speed_up(one_thread, measured),
-        pe=None
-        if one_thread is None
-        else parallel_efficiency(one_thread, measured, case["threads"]),
+        pe=None if one_thread is None else parallel_efficiency(one_thread, measured, threads),
         dsu=None if reference is None else distributed_speed_up(reference, measured),
-        peak_bytes=memory.get("peak_bytes"),
-        r_mean=accuracy.get("mean"),
-        r_max=accuracy.get("max"),
-        null_max=(record.get("null") or {}).get("max"),
-        disagreement=(record.get("agreement") or {}).get("worst"),
+        peak_bytes=None if record.memory is None else record.memory.peak_bytes,
+        r_mean=None if record.accuracy is None else record.accuracy.mean,
+        r_max=None if record.accuracy is None else record.accuracy.max,
+        null_max=None if record.null is None else record.null.max,
+        disagreement=None if record.agreement is None else record.agreement.worst,
     )

@@ -13,7 +13,7 @@ from typing import Any
 from bench_core.errors import RidgebenchError
 from bench_core.report.page import write_page
 from bench_core.report.published_results import write_published
-from bench_core.report.runs import Run, collect, latest, read_runs
+from bench_core.report.runs import EnvironmentRun, collect, latest, read_runs
 
 CONFIGURATION = "asv.conf.json"
 
@@ -28,7 +28,7 @@ class Project:
 
     @property
     def pending(self) -> Path:
-        """Where the benchmarks leave their records."""
+        """Folder in which the benchmarks leave their records."""
         return self.root / ".asv" / "records"
 
     @property
@@ -63,7 +63,7 @@ def asv(
     environment: dict[str, str] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> None:
-    """Run asv in the project; its whole output goes to ``.asv/COMMAND.log``.
+    """EnvironmentRun asv in the project; its whole output goes to ``.asv/COMMAND.log``.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def machine_name(project: Project, wanted: str | None = None) -> str:
     return str(name)
 
 
-def build_site(project: Project, machine: str) -> list[Run]:
+def build_site(project: Project, machine: str) -> list[EnvironmentRun]:
     """Collect this machine's records, publish everything, and return the runs to summarise."""
     collect(project.pending, project.results, machine)
     write_published(project.results, project.root)

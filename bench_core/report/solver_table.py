@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from bench_core.records import KernelsRecord, Record
 from bench_core.report.rows import environment_label, scale_text, strategy_text
-from bench_core.report.runs import Run
+from bench_core.report.runs import EnvironmentRun
 from bench_core.report.terminal import seconds_text
 
 SUITE = "solvers"
@@ -23,7 +24,7 @@ HEADINGS = (
 )
 
 
-def solver_table(runs: Iterable[Run]) -> str:
+def solver_table(runs: Iterable[EnvironmentRun]) -> str:
     """Return Markdown: a row per solver of the suite ``solvers``, a table per environment.
 
     "over" is how many times as fast: the fit against the quicker of scikit-learn's ways with as
@@ -32,7 +33,7 @@ def solver_table(runs: Iterable[Run]) -> str:
     """
     tables = []
     for run in runs:
-        fits = [one for one in run.fits if one["case"]["suite"] == SUITE and one["status"] == "ok"]
+        fits = [one for one in run.fits if one.case.suite == SUITE and one.status == "ok"]
         if not fits:
             continue
         lines = [
@@ -49,46 +50,46 @@ def solver_table(runs: Iterable[Run]) -> str:
     return "\n\n".join(tables)
 
 
-def _order(record: dict[str, Any]) -> tuple[Any, ...]:
-    problem = record["case"]["problem"]
-    peer = record["case"]["strategy"] == "multitarget"
-    return problem["name"], problem["scale"], peer, -record["times"]["median_s"]
+def _order(record: Record) -> tuple[Any, ...]:
+    problem = record.case.problem
+    own = record.case.strategy == "multitarget"
+    return problem.name, problem.scale, own, -_seconds(record)
 
 
-def _cells(
-    record: dict[str, Any], fits: list[dict[str, Any]], kernels: list[dict[str, Any]]
-) -> list[str]:
-    from bench_core.fitting.plans import useful_flops
+def _seconds(record: Record, *, predicted: bool = False) -> float:
+    """Return the median time of a valid fit, which always has one."""
+    assert record.times is not None
+    return record.times.median_s + (record.times.predict_s if predicted else 0.0)
 
-    case, times = record["case"], record["times"]
-    problem, threads = case["problem"], case["threads"]
-    seconds, whole = times["median_s"], times["median_s"] + times["predict_s"]
-    peers = [one for one in fits if _is_ridgecv(one) and _same_problem(one, record)]
-    better = [one["times"]["median_s"] for one in peers if one["case"]["threads"] == threads]
-    single = [one["times"]["median_s"] for one in peers if one["case"]["threads"] == 1]
-    flops = useful_flops(record)
+
+def _cells(record: Record, fits: list[Record], kernels: list[KernelsRecord]) -> list[str]:
+    problem, threads = record.case.problem, record.case.threads
+    seconds, whole = _seconds(record), _seconds(record, predicted=True)
+    peers = [one for one in fits if one.case.strategy == "ridgecv" and _same_problem(one, record)]
+    better = [_seconds(one) for one in peers if one.case.threads == threads]
+    single = [_seconds(one) for one in peers if one.case.threads == 1]
+    flops = None if record.plan is None else record.plan.useful_flops
     gemm = [
-        one["rates"][problem["dtype"]]["gemm"]["gflops"]
-        for one in sorted(kernels, key=lambda one: one["case"]["size"])
-        if one["status"] == "ok" and one["case"]["threads"] == threads
+        one.rates[problem.dtype]["gemm"].gflops
+        for one in sorted(kernels, key=lambda one: one.case.size)
+        if one.status == "ok" and one.rates is not None and one.case.threads == threads
     ]
+    assert record.memory is not None
     return [
-        f"{problem['name']} {scale_text(problem['scale'])}",
-        f"{strategy_text(case)}, {problem['dtype']}",
+        f"{problem.name} {scale_text(problem.scale)}",
+        f"{strategy_text(record.case)}, {problem.dtype}",
         str(threads),
         seconds_text(seconds),
         seconds_text(whole),
         f"{min(better) / seconds:.1f}×" if better else "",
         f"{min(single) / whole:.1f}×" if single else "",
         f"{flops / seconds / 1e9 / gemm[-1]:.2f}" if flops and gemm else "",
-        f"{record['memory']['peak_bytes'] / 1024**3:.2f} GiB",
+        f"{record.memory.peak_bytes / 1024**3:.2f} GiB",
     ]
 
 
-def _is_ridgecv(record: dict[str, Any]) -> bool:
-    return bool(record["case"]["strategy"] == "ridgecv")
-
-
-def _same_problem(one: dict[str, Any], other: dict[str, Any]) -> bool:
+def _same_problem(one: Record, other: Record) -> bool:
     names = ("name", "subject", "scale", "seed")
-    return all(one["case"]["problem"][key] == other["case"]["problem"][key] for key in names)
+    return all(
+        getattr(one.case.problem, name) == getattr(other.case.problem, name) for name in names
+    )

@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench_core.report.rows import Row, Trouble, environment_label, fastest, rows, troubles
-from bench_core.report.runs import Run
+from bench_core.report.rows import Issue, Row, environment_label, fastest, find_issues, rows
+from bench_core.report.runs import EnvironmentRun
 
 KERNELS = ("gemm", "syrk", "eigh", "svd")
 
 
-def print_summary(runs: list[Run], console: Console) -> None:
+def print_summary(runs: list[EnvironmentRun], console: Console) -> None:
     """Print the proof, kernels, fits, what was fastest and what gave no number, of ``runs``."""
     if not runs:
         console.print("Nothing measured yet: run [bold]ridgebench bench[/bold].")
@@ -34,7 +34,7 @@ def print_summary(runs: list[Run], console: Console) -> None:
     for row in fastest(table):
         console.print(f"[bold green]fastest[/]  {describe(row)}", highlight=False)
     console.print()
-    _print_troubles(troubles(runs), len(set(labels)), console)
+    _print_issues(find_issues(runs), len(set(labels)), console)
 
 
 def short_names(labels: Iterable[str]) -> dict[str, str]:
@@ -68,16 +68,16 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _print_proof(runs: Iterable[Run], short: dict[str, str], console: Console) -> None:
+def _print_proof(runs: Iterable[EnvironmentRun], short: dict[str, str], console: Console) -> None:
     console.print("[bold]BLAS proved by what was loaded[/]")
     for run in runs:
-        proved = [one["blas"] for one in run.records if one["status"] == "ok" and one.get("blas")]
+        proved = run.proofs
         if not proved:
             continue
         texts = [
-            f"{caller} calls {library['name']} {library.get('version') or ''}, "
-            f"{library.get('architecture') or 'unnamed'} kernels"
-            for caller, library in ((who, proved[0][who]) for who in ("numpy", "scipy"))
+            f"{caller} calls {library.name} {library.version or ''}, "
+            f"{library.architecture or 'unnamed'} kernels"
+            for caller, library in (("numpy", proved[0].numpy), ("scipy", proved[0].scipy))
         ]
         console.print(f"  {short[environment_label(run)]} ({len(proved)} records)", highlight=False)
         for text in texts:
@@ -85,26 +85,24 @@ def _print_proof(runs: Iterable[Run], short: dict[str, str], console: Console) -
     console.print()
 
 
-def _kernels(runs: Iterable[Run], short: dict[str, str]) -> Table:
+def _kernels(runs: Iterable[EnvironmentRun], short: dict[str, str]) -> Table:
     table = _table("Kernel rates in GFLOP/s, and as a fraction of the gemm beside them")
     table.add_column("BLAS")
     table.add_column("precision")
     for heading in ("n", "threads", *KERNELS):
         table.add_column(heading, justify="right")
     for run in runs:
-        measured = [one for one in run.kernels if one["status"] == "ok"]
-        for record in sorted(
-            measured, key=lambda one: (one["case"]["size"], one["case"]["threads"])
-        ):
-            for precision, rates in record["rates"].items():
+        measured = [one for one in run.kernels if one.status == "ok"]
+        for record in sorted(measured, key=lambda one: (one.case.size, one.case.threads)):
+            for precision, rates in (record.rates or {}).items():
                 table.add_row(
                     short[environment_label(run)],
                     precision,
-                    str(record["case"]["size"]),
-                    str(record["case"]["threads"]),
-                    f"{rates['gemm']['gflops']:.0f}",
+                    str(record.case.size),
+                    str(record.case.threads),
+                    f"{rates['gemm'].gflops:.0f}",
                     *(
-                        f"{rates[name]['gflops']:.0f} ({rates[name]['fraction_of_gemm']:.2f})"
+                        f"{rates[name].gflops:.0f} ({rates[name].fraction_of_gemm:.2f})"
                         if name in rates
                         else ""
                         for name in KERNELS[1:]
@@ -164,14 +162,14 @@ def _number(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-def where(one: Trouble, environments: int) -> str:
+def where(one: Issue, environments: int) -> str:
     """Return where something gave no number: the environments, or that it was all of them."""
     if environments > 1 and len(one.environments) == environments:
         return "all"
     return ", ".join(one.environments)
 
 
-def _print_troubles(found: list[Trouble], environments: int, console: Console) -> None:
+def _print_issues(found: list[Issue], environments: int, console: Console) -> None:
     if not found:
         return
     table = _table("Gave no number")

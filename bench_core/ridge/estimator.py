@@ -29,7 +29,7 @@ from bench_core.ridge.planning.flops import Selection
 from bench_core.ridge.planning.plan import Plan, make_plan
 from bench_core.ridge.solvers import SOLVERS
 from bench_core.ridge.solvers.base import Fold, Scores, Solution, Solver, exact_enough
-from bench_core.ridge.solvers.targets import Targets
+from bench_core.ridge.solvers.targets import TargetColumns
 
 
 class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -284,7 +284,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         folds: list[Fold],
         dtype: np.dtype[Any],
         selection: Selection | None = None,
-    ) -> tuple[Solver, Targets, Scores]:
+    ) -> tuple[Solver, TargetColumns, Scores]:
         """Return a solver and its scores, by a more exact way when the first was not enough."""
         size = (*X.shape, Y.shape[1])
         plan = self._plan(size, folds, dtype, selection)
@@ -300,7 +300,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             device=device,
             keep_coordinates=plan.keeps_coordinates,
         )
-        targets = Targets(
+        targets = TargetColumns(
             Y,
             plan.width,
             dtype,
@@ -347,7 +347,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _solve(
         self,
         solution: Solution,
-        targets: Targets,
+        targets: TargetColumns,
         held_out: tuple[NDArray[Any], NDArray[Any]] | None,
     ) -> NDArray[np.float64]:
         """Run the pass over Y that forms coefficients and intercepts and scores held-out rows."""
@@ -397,7 +397,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _finish(
         self,
         solution: Solution,
-        targets: Targets,
+        targets: TargetColumns,
         coefficients: NDArray[Any] | None,
         intercept: NDArray[Any] | None,
     ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench_core.blas import detect, proof, require
 from bench_core.records import codec
-from bench_core.records.record import BlasCalls, BlasLibrary, BlasProof
+from bench_core.records.record import BlasCalls, BlasProof, LibraryRecord
 
 
 def calls_of(name: str | None) -> BlasCalls:
@@ -19,7 +19,7 @@ def calls_of(name: str | None) -> BlasCalls:
     Raises `BlasMismatchError` where a ``name`` is given and another library answers.
     """
     report = (require(name) if name else detect()).to_dict()
-    return BlasCalls(BlasLibrary(**report["numpy"]), BlasLibrary(**report["scipy"]))
+    return BlasCalls(LibraryRecord(**report["numpy"]), LibraryRecord(**report["scipy"]))
 
 
 def wrong_threads(reports: Iterable[BlasCalls], threads: int) -> str | None:

@@ -84,8 +84,8 @@ class FitJob:
 
 
 @dataclass(frozen=True)
-class FitResult:
-    """What the worker found; None for what it did not reach. See `bench_core.records.Record`."""
+class WorkerResult:
+    """Result of the worker; None for what it did not reach. See `bench_core.records.Record`."""
 
     status: State
     reason: str | None = None

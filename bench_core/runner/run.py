@@ -38,7 +38,7 @@ from bench_core.runner.memory import INTERVAL_MS
 from bench_core.runner.planning import plan_record
 from bench_core.runner.preflight import Preflight
 from bench_core.runner.problem_cache import CachedProblem
-from bench_core.runner.protocol import FitJob, FitResult
+from bench_core.runner.protocol import FitJob, WorkerResult
 from bench_core.runner.reference_penalty import reference_penalty
 from bench_core.runner.spec import FitSpec, ProblemShape
 
@@ -153,7 +153,7 @@ def run_fit(
     settings: RunSettings,
     *,
     cached: CachedProblem | None = None,
-) -> tuple[Record, FitResult]:
+) -> tuple[Record, WorkerResult]:
     """Fit in a process of its own; return the record of it, checked, and the worker's result.
 
     Parameters
@@ -183,7 +183,7 @@ def run_fit(
     found = launch(
         WORKER,
         job,
-        FitResult,
+        WorkerResult,
         environment=worker_environment(spec.threads, spec.kernels, spec.blas),
         log=settings.log,
         timeout=settings.timeout,
@@ -217,7 +217,7 @@ def finish_record(record: Record, began: float, settings: RunSettings) -> Record
 
 
 def _compare_penalty(
-    found: FitResult,
+    found: WorkerResult,
     spec: FitSpec,
     data: FitData,
     settings: RunSettings,

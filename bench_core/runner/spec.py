@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from bench_core.errors import InputError
 
@@ -48,6 +48,8 @@ class FitSpec:
     ------
     InputError : for a value that no measurement can have; the message names it.
     """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     problem: str
     strategy: str

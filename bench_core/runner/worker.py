@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench_core.runner.protocol import FitJob, FitResult, Keep, serve
+from bench_core.runner.protocol import FitJob, Keep, WorkerResult, serve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bench_core.runner.session import Session
 
 
-def run_job(job: FitJob, progress: Progress, keep: Keep) -> FitResult:
+def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     """Fit, prove the BLAS, predict, save, and compare with scikit-learn's Ridge."""
     from time import perf_counter
 
@@ -50,21 +50,21 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> FitResult:
             )
         blas, reason = session.prove_blas()
         if reason:
-            return FitResult("invalid", reason, blas=blas)
+            return WorkerResult("invalid", reason, blas=blas)
         progress("predicting")
         started = perf_counter()
         predictions = np.asarray(model.predict(session.test.X))
         predict_s = perf_counter() - started
         if predictions.shape != session.test.Y.shape:
             reason = f"predictions have shape {predictions.shape}, not {session.test.Y.shape}"
-            return FitResult("invalid", reason, blas=blas)
+            return WorkerResult("invalid", reason, blas=blas)
         chosen = model.chosen_alphas()
         r = pearson_r(session.test.Y, predictions)
         if job.output is not None:
             progress("writing")
             _save(job, model, predictions, chosen, r)
         del model
-        result = FitResult(
+        result = WorkerResult(
             status="ok",
             times=Times(
                 **time_summary(times, seed=spec.seed),
@@ -139,4 +139,4 @@ def _work(job: FitJob, progress: Progress, keep: Keep) -> Any:
 
 
 if __name__ == "__main__":
-    serve(_work, FitJob, FitResult, *sys.argv[1:3])
+    serve(_work, FitJob, WorkerResult, *sys.argv[1:3])

@@ -17,7 +17,7 @@ from sklearn.base import clone
 from sklearn.linear_model import Ridge, RidgeCV
 
 from bench_core.cluster import Cluster, local
-from bench_core.errors import InputError
+from bench_core.errors import ConformanceError, InputError
 from bench_core.machine import available_cores
 from bench_core.records.fit_plan import FitPlan
 from bench_core.strategies._base import COMMON_OPTIONS, Strategy
@@ -27,14 +27,6 @@ NODES = (1, 2, 3)
 
 Clusters = Callable[[int], Cluster]
 Check = Callable[["_Subject"], None]
-
-
-class ConformanceError(AssertionError):
-    """A strategy breaks its contract; ``check`` is the name of the check that found it."""
-
-    def __init__(self, check: str, message: str) -> None:
-        super().__init__(f"{check}: {message}")
-        self.check = check
 
 
 def check_strategy(
@@ -69,10 +61,10 @@ def check_strategy(
             try:
                 check(subject)
             except AssertionError as error:
-                raise ConformanceError(name, str(error)) from error
+                raise ConformanceError(f"{name}: {error}") from error
             except Exception as error:
                 found = f"{type(error).__name__}: {error}"
-                raise ConformanceError(name, f"raised {found}") from error
+                raise ConformanceError(f"{name}: raised {found}") from error
 
 
 class _Subject:

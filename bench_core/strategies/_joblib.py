@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from joblib._dask import DaskDistributedBackend
+from joblib._dask import DaskDistributedBackend  # noqa: PLC2701  # joblib exports it nowhere
 
 
 class DaskBackend(DaskDistributedBackend):

@@ -24,7 +24,7 @@ from bench_core.ridge.planning.nodes import NodePlan
 from bench_core.ridge.solvers import SOLVERS, Solver
 from bench_core.ridge.solvers.base import Factors, Fold, Scores, Solution, factor_arrays
 from bench_core.ridge.solvers.dual import DualSolution
-from bench_core.ridge.solvers.targets import Sums, Targets, TargetSums
+from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class Job:
             device=find_device(self.device),
         )
 
-    def targets(self, columns: slice) -> Targets:
+    def targets(self, columns: slice) -> TargetColumns:
         """Return columns of Y as the solvers read them."""
         Y = self.Y.open()[:, columns]
-        return Targets(
+        return TargetColumns(
             Y,
             self.plan.width,
             self.dtype,

@@ -42,7 +42,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """What the cell is called in tables."""
+        """Name of the cell in tables."""
         return self.level if self.factor == "product" else f"{self.factor} {self.level}"
 
 
@@ -94,7 +94,7 @@ def _layer(wanted: str, factor: str, layers: int) -> str:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a cell is trained on, and for how long."""
+    """Training data of a cell, and the number of steps."""
 
     data: Data
     subset: Subset

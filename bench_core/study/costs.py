@@ -1,4 +1,4 @@
-"""What a cell will cost, before it is computed: parameters, operations, memory, time."""
+"""Estimated cost of a cell: parameters, operations, memory, time."""
 
 from __future__ import annotations
 

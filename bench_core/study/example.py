@@ -34,7 +34,7 @@ BLANK = 128
 
 @dataclass(frozen=True)
 class World:
-    """Which symbols there are and what follows them.
+    """Symbols, and the symbols that follow them.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class World:
 
 @dataclass(frozen=True)
 class ExampleSize:
-    """How much there is of everything; the defaults are for seconds on two cores.
+    """Sizes of the example; the defaults are for seconds on two cores.
 
     Parameters
     ----------

@@ -26,13 +26,13 @@ class CellFailedError(RidgebenchError, RuntimeError):
 
 
 def in_process(settings: StudySettings, cell: Cell, log: Path, notify: Notify) -> dict[str, Any]:
-    """Return what `bench_core.study.work.compute` does, in a new process.
+    """Return what `bench_core.study.cell_runner.compute` does, in a new process.
 
     What the process prints goes to ``log``, which is removed when all went well. Raises
     `CellFailedError`.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["bench_core.study.work"])
+    context.set_forkserver_preload(["bench_core.study.cell_runner"])
     log.parent.mkdir(parents=True, exist_ok=True)
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(settings, cell, log, theirs))
@@ -80,7 +80,7 @@ def _run(settings: StudySettings, cell: Cell, log: Path, out: Connection) -> Non
     with log.open("w", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    from bench_core.study.work import compute
+    from bench_core.study.cell_runner import compute
 
     try:
         result = compute(settings, cell, lambda *what: out.send(("progress", what)))

@@ -13,7 +13,7 @@ from bench_core.errors import InputError, ResourceError
 from bench_core.files import replace_file
 from bench_core.study import costs
 from bench_core.study.cells import Cell, cells
-from bench_core.study.opened import FORMAT, Study
+from bench_core.study.context import FORMAT, Study
 from bench_core.study.process import CellFailedError, in_process
 from bench_core.study.settings import StudySettings
 from bench_core.study.table import Row, rows_of, write_table
@@ -21,8 +21,8 @@ from bench_core.study.table import Row, rows_of, write_table
 TABLE = "table.csv"
 
 
-class Progress(Protocol):
-    """What follows a study."""
+class StudyProgress(Protocol):
+    """Observer of a study."""
 
     def cell(self, name: str, number: int, total: int) -> None:
         """Say that a cell is begun."""
@@ -51,7 +51,7 @@ class PlannedCell:
 
     @property
     def done(self) -> bool:
-        """Whether every subject has its figures."""
+        """True if every subject has its figures."""
         if self.record is None or self.record["status"] != "ok":
             return False
         return all(each["status"] == "ok" for each in self.record["subjects"].values())
@@ -75,7 +75,7 @@ def _planned(study: Study, cell: Cell) -> PlannedCell:
     return PlannedCell(cell, key, record, None, found.steps, sizes["frames"], sizes["clips"])
 
 
-def run_study(settings: StudySettings, progress: Progress) -> list[Row]:
+def run_study(settings: StudySettings, progress: StudyProgress) -> list[Row]:
     """Compute what is missing, write the table after every cell, and return its rows.
 
     What failed or was interrupted is tried again; what was refused stays refused.
@@ -96,7 +96,7 @@ def run_study(settings: StudySettings, progress: Progress) -> list[Row]:
     return rows
 
 
-def _record(settings: StudySettings, each: PlannedCell, progress: Progress) -> dict[str, Any]:
+def _record(settings: StudySettings, each: PlannedCell, progress: StudyProgress) -> dict[str, Any]:
     if each.key is None or each.cell.config is None:
         return {"status": "refused", "reason": each.reason}
     if each.done:
@@ -155,7 +155,7 @@ def _identity(settings: StudySettings, each: PlannedCell) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a dry run says of one cell; None where it is refused."""
+    """Estimate of one cell by a dry run; None if it is refused."""
 
     planned: PlannedCell
     parameters: costs.Parameters | None

@@ -22,7 +22,7 @@ SECTIONS = ("factors", "baseline", "clips", "vqvae", "gpt", "features", "samples
 
 
 @dataclass(frozen=True, kw_only=True)
-class Factors:
+class StudyFactors:
     """``[factors]``: the levels of what is varied; a factor without levels stays as it is."""
 
     training_frames: Annotated[tuple[int, ...], "frames to train on"] = ()
@@ -186,7 +186,7 @@ class StudySettings:
     seed: int
     device: str
     threads: int | None
-    factors: Factors
+    factors: StudyFactors
     baseline: Baseline
     clips: Clips
     vqvae: VQVAETraining
@@ -217,7 +217,7 @@ class StudySettings:
                 seed=top.seed,
                 device=top.device,
                 threads=top.threads,
-                factors=read_section(Factors, sections["factors"], "factors", base),
+                factors=read_section(StudyFactors, sections["factors"], "factors", base),
                 baseline=_baseline(sections["baseline"]),
                 clips=read_section(Clips, sections["clips"], "clips", base),
                 vqvae=read_section(VQVAETraining, sections["vqvae"], "vqvae", base),

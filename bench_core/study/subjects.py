@@ -6,8 +6,7 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,19 +16,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core import strategies
-from bench_core.accuracy import pearson_r, summary
+from bench_core.accuracy import summary
 from bench_core.brain.build import build, plan
 from bench_core.brain.features import StoreSettings
 from bench_core.brain.pairing import pair
 from bench_core.brain.settings import ProblemSettings
-from bench_core.brain.targets import Exclusion, TargetRun, Targets
-from bench_core.cluster import Cluster
-from bench_core.data import run_split
+from bench_core.brain.targets import Exclusion, FmriRun, Targets
+from bench_core.data import Problem, run_split
 from bench_core.data.space import TargetSpace
-from bench_core.errors import InputError
+from bench_core.errors import InputError, RidgebenchError
 from bench_core.files import replace_file
+from bench_core.progress import Progress, silent
+from bench_core.records import Record, to_dict
+from bench_core.runner.arrays import FitData, ProblemRef
+from bench_core.runner.preflight import preflight
+from bench_core.runner.run import (
+    RunSettings,
+    add_preflight,
+    describe_machine,
+    finish_record,
+    run_fit,
+    start_record,
+)
+from bench_core.runner.spec import FitSpec, ProblemShape
 from bench_core.study.settings import FitSettings, Samples, chosen
 from encoders import digests
+
+
+class FitError(RidgebenchError, RuntimeError):
+    """A subject's fit that failed or is not valid; the message gives the reason."""
 
 
 @dataclass(eq=False)
@@ -41,7 +56,7 @@ class CachedTargets:
     names: Sequence[str]
     space: TargetSpace | None
     about: Mapping[str, Any]
-    runs: Sequence[TargetRun]
+    runs: Sequence[FmriRun]
     exclusions: Sequence[Exclusion]
     files: Sequence[Path]
 
@@ -51,7 +66,7 @@ class CachedTargets:
         names = ("names", "space", "about", "runs", "exclusions", "files")
         return cls(source, folder, *(getattr(source, name) for name in names))
 
-    def read(self, run: TargetRun) -> NDArray[Any]:
+    def read(self, run: FmriRun) -> NDArray[Any]:
         """Return the targets (m, s) of ``run``, memory-mapped."""
         path = self.folder / f"{run.name}.npy"
         if not path.is_file():
@@ -81,7 +96,7 @@ class Subject:
 
     @property
     def test_stimuli(self) -> set[str]:
-        """What was shown in the runs that test."""
+        """Stimuli of the runs that test."""
         return {self.stimuli[run] for run in self.test}
 
 
@@ -110,23 +125,30 @@ def open_subject(name: str, path: Path, stimuli: Sequence[str], fit: FitSettings
     return Subject(name, settings, targets, shown, test, key)
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """Accuracy of one subject's encoding model on the runs that test."""
+@dataclass(frozen=True, eq=False)
+class SubjectFit:
+    """The fit of one subject's encoding model.
 
+    Parameters
+    ----------
+    record : of the fit, with BLAS proof and agreement.
+    r : (s,) on the runs that test. penalty : the median of the targets' penalties.
+    """
+
+    record: Record
     r: NDArray[np.float64]
     penalty: float
-    samples: tuple[int, int]
-    seconds: float
 
     def report(self) -> dict[str, Any]:
-        """Return the figures for the record."""
+        """Return the figures for the cell's record."""
+        times, problem = self.record.times, self.record.case.problem
         return {
             "r": dict(summary(self.r)),
             "penalty": self.penalty,
-            "samples_train": self.samples[0],
-            "samples_test": self.samples[1],
-            "seconds_fit": self.seconds,
+            "samples_train": problem.t_train,
+            "samples_test": problem.t_test,
+            "seconds_fit": None if times is None else times.median_s + times.predict_s,
+            "record": to_dict(self.record),
         }
 
 
@@ -136,19 +158,23 @@ def fit_subject(
     samples: Samples,
     fit: FitSettings,
     *,
-    cluster: Cluster | None,
     cache: Path,
     scratch: Path,
-) -> Fitted:
+    progress: Progress = silent,
+) -> SubjectFit:
     """Fit one subject's targets on stored features and score the held-out runs.
 
-    ``cluster`` is what `cluster_for` gives.
-
     The problem is built in ``scratch`` and removed; cleaned targets stay in ``cache``.
+
+    Raises
+    ------
+    RidgebenchError : the fit is not possible, failed, or is not the strategy's answer.
     """
+    began = time.perf_counter()
     settings = replace(subject.settings, features=features, samples=samples.settings())
     planned = plan(settings)
     kept = CachedTargets.of(planned.targets, cache / f"{subject.name}-{subject.key[:16]}")
+    scratch = scratch.resolve()
     scratch.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=scratch, prefix="problem-"))
     try:
@@ -158,28 +184,52 @@ def fit_subject(
             raise InputError(f"no run of subject {subject.name} that tests has features")
         split = run_split(problem, test_runs=test)
         train, held = split.apply(problem, folder)
-        started = time.perf_counter()
-        model = strategies.get(fit.strategy)(fit.alphas, cluster=cluster).fit(train.X, train.Y)
-        predicted = model.predict(held.X)
-        seconds = time.perf_counter() - started
+        spec = _spec(subject, problem, fit)
+        shape = ProblemShape(problem.name, problem.t, problem.p, problem.s, spec.dtype)
+        checked = preflight(spec, shape, train.t, check_fits=False)
+        if checked.error is not None:
+            raise checked.error
+        settings_of_run = RunSettings(
+            scratch=scratch,
+            options={} if "coef" not in strategies.get(fit.strategy).supports else {"coef": None},
+            progress=progress,
+            output=folder,
+        )
+        data = FitData(
+            ProblemRef.share(train, folder),
+            ProblemRef.share(held, folder),
+            train.t,
+            held.t,
+            split.kind,
+            split.warning,
+        )
+        record = add_preflight(describe_machine(start_record(spec, shape)), checked)
+        record, _ = run_fit(record, spec, data, settings_of_run)
+        record = finish_record(record, began, settings_of_run)
+        if record.status != "ok":
+            raise FitError(f"the fit of subject {subject.name} is {record.status}: {record.reason}")
         # With a penalty per batch or target the median stands for all.
-        penalty = float(np.median(model.chosen_alphas()))
-        r = pearson_r(held.Y, predicted)
-        return Fitted(r, penalty, (train.t, held.t), seconds)
+        penalty = float(np.median(np.load(folder / "penalty.npy")))
+        return SubjectFit(record, np.load(folder / "r.npy"), penalty)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextmanager
-def cluster_for(fit: FitSettings, scratch: Path) -> Iterator[Cluster | None]:
-    """Give the nodes that the strategy runs on, None for one that needs none."""
-    if not strategies.get(fit.strategy).distributed:
-        yield None
-        return
-    from bench_core.cluster import local
+def _spec(subject: Subject, problem: Problem, fit: FitSettings) -> FitSpec:
+    """Return the specification of the fit; strategies of one process have one node."""
     from bench_core.machine import available_cores
 
-    scratch.mkdir(parents=True, exist_ok=True)
-    threads = fit.threads or max(1, available_cores() // fit.nodes)
-    with local(fit.nodes, threads, scratch=scratch) as cluster:
-        yield cluster
+    nodes = fit.nodes if strategies.get(fit.strategy).distributed else 1
+    return FitSpec(
+        suite="study",
+        problem=problem.name,
+        strategy=fit.strategy,
+        subject=subject.name,
+        options={},
+        nodes=nodes,
+        threads=fit.threads or max(1, available_cores() // nodes),
+        dtype=str(problem.dtype),
+        split="run",
+        alphas=fit.alphas,
+        null="skip",
+    )

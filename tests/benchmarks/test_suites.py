@@ -86,7 +86,7 @@ def test_what_does_not_run_has_a_reason(monkeypatch):
     left_out = "profile small runs no other scale than 1/24"
     assert Threads.reason_to_skip("parcels", 2, "1") == left_out
     assert "2 cores" in (Threads.reason_to_skip("parcels", 4, "1/24") or "")
-    counts = common.left_out()
+    counts = common.count_skips()
     assert counts["threads", left_out] == 2 * 2 * len(common.THREADS)
     cores = "more nodes x threads than the 2 cores that are available"
     assert counts["threads", cores] == 2 * (len(common.THREADS) - 2)

@@ -9,12 +9,12 @@ import pytest
 
 from bench_core.brain.bids import Pattern, entities, run_name
 from bench_core.brain.pairing import PairingSettings, check_lengths, pair
-from bench_core.brain.targets import TargetRun, without_excluded
+from bench_core.brain.targets import FmriRun, without_excluded
 from bench_core.errors import InputError, UnknownNameError
 
 
 def runs(*names):
-    return [TargetRun(name, 10, np.arange(10), None, ()) for name in names]
+    return [FmriRun(name, 10, np.arange(10), None, ()) for name in names]
 
 
 def paired(names, stimuli, **settings):

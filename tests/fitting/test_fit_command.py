@@ -18,8 +18,8 @@ from bench_core.accuracy.result import FitResult
 from bench_core.cli.commands.fit import _show, command
 from bench_core.data import THESIS_ALPHAS, Problem, make
 from bench_core.errors import InputError, ResourceError, RidgebenchError, UnknownNameError
-from bench_core.fitting.run import Done
-from bench_core.measure import read
+from bench_core.fitting.run import FitOutcome
+from bench_core.records import Record, read
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,12 +84,13 @@ def test_results_are_scikit_learns(run, problem, tmp_path):
     np.testing.assert_allclose(np.load(out / "r.npy"), r, atol=1e-9)
     assert np.isnan(r[7])
     assert fitted.open_problem().s == 30
-    record = read(out / "record.json")
-    assert record["status"] == "ok"
-    assert record["agreement"]["agrees"]
-    assert record["accuracy"]["undefined"] == 1
-    assert record["case"]["problem"]["t_train"] == 60
-    assert record["case"]["options"] == {"coef": "file"}
+    record = read(Record, out / "record.json")
+    assert record.status == "ok"
+    assert record.agreement.agrees
+    assert record.accuracy.undefined == 1
+    assert record.case.problem.t_train == 60
+    assert record.case.options == {"coef": "file"}
+    assert record.plan.form == "primal"
     assert str(tmp_path) not in (out / "record.json").read_text()
     summary = json.loads((out / "summary.json").read_text())
     assert summary["r"]["max"] == pytest.approx(np.nanmax(r))
@@ -143,7 +144,7 @@ def test_named_problem_and_a_strategy_without_a_plan(run, tmp_path):
     haxby = make("haxby2001")
     assert np.load(tmp_path / "out" / "coef.npy").shape == (haxby.s, haxby.p)
     assert (tmp_path / "out" / "r-map.nii.gz").is_file()
-    assert "it makes no further plan" in result.stderr
+    assert "makes no plan" in result.stderr
 
 
 BAD = [
@@ -214,9 +215,9 @@ def test_interruption_leaves_nothing(tmp_path):
 
 def test_a_remedy_is_printed_as_it_has_to_be_typed(capsys):
     """Square brackets are markup to the library that draws the table."""
-    record = json.loads((ROOT / "docs/records/whole-brain-bmor.json").read_text("utf-8"))
+    record = read(Record, ROOT / "docs/records/whole-brain-bmor.json")
     reason = "nilearn is not installed: pip install 'ridgebench[brain]'"
-    _show(Done(record, Path("results[1]"), [], {"brain map": reason}))
+    _show(FitOutcome(record, Path("results[1]"), [], {"brain map": reason}))
     printed = capsys.readouterr().out
     assert "ridgebench[brain]" in printed
     assert "results[1]" in printed

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bench_core.errors import InputError, UnknownNameError
-from bench_core.fitting.sources import Source, open_array
+from bench_core.fitting.sources import ProblemSource, open_array
 
 
 @pytest.fixture
@@ -21,7 +21,9 @@ def arrays(tmp_path):
 
 
 def opened(tmp_path, x, y, **more):
-    return Source(x=str(tmp_path / x), y=str(tmp_path / y), **more).open(tmp_path / "scratch")
+    return ProblemSource(x=str(tmp_path / x), y=str(tmp_path / y), **more).open(
+        tmp_path / "scratch"
+    )
 
 
 @pytest.mark.parametrize("x", ["X.npy", "both.h5:deep/X"])
@@ -104,17 +106,17 @@ def test_what_cannot_be_read_is_named(tmp_path, arrays):
 
 def test_one_source_and_only_one():
     with pytest.raises(InputError, match=r"give a problem .*, or both --x and --y"):
-        Source()
+        ProblemSource()
     with pytest.raises(InputError, match="or both --x and --y"):
-        Source(x="X.npy")
+        ProblemSource(x="X.npy")
     with pytest.raises(InputError, match="not both"):
-        Source("parcels", x="X.npy")
+        ProblemSource("parcels", x="X.npy")
     with pytest.raises(InputError, match="a problem has its own runs"):
-        Source("parcels", runs="runs.npy")
+        ProblemSource("parcels", runs="runs.npy")
 
 
 def test_unknown_problem_offers_near_names(tmp_path):
     with pytest.raises(UnknownNameError, match="unknown problem 'parcel': did you mean 'parcels'"):
-        Source("parcel").open(tmp_path)
+        ProblemSource("parcel").open(tmp_path)
     with pytest.raises(InputError, match=r"no problem folder \./parcels"):
-        Source("./parcels").open(tmp_path)
+        ProblemSource("./parcels").open(tmp_path)

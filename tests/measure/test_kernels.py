@@ -1,8 +1,7 @@
-import json
-
 import pytest
 
 from bench_core.measure import kernels
+from bench_core.records import to_json
 
 
 def test_rates_are_flops_over_seconds_next_to_a_gemm():
@@ -12,8 +11,8 @@ def test_rates_are_flops_over_seconds_next_to_a_gemm():
         assert set(rate) == {"gemm", "syrk", "eigh", "svd"}
         for name, one in rate.items():
             n = 64 if name in ("gemm", "syrk") else 32
-            assert one["gflops"] * one["seconds"] * 1e9 == pytest.approx(kernels.FLOPS[name](n))
-            assert one["fraction_of_gemm"] == one["gflops"] / rate["gemm"]["gflops"]
+            assert one.gflops * one.seconds * 1e9 == pytest.approx(kernels.FLOPS[name](n))
+            assert one.fraction_of_gemm == one.gflops / rate["gemm"].gflops
 
 
 def test_flops_are_those_of_the_products():
@@ -24,23 +23,23 @@ def test_flops_are_those_of_the_products():
 
 def test_a_record_is_measured_once_per_store(tmp_path):
     first = kernels.measure_kernels(1, 64, repeats=1, store=tmp_path)
-    assert first["status"] == "ok"
-    assert first["blas"]["numpy"]["threads"] == 1
-    assert not first["blas"]["numpy"]["file"].startswith("/")  # records are published
+    assert first.status == "ok"
+    assert first.blas.numpy.threads == 1
+    assert not first.blas.numpy.file.startswith("/")  # records are published
     assert kernels.measure_kernels(1, 64, repeats=1, store=tmp_path) == first
     only = kernels.measure_kernels(1, 64, repeats=1, operations=["gemm"], store=tmp_path)
-    assert set(only["rates"]["float64"]) == {"gemm"}
+    assert set(only.rates["float64"]) == {"gemm"}
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_another_library_than_declared_gives_an_invalid_record():
     record = kernels.measure_kernels(1, 64, repeats=1, blas="accelerate")
-    assert record["status"] == "invalid"
-    assert "declared accelerate" in record["reason"]
+    assert record.status == "invalid"
+    assert "declared accelerate" in record.reason
 
 
 def test_more_threads_than_cores_are_skipped(monkeypatch):
     monkeypatch.setattr("bench_core.machine.available_cores", lambda: 2)
     record = kernels.measure_kernels(4, 64)
-    assert (record["status"], record["reason"]) == ("skipped", "4 threads, 2 cores")
-    json.dumps(record)
+    assert (record.status, record.reason) == ("skipped", "4 threads, 2 cores")
+    to_json(record)

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from bench_core.cli.commands.measure import command
 from bench_core.errors import InputError, UnknownNameError
-from bench_core.measure import FitSpec, read
-from bench_core.measure.overhead import measure_overhead
+from bench_core.measure import FitSpec, measure_overhead
+from bench_core.records import Record, read, to_dict
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_one_case_is_measured_printed_and_read_again(
     second = CliRunner().invoke(command, [*asked, "--json"])
     record = json.loads(second.stdout)
     (path,) = Path(arguments[3]).glob("*.json")
-    assert read(path) == record
+    assert to_dict(read(Record, path)) == record
     assert record["case"]["alphas"] == [1.0, 10.0]
     assert record["case"]["options"] == {"gcv_mode": "svd"}
     third = CliRunner().invoke(command, [*asked, "--json", "--again"])
@@ -60,6 +60,7 @@ def test_a_refusal_has_its_own_exit_status(arguments: list[str]) -> None:
         (["--scale", "a lot"], "a lot"),
         (["--option", "gcv_mode"], "gcv_mode"),
         (["--nodes", "0"], "0"),
+        (["--alphas", "1,two"], "two"),
     ],
 )
 def test_a_wrong_argument_is_named(arguments: list[str], more: list[str], named: str) -> None:
@@ -69,9 +70,9 @@ def test_a_wrong_argument_is_named(arguments: list[str], more: list[str], named:
 
 
 def test_wrong_values_are_errors_for_people(arguments: list[str]) -> None:
-    done = CliRunner().invoke(command, [*arguments, "--alphas", "1,two"])
+    done = CliRunner().invoke(command, [*arguments, "--alphas", "1,0"])
     assert isinstance(done.exception, InputError)
-    assert "two" in str(done.exception)
+    assert "0.0" in str(done.exception)
     done = CliRunner().invoke(command, ["ridgvc", *arguments[1:]])
     assert isinstance(done.exception, UnknownNameError)
 
@@ -81,10 +82,10 @@ def test_the_overhead_is_a_ratio_of_interleaved_fits(
 ) -> None:
     case = FitSpec(str(problem_folder), "ridgecv")
     found = measure_overhead(case, pairs=4, store=tmp_path, scratch=scratch, timeout=120)
-    assert found["status"] == "ok", found["reason"]
-    assert len(found["with_s"]) == len(found["without_s"]) == 4
-    ratios = sorted(a / b for a, b in zip(found["with_s"], found["without_s"], strict=True))
-    assert found["ratio"] == pytest.approx((ratios[1] + ratios[2]) / 2)
-    assert found["ci95"][0] <= found["ratio"] <= found["ci95"][1]
-    assert found["sampler_share"] > 0
+    assert found.status == "ok", found.reason
+    assert len(found.with_s) == len(found.without_s) == 4
+    ratios = sorted(a / b for a, b in zip(found.with_s, found.without_s, strict=True))
+    assert found.ratio == pytest.approx((ratios[1] + ratios[2]) / 2)
+    assert found.ci95[0] <= found.ratio <= found.ci95[1]
+    assert found.sampler_share > 0
     assert measure_overhead(case, pairs=4, store=tmp_path, scratch=scratch) == found

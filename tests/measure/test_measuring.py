@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import signal
@@ -11,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,14 @@ from bench_core.blas import detect
 from bench_core.data import THESIS_ALPHAS, Problem, random_split
 from bench_core.errors import InputError, UnknownNameError
 from bench_core.machine import available_cores
-from bench_core.measure import FitSpec, fitting, measure, read, read_all, validate
-from bench_core.runner.launcher import run_worker
+from bench_core.measure import FitSpec, measure
+from bench_core.records import Record, read, read_folder, to_json
+from bench_core.records.record import PenaltyCounts
+from bench_core.runner import timing
+from bench_core.runner.launcher import launch
+from bench_core.runner.protocol import WorkerResult
 
-Run = Callable[..., dict[str, Any]]
+Run = Callable[..., Record]
 
 pytestmark = pytest.mark.usefixtures("oddities")
 
@@ -41,80 +45,77 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(store: Path, scratch: Path, problem_folder: Path) -> Run:
     """Measure a strategy on the tiny problem, without a null unless asked."""
 
-    def run(strategy: str, *, timeout: float | None = 120, **changes: Any) -> dict[str, Any]:
+    def run(strategy: str, *, timeout: float | None = 120, **changes: Any) -> Record:
         changes = {"problem": str(problem_folder), "null": "skip", **changes}
         case = FitSpec(strategy=strategy, **changes)
-        record = measure(case, store=store, scratch=scratch, timeout=timeout)
-        validate(record)
-        return record
+        return measure(case, store=store, scratch=scratch, timeout=timeout)
 
     return run
 
 
 @pytest.fixture(scope="module")
-def good(run: Run) -> dict[str, Any]:
+def good(run: Run) -> Record:
     return run("ridgecv", repeats=3, null="auto")
 
 
-def test_a_record_of_a_good_fit_has_the_right_answers(
-    good: dict[str, Any], problem_folder: Path
-) -> None:
+def test_a_record_of_a_good_fit_has_the_right_answers(good: Record, problem_folder: Path) -> None:
     problem = Problem.open(problem_folder)
     split = random_split(problem, seed=0)
     train, test = split.apply(problem)
     truth = RidgeCV(THESIS_ALPHAS).fit(train.X, train.Y)
     predicted = truth.predict(test.X)
     r = [np.corrcoef(test.Y[:, j], predicted[:, j])[0, 1] for j in range(8)]
-    assert good["status"] == "ok"
-    assert good["reason"] is None
-    assert good["penalty"] == {"scope": "all", "values": [truth.alpha_], "counts": [9]}
-    assert good["accuracy"]["mean"] == pytest.approx(np.mean(r), abs=1e-9)
-    assert good["accuracy"]["max"] == pytest.approx(np.max(r), abs=1e-9)
-    assert (good["accuracy"]["defined"], good["accuracy"]["undefined"]) == (8, 1)
-    assert good["null"]["method"] == "fit"
-    assert good["null"]["mean"] < good["accuracy"]["mean"] - 0.3
-    agreement = good["agreement"]
-    assert agreement["agrees"]
-    assert agreement["worst"] < 1e-12
-    assert agreement["same_penalty"] is True
-    assert agreement["reference_penalty"] == truth.alpha_
-    assert agreement["targets"] == 9
+    assert good.status == "ok"
+    assert good.reason is None
+    assert good.penalty == PenaltyCounts("all", (truth.alpha_,), (9,))
+    assert good.accuracy.mean == pytest.approx(np.mean(r), abs=1e-9)
+    assert good.accuracy.max == pytest.approx(np.max(r), abs=1e-9)
+    assert (good.accuracy.defined, good.accuracy.undefined) == (8, 1)
+    assert good.null.method == "fit"
+    assert good.null.mean < good.accuracy.mean - 0.3
+    agreement = good.agreement
+    assert agreement.agrees
+    assert agreement.worst < 1e-12
+    assert agreement.same_penalty is True
+    assert agreement.reference_penalty == truth.alpha_
+    assert agreement.targets == 9
 
 
-def test_a_record_says_how_long_and_how_much(good: dict[str, Any]) -> None:
-    times, memory = good["times"], good["memory"]
-    assert len(times["fit_s"]) == 3
-    assert times["median_s"] == sorted(times["fit_s"])[1]
-    assert times["ci95_s"][0] <= times["median_s"] <= times["ci95_s"][1]
-    assert times["cluster_start_s"] is None
-    assert memory["interval_ms"] <= 50
-    assert memory["peak_bytes"] >= memory["baseline_bytes"] > 20 * 2**20
-    assert [one["process"] for one in memory["per_process"]] == ["main"]
-    assert good["bytes_moved"] == {"total": 0}
-    assert good["seconds"] > sum(times["fit_s"])
-    assert good["memory_needed"]["needed_bytes"] <= good["memory_needed"]["available_bytes"]
+def test_a_record_says_how_long_and_how_much(good: Record) -> None:
+    times, memory = good.times, good.memory
+    assert len(times.fit_s) == 3
+    assert times.median_s == sorted(times.fit_s)[1]
+    assert times.ci95_s[0] <= times.median_s <= times.ci95_s[1]
+    assert times.cluster_start_s is None
+    assert memory.interval_ms <= 50
+    assert memory.peak_bytes >= memory.baseline_bytes > 20 * 2**20
+    assert [one.process for one in memory.per_process] == ["main"]
+    assert good.bytes_moved == {"total": 0}
+    assert good.seconds > sum(times.fit_s)
+    assert good.memory_needed.needed_bytes <= good.memory_needed.available_bytes
 
 
-def test_a_record_proves_its_blas_and_its_surroundings(good: dict[str, Any]) -> None:
+def test_a_record_proves_its_blas_and_its_surroundings(good: Record) -> None:
     here = detect().to_dict()
     for caller in ("numpy", "scipy"):
-        assert good["blas"][caller]["name"] == here[caller]["name"]
-        assert good["blas"][caller]["version"] == here[caller]["version"]
-        assert good["blas"][caller]["threads"] == 1
-        assert good["blas"]["proof"]["calls"][caller]
-    assert good["versions"]["numpy"] == np.__version__
-    assert good["machine"]["cores"]["available"] == available_cores()
-    assert set(good["load"]) == {"before", "after"}
-    problem = good["case"]["problem"]
-    assert [problem[name] for name in ("name", "t", "p", "s")] == ["tiny", 200, 6, 9]
-    assert (problem["t_train"], problem["t_test"]) == (180, 20)
-    assert good["case"]["alphas"] == list(THESIS_ALPHAS)
+        assert getattr(good.blas, caller).name == here[caller]["name"]
+        assert getattr(good.blas, caller).version == here[caller]["version"]
+        assert getattr(good.blas, caller).threads == 1
+        assert good.blas.proof.calls[caller]
+    assert good.versions["numpy"] == np.__version__
+    assert good.machine.cores["available"] == available_cores()
+    assert good.load.before is not None
+    assert good.load.after is not None
+    problem = good.case.problem
+    assert (problem.name, problem.t, problem.p, problem.s) == ("tiny", 200, 6, 9)
+    assert (problem.t_train, problem.t_test) == (180, 20)
+    assert good.case.alphas == tuple(THESIS_ALPHAS)
 
 
 def test_a_record_gives_no_place_or_name_of_the_machine_away(
-    good: dict[str, Any], store: Path, scratch: Path
+    good: Record, store: Path, scratch: Path
 ) -> None:
-    text = json.dumps(good)
+    text = to_json(good)
     for secret in (
         str(Path.home()) + "/",
         tempfile.gettempdir() + "/",
@@ -128,76 +129,76 @@ def test_a_record_gives_no_place_or_name_of_the_machine_away(
 
 
 def test_a_record_in_the_store_is_read_and_the_asking_suite_is_named(
-    good: dict[str, Any], store: Path, problem_folder: Path
+    good: Record, store: Path, problem_folder: Path
 ) -> None:
     case = FitSpec(str(problem_folder), "ridgecv", suite="other", repeats=3)
     # A scratch folder that cannot be made: nothing may be measured.
     again = measure(case, store=store, scratch=Path("/dev/null/nowhere"))
-    assert again["id"] == good["id"]
-    assert again["case"] == {**good["case"], "suite": "other"}
-    assert good in read_all(store)
+    assert again.id == good.id
+    assert again.case == replace(good.case, suite="other")
+    assert good in read_folder(store).records
 
 
 @pytest.mark.skipif(available_cores() < 2, reason="two nodes need two cores")
 def test_nodes_are_measured_together(run: Run) -> None:
     record = run("bmor", nodes=2)
-    assert record["status"] == "ok"
-    assert record["penalty"]["scope"] == "batch"
-    assert record["times"]["cluster_start_s"] > 0
-    assert record["bytes_moved"]["total"] > 0
-    assert record["bytes_moved"]["total"] == sum(
-        count for name, count in record["bytes_moved"].items() if name != "total"
+    assert record.status == "ok"
+    assert record.penalty.scope == "batch"
+    assert record.times.cluster_start_s > 0
+    assert record.bytes_moved["total"] > 0
+    assert record.bytes_moved["total"] == sum(
+        count for name, count in record.bytes_moved.items() if name != "total"
     )
-    processes = [one["process"] for one in record["memory"]["per_process"]]
+    processes = [one.process for one in record.memory.per_process]
     assert {"main", "node 0", "node 1"} <= set(processes)
-    assert len(record["blas"]["workers"]) == 2
-    assert all(one["numpy"]["threads"] == 1 for one in record["blas"]["workers"])
-    assert record["agreement"]["same_penalty"] is None
+    assert len(record.blas.workers) == 2
+    assert all(one.numpy.threads == 1 for one in record.blas.workers)
+    assert record.agreement.same_penalty is None
 
 
 def test_another_blas_than_declared_gives_no_number(run: Run) -> None:
     other = "mkl" if detect().numpy.name != "mkl" else "openblas"
     record = run("ridgecv", blas=other)
-    assert record["status"] == "invalid"
-    assert other in record["reason"]
-    assert record["times"] is None
+    assert record.status == "invalid"
+    assert other in record.reason
+    assert record.times is None
 
 
 def test_predictions_that_are_not_the_definitions_are_invalid(run: Run) -> None:
     record = run("shifted")
-    assert record["status"] == "invalid"
-    assert "differ from scikit-learn's Ridge" in record["reason"]
-    assert not record["agreement"]["agrees"]
-    assert record["agreement"]["worst"] > record["agreement"]["tolerance"]
+    assert record.status == "invalid"
+    assert "differ from scikit-learn's Ridge" in record.reason
+    assert not record.agreement.agrees
+    assert record.agreement.worst > record.agreement.tolerance
 
 
 def test_another_penalty_than_ridgecvs_is_invalid_where_that_is_claimed(run: Run) -> None:
     record = run("stubborn")
-    assert record["status"] == "invalid"
-    assert "chose 1200 where RidgeCV chooses" in record["reason"]
-    assert record["agreement"]["same_penalty"] is False
+    assert record.status == "invalid"
+    assert "chose 1200 where RidgeCV chooses" in record.reason
+    assert record.agreement.same_penalty is False
     # Given its penalty the fit is right, so only the choice was wrong.
-    assert record["agreement"]["worst"] < 1e-12
+    assert record.agreement.worst < 1e-12
 
 
 def test_a_lost_target_is_invalid(run: Run) -> None:
     record = run("short")
-    assert record["status"] == "invalid"
-    assert "(20, 8)" in record["reason"]
+    assert record.status == "invalid"
+    assert "(20, 8)" in record.reason
 
 
 def test_threads_beyond_those_given_are_invalid(run: Run) -> None:
     record = run("greedy")
-    assert record["status"] == "invalid"
-    assert "3 threads where 1 were asked for" in record["reason"]
+    assert record.status == "invalid"
+    assert "3 threads where 1 were asked for" in record.reason
 
 
 def test_an_exception_is_recorded_and_its_traceback_is_beside_it(
     run: Run, store: Path, problem_folder: Path
 ) -> None:
     record = run("failing")
-    assert record["status"] == "failed"
-    assert record["reason"].startswith("ValueError: no luck in <")
+    assert record.status == "failed"
+    assert record.reason.startswith("ValueError: no luck in <")
     log = store / f"{FitSpec(str(problem_folder), 'failing', null='skip').stem}.log"
     assert "Traceback" in log.read_text()
     assert "go_wrong" in log.read_text()
@@ -205,33 +206,39 @@ def test_an_exception_is_recorded_and_its_traceback_is_beside_it(
 
 def test_a_worker_that_is_killed_is_reported_as_such(run: Run) -> None:
     record = run("crashing")
-    assert record["status"] == "failed"
-    assert "SIGKILL" in record["reason"]
-    assert "memory" in record["reason"]
+    assert record.status == "failed"
+    assert "SIGKILL" in record.reason
+    assert "memory" in record.reason
 
 
 @pytest.mark.parametrize(("crash", "how"), [(True, "SIGSEGV"), (False, "MemoryError: none left")])
 def test_a_fit_is_not_lost_with_its_check(run: Run, crash: bool, how: str) -> None:
     record = run("unchecked", options={"crash": crash})
-    assert record["status"] == "invalid"
-    assert how in record["reason"]
-    assert "not compared with scikit-learn's Ridge" in record["reason"]
-    assert record["times"]["median_s"] > 0
-    assert record["accuracy"]["mean"] > 0
-    assert record["agreement"] is None
+    assert record.status == "invalid"
+    assert how in record.reason
+    assert "not compared with scikit-learn's Ridge" in record.reason
+    assert record.times.median_s > 0
+    assert record.accuracy.mean > 0
+    assert record.agreement is None
+
+
+@dataclass(frozen=True)
+class _Note:
+    note: str
 
 
 def test_a_timeout_ends_the_worker_and_all_it_started(tmp_path: Path) -> None:
     note, log = tmp_path / "pids", tmp_path / "case.log"
-    found = run_worker(
-        {"note": str(note)},
-        environment=dict(os.environ),
+    found = launch(
+        "hanging_worker",
+        _Note(str(note)),
+        WorkerResult,
+        environment=os.environ,
         log=log,
         timeout=5,
-        progress=None,
-        module="hanging_worker",
     )
-    assert found == {"status": "failed", "reason": "stopped after 5 s, the time it was given"}
+    assert (found.status, found.times) == ("failed", None)
+    assert "5 s" in str(found.reason)
     assert "it said this" in log.read_text()
     _assert_ended(note)
 
@@ -242,7 +249,7 @@ def test_an_interruption_leaves_no_record_and_no_process(
     note = tmp_path / "pids"
     case = FitSpec(str(problem_folder), "hanging", options={"note": str(note)})
 
-    def interrupt(words: str) -> None:
+    def interrupt(words: str, done: int = 0, total: int = 0, /) -> None:
         if words.startswith("fit"):
             while not (note.is_file() and note.read_text().count(" ")):
                 time.sleep(0.01)
@@ -265,29 +272,29 @@ def _assert_ended(note: Path) -> None:
 
 def test_more_threads_than_cores_are_refused(run: Run) -> None:
     record = run("bmor", nodes=2, threads=available_cores())
-    assert record["status"] == "skipped"
-    assert f"need {2 * available_cores()} cores, {available_cores()} are" in record["reason"]
-    assert record["times"] is None
+    assert record.status == "skipped"
+    assert f"need {2 * available_cores()} cores, {available_cores()} are" in record.reason
+    assert record.times is None
 
 
 def test_too_little_memory_is_refused_with_both_figures(run: Run) -> None:
     record = run("huge")
-    assert record["status"] == "skipped"
-    memory = record["memory_needed"]
-    assert memory["needed_bytes"] >= 2**60 > memory["available_bytes"]
-    assert str(memory["needed_bytes"]) in record["reason"]
-    assert str(memory["available_bytes"]) in record["reason"]
+    assert record.status == "skipped"
+    memory = record.memory_needed
+    assert memory.needed_bytes >= 2**60 > memory.available_bytes
+    assert str(memory.needed_bytes) in record.reason
+    assert str(memory.available_bytes) in record.reason
 
 
 def test_a_strategys_own_reason_is_kept(run: Run) -> None:
     record = run("shy")
-    assert (record["status"], record["reason"]) == ("skipped", "does not like 9 targets")
+    assert (record.status, record.reason) == ("skipped", "does not like 9 targets")
 
 
 def test_several_nodes_for_a_strategy_of_one_process_are_skipped(run: Run) -> None:
     if available_cores() < 2:
         pytest.skip("two nodes need two cores")
-    assert "one process" in run("ridgecv", nodes=2)["reason"]
+    assert "one process" in run("ridgecv", nodes=2).reason
 
 
 def test_best_kernels_are_skipped_where_there_are_no_better(
@@ -298,8 +305,8 @@ def test_best_kernels_are_skipped_where_there_are_no_better(
     advice = blas.KernelAdvice("openblas", "Zen", "Zen", reason="Zen is the best here")
     monkeypatch.setattr(blas, "kernel_advice", lambda: advice)
     record = run("ridgecv", kernels="best")
-    assert record["status"] == "skipped"
-    assert "Zen is the best here" in record["reason"]
+    assert record.status == "skipped"
+    assert "Zen is the best here" in record.reason
 
 
 @pytest.mark.parametrize(
@@ -338,11 +345,11 @@ measure(case, store=Path({str(tmp_path)!r}), scratch=Path({str(scratch)!r}))
     assert not list(tmp_path.glob("*.json"))
 
 
-def test_a_damaged_record_is_named_with_its_remedy(store: Path, good: dict[str, Any]) -> None:
+def test_a_damaged_record_is_named_with_its_remedy(store: Path, good: Record) -> None:
     path = store / "damaged.json"
-    path.write_text(json.dumps({**good, "status": "fine"}))
-    with pytest.raises(InputError, match=r"damaged\.json.*status.*'fine'.*delete"):
-        read(path)
+    path.write_text(to_json(good).replace('"status": "ok"', '"status": "fine"'))
+    with pytest.raises(InputError, match=r"damaged\.json.*status.*fine"):
+        read(Record, path)
     path.unlink()
 
 
@@ -352,5 +359,5 @@ def test_no_repeat_is_begun_after_long_fits(
     problem = Problem.open(problem_folder)
     strategy = strategies.get("ridgecv")
     for enough, made in ((0.0, 1), (1e9, 3)):
-        monkeypatch.setattr(fitting, "ENOUGH_S", enough)
-        assert len(fitting.timed_fits(strategy, problem, 3)[1]) == made
+        monkeypatch.setattr(timing, "ENOUGH_S", enough)
+        assert len(timing.timed_fits(strategy, problem, 3)[1]) == made

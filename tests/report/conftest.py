@@ -1,83 +1,82 @@
-"""Records as the measurement writes them, with numbers chosen so that every ratio is known."""
+"""Valid records of no measurement, with numbers chosen so that every ratio is known."""
 
 from __future__ import annotations
 
-import copy
-import json
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-_LIBRARY = {
-    "name": "openblas",
-    "version": "0.3.30",
-    "architecture": "Haswell",
-    "threading_layer": "pthreads",
-    "threads": 1,
-    "file": "libscipy_openblas.so",
-    "interface": "LP64",
-}
-_RECORD: dict[str, Any] = {
-    "schema": "ridgebench-measurement/1",
-    "status": "ok",
-    "reason": None,
-    "started": "2026-01-01T00:00:00+00:00",
-    "case": {
-        "suite": "nodes_bmor",
-        "problem": {
-            "name": "whole-brain-bmor",
-            "subject": "sub-01",
-            "scale": 0.0625,
-            "seed": 0,
-            "dtype": "float64",
-        },
-        "split": {"kind": "random", "seed": 0, "warning": None},
-        "strategy": "ridgecv",
-        "options": {},
-        "nodes": 1,
-        "threads": 1,
-        "kernels": "default",
-    },
-    "times": {"fit_s": [8.0], "median_s": 8.0, "ci95_s": [7.9, 8.2]},
-    "memory": {"peak_bytes": 3 * 1024**3},
-    "accuracy": {"mean": 0.25, "max": 0.75},
-    "null": {"max": 0.05},
-    "agreement": {"worst": 1e-12},
-    "blas": {"declared": "openblas", "numpy": _LIBRARY, "scipy": _LIBRARY},
-    "machine": {"cpu": {"model": "A test's CPU"}},
-}
+from bench_core.records import AnyRecord, Record, write
+from bench_core.records.record import (
+    Accuracy,
+    Agreement,
+    BlasRecord,
+    LibraryRecord,
+    Memory,
+    NullAccuracy,
+    PenaltyCounts,
+    Times,
+)
+from bench_core.runner.run import start_record
+from bench_core.runner.spec import FitSpec, ProblemShape
 
-Make = Callable[..., dict[str, Any]]
+_LIBRARY = LibraryRecord(
+    "openblas", "0.3.30", "Haswell", "pthreads", 1, "libscipy_openblas.so", "lp64"
+)
+_SHAPE = ProblemShape("whole-brain-bmor", 100, 64, 9, "float64", "sub-01", 0.0625)
+_SPEC = FitSpec("whole-brain-bmor", "ridgecv", suite="nodes_bmor", scale=0.0625)
+
+Make = Callable[..., Record]
+
+
+def _valid(seconds: float) -> Record:
+    figures = {"mean": 0.25, "median": 0.2, "p95": 0.6, "max": 0.75, "defined": 9, "undefined": 0}
+    null = {"mean": 0.0, "median": 0.0, "p95": 0.04, "max": 0.05, "defined": 9, "undefined": 0}
+    record = start_record(_SPEC, _SHAPE)
+    return replace(
+        record,
+        status="ok",
+        reason=None,
+        started="2026-01-01T00:00:00Z",
+        times=Times((seconds,), seconds, (seconds * 0.9, seconds * 1.1), 0.5, 0.1, None),
+        memory=Memory(3 * 1024**3, 1024**3, 3 * 1024**3, 50.0, 60.0, 9, 0.01, ()),
+        bytes_moved={"total": 0},
+        penalty=PenaltyCounts("all", (100.0,), (9,)),
+        accuracy=Accuracy(**figures),
+        null=NullAccuracy("fit", 9, **null),
+        agreement=Agreement(1e-8, 1e-12, 9, "svd", True, 100.0, None, True),
+        blas=BlasRecord("openblas", _LIBRARY, _LIBRARY, (), None),
+        machine=replace(record.machine, cpu={"model": "A test's CPU"}),
+    )
 
 
 @pytest.fixture
 def record() -> Make:
     """Return a function that makes a record: case fields by keyword, seconds and status apart."""
 
-    def make(seconds: float = 8.0, status: str = "ok", reason: str | None = None, **case: Any):
-        made = copy.deepcopy(_RECORD)
-        made["status"], made["reason"] = status, reason
-        made["times"]["median_s"] = seconds
-        made["times"]["ci95_s"] = [seconds * 0.9, seconds * 1.1]
-        problem = case.pop("problem", None)
-        made["case"].update(case)
-        if problem:
-            made["case"]["problem"].update(problem)
-        return made
+    def make(
+        seconds: float = 8.0, status: str = "ok", reason: str | None = None, **case: Any
+    ) -> Record:
+        made = _valid(seconds)
+        problem = replace(made.case.problem, **case.pop("problem", {}))
+        asked = replace(made.case, problem=problem, **case)
+        times = None if status in ("skipped", "failed") else made.times
+        return replace(made, status=status, reason=reason, case=asked, times=times)
 
     return make
 
 
 @pytest.fixture
-def leave() -> Callable[[Path, str, str, list[dict[str, Any]]], None]:
+def leave() -> Callable[[Path, str, str, list[AnyRecord]], None]:
     """Return a function that leaves records where the benchmarks do."""
+    numbers = count()
 
-    def write(pending: Path, environment: str, commit: str, records: list[dict[str, Any]]) -> None:
-        folder = pending / environment / commit
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, one in enumerate(records):
-            (folder / f"{len(list(folder.iterdir()))}-{number}.json").write_text(json.dumps(one))
+    def leave(pending: Path, environment: str, commit: str, records: list[AnyRecord]) -> None:
+        for one in records:
+            write(one, pending / environment / commit / f"{next(numbers):03}.json")
 
-    return write
+    return leave

@@ -1,10 +1,13 @@
+from dataclasses import replace as changed
 from pathlib import Path
 
 import pytest
 
 from bench_core.errors import InputError
+from bench_core.records import SCHEMA_KERNELS, KernelCase, KernelRate, KernelsRecord
+from bench_core.records.record import PlanRecord
 from bench_core.report.markdown import comparison, replace
-from bench_core.report.runs import Run, latest, read_runs
+from bench_core.report.runs import EnvironmentRun, latest, read_runs
 from bench_core.report.solver_table import solver_table
 
 BEGIN, END = "<!-- reference run: begin -->", "<!-- reference run: end -->"
@@ -14,7 +17,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def runs(record):
     return [
-        Run("here", "c0ffee00", "env-a", [record(8.0), record(2.0, strategy="bmor", nodes=2)]),
+        EnvironmentRun(
+            "here", "c0ffee00", "env-a", [record(8.0), record(2.0, strategy="bmor", nodes=2)]
+        ),
     ]
 
 
@@ -48,7 +53,7 @@ def test_solvers_are_compared_with_scikit_learn_and_with_the_gemm(record):
     """Ratios by hand: 8 s and 6 s against 2 s; 20 s against 2 s and 0.5 s of predictions."""
     shape = {"t_train": 900, "p": 2000, "s": 70_000}
     solvers = [
-        record(seconds, suite="solvers", problem=shape, alphas=[1.0, 10.0], **case)
+        record(seconds, suite="solvers", problem=shape, alphas=(1.0, 10.0), **case)
         for seconds, case in (
             (20.0, {}),
             (8.0, {"threads": 2}),
@@ -56,18 +61,22 @@ def test_solvers_are_compared_with_scikit_learn_and_with_the_gemm(record):
             (2.0, {"threads": 2, "strategy": "multitarget"}),
         )
     ]
-    for one in solvers:
-        one["times"]["predict_s"] = 0.5
-    gemm = {
-        "schema": "ridgebench-kernels/1",
-        "status": "ok",
-        "case": {"threads": 2, "size": 4096},
-        "rates": {kind: {"gemm": {"gflops": 100.0}} for kind in ("float64", "float32")},
-    }
-    line = solver_table([Run("here", "c0ffee00", "env-a", [*solvers, gemm])]).splitlines()[-1]
+    solvers = [changed(one, times=changed(one.times, predict_s=0.5)) for one in solvers]
+    flops = 1.2e11
+    plan = PlanRecord("dual", 1.5e11, flops, 1000, (), None, {})
+    solvers[-1] = changed(solvers[-1], plan=plan)
+    rate = KernelRate(1.0, 100.0, 1.0)
+    gemm = KernelsRecord(
+        SCHEMA_KERNELS,
+        "ok",
+        None,
+        KernelCase(2, 4096, None, "default", ("gemm",)),
+        {kind: {"gemm": rate} for kind in ("float64", "float32")},
+    )
+    line = solver_table(
+        [EnvironmentRun("here", "c0ffee00", "env-a", [*solvers, gemm])]
+    ).splitlines()[-1]
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[1].startswith("multitarget, ")
     assert cells[3:7] == ["2 s", "2.5 s", "3.0×", "8.0×"]
-    t, p, s = shape.values()
-    flops = t * t * (p + s) + 2 * t * p * s + (9 + 2 * 2) * t**3 + 2 * p * t * t
     assert float(cells[7]) == pytest.approx(flops / 2 / 100e9, abs=0.01)

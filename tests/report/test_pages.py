@@ -6,29 +6,28 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
+from bench_core.records import SCHEMA_KERNELS, KernelCase, KernelRate, KernelsRecord
+from bench_core.records.record import BlasCalls
 from bench_core.report.page import write_page
-from bench_core.report.progress import line, watch
-from bench_core.report.runs import Run
+from bench_core.report.run_monitor import progress_line, watch
+from bench_core.report.runs import EnvironmentRun
 from bench_core.report.site import Project, machine_name
 from bench_core.report.terminal import print_summary, seconds_text
 
 
 @pytest.fixture
 def runs(record):
-    kernels = {
-        "schema": "ridgebench-kernels/1",
-        "status": "ok",
-        "reason": None,
-        "case": {"threads": 2, "size": 1024, "blas": "openblas", "kernels": "default"},
-        "blas": record()["blas"],
-        "rates": {
-            precision: {
-                kernel: {"seconds": 0.1, "gflops": 50.0, "fraction_of_gemm": 0.5}
-                for kernel in ("gemm", "syrk", "eigh", "svd")
-            }
-            for precision in ("float64", "float32")
-        },
-    }
+    blas = record().blas
+    rate = KernelRate(0.1, 50.0, 0.5)
+    names = ("gemm", "syrk", "eigh", "svd")
+    kernels = KernelsRecord(
+        SCHEMA_KERNELS,
+        "ok",
+        None,
+        KernelCase(2, 1024, "openblas", "default", names),
+        {kind: dict.fromkeys(names, rate) for kind in ("float64", "float32")},
+        BlasCalls(blas.numpy, blas.scipy),
+    )
     haxby = {"name": "haxby2001", "subject": None, "scale": None}
     records = [
         kernels,
@@ -39,7 +38,7 @@ def runs(record):
         record(0.5, suite="accuracy", problem=haxby),
         record(status="skipped", reason="4 threads, <2> [cores]", threads=4),
     ]
-    return [Run("here", "c0ffee00", "env-a", records)]
+    return [EnvironmentRun("here", "c0ffee00", "env-a", records)]
 
 
 def _printed(runs):
@@ -122,8 +121,8 @@ def test_progress_says_each_record_once(tmp_path, record, leave):
 
 
 def test_progress_passes_over_what_was_skipped(record):
-    assert line(record(status="skipped", reason="too big")) is None
-    assert line(record(status="failed", reason="boom")) == "failed: boom"
+    assert progress_line(record(status="skipped", reason="too big")) is None
+    assert progress_line(record(status="failed", reason="boom")) == "failed: boom"
 
 
 @pytest.mark.parametrize(

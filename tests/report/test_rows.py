@@ -1,11 +1,12 @@
 import pytest
 
-from bench_core.report.rows import environment_label, fastest, rows, scale_text, troubles
-from bench_core.report.runs import Run
+from bench_core.records.skips import make_skips
+from bench_core.report.rows import environment_label, fastest, find_issues, rows, scale_text
+from bench_core.report.runs import EnvironmentRun
 
 
 def test_ratios_are_within_one_run(record):
-    run = Run(
+    run = EnvironmentRun(
         "here",
         "c0ffee00",
         "env-a",
@@ -16,7 +17,9 @@ def test_ratios_are_within_one_run(record):
             record(2.0, strategy="bmor", nodes=2, threads=2),
         ],
     )
-    other = Run("here", "c0ffee00", "env-b", [record(1.0, strategy="bmor", nodes=2, threads=2)])
+    other = EnvironmentRun(
+        "here", "c0ffee00", "env-b", [record(1.0, strategy="bmor", nodes=2, threads=2)]
+    )
     found = {
         (row.strategy, row.nodes, row.threads): row for row in rows([run]) if row.seconds != 1.0
     }
@@ -30,7 +33,7 @@ def test_ratios_are_within_one_run(record):
 
 
 def test_only_valid_measurements_make_rows_or_references(record):
-    run = Run(
+    run = EnvironmentRun(
         "here",
         "c0ffee00",
         "env-a",
@@ -39,12 +42,12 @@ def test_only_valid_measurements_make_rows_or_references(record):
     (row,) = rows([run])
     assert row.threads == 2
     assert row.dsu is None
-    (trouble,) = troubles([run])
+    (trouble,) = find_issues([run])
     assert (trouble.status, trouble.reason, trouble.count) == ("invalid", "wrong BLAS", 1)
 
 
 def test_another_problem_is_no_reference(record):
-    run = Run(
+    run = EnvironmentRun(
         "here",
         "c0ffee00",
         "env-a",
@@ -54,7 +57,7 @@ def test_another_problem_is_no_reference(record):
 
 
 def test_options_are_part_of_a_strategy(record):
-    run = Run(
+    run = EnvironmentRun(
         "here",
         "c0ffee00",
         "env-a",
@@ -65,37 +68,32 @@ def test_options_are_part_of_a_strategy(record):
 
 
 def test_label_is_what_was_proved(record):
-    assert environment_label(Run("m", "c", "env-a", [record()])) == "openblas 0.3.30 Haswell"
+    assert (
+        environment_label(EnvironmentRun("m", "c", "env-a", [record()]))
+        == "openblas 0.3.30 Haswell"
+    )
     failed = record(status="failed", reason="x")
-    assert environment_label(Run("m", "c", "env-a", [failed])) == "env-a"
+    assert environment_label(EnvironmentRun("m", "c", "env-a", [failed])) == "env-a"
 
 
-def test_troubles_are_counted_by_reason(record):
+def test_find_issues_are_counted_by_reason(record):
     skipped = [record(status="skipped", reason="4 threads, 2 cores", threads=4) for _ in range(3)]
     failed = record(status="failed", reason="boom")
-    found = troubles([Run("m", "c", "env-a", [record(), *skipped, failed])])
+    found = find_issues([EnvironmentRun("m", "c", "env-a", [record(), *skipped, failed])])
     assert [(one.status, one.count) for one in found] == [("failed", 1), ("skipped", 3)]
 
 
 def test_the_same_trouble_everywhere_is_said_once(record):
     skipped = record(status="skipped", reason="4 threads, 2 cores", threads=4)
-    runs = [Run("m", "c", name, [skipped]) for name in ("env-a", "env-b")]
-    (one,) = troubles(runs)
+    runs = [EnvironmentRun("m", "c", name, [skipped]) for name in ("env-a", "env-b")]
+    (one,) = find_issues(runs)
     assert one.environments == ("env-a", "env-b")
     assert one.count == 1
 
 
 def test_what_the_grids_leave_out_is_counted():
-    left_out = {
-        "schema": "ridgebench-left-out/1",
-        "status": "skipped",
-        "reason": "left out of the grids",
-        "case": {},
-        "left_out": [
-            {"suite": "threads", "reason": "profile small leaves out scale 1", "count": 9}
-        ],
-    }
-    (found,) = troubles([Run("m", "c", "env-a", [left_out])])
+    left_out = make_skips({("threads", "profile small leaves out scale 1"): 9})
+    (found,) = find_issues([EnvironmentRun("m", "c", "env-a", [left_out])])
     assert (found.status, found.count) == ("skipped", 9)
     assert found.reason == "threads: profile small leaves out scale 1"
 
@@ -106,7 +104,7 @@ def test_scales_are_written_as_people_write_them():
 
 def test_a_suite_that_measured_its_reference_is_held_against_that(record):
     """The others fall back on what another suite of the run measured."""
-    run = Run(
+    run = EnvironmentRun(
         "here",
         "c0ffee00",
         "env-a",
@@ -136,7 +134,7 @@ def test_answers_about_a_problem_stand_together_small_scales_first(record):
         ]
         for seconds in (2.0, 1.0)
     ]
-    found = fastest(rows([Run("here", "c0ffee00", "env-a", records)]))
+    found = fastest(rows([EnvironmentRun("here", "c0ffee00", "env-a", records)]))
     assert [(row.problem, row.scale, row.seconds) for row in found] == [
         ("parcels", "1/8", 1.0),
         ("parcels", "", 1.0),
@@ -147,5 +145,7 @@ def test_answers_about_a_problem_stand_together_small_scales_first(record):
 
 def test_scales_are_in_order_of_size_and_not_of_spelling(record):
     scales = [1 / 4, 1 / 24, 1 / 32, 1.0, 1 / 8]
-    run = Run("here", "c0ffee00", "env-a", [record(problem={"scale": one}) for one in scales])
+    run = EnvironmentRun(
+        "here", "c0ffee00", "env-a", [record(problem={"scale": one}) for one in scales]
+    )
     assert [row.scale for row in rows([run])] == ["1/32", "1/24", "1/8", "1/4", "1"]

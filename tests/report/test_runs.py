@@ -1,6 +1,11 @@
-import pytest
+import shutil
+from dataclasses import replace
 
-from bench_core.errors import InputError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bench_core.records.skips import make_skips
+from bench_core.report.rows import find_issues
 from bench_core.report.runs import collect, latest, read_runs
 
 
@@ -14,8 +19,8 @@ def test_collect_merges_by_parameters_and_can_be_repeated(tmp_path, record, leav
     collect(pending, results, "here")
     (run,) = read_runs(results)
     assert (run.machine, run.commit, run.environment) == ("here", "cccccccc", "env-a")
-    assert sorted(one["times"]["median_s"] for one in run.fits) == [4.0, 7.0]
-    assert not list(results.rglob("*.part"))
+    assert sorted(one.times.median_s for one in run.fits) == [4.0, 7.0]
+    assert [path.name for path in first.parent.iterdir()] == [first.name]
 
 
 def test_nothing_pending_writes_nothing(tmp_path):
@@ -23,17 +28,70 @@ def test_nothing_pending_writes_nothing(tmp_path):
     assert read_runs(tmp_path / "results") == []
 
 
-def test_a_damaged_record_is_named(tmp_path, record, leave):
-    leave(tmp_path / "p", "env-a", "c" * 40, [record()])
+def test_skips_of_a_second_run_join_those_of_the_first(tmp_path, leave):
+    pending, results = tmp_path / "pending", tmp_path / "results"
+    leave(pending, "env-a", "c" * 40, [make_skips({("threads", "2 cores"): 9})])
+    collect(pending, results, "here")
+    shutil.rmtree(pending)
+    leave(pending, "env-a", "c" * 40, [make_skips({("solvers", "scale 1"): 4})])
+    collect(pending, results, "here")
+    (run,) = read_runs(results)
+    (skips,) = run.skips
+    assert {(one.suite, one.count) for one in skips.left_out} == {("threads", 9), ("solvers", 4)}
+
+
+def _spoiled(tmp_path, record, leave, spoil):
+    leave(tmp_path / "p", "env-a", "c" * 40, [record(8.0), record(4.0, threads=2)])
     (path,) = collect(tmp_path / "p", tmp_path / "results", "here")
-    path.write_text(path.read_text()[:-20])
-    with pytest.raises(InputError, match=r"records\.jsonl holds a line that is no JSON"):
-        read_runs(tmp_path / "results")
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(spoil(lines)) + "\n")
+    (run,) = read_runs(tmp_path / "results")
+    return run, lines
+
+
+@given(cut=st.integers(1, 5000))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_truncated_line_is_skipped_and_said(tmp_path_factory, record, leave, cut):
+    folder = tmp_path_factory.mktemp("cut")
+    run, lines = _spoiled(folder, record, leave, lambda lines: [lines[0], lines[1][:-cut]])
+    assert len(run.fits) == 1
+    assert len(run.problems) == (cut < len(lines[1]))
+
+
+def test_a_record_of_a_newer_version_is_skipped_and_said(tmp_path, record, leave):
+    run, _ = _spoiled(
+        tmp_path,
+        record,
+        leave,
+        lambda lines: [lines[0], lines[1].replace("measurement/2", "measurement/9")],
+    )
+    assert len(run.fits) == 1
+    (problem,) = run.problems
+    assert "ridgebench-measurement/9" in problem
+    (issue,) = find_issues([run])
+    assert issue.reason == problem
+
+
+def test_a_duplicate_is_skipped_and_said(tmp_path, record, leave):
+    run, _ = _spoiled(tmp_path, record, leave, lambda lines: [*lines, lines[0]])
+    assert len(run.fits) == 2
+    (problem,) = run.problems
+    assert "line 1" in problem
+    assert "line 3" in problem
+
+
+def test_what_cannot_be_read_is_collected_and_named(tmp_path, record, leave):
+    leave(tmp_path / "p", "env-a", "c" * 40, [record()])
+    (tmp_path / "p" / "env-a" / ("c" * 40) / "cut.json").write_text('{"schema": ')
+    for _ in range(2):
+        collect(tmp_path / "p", tmp_path / "results", "here")
+    (run,) = read_runs(tmp_path / "results")
+    assert (len(run.fits), len(run.problems)) == (1, 1)
 
 
 def test_latest_is_per_machine_by_start(tmp_path, record, leave):
     old, new = record(8.0), record(4.0)
-    new["started"] = "2026-02-01T00:00:00+00:00"
+    new = replace(new, started="2026-02-01T00:00:00Z")
     leave(tmp_path / "p", "env-a", "f" * 40, [old])
     leave(tmp_path / "p", "env-a", "0" * 40, [new])
     collect(tmp_path / "p", tmp_path / "results", "here")

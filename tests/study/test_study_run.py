@@ -23,15 +23,15 @@ from click.testing import CliRunner
 
 from bench_core.cli.commands.study import command
 from bench_core.errors import InputError
+from bench_core.study import cell_runner
 from bench_core.study import run as running
-from bench_core.study import work
 from bench_core.study.cells import Cell
+from bench_core.study.context import Study
 from bench_core.study.example import ExampleSize, make_world, planted_targets, write_example
-from bench_core.study.opened import Study
 from bench_core.study.process import CellFailedError, in_process
 from bench_core.study.run import planned, run_study
 from bench_core.study.settings import StudySettings
-from bench_core.study.subjects import cluster_for, fit_subject
+from bench_core.study.subjects import fit_subject
 
 pytestmark = pytest.mark.slow
 
@@ -171,9 +171,9 @@ def test_an_interrupted_cell_goes_on_from_its_checkpoint(
                 raise Interrupted
 
     with pytest.raises(Interrupted):
-        work.compute(settings, cell, interrupt)
+        cell_runner.compute(settings, cell, interrupt)
     again: list[int] = []
-    record = work.compute(
+    record = cell_runner.compute(
         settings,
         cell,
         lambda what, done, total: again.append(done) if what.startswith("GPT") else None,
@@ -257,20 +257,20 @@ def test_bmor_shared_gives_the_same_r(
     keys = opened.keys(cell.cell)
     assert cell.record is not None
     checkpoint = settings.out / cell.record["checkpoint"]
-    features = work.encode_features(
+    features = cell_runner.encode_features(
         opened, cell.cell, checkpoint, keys, torch.device("cpu"), lambda *_: None
     )
     fit = replace(settings.fit, strategy="bmor-shared", threads=1)
-    with cluster_for(fit, tmp_path) as cluster:
-        found = fit_subject(
-            opened.subjects[0],
-            features,
-            settings.samples,
-            fit,
-            cluster=cluster,
-            cache=tmp_path,
-            scratch=tmp_path,
-        )
+    found = fit_subject(
+        opened.subjects[0], features, settings.samples, fit, cache=tmp_path, scratch=tmp_path
+    )
+    assert found.record.status == "ok"
+    assert found.record.agreement.agrees
+    assert found.record.blas.proof is not None
+    assert found.record.case.threads == 1
+    own = cell.record["subjects"]["sub-01"]["record"]
+    assert own["agreement"]["agrees"]
+    assert own["blas"]["proof"]["calls"]["numpy"]
     key = keys["cell"][:16]
     np.testing.assert_allclose(
         found.r, np.load(settings.out / "cells" / f"{key}_sub-01_r.npy"), atol=1e-4

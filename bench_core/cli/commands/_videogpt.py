@@ -1,4 +1,4 @@
-"""What the sub-commands of ``ridgebench videogpt`` share."""
+"""Helpers of the sub-commands of ``ridgebench videogpt``."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def command(profile: str, machine: str | None, asv_arguments: tuple[str, ...]) -
 
     from rich.console import Console
 
-    from bench_core.report.progress import watch
+    from bench_core.report.run_monitor import watch
     from bench_core.report.site import asv, build_site, find_project, machine_name
     from bench_core.report.terminal import print_summary
 

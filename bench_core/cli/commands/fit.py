@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import click
 from bench_core.cli.parameters import Bytes, Numbers, Option, Scale
 
 if TYPE_CHECKING:
-    from bench_core.fitting.run import Done
+    from bench_core.fitting.run import FitOutcome
 
 
 @click.command()
@@ -48,7 +47,9 @@ if TYPE_CHECKING:
 @click.option("--no-intercept", is_flag=True, help="Fit without an intercept.")
 @click.option("--option", "options", type=Option(), multiple=True, help="Of the strategy.")
 @click.option(
-    "--no-coef", is_flag=True, help="Do not write coefficients, nor form them if need be."
+    "--no-coef",
+    is_flag=True,
+    help="Do not write coefficients (nor compute them, where the strategy allows).",
 )
 @click.option("--memory-limit", type=Bytes(), help="Such as 8GB, beyond X and Y.")
 @click.option("--keep-problem", is_flag=True, help="Keep the problem beside the results.")
@@ -89,14 +90,15 @@ def command(
 
     from bench_core.blas import declared
     from bench_core.data import THESIS_ALPHAS
-    from bench_core.fitting.request import Request
+    from bench_core.fitting.request import FitRequest
     from bench_core.fitting.run import fit
-    from bench_core.fitting.sources import Source
+    from bench_core.fitting.sources import ProblemSource
     from bench_core.machine import available_cores
+    from bench_core.records import to_json
 
-    request = Request(
+    request = FitRequest(
         strategy=strategy,
-        source=Source(problem, x, y, runs, scale, subject, seed, dtype),
+        source=ProblemSource(problem, x, y, runs, scale, subject, seed, dtype),
         test_runs=None if test_runs is None else _runs(test_runs),
         seed=seed,
         nodes=nodes,
@@ -121,24 +123,24 @@ def command(
 
         began, said = perf_counter(), ""
 
-        def progress(what: str, done: int, total: int) -> None:
+        def progress(what: str, done: int = 0, total: int = 0, /) -> None:
             nonlocal said
             if not console.is_terminal and what != said:  # a job's log: a line for every step
                 console.print(f"{perf_counter() - began:8.1f} s  {what}", highlight=False)
                 said = what
             bar.update(task, description=what, completed=done, total=total or None)
 
-        done = fit(
+        outcome = fit(
             request,
             scratch=scratch,
             progress=progress,
             show_plan=lambda text: bar.console.print(text, highlight=False, soft_wrap=True),
         )
     if as_json:
-        click.echo(json.dumps(done.record, indent=1))
+        click.echo(to_json(outcome.record))
     else:
-        _show(done)
-    raise SystemExit(0 if done.record["status"] == "ok" else 1)
+        _show(outcome)
+    raise SystemExit(0 if outcome.record.status == "ok" else 1)
 
 
 def _runs(text: str) -> tuple[int, ...]:
@@ -150,57 +152,34 @@ def _runs(text: str) -> tuple[int, ...]:
         raise InputError(f"--test-runs {text!r}: give whole numbers separated by commas") from None
 
 
-def _show(done: Done) -> None:
+def _show(outcome: FitOutcome) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    record = done.record
-    size = record["case"]["problem"]
+    case = outcome.record.case
     table = Table(
-        title=f"{record['case']['strategy']} on {size['name']}: {record['status']}",
+        title=f"{case.strategy} on {case.problem.name}: {outcome.record.status}",
         show_header=False,
         title_justify="left",
     )
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
-    for row in _rows(done):
+    for row in _rows(outcome):
         table.add_row(*map(escape, row))
     Console().print(table)
 
 
-def _rows(done: Done) -> list[tuple[str, str]]:
-    from bench_core.errors import readable_bytes
+def _rows(outcome: FitOutcome) -> list[tuple[str, str]]:
+    from bench_core.cli.record_rows import result_rows
 
-    record = done.record
-    size, split = record["case"]["problem"], record["case"]["split"]
-    held = f"{size['t_train']:,} to train, {size['t_test']:,} to test, split by {split['kind']}"
-    figures, found = record["accuracy"], record["agreement"]
-    names = ("mean", "median", "p95", "max")
-    r = ", ".join(f"{name} {figures[name]:.3f}" for name in names if figures[name] is not None)
-    if figures["undefined"]:
-        r += f"; undefined for {figures['undefined']} targets"
-    pairs = zip(record["penalty"]["values"], record["penalty"]["counts"], strict=True)
-    rows = [
-        ("samples", held),
-        (
-            "fit",
-            f"{record['times']['median_s']:.4g} s; predicted in "
-            f"{record['times']['predict_s']:.3g} s",
-        ),
-        ("memory", f"peak {readable_bytes(record['memory']['peak_bytes'])}"),
-        ("penalty", ", ".join(f"{value:g} ({count})" for value, count in pairs)),
-        ("held-out r", r.lstrip("; ")),
-    ]
-    if found is not None:
-        worst = "not finite" if found["worst"] is None else f"{found['worst']:.1e}"
-        answer = "yes" if found["agrees"] else "no"
-        rows.append(
-            ("agreement", f"{answer}: worst difference {worst} of {found['targets']} targets")
-        )
-    if split["warning"]:
-        rows.append(("warning", split["warning"]))
-    if record["reason"]:
-        rows.append(("why", record["reason"]))
-    rows += [(f"no {what}", reason) for what, reason in done.left_out.items()]
-    return [*rows, ("results", str(done.folder)), ("files", ", ".join(done.files))]
+    record = outcome.record
+    problem, split = record.case.problem, record.case.split
+    samples = f"{problem.t_train:,} to train, {problem.t_test:,} to test, split by {split.kind}"
+    rows = [("samples", samples), *result_rows(record)]
+    if split.warning:
+        rows.append(("warning", split.warning))
+    if record.reason:
+        rows.append(("reason", record.reason))
+    rows += [(f"no {what}", reason) for what, reason in outcome.not_drawn.items()]
+    return [*rows, ("results", str(outcome.folder)), ("files", ", ".join(outcome.files))]

@@ -62,7 +62,7 @@ def command(
     from bench_core.checks import check_alphas
     from bench_core.data import THESIS_ALPHAS
     from bench_core.errors import InputError
-    from bench_core.fitting.plans import describe, fit_plan, memory_needed, options_of
+    from bench_core.runner.planning import describe_plan, fit_bytes, plan_fit
 
     given = {"-t": samples, "-p": features, "-s": targets}
     if problem is not None:
@@ -82,22 +82,22 @@ def command(
         raise InputError(f"-r {penalties} and --alphas say the same: give one")
     check_alphas(alphas)
     chosen = dict(options)
-    known = options_of(strategies.get(strategy))
+    supports = strategies.get(strategy).supports
     if memory_limit is not None:
-        if "memory_limit" not in known:
+        if "memory_limit" not in supports:
             raise InputError(f"{strategy} cannot be given a memory limit: multitarget can")
         chosen["memory_limit"] = memory_limit
-    if (no_coef or coef_file) and "coef" in known:
+    if (no_coef or coef_file) and "coef" in supports:
         chosen["coef"] = None if no_coef else "coef.npy"
-    plan = fit_plan(strategy, shape, dtype, nodes=nodes, alphas=alphas, options=chosen)
-    if as_json:
-        needed = memory_needed(strategy, shape, dtype, nodes, plan)
-        t, p, s = shape
-        values = {"strategy": strategy, "t": t, "p": p, "s": s, "dtype": dtype, "nodes": nodes}
-        steps = {} if plan is None else asdict(plan)
-        click.echo(json.dumps(values | {"memory_needed": needed, "plan": steps or None}, indent=1))
-    else:
-        click.echo(describe(strategy, shape, dtype, nodes, plan))
+    plan = plan_fit(strategy, *shape, dtype, nodes=nodes, alphas=alphas, options=chosen)
+    if not as_json:
+        click.echo(describe_plan(strategy, *shape, dtype, nodes, plan))
+        return
+    t, p, s = shape
+    values = {"strategy": strategy, "t": t, "p": p, "s": s, "dtype": dtype, "nodes": nodes}
+    needed = fit_bytes(strategy, *shape, dtype, nodes, plan)
+    steps = None if plan is None else asdict(plan)
+    click.echo(json.dumps(values | {"memory_needed": needed, "plan": steps}, indent=1))
 
 
 def _shape(

@@ -127,8 +127,8 @@ def _dry_run(settings: StudySettings) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from bench_core.study.context import Study
     from bench_core.study.costs import baseline_words
-    from bench_core.study.opened import Study
     from bench_core.study.run import estimates
 
     table = Table(box=SIMPLE, title=f"{settings.name}: {settings.design}", title_justify="left")

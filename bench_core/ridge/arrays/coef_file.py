@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bench_core.errors import InputError, ResourceError, readable_bytes
+from bench_core.files import partial_name
 
 LARGE = 2**28
 """Bytes from which on an array is mapped by itself, in pages of the system's usual size."""
@@ -61,11 +61,8 @@ class CoefFile:
             )
 
     def __enter__(self) -> CoefFile:
-        handle, name = tempfile.mkstemp(
-            dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".part"
-        )
-        self._temporary = Path(name)
-        self._file = os.fdopen(handle, "wb")
+        self._temporary = partial_name(self.path)
+        self._file = self._temporary.open("wb")
         header = {
             "descr": np.lib.format.dtype_to_descr(self.dtype),
             "fortran_order": False,
@@ -92,10 +89,6 @@ class CoefFile:
                 os.fsync(self._file.fileno())
             self._file.close()
             if complete:
-                # mkstemp makes files for their owner alone; a new file gets what umask grants.
-                mask = os.umask(0)
-                os.umask(mask)
-                self._temporary.chmod(0o666 & ~mask)
                 os.replace(self._temporary, self.path)
         finally:
             self._temporary.unlink(missing_ok=True)

@@ -33,7 +33,7 @@ from bench_core.ridge.formulas.dual import Eigh
 from bench_core.ridge.formulas.per_target_scores import block_scores
 from bench_core.ridge.formulas.scores import best, mean_over_targets
 from bench_core.ridge.planning.flops import Selection
-from bench_core.ridge.solvers.targets import Sums, Targets, TargetScores, TargetSums
+from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetScores, TargetSums
 
 Predictor = Callable[[Block, Array | None], Array]
 
@@ -161,7 +161,7 @@ class Solver(ABC):
         """Factorise X as far as scoring needs it; raise `InputError` where X is not finite."""
 
     @abstractmethod
-    def partial_sums(self, number: int, targets: Targets) -> Sums:
+    def partial_sums(self, number: int, targets: TargetColumns) -> Sums:
         """Return what pass ``number`` adds up over these targets."""
 
     @abstractmethod
@@ -179,7 +179,7 @@ class Solver(ABC):
     def _make_validation(self, number: int) -> Validation:
         """Return what is held out in pass ``number`` and how it is predicted."""
 
-    def select(self, targets: Targets) -> Scores:
+    def select(self, targets: TargetColumns) -> Scores:
         """Return the scores of every penalty, all targets in one part."""
         return mean_scores(
             self.scores(number, self.partial_sums(number, targets)) for number in range(self.passes)
@@ -224,7 +224,7 @@ class Solver(ABC):
             return 1 - total / sums.defined if sums.defined else total * np.nan
         return -total / (squares.shape[1] * sums.targets)
 
-    def _predicted_scores(self, number: int, targets: Targets) -> TargetScores:
+    def _predicted_scores(self, number: int, targets: TargetColumns) -> TargetScores:
         """Return the scores of every target by predicting it."""
         check = self.validation(number)
         check = replace(check, U=cast(check.U, self.dtype), project=cast(check.project, self.dtype))

@@ -23,7 +23,7 @@ from bench_core.ridge.solvers.base import (
     magnification,
     mean_scores,
 )
-from bench_core.ridge.solvers.targets import Sums, Targets, TargetSums, scaled
+from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums, scaled
 
 
 class DualSolver(Solver):
@@ -49,7 +49,7 @@ class DualSolver(Solver):
         self.eigen = dual.factorise(K, intercept=self.intercept)
         self.factorised = True
 
-    def partial_sums(self, number: int, targets: Targets) -> Sums:
+    def partial_sums(self, number: int, targets: TargetColumns) -> Sums:
         if self.selection == "each":
             return self._predicted_scores(number, targets)
         rows = self.folds[number][1] if self.folds and self.scoring == "r2" else None

@@ -23,7 +23,7 @@ from bench_core.ridge.solvers.base import (
     factor_arrays,
     magnification,
 )
-from bench_core.ridge.solvers.targets import Sums, Targets, TargetSums, scaled
+from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums, scaled
 
 
 class PrimalSolver(Solver):
@@ -44,7 +44,7 @@ class PrimalSolver(Solver):
         self.X = primal.rotate(self.X, self.eigen)
         self.factorised = True
 
-    def partial_sums(self, number: int, targets: Targets) -> Sums:
+    def partial_sums(self, number: int, targets: TargetColumns) -> Sums:
         if self.selection == "each":
             return self._predicted_scores(number, targets)
         f = None if self.folds else primal.filters(self.eigen, self.alphas)

@@ -19,7 +19,7 @@ from bench_core.ridge.formulas.scores import spread
 
 
 @dataclass(frozen=True)
-class Targets:
+class TargetColumns:
     """Targets Y (t, s), or one node's share of them, read block by block on a device.
 
     Parameters

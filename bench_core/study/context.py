@@ -18,7 +18,7 @@ from encoders.reducers import parse
 from encoders.videogpt.clips.store import ClipStore
 from encoders.videogpt.training.settings import FREE, TrainSettings
 
-FORMAT = "ridgebench-study/1"
+FORMAT = "ridgebench-study/2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class Study:
 
     @property
     def training_stimuli(self) -> list[str]:
-        """What may be learned from by reducers: shown to somebody, and in no run that tests."""
+        """Stimuli that reducers may learn from: shown to some subject, and in no run that tests."""
         shown = {name for subject in self.subjects for name in subject.stimuli.values()}
         tests = {name for subject in self.subjects for name in subject.test_stimuli}
         return sorted(shown - tests)

@@ -6,16 +6,15 @@ benchmark that reads a record publishes it again, so that only a changed one cou
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
+from bench_core.records import AnyRecord, KernelsRecord, Record, read_records
 from bench_core.report.rows import scale_text, strategy_text
 from bench_core.report.terminal import seconds_text
 
@@ -40,29 +39,31 @@ def watch(pending: Path, console: Console, interval: float = 0.5) -> Iterator[No
         _print_new(pending, seen, console)
 
 
-def line(record: dict[str, Any]) -> str | None:
-    """Return what to say of one record, None for one that was skipped."""
-    if record["status"] == "skipped":
+def progress_line(record: AnyRecord) -> str | None:
+    """Return what to print of one record, None for one that was skipped."""
+    if record.status == "skipped":
         return None
-    case = record["case"]
-    if record["status"] != "ok":
-        return f"{record['status']}: {record['reason']}"
-    if record["schema"].startswith("ridgebench-kernels/"):
-        rate = record["rates"]["float64"]["gemm"]["gflops"]
-        return f"kernels, {case['threads']} threads: gemm {rate:.0f} GFLOP/s in float64"
-    problem = case["problem"]
-    accuracy = (record.get("accuracy") or {}).get("mean")
-    r = "" if accuracy is None else f", mean r {accuracy:.3f}"
+    if record.status != "ok":
+        return f"{record.status}: {record.reason}"
+    if isinstance(record, KernelsRecord):
+        rate = (record.rates or {})["float64"]["gemm"].gflops
+        return f"kernels, {record.case.threads} threads: gemm {rate:.0f} GFLOP/s in float64"
+    assert isinstance(record, Record)
+    assert record.times is not None
+    case = record.case
+    problem = case.problem
+    mean = None if record.accuracy is None else record.accuracy.mean
+    r = "" if mean is None else f", mean r {mean:.3f}"
     return (
-        f"{problem['name']} {scale_text(problem['scale'])} {problem['dtype']}, "
-        f"{strategy_text(case)} {case['nodes']} x {case['threads']}: "
-        f"{seconds_text(record['times']['median_s'])}{r}"
+        f"{problem.name} {scale_text(problem.scale)} {problem.dtype}, "
+        f"{strategy_text(case)} {case.nodes} x {case.threads}: "
+        f"{seconds_text(record.times.median_s)}{r}"
     )
 
 
 def _texts(pending: Path) -> dict[Path, str]:
     """Return the text of every record, oldest first."""
-    paths = sorted(pending.glob("*/*/*.json"), key=lambda path: path.stat().st_mtime_ns)
+    paths = sorted(pending.glob("*/*/[!.]*.json"), key=lambda path: path.stat().st_mtime_ns)
     return {path: path.read_text(encoding="utf-8") for path in paths}
 
 
@@ -71,8 +72,9 @@ def _print_new(pending: Path, seen: dict[Path, str], console: Console) -> None:
         if seen.get(path) == text:
             continue
         seen[path] = text
-        said = line(json.loads(text))
-        if said is not None:
+        found = read_records([(path.name, text)])
+        lines = [progress_line(record) for record in found.records] + found.problems
+        for said in filter(None, lines):
             where = _short(path.parent.parent.name)
             console.print(f"   [dim]{where}[/]  {escape(said)}", highlight=False, soft_wrap=True)
 

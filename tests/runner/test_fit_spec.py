@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bench_core.errors import InputError
 from bench_core.measure import FitSpec
+from bench_core.records import from_json
 
 CASE = FitSpec(problem="parcels", strategy="ridgecv")
 
@@ -53,7 +54,7 @@ def test_a_value_that_no_measurement_can_have_is_named(changes: dict, named: str
 )
 def test_a_case_survives_json_and_keeps_its_key(**values: object) -> None:
     case = replace(CASE, **values)
-    again = FitSpec.from_dict(json.loads(json.dumps(case.to_dict())))
+    again = from_json(FitSpec, json.dumps(case.to_dict()), "this")
     assert again == case
     assert again.key() == case.key()
 
@@ -101,5 +102,5 @@ def test_the_file_name_is_readable_and_no_path() -> None:
 
 
 def test_an_unknown_field_is_named() -> None:
-    with pytest.raises(InputError, match="'thread'"):
-        FitSpec.from_dict({**CASE.to_dict(), "thread": 1})
+    with pytest.raises(InputError, match="thread"):
+        from_json(FitSpec, json.dumps({**CASE.to_dict(), "thread": 1}), "this")

@@ -13,8 +13,9 @@ import pytest
 
 from bench_core.data import Problem, make, random_split
 from bench_core.errors import InputError, ResourceError, UnknownNameError
-from bench_core.measure import FitSpec, problems
-from bench_core.runner.problem_cache import cached, clear, problem_size, scratch_folder, size_limit
+from bench_core.measure import FitSpec
+from bench_core.runner import problem_cache
+from bench_core.runner.problem_cache import cached, clear, problem_shape, scratch_folder, size_limit
 
 SMALL = FitSpec("parcels", "ridgecv", scale=1 / 512)
 
@@ -29,7 +30,7 @@ def test_an_entry_holds_the_split_problem(tmp_path: Path, dtype: str) -> None:
     whole = make("parcels", scale=1 / 512, seed=4, dtype=dtype)
     split = random_split(whole, seed=4)
     with cached(case, scratch=tmp_path) as entry:
-        train, test = Problem.open(entry.train), Problem.open(entry.test)
+        train, test = Problem.open(entry.folder / "train"), Problem.open(entry.folder / "test")
         assert np.array_equal(train.X, whole.X[split.train])
         assert np.array_equal(test.Y, whole.Y[split.test])
         assert train.dtype == dtype
@@ -46,8 +47,8 @@ def test_an_entry_holds_the_split_problem(tmp_path: Path, dtype: str) -> None:
 def test_haxby_is_split_into_runs_1_to_10_and_11_to_12(tmp_path: Path) -> None:
     case = FitSpec("haxby2001", "ridgecv", split="run")
     with cached(case, scratch=tmp_path) as entry:
-        assert set(Problem.open(entry.train).runs) == set(range(1, 11))
-        assert set(Problem.open(entry.test).runs) == {11, 12}
+        assert set(Problem.open(entry.folder / "train").runs) == set(range(1, 11))
+        assert set(Problem.open(entry.folder / "test").runs) == {11, 12}
         assert entry.split["warning"] is None
 
 
@@ -71,7 +72,7 @@ def test_another_generator_is_another_problem(
 ) -> None:
     with cached(SMALL, scratch=tmp_path) as entry:
         first = entry.split["fingerprint"]
-    monkeypatch.setattr(problems, "_generator", lambda: "changed")
+    monkeypatch.setattr(problem_cache, "_generator", lambda: "changed")
     with cached(SMALL, scratch=tmp_path) as entry:
         assert entry.split["fingerprint"] != first
 
@@ -84,7 +85,7 @@ def test_a_changed_problem_folder_is_another_problem(tmp_path: Path) -> None:
     for shift in (0.0, 1.0):
         Problem.from_arrays(X, Y + shift, np.repeat([1, 2], 20)).save(folder)
         with cached(case, scratch=tmp_path) as entry:
-            train = Problem.open(entry.train)
+            train = Problem.open(entry.folder / "train")
             assert train.dtype == np.float32
             expected = (Y[:20] + shift).astype(np.float32)
             assert np.array_equal(train.Y, expected)
@@ -110,21 +111,21 @@ def test_processes_that_want_one_problem_at_once_make_it_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
-    really_make = problems._make
+    really_make = problem_cache._make
 
     def slowly(case: FitSpec, source: dict, folder: Path) -> None:
         made.append(folder)
         time.sleep(0.3)
         really_make(case, source, folder)
 
-    monkeypatch.setattr(problems, "_make", slowly)
+    monkeypatch.setattr(problem_cache, "_make", slowly)
     together = threading.Barrier(3)
     sizes = []
 
     def use() -> None:
         with cached(SMALL, scratch=tmp_path) as entry:
             together.wait(timeout=20)  # all of them hold it at the same time
-            sizes.append(Problem.open(entry.train).t)
+            sizes.append(Problem.open(entry.folder / "train").t)
 
     threads = [threading.Thread(target=use) for _ in range(3)]
     for thread in threads:
@@ -163,7 +164,7 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
     with cached(replace(SMALL, seed=0), scratch=tmp_path):
         pass  # used again: now the newest
     root = tmp_path / "problems"
-    each = problems._bytes_in(root / names[0])
+    each = problem_cache._bytes_in(root / names[0])
     assert clear(root, limit=int(2.5 * each)) == names[1:3]
     assert _entries(tmp_path) == {names[0], names[3]}
     assert clear(root, limit=int(2.5 * each)) == []
@@ -173,21 +174,21 @@ def test_an_entry_in_use_is_not_cleared(tmp_path: Path) -> None:
     names = _fill(tmp_path, range(2))
     with cached(replace(SMALL, seed=0), scratch=tmp_path) as entry:
         assert clear(tmp_path / "problems", limit=0) == [names[1]]
-        assert Problem.open(entry.train).t > 0
+        assert Problem.open(entry.folder / "train").t > 0
     assert clear(tmp_path / "problems", limit=0) == [names[0]]
 
 
 def test_making_a_problem_clears_what_exceeds_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(problems.LIMIT, "0")
+    monkeypatch.setenv(problem_cache.LIMIT, "0")
     names = _fill(tmp_path, range(3))
     assert _entries(tmp_path) == {names[-1]}
 
 
 @pytest.mark.parametrize("text", ["-1", "much", "nan"])
 def test_a_limit_that_is_none_is_named(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(problems.LIMIT, text)
+    monkeypatch.setenv(problem_cache.LIMIT, text)
     with pytest.raises(InputError, match=text):
         size_limit()
 
@@ -198,7 +199,7 @@ def test_too_small_a_disk_is_said_before_anything_is_written(
     class Usage:
         free = 1000
 
-    monkeypatch.setattr(problems.shutil, "disk_usage", lambda path: Usage)
+    monkeypatch.setattr(problem_cache.shutil, "disk_usage", lambda path: Usage)
     with (
         pytest.raises(ResourceError, match=r"1000 B are free.*RIDGEBENCH_SCRATCH"),
         cached(SMALL, scratch=tmp_path),
@@ -209,23 +210,23 @@ def test_too_small_a_disk_is_said_before_anything_is_written(
 
 def test_the_scratch_folder_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv(problems.LOCATION, raising=False)
+    monkeypatch.delenv(problem_cache.LOCATION, raising=False)
     assert scratch_folder() == tmp_path / "cache" / "ridgebench"
-    monkeypatch.setenv(problems.LOCATION, str(tmp_path / "disk"))
+    monkeypatch.setenv(problem_cache.LOCATION, str(tmp_path / "disk"))
     assert scratch_folder() == tmp_path / "disk"
     assert scratch_folder(tmp_path) == tmp_path
 
 
 def test_sizes_are_known_without_making_anything(problem_folder: Path) -> None:
-    size = problem_size(FitSpec("roi", "ridgecv", dtype="float32"))
+    size = problem_shape(FitSpec("roi", "ridgecv", dtype="float32"))
     assert (size.t, size.p, size.s) == (69_202, 16_384, 6_728)
     assert size.nbytes == 4 * 69_202 * (16_384 + 6_728)
-    size = problem_size(FitSpec(str(problem_folder), "ridgecv"))
+    size = problem_shape(FitSpec(str(problem_folder), "ridgecv"))
     assert (size.name, size.scale, size.nbytes) == ("tiny", None, 8 * 200 * 15)
     with pytest.raises(UnknownNameError, match="'roi'"):
-        problem_size(FitSpec("rio", "ridgecv"))
+        problem_shape(FitSpec("rio", "ridgecv"))
     with pytest.raises(InputError, match="/no/such"):
-        problem_size(FitSpec("/no/such", "ridgecv"))
+        problem_shape(FitSpec("/no/such", "ridgecv"))
 
 
 def test_a_truncated_problem_folder_is_an_error(problem_folder: Path, tmp_path: Path) -> None:
@@ -236,4 +237,4 @@ def test_a_truncated_problem_folder_is_an_error(problem_folder: Path, tmp_path: 
     with (folder / "X.npy").open("r+b") as file:
         file.truncate(500)
     with pytest.raises(InputError, match=r"X\.npy"):
-        problem_size(FitSpec(str(folder), "ridgecv"))
+        problem_shape(FitSpec(str(folder), "ridgecv"))

@@ -24,9 +24,9 @@ from bench_core.errors import InputError, RidgebenchError
 from bench_core.files import replace_file
 from bench_core.progress import Progress
 from bench_core.study.cells import Cell, TrainingData
-from bench_core.study.opened import Study
+from bench_core.study.context import Study
 from bench_core.study.settings import StudySettings
-from bench_core.study.subjects import cluster_for, fit_subject
+from bench_core.study.subjects import fit_subject
 from encoders import registry
 from encoders.encode import encode
 from encoders.reducers import parse
@@ -107,25 +107,23 @@ def _fits(study: Study, features: StoreSettings, key: str, notify: Notify) -> di
     settings = study.settings
     found: dict[str, Any] = {}
     scratch = settings.out / "scratch"
-    with cluster_for(settings.fit, scratch) as cluster:
-        for done, subject in enumerate(study.subjects):
-            notify("fitting", done, len(study.subjects))
-            try:
-                fitted = fit_subject(
-                    subject,
-                    features,
-                    settings.samples,
-                    settings.fit,
-                    cluster=cluster,
-                    cache=settings.out / "targets",
-                    scratch=scratch,
-                )
-            except RidgebenchError as error:
-                found[subject.name] = {"status": "failed", "reason": str(error)}
-                continue
-            kept = settings.out / "cells" / f"{key[:16]}_{subject.name}_r.npy"
-            replace_file(kept, partial(np.save, arr=fitted.r))
-            found[subject.name] = {"status": "ok", "reason": None, **fitted.report()}
+    for done, subject in enumerate(study.subjects):
+        notify("fitting", done, len(study.subjects))
+        try:
+            fitted = fit_subject(
+                subject,
+                features,
+                settings.samples,
+                settings.fit,
+                cache=settings.out / "targets",
+                scratch=scratch,
+            )
+        except RidgebenchError as error:
+            found[subject.name] = {"status": "failed", "reason": str(error)}
+            continue
+        kept = settings.out / "cells" / f"{key[:16]}_{subject.name}_r.npy"
+        replace_file(kept, partial(np.save, arr=fitted.r))
+        found[subject.name] = {"status": "ok", "reason": None, **fitted.report()}
     notify("fitting", len(study.subjects), len(study.subjects))
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import mmap
 import subprocess
 import sys
@@ -10,6 +9,8 @@ import time
 
 import pytest
 
+from bench_core.records import from_json
+from bench_core.records.record import Memory
 from bench_core.runner.memory import MemoryWatch
 
 MIB = 2**20
@@ -49,10 +50,10 @@ def test_memory_of_known_size_is_the_difference_of_peak_and_baseline() -> None:
         time.sleep(0.1)
         block.close()
         found = watch.stop()
-    assert abs(found["peak_bytes"] - found["baseline_bytes"] - SIZE) < SLACK
-    assert found["peak_rss_bytes"] >= found["peak_bytes"]
-    assert found["samples"] >= 5
-    assert found["interval_ms"] == 10
+    assert abs(found.peak_bytes - found.baseline_bytes - SIZE) < SLACK
+    assert found.peak_rss_bytes >= found.peak_bytes
+    assert found.samples >= 5
+    assert found.interval_ms == 10
 
 
 def test_an_allocation_that_is_gone_before_the_end_is_still_the_peak() -> None:
@@ -63,7 +64,7 @@ def test_an_allocation_that_is_gone_before_the_end_is_still_the_peak() -> None:
         block.close()
         time.sleep(0.3)
         found = watch.stop()
-    assert found["peak_bytes"] - found["baseline_bytes"] > SIZE - SLACK
+    assert found.peak_bytes - found.baseline_bytes > SIZE - SLACK
 
 
 def test_a_child_process_is_counted_and_named() -> None:
@@ -73,10 +74,10 @@ def test_a_child_process_is_counted_and_named() -> None:
         time.sleep(2)
         found = watch.stop({process.pid: "node 0"})
         process.communicate()
-    assert found["peak_bytes"] - found["baseline_bytes"] > SIZE - SLACK
-    (node,) = [one for one in found["per_process"] if one["process"] == "node 0"]
-    assert abs(node["private_bytes"] - SIZE) < SLACK
-    assert sum(one["private_bytes"] for one in found["per_process"]) <= found["peak_bytes"]
+    assert found.peak_bytes - found.baseline_bytes > SIZE - SLACK
+    (node,) = [one for one in found.per_process if one.process == "node 0"]
+    assert abs(node.private_bytes - SIZE) < SLACK
+    assert sum(one.private_bytes for one in found.per_process) <= found.peak_bytes
 
 
 def test_two_windows_of_one_watch_do_not_share_their_peak() -> None:
@@ -89,7 +90,7 @@ def test_two_windows_of_one_watch_do_not_share_their_peak() -> None:
         watch.start()
         time.sleep(0.05)
         second = watch.stop()
-    assert first["peak_bytes"] - second["peak_bytes"] > SIZE - SLACK
+    assert first.peak_bytes - second.peak_bytes > SIZE - SLACK
 
 
 @pytest.mark.parametrize("copies", [1, 3])
@@ -108,6 +109,7 @@ sys.stdin.read()
     # In a process of its own: the libraries of a whole test run share more pages than the file.
     watcher = f"""
 import json, subprocess, sys, time
+from bench_core.records import to_json
 from bench_core.runner.memory import MemoryWatch
 with MemoryWatch(interval_ms=10) as watch:
     watch.start()
@@ -124,15 +126,15 @@ with MemoryWatch(interval_ms=10) as watch:
     found = watch.stop()
     for process in readers:
         process.communicate()
-print(json.dumps(found))
+print(to_json(found))
 """
     done = subprocess.run(
         [sys.executable, "-c", watcher], capture_output=True, text=True, check=True
     )
-    found = json.loads(done.stdout)
-    private = sum(one["private_bytes"] for one in found["per_process"])
-    assert SIZE <= found["peak_bytes"] - private < SIZE + SLACK
-    assert found["peak_rss_bytes"] - private > copies * SIZE
+    found = from_json(Memory, done.stdout, "it")
+    private = sum(one.private_bytes for one in found.per_process)
+    assert SIZE <= found.peak_bytes - private < SIZE + SLACK
+    assert found.peak_rss_bytes - private > copies * SIZE
 
 
 def test_the_sampler_keeps_its_interval_and_leaves_with_its_owner() -> None:
@@ -145,5 +147,5 @@ def test_the_sampler_keeps_its_interval_and_leaves_with_its_owner() -> None:
     assert sampler is not None
     assert sampler.returncode == 0
     # At the promised interval 25 samples; a busy machine may cost some of them.
-    assert 8 <= found["samples"] <= 28
-    assert found["longest_gap_ms"] > 0
+    assert 8 <= found.samples <= 28
+    assert found.longest_gap_ms > 0

@@ -1,13 +1,15 @@
-"""Records as files: the schema, what breaks it, and what is written whole or not at all."""
+"""Records as files: their types, what breaks them, and what is written whole or not at all."""
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import platform
 import re
+import stat
+import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,104 +17,88 @@ import jsonschema
 import pytest
 
 from bench_core.errors import InputError
-from bench_core.measure import (
-    FitSpec,
+from bench_core.measure import FitSpec, publish, records_folder, session_store
+from bench_core.records import (
+    SCHEMA_KERNELS,
+    KernelCase,
+    KernelsRecord,
+    Record,
+    SkipsRecord,
+    from_json,
+    json_schema,
     provenance,
-    publish,
-    publish_kernels,
     read,
-    read_all,
-    records_folder,
-    schema,
-    session_store,
-    skipped,
-    validate,
+    read_folder,
+    to_dict,
+    to_json,
+    write,
 )
-from bench_core.measure import record as records
+from bench_core.records.record import (
+    Accuracy,
+    Agreement,
+    BlasRecord,
+    LibraryRecord,
+    Memory,
+    NullAccuracy,
+    PenaltyCounts,
+    PlanRecord,
+    ProcessMemory,
+    Times,
+)
+from bench_core.records.skips import make_skips
 from bench_core.runner.launcher import worker_environment
+from bench_core.runner.run import start_record
+from bench_core.runner.spec import ProblemShape
 
-CASE = FitSpec("parcels", "ridgecv", scale=1 / 64, suite="threads")
-
-
-def _library() -> dict[str, Any]:
-    return {
-        "name": "openblas",
-        "version": "0.3.30",
-        "architecture": "Haswell",
-        "threading_layer": "pthreads",
-        "threads": 1,
-        "file": "libopenblas.so",
-        "interface": "lp64",
-    }
+SPEC = FitSpec("parcels", "ridgecv", scale=1 / 64, suite="threads")
+SHAPE = ProblemShape("parcels", 1081, 256, 6, "float64", "sub-01", 1 / 64)
+LIBRARY = LibraryRecord("openblas", "0.3.30", "Haswell", "pthreads", 1, "libopenblas.so", "lp64")
 
 
 @pytest.fixture
-def ok() -> dict[str, Any]:
+def ok() -> Record:
     """Return a complete valid record, of no measurement."""
     figures = {"mean": 0.1, "median": 0.1, "p95": 0.4, "max": 0.5, "defined": 5, "undefined": 1}
-    return {
-        **skipped(CASE, "made up"),
-        "status": "ok",
-        "reason": None,
-        "times": {
-            "fit_s": [1.0, 2.0],
-            "median_s": 1.5,
-            "ci95_s": [1.0, 2.0],
-            "predict_s": 0.1,
-            "warm_up_s": 0.1,
-            "cluster_start_s": None,
-        },
-        "memory": {
-            "peak_bytes": 3,
-            "baseline_bytes": 1,
-            "peak_rss_bytes": 4,
-            "interval_ms": 25.0,
-            "longest_gap_ms": 30.0,
-            "samples": 7,
-            "sampler_cpu_s": 0.01,
-            "per_process": [{"process": "main", "private_bytes": 2, "shared_bytes": 1}],
-        },
-        "bytes_moved": {"to_workers": 4, "total": 4},
-        "penalty": {"scope": "all", "values": [100.0], "counts": [6]},
-        "accuracy": figures,
-        "null": {"method": "fit", "targets": 6, **figures},
-        "agreement": {
-            "tolerance": 1e-8,
-            "worst": 1e-13,
-            "targets": 6,
-            "solver": "svd",
-            "same_penalty": True,
-            "reference_penalty": 100.0,
-            "note": None,
-            "agrees": True,
-        },
-        "blas": {
-            "declared": None,
-            "numpy": _library(),
-            "scipy": _library(),
-            "workers": [],
-            "proof": None,
-        },
-    }
+    return replace(
+        start_record(SPEC, SHAPE),
+        status="ok",
+        reason=None,
+        times=Times((1.0, 2.0), 1.5, (1.0, 2.0), 0.1, 0.1, None),
+        memory=Memory(3, 1, 4, 25.0, 30.0, 7, 0.01, (ProcessMemory("main", 2, 1),)),
+        bytes_moved={"to_workers": 4, "total": 4},
+        penalty=PenaltyCounts("all", (100.0,), (6,)),
+        accuracy=Accuracy(**figures),
+        null=NullAccuracy("fit", 6, **figures),
+        agreement=Agreement(1e-8, 1e-13, 6, "svd", True, 100.0, None, True),
+        blas=BlasRecord(None, LIBRARY, LIBRARY, (), None),
+        plan=PlanRecord("dual", 2e9, 1e9, 10, (), None, {"width": 4}),
+    )
 
 
-def _at(record: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+def _parsed(values: dict[str, Any]) -> Record:
+    return from_json(Record, json.dumps(values), "this")
+
+
+def _set(values: dict[str, Any], path: str, value: object) -> None:
     *steps, last = path.split("/")
     for step in steps:
-        record = record[step]
-    return record, last
+        values = values[step]
+    assert last in values
+    values[last] = value
 
 
-def test_the_schema_is_one(ok: dict[str, Any]) -> None:
-    jsonschema.Draft202012Validator.check_schema(schema())
-    validate(ok)
-    validate(skipped(CASE, "no time"))
+def test_types_and_schema_accept_the_same_records(ok: Record) -> None:
+    schema = json_schema(Record)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for record in (ok, start_record(SPEC, SHAPE)):
+        assert _parsed(to_dict(record)) == record
+        jsonschema.validate(to_dict(record), schema)
 
 
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("schema", "ridgebench-measurement/2"),
+        ("schema", "ridgebench-measurement/3"),
         ("status", "fine"),
         ("key", "abc"),
         ("reason", "an ok record needs none"),
@@ -122,8 +108,10 @@ def test_the_schema_is_one(ok: dict[str, Any]) -> None:
         ("times/fit_s", []),
         ("times/median_s", -1.0),
         ("times/median_s", "1.5"),
+        ("times/median_s", None),
         ("times/ci95_s", [1.0]),
         ("memory/peak_bytes", -1),
+        ("memory/peak_bytes", 1.5),
         ("bytes_moved/to_workers", 1.5),
         ("penalty/scope", "some"),
         ("accuracy/defined", -1),
@@ -132,40 +120,39 @@ def test_the_schema_is_one(ok: dict[str, Any]) -> None:
         ("case/problem/scale", 2),
         ("case/alphas", [0.0]),
         ("commit", "main"),
+        ("started", "yesterday"),
         ("blas/numpy/threads", 0),
+        ("plan/peak_bytes", None),
     ],
 )
-def test_a_record_that_breaks_the_schema_is_refused(
-    ok: dict[str, Any], path: str, value: object
-) -> None:
-    part, last = _at(ok, path)
-    assert last in part
-    part[last] = value
+def test_a_value_of_another_type_is_refused(ok: Record, path: str, value: object) -> None:
+    values = to_dict(ok)
+    _set(values, path, value)
     with pytest.raises(InputError):
-        validate(ok)
+        _parsed(values)
 
 
-def test_every_field_is_required_and_no_other_is_known(ok: dict[str, Any]) -> None:
-    for name in ok:
-        lacking = {key: value for key, value in ok.items() if key != name}
+def test_every_field_is_required_and_no_other_is_known(ok: Record) -> None:
+    values = to_dict(ok)
+    for name in set(values) - {"plan"}:  # which version 1 had not
         with pytest.raises(InputError, match=name):
-            validate(lacking)
+            _parsed({key: value for key, value in values.items() if key != name})
     with pytest.raises(InputError, match="surplus"):
-        validate({**ok, "surplus": 1})
+        _parsed({**values, "surplus": 1})
 
 
 @pytest.mark.parametrize("status", ["skipped", "failed", "invalid"])
-def test_a_record_without_a_number_needs_a_reason(ok: dict[str, Any], status: str) -> None:
-    without = skipped(CASE, "because") | {"status": status}
-    validate(without)
+def test_a_record_without_a_number_needs_a_reason(ok: Record, status: str) -> None:
+    without = to_dict(start_record(SPEC, SHAPE)) | {"status": status, "reason": "because"}
+    _parsed(without)
     with pytest.raises(InputError):
-        validate({**without, "reason": None})
+        _parsed({**without, "reason": None})
     if status != "invalid":
         with pytest.raises(InputError):
-            validate({**without, "times": ok["times"]})
+            _parsed({**without, "times": to_dict(ok)["times"]})
 
 
-def test_the_document_explains_every_field(ok: dict[str, Any]) -> None:
+def test_the_document_explains_every_field() -> None:
     text = (Path(__file__).parents[2] / "docs" / "measurements.md").read_text("utf-8")
     explained = set(re.findall(r"`([a-z0-9_]+)`", text))
 
@@ -174,53 +161,66 @@ def test_the_document_explains_every_field(ok: dict[str, Any]) -> None:
             return set(part.get("properties", {})).union(*map(names, part.values()))
         return set().union(*map(names, part)) if isinstance(part, list) else set()
 
-    assert names(schema()) - explained == set()
+    assert names(json_schema(Record)) - explained == set()
 
 
 def test_a_file_is_written_whole_or_not_at_all(
-    ok: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ok: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "deep" / "one.json"
-    records.write(ok, path)
-    assert read(path) == ok
-    assert path.stat().st_mode & 0o777 == 0o644
+    write(ok, path)
+    assert read(Record, path) == ok
 
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        records.write({**ok, "seed": 5}, path)
-    with pytest.raises(InputError):
-        records.write({**ok, "status": "fine"}, path)
-    assert read(path) == ok
+        write(replace(ok, seed=5), path)
+    assert read(Record, path) == ok
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_files_honour_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
+    code = f"""
+import os
+from pathlib import Path
+os.umask({umask})
+from bench_core.files import new_folder, write_json
+with new_folder(Path({str(tmp_path)!r}) / "folder") as folder:
+    write_json(folder / "file.json", 1)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    folder = tmp_path / "folder"
+    assert stat.S_IMODE((folder / "file.json").stat().st_mode) == mode
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o777 & ~umask
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"schema": "ridgebench-measurement/1"}'])
 def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "one.json"
     path.write_text(text)
-    with pytest.raises(InputError, match=r"one\.json.*(delete|measure again)"):
-        read(path)
+    with pytest.raises(InputError, match=r"one\.json"):
+        read(Record, path)
     with pytest.raises(InputError, match=r"none\.json"):
-        read(tmp_path / "none.json")
+        read(Record, tmp_path / "none.json")
 
 
-def test_all_records_below_a_folder_are_read_in_order(ok: dict[str, Any], tmp_path: Path) -> None:
-    later = {**copy.deepcopy(ok), "started": "2030-01-01T00:00:00Z"}
-    records.write(later, tmp_path / "a" / "1.json")
-    records.write(ok, tmp_path / "b" / "2.json")
-    (tmp_path / "other.json").write_text('{"schema": "ridgebench-kernels/1"}')
-    assert read_all(tmp_path) == [ok, later]
-    (tmp_path / "cut.json").write_text(json.dumps(ok)[:150])
-    with pytest.raises(InputError, match=r"cut\.json"):
-        read_all(tmp_path)
+def test_records_of_a_folder_are_read_and_damaged_ones_named(ok: Record, tmp_path: Path) -> None:
+    write(ok, tmp_path / "1.json")
+    (tmp_path / "cut.json").write_text(to_json(ok)[:150])
+    found = read_folder(tmp_path)
+    assert found.records == [ok]
+    (problem,) = found.problems
+    assert "cut.json" in problem
 
 
-def test_numbers_that_json_cannot_say_become_null() -> None:
-    values = {"a": float("nan"), "b": [float("-inf"), 1.5], "c": (2, "nan"), "d": None}
-    assert records.finite(values) == {"a": None, "b": [None, 1.5], "c": [2, "nan"], "d": None}
+def test_numbers_that_are_not_finite_are_null_or_refused(ok: Record) -> None:
+    record = replace(ok, accuracy=replace(ok.accuracy, mean=float("nan")))
+    assert to_dict(record)["accuracy"]["mean"] is None
+    with pytest.raises(InputError, match="median_s"):
+        to_json(replace(ok, times=replace(ok.times, median_s=float("inf"))))
 
 
 def test_places_are_renamed_and_other_words_left_alone() -> None:
@@ -284,7 +284,7 @@ def test_the_machine_is_called_as_its_user_says_and_never_by_its_host_name(
 
 
 def test_published_records_lie_by_environment_and_commit(
-    ok: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ok: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RIDGEBENCH_RECORDS", raising=False)
     monkeypatch.setenv("ASV_CONF_DIR", str(tmp_path))
@@ -293,10 +293,17 @@ def test_published_records_lie_by_environment_and_commit(
     folder = tmp_path / ".asv" / "records" / "virtualenv-py3.11_mkl_x" / ("a" * 40)
     assert records_folder() == folder
     path = publish(ok)
-    assert path == folder / f"threads-{ok['key']}.json"
-    assert read(path) == ok
-    kernels = {"case": {"kernels": "best", "threads": 2, "size": 64, "operations": ["gemm"]}}
-    assert publish_kernels(kernels) == folder / "kernels-best-2-64-gemm.json"
+    assert path == folder / f"threads-{ok.key}.json"
+    assert read(Record, path) == ok
+    case = KernelCase(2, 64, None, "best", ("gemm",))
+    kernels = KernelsRecord(SCHEMA_KERNELS, "skipped", "no", case)
+    assert publish(kernels) == folder / "kernels-best-2-64-gemm.json"
+    publish(make_skips({("threads", "2 cores"): 3}))
+    skips = publish(make_skips({("solvers", "2 cores"): 5}))
+    assert {one.suite: one.count for one in read(SkipsRecord, skips).left_out} == {
+        "threads": 3,
+        "solvers": 5,
+    }
     monkeypatch.setenv("RIDGEBENCH_RECORDS", str(tmp_path / "elsewhere"))
     monkeypatch.delenv("ASV_ENV_NAME")
     assert records_folder() == tmp_path / "elsewhere" / "existing" / ("a" * 40)
@@ -318,11 +325,11 @@ def test_the_workers_environment_holds_its_threads_kernels_and_blas(
     monkeypatch.setenv("OPENBLAS_CORETYPE", "HASWELL")
     monkeypatch.setenv("UNRELATED", "kept")
     monkeypatch.setattr(blas, "kernel_environment", lambda choice: {"OPENBLAS_CORETYPE": "ZEN"})
-    values = worker_environment(FitSpec("parcels", "ridgecv", threads=3, blas="mkl"))
+    values = worker_environment(3, "default", "mkl")
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         assert values[name] == "3"
     assert "OPENBLAS_CORETYPE" not in values
     assert values["RIDGEBENCH_BLAS"] == "mkl"
     assert values["UNRELATED"] == "kept"
-    best = worker_environment(FitSpec("parcels", "ridgecv", kernels="best"))
+    best = worker_environment(1, "best", None)
     assert best["OPENBLAS_CORETYPE"] == "ZEN"

@@ -1,0 +1,90 @@
+"""Rows of a table that show what a record found: the same words in every command."""
+
+from __future__ import annotations
+
+from bench_core.errors import readable_bytes
+from bench_core.records.record import (
+    Accuracy,
+    Agreement,
+    Memory,
+    NullAccuracy,
+    PenaltyCounts,
+    Record,
+    Times,
+)
+
+Row = tuple[str, str]
+
+
+def result_rows(record: Record) -> list[Row]:
+    """Return label and text of everything that the record has."""
+    rows: list[Row] = []
+    if record.times is not None:
+        rows.append(("fit", time_text(record.times)))
+        rows.append(("predict", f"{record.times.predict_s:.3g} s"))
+    if record.memory is not None:
+        rows.append(("memory", memory_text(record.memory)))
+    if record.bytes_moved is not None:
+        moved = readable_bytes(record.bytes_moved["total"])
+        rows.append(("moved", f"{moved} between processes"))
+    if record.penalty is not None:
+        rows.append(("penalty", penalty_text(record.penalty)))
+    if record.accuracy is not None:
+        rows.append(("held-out r", accuracy_text(record.accuracy)))
+    if record.null is not None:
+        rows.append(("r, shuffled", accuracy_text(record.null)))
+    if record.agreement is not None:
+        rows.append(("agreement", agreement_text(record.agreement)))
+    if record.blas is not None:
+        for caller, library in (("numpy", record.blas.numpy), ("scipy", record.blas.scipy)):
+            text = (
+                f"{library.name} {library.version}, {library.architecture} kernels, "
+                f"{library.threads} threads"
+            )
+            rows.append((caller, text))
+    return rows
+
+
+def time_text(times: Times) -> str:
+    """Return the median with its interval."""
+    text = f"{times.median_s:.4g} s"
+    if times.ci95_s is None:
+        return f"{text}, one repeat"
+    low, high = times.ci95_s
+    return f"{text} (median of {len(times.fit_s)}, 95 % interval {low:.4g} – {high:.4g})"
+
+
+def memory_text(memory: Memory) -> str:
+    """Return the peak, and the part of it that the fit added."""
+    added = readable_bytes(memory.peak_bytes - memory.baseline_bytes)
+    return f"peak {readable_bytes(memory.peak_bytes)}, {added} of it the fit"
+
+
+def penalty_text(penalty: PenaltyCounts) -> str:
+    """Return each chosen penalty with its number of targets."""
+    pairs = zip(penalty.values, penalty.counts, strict=True)
+    return ", ".join(f"{value:g} ({count})" for value, count in pairs)
+
+
+def accuracy_text(figures: Accuracy | NullAccuracy) -> str:
+    """Return the figures that are defined, and the number of targets that are not."""
+    named = {
+        "mean": figures.mean,
+        "median": figures.median,
+        "p95": figures.p95,
+        "max": figures.max,
+    }
+    parts = [", ".join(f"{name} {value:.3f}" for name, value in named.items() if value is not None)]
+    if figures.undefined:
+        parts.append(f"undefined for {figures.undefined} targets")
+    return "; ".join(part for part in parts if part)
+
+
+def agreement_text(agreement: Agreement) -> str:
+    """Return the result of the comparison with scikit-learn."""
+    worst = "not finite" if agreement.worst is None else f"{agreement.worst:.1e}"
+    claim = {True: ", RidgeCV's penalty", False: ", not RidgeCV's penalty", None: ""}
+    return (
+        f"{'yes' if agreement.agrees else 'no'}: worst difference {worst}, tolerance "
+        f"{agreement.tolerance:g}, {agreement.targets} targets{claim[agreement.same_penalty]}"
+    )

@@ -1,0 +1,87 @@
+"""The same fit asked for in two ways gives the same record, but for what each keeps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench_core.data import Problem
+from bench_core.fitting.request import FitRequest
+from bench_core.fitting.run import fit
+from bench_core.fitting.sources import ProblemSource
+from bench_core.measure import FitSpec, measure
+from bench_core.records import to_dict
+
+#: What must differ: two runs at two times, under two names.
+OWN = {"id", "key", "started", "seconds", "load", "times", "memory", "bytes_moved"}
+
+
+@pytest.fixture(scope="module")
+def problem(tmp_path_factory):
+    """Save a problem that both leave as it is, so that both split the same rows."""
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((150, 12))
+    Y = X @ rng.standard_normal((12, 7)) + rng.standard_normal((150, 7))
+    folder = tmp_path_factory.mktemp("problem") / "small"
+    Problem.from_arrays(X, Y, np.repeat(range(5), 30), name="small").save(folder)
+    return folder
+
+
+@pytest.mark.parametrize("strategy", ["multitarget", "ridgecv", "bmor"])
+@pytest.mark.parametrize("split", ["random", "run"])
+def test_measure_and_fit_find_the_same(problem, tmp_path, strategy, split):
+    spec = FitSpec(str(problem), strategy, null="skip", split=split)
+    measured = to_dict(measure(spec, store=tmp_path / "store", scratch=tmp_path / "scratch"))
+    request = FitRequest(
+        strategy,
+        ProblemSource(str(problem)),
+        tmp_path / "out",
+        split=split,
+        figures=False,
+    )
+    fitted = to_dict(fit(request, scratch=tmp_path / "scratch").record)
+    assert measured["status"] == fitted["status"] == "ok"
+    for record in (measured, fitted):
+        assert set(record["times"]) == set(measured["times"])
+        assert record["memory_needed"].pop("available_bytes") > 0
+        for name in ("suite", "options"):  # a fit writes coefficients to a file
+            record["case"].pop(name)
+        record["machine"].pop("memory")
+        assert set(record["bytes_moved"]) == set(measured["bytes_moved"])
+    fitted["case"]["problem"]["fingerprint"] = measured["case"]["problem"]["fingerprint"]
+    # A measurement also runs RidgeCV, to compare penalties.
+    for name in ("same_penalty", "reference_penalty", "note"):
+        measured["agreement"].pop(name)
+        fitted["agreement"].pop(name)
+    if strategy == "multitarget":  # plans for coefficients in memory and in a file differ
+        assert measured.pop("plan")["form"] == fitted.pop("plan")["form"]
+        measured.pop("memory_needed")
+        fitted.pop("memory_needed")
+    if split == "run":  # before the split, a measurement plans for all samples
+        measured.pop("memory_needed", None)
+        fitted.pop("memory_needed", None)
+    for name in set(measured) - OWN:
+        assert measured[name] == fitted[name], name
+
+
+@pytest.mark.parametrize(
+    ("strategy", "changes"),
+    [("short", {}), ("shifted", {})],
+)
+def test_a_wrong_answer_is_invalid_in_both(problem, tmp_path, oddities, strategy, changes):
+    spec = FitSpec(str(problem), strategy, null="skip", **changes)
+    record = measure(spec, store=tmp_path / "store", scratch=tmp_path / "scratch")
+    assert record.status == "invalid"
+    request = FitRequest(
+        strategy, ProblemSource(str(problem)), tmp_path / "out", figures=False, **changes
+    )
+    if record.times is None:
+        from bench_core.fitting.run import FitFailedError
+
+        with pytest.raises(FitFailedError) as error:
+            fit(request, scratch=tmp_path / "scratch")
+        assert str(record.reason) in str(error.value)
+        assert not (tmp_path / "out").exists()
+    else:
+        outcome = fit(request, scratch=tmp_path / "scratch")
+        assert (outcome.record.status, outcome.record.reason) == ("invalid", record.reason)
