@@ -47,6 +47,14 @@ class FixedPenaltyRidge:
 
     ``basis`` Q (t_test, k); ``left`` (k, m), ``values`` (m,) squared singular values of X̃ and
     ``right`` (m, t_train): M = left · diag(1 / (values + λ)) · right.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).standard_normal((50, 2))
+    >>> Y = X @ np.array([[1.0], [2.0]])
+    >>> fit = FixedPenaltyRidge.factorise(X[:40], X[40:])
+    >>> fit.held_out_r(fit.responses(0.1), Y[:40], fit.project(Y[40:])).round(2)
+    array([1.])
     """
 
     basis: NDArray[np.float64]

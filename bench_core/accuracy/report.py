@@ -42,6 +42,11 @@ class AccuracyRequest:
     regions : label image over whose regions r is averaged.
     against : results of other subjects to compare the map with.
     figures : whether maps are also drawn.
+
+    Examples
+    --------
+    >>> AccuracyRequest(null="shifts", permutations=200, family_wise=True).rate
+    0.05
     """
 
     null: Kind | None = "rows"

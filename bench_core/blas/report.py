@@ -43,7 +43,14 @@ class Library:
 
 @dataclass(frozen=True)
 class BlasReport:
-    """The library behind `numpy` and the one behind `scipy`, after a real call of each."""
+    """The library behind `numpy` and the one behind `scipy`, after a real call of each.
+
+    Examples
+    --------
+    >>> from bench_core.blas import detect
+    >>> sorted(detect().to_dict())
+    ['numpy', 'scipy']
+    """
 
     numpy: Library
     scipy: Library

@@ -36,6 +36,11 @@ class Pattern:
     """A path with one ``*``, which stands for the run's name: ``*/bold.nii.gz``.
 
     Raises `InputError` unless there is exactly one.
+
+    Examples
+    --------
+    >>> Pattern("*/bold.nii.gz").of(Path("study"), "run-1").as_posix()
+    'study/run-1/bold.nii.gz'
     """
 
     text: str

@@ -22,6 +22,11 @@ class Event:
     ----------
     onset, duration : seconds from the run's first volume, and seconds.
     trial_type, stim_file : the row's text; None where the column is missing, empty or "n/a".
+
+    Examples
+    --------
+    >>> boxcars([Event(onset=2.5, duration=5.0, trial_type="face")], ["face"], n=4, tr=2.5).T
+    array([[0., 1., 1., 0.]])
     """
 
     onset: float
