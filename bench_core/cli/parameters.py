@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from fractions import Fraction
@@ -29,7 +30,7 @@ class Scale(click.ParamType):
 
 
 class Option(click.ParamType):
-    """NAME=VALUE, the value JSON or else a word."""
+    """NAME=VALUE: the value is JSON (true, null, [1, 2]), else Python (True, None), else text."""
 
     name = "name=value"
 
@@ -40,10 +41,12 @@ class Option(click.ParamType):
         name, equals, text = str(value).partition("=")
         if not name or not equals:
             self.fail(f"{value!r} is not NAME=VALUE, such as gcv_mode=svd", param, ctx)
-        try:
-            return name, json.loads(text)
-        except ValueError:
-            return name, text
+        for parse in (json.loads, ast.literal_eval):
+            try:
+                return name, parse(text)
+            except (ValueError, SyntaxError):
+                continue
+        return name, text
 
 
 class Bytes(click.ParamType):

@@ -24,6 +24,13 @@ class FitPlan:
     slowdown : flops relative to the fastest plan; None if this is the fastest.
     settings : what else the plan decides (block width, selection …), as JSON values.
     text : the plan in lines for people.
+
+    Examples
+    --------
+    >>> from bench_core import strategies
+    >>> plan = strategies.get("multitarget")().plan(t=100, p=2000, s=5000)
+    >>> plan.form, plan.nodes
+    ('dual', 1)
     """
 
     strategy: str

@@ -47,6 +47,12 @@ class FitSpec:
     Raises
     ------
     InputError : for a value that no measurement can have; the message names it.
+
+    Examples
+    --------
+    >>> spec = FitSpec("parcels", "bmor", scale=1 / 16, nodes=2)
+    >>> spec.threads, spec.dtype
+    (1, 'float64')
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}

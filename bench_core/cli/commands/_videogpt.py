@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench_core.errors import InputError, readable_bytes
+from bench_core.errors import readable_bytes
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -38,17 +37,3 @@ def follow(progress: Progress, steps: int, out: Path) -> Callable[[dict[str, Any
         progress.update(bar, completed=row["step"] + 1, description=text)
 
     return show
-
-
-def values(texts: Sequence[str]) -> dict[str, Any]:
-    """Return NAME=VALUE texts as a mapping; a value that is no literal is taken as text."""
-    found: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"{text!r} is not NAME=VALUE")
-        try:
-            found[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            found[name] = value
-    return found

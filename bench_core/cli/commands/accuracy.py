@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from bench_core.cli.options import option
+
 
 @click.command("accuracy")
 @click.argument("folder", metavar="RESULT_DIR", type=click.Path(path_type=Path))
@@ -17,8 +19,8 @@ import click
     show_default=True,
     help="Permute training rows at random, or shift every run in a circle.",
 )
-@click.option("--permutations", default=1000, show_default=True, help="How often.")
-@click.option("--seed", default=0, show_default=True, help="Of the permutations.")
+@click.option("--permutations", default=1000, show_default=True, help="Number of permutations.")
+@option("seed")
 @click.option("--rate", default=0.05, show_default=True, help="False-discovery rate.")
 @click.option("--family-wise", is_flag=True, help="Hold the rate for all targets together.")
 @click.option(
@@ -31,8 +33,7 @@ import click
     type=click.Path(path_type=Path),
     help="Correlate the map with another subject's; repeat for several.",
 )
-@click.option("--figures/--no-figures", default=True, help="Draw the maps, not only NIfTI.")
-@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
+@option("figures", "json")
 def command(
     folder: Path,
     null: str,

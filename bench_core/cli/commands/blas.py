@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench_core.cli.options import option
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -22,7 +24,7 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@option("json")
 @click.option("--proof", "with_proof", is_flag=True, help="Add where every single call goes.")
 def show(as_json: bool, with_proof: bool) -> None:
     """Say which library answered a real call of numpy and of scipy."""

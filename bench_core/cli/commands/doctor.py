@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from bench_core.cli.options import option
+
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the diagnosis as JSON.")
+@option("json")
 @click.option("--no-measure", is_flag=True, help="Skip the two-second measurement of gemm.")
 def command(as_json: bool, no_measure: bool) -> None:
     """Say what about this machine and environment decides speed, and warn of what costs it.

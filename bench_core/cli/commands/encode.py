@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench_core.cli.options import option
 from bench_core.errors import InputError, RidgebenchError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     "--weights",
     help="File of weights, or 'fetch' for the published ones. Without: random, untrained.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of random weights.")
+@option("seed")
 @click.option("--tr", type=float, default=None, help="Seconds per sample.  [default: 1.49]")
 @click.option(
     "--phase", default=0.0, show_default=True, help="Seconds after a TR's onset to take its frame."
@@ -39,9 +40,14 @@ if TYPE_CHECKING:
     help="Reducers, in order: none, pool, project=COUNT, pca=COUNT.",
 )
 @click.option("--train", multiple=True, help="Run that pca is fitted on (a video's name); repeat.")
-@click.option("--dtype", default="float32", show_default=True, help="float32 or float16.")
+@option(
+    "dtype",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    help="Precision of the stored features.",
+)
 @click.option("--batch", default=16, show_default=True, help="Samples at a time.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
+@option("device")
 @click.option("--list", "listing", is_flag=True, help="List encoders, and --encoder's layers.")
 def command(
     videos: Sequence[Path],

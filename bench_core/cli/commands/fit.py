@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench_core.cli.parameters import Bytes, Numbers, Option, Scale
+from bench_core.cli.options import named_values, option, threads_per_node
 
 if TYPE_CHECKING:
     from bench_core.fitting.run import FitOutcome
@@ -21,43 +21,12 @@ if TYPE_CHECKING:
 @click.option("--y", metavar="FILE", help="Targets: Y.npy or FILE.h5:DATASET.")
 @click.option("--runs", metavar="FILE", help="Run of every sample: .npy or text.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to create.")
-@click.option("--scale", type=Scale(), default=1.0, help="Of a named problem, e.g. 1/4.")
-@click.option("--subject", default="sub-01", show_default=True, help="sub-01 … sub-06.")
-@click.option(
-    "--dtype",
-    type=click.Choice(["float64", "float32"]),
-    default="float64",
-    help="Of a named problem; folders and files keep theirs.",
-)
-@click.option("--split", type=click.Choice(["random", "run"]), default="random")
-@click.option(
-    "--test-fraction",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.1,
-    show_default=True,
-    help="Of samples, or of runs.",
-)
+@option("scale", "subject", "dtype", "split", "test-fraction")
 @click.option("--test-runs", metavar="RUN,RUN,…", help="Runs to hold out; with --split run.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--nodes", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="Per node  [default: all cores].")
-@click.option("--kernels", type=click.Choice(["default", "best"]), default="default")
-@click.option("--blas", help="BLAS that must answer  [default: what RIDGEBENCH_BLAS declares].")
-@click.option("--alphas", type=Numbers(), help="Candidate penalties  [default: the thesis's].")
-@click.option("--no-intercept", is_flag=True, help="Fit without an intercept.")
-@click.option("--option", "options", type=Option(), multiple=True, help="Of the strategy.")
-@click.option(
-    "--no-coef",
-    is_flag=True,
-    help="Do not write coefficients (nor compute them, where the strategy allows).",
-)
-@click.option("--memory-limit", type=Bytes(), help="Such as 8GB, beyond X and Y.")
+@option("seed", "nodes", "threads", "kernels", "blas", "alphas", "intercept", "option")
+@option("no-coef", "memory-limit")
 @click.option("--keep-problem", is_flag=True, help="Keep the problem beside the results.")
-@click.option("--no-figures", is_flag=True, help="Draw nothing.")
-@click.option(
-    "--scratch", type=click.Path(file_okay=False, path_type=Path), help="Folder for copies."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the measurement record.")
+@option("figures", "scratch", "json")
 def command(
     strategy: str,
     problem: str | None,
@@ -76,7 +45,7 @@ def command(
     no_intercept: bool,
     options: tuple[tuple[str, Any], ...],
     no_coef: bool,
-    no_figures: bool,
+    figures: bool,
     scratch: Path | None,
     as_json: bool,
     **rest: Any,
@@ -93,7 +62,6 @@ def command(
     from bench_core.fitting.request import FitRequest
     from bench_core.fitting.run import fit
     from bench_core.fitting.sources import ProblemSource
-    from bench_core.machine import available_cores
     from bench_core.records import to_json
 
     request = FitRequest(
@@ -102,13 +70,13 @@ def command(
         test_runs=None if test_runs is None else _runs(test_runs),
         seed=seed,
         nodes=nodes,
-        threads=threads or max(1, available_cores() // nodes),
+        threads=threads_per_node(threads, nodes),
         blas=blas or declared(),
         alphas=alphas or THESIS_ALPHAS,
         fit_intercept=not no_intercept,
-        options=dict(options),
+        options=named_values(options),
         coef=not no_coef,
-        figures=not no_figures,
+        figures=figures,
         **rest,
     )
     console = Console(stderr=True)

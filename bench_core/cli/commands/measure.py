@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench_core.cli.parameters import Numbers, Option, Scale
+from bench_core.cli.options import named_values, option, threads_per_node
 
 if TYPE_CHECKING:
     from bench_core.records import Record
@@ -18,27 +18,21 @@ _STORE = Path(".asv", "measured")
 @click.command()
 @click.argument("strategy")
 @click.argument("problem")
-@click.option("--scale", type=Scale(), default=1.0, help="Shrink t, p and s together, e.g. 1/16.")
-@click.option("--subject", default="sub-01", show_default=True, help="sub-01 … sub-06.")
-@click.option("--nodes", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True)
-@click.option("--dtype", type=click.Choice(["float64", "float32"]), default="float64")
-@click.option("--split", type=click.Choice(["random", "run"]), default="random")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--kernels", type=click.Choice(["default", "best"]), default="default")
-@click.option("--blas", help="BLAS that must answer  [default: what RIDGEBENCH_BLAS declares].")
-@click.option("--alphas", type=Numbers(), help="Candidate penalties  [default: the thesis's].")
-@click.option("--no-intercept", is_flag=True, help="Fit without an intercept.")
+@option("scale", "subject", "nodes", "threads")
 @click.option(
-    "--option", "options", type=Option(), multiple=True, help="Further option of the strategy."
+    "--repeats",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Fits to time; fewer where they take minutes.",
 )
+@option("dtype", "split", "seed", "kernels", "blas", "alphas", "intercept", "option")
 @click.option(
     "--null",
     type=click.Choice(["auto", "fit", "sample", "skip"]),
     default="auto",
     show_default=True,
-    help="How r is found after training on shuffled rows.",
+    help="How to find r after training on shuffled rows.",
 )
 @click.option(
     "--store",
@@ -47,15 +41,14 @@ _STORE = Path(".asv", "measured")
     show_default=True,
     help="Folder of records.",
 )
-@click.option(
-    "--scratch", type=click.Path(file_okay=False, path_type=Path), help="Folder for problems."
-)
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds.")
+@option("scratch", "timeout")
 @click.option("--again", is_flag=True, help="Measure although the store has a valid record.")
-@click.option("--json", "as_json", is_flag=True, help="Print the whole record.")
+@option("json")
 def command(
     strategy: str,
     problem: str,
+    nodes: int,
+    threads: int | None,
     options: tuple[tuple[str, Any], ...],
     alphas: tuple[float, ...] | None,
     no_intercept: bool,
@@ -80,7 +73,9 @@ def command(
     spec = FitSpec(
         problem=problem,
         strategy=strategy,
-        options=dict(options),
+        nodes=nodes,
+        threads=threads_per_node(threads, nodes),
+        options=named_values(options),
         alphas=alphas,
         fit_intercept=not no_intercept,
         blas=blas or _declared(),

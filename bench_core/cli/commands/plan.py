@@ -1,4 +1,4 @@
-"""Say what a fit will do and take, before anything runs: method, flops, bytes, memory."""
+"""Show what a fit will do and need before anything runs: method, flops, bytes, memory."""
 
 from __future__ import annotations
 
@@ -8,34 +8,25 @@ from typing import Any
 
 import click
 
-from bench_core.cli.parameters import Bytes, Numbers, Option, Scale
+from bench_core.cli.options import named_values, option
 
 
 @click.command()
+@click.argument("strategy", required=False)
 @click.argument("problem", required=False)
-@click.option("--scale", type=Scale(), default=1.0, help="Of a named problem, e.g. 1/4.")
-@click.option("--subject", default="sub-01", show_default=True, help="sub-01 … sub-06.")
+@option("scale", "subject")
 @click.option("-t", "--samples", type=click.IntRange(min=2), help="Training samples.")
 @click.option("-p", "--features", type=click.IntRange(min=1), help="Features.")
 @click.option("-s", "--targets", type=click.IntRange(min=1), help="Targets.")
-@click.option("-r", "--penalties", type=click.IntRange(min=1), help="How many penalties to try.")
-@click.option("--alphas", type=Numbers(), help="Or which  [default: the thesis's 11].")
-@click.option(
-    "--test-fraction",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.1,
-    show_default=True,
-    help="Of PROBLEM's samples, held out.",
-)
-@click.option("--strategy", default="multitarget", show_default=True)
-@click.option("--nodes", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--dtype", type=click.Choice(["float64", "float32"]), default="float64")
-@click.option("--memory-limit", type=Bytes(), help="Such as 8GB, beyond X and Y.")
-@click.option("--no-coef", is_flag=True, help="Coefficients are not formed.")
+@click.option("-r", "--penalties", type=click.IntRange(min=1), help="Number of penalties to try.")
+@option("alphas")
+@option("test-fraction", type=click.FloatRange(0, 1, max_open=True))
+@click.option("--strategy", "former_strategy", hidden=True)
+@option("nodes", "dtype", "memory-limit", "no-coef")
 @click.option("--coef-file", is_flag=True, help="Coefficients are streamed to a file.")
-@click.option("--option", "options", type=Option(), multiple=True, help="Of the strategy.")
-@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@option("option", "json")
 def command(
+    strategy: str | None,
     problem: str | None,
     scale: float,
     subject: str,
@@ -45,7 +36,7 @@ def command(
     penalties: int | None,
     alphas: tuple[float, ...] | None,
     test_fraction: float,
-    strategy: str,
+    former_strategy: str | None,
     nodes: int,
     dtype: str,
     memory_limit: int | None,
@@ -54,7 +45,7 @@ def command(
     options: tuple[tuple[str, Any], ...],
     as_json: bool,
 ) -> None:
-    """Say what fitting PROBLEM (a name or a folder), or t × p to t × s, will do and take.
+    """Show what fitting STRATEGY to PROBLEM (a name or a folder), or t × p to t × s, will take.
 
     For a PROBLEM the training samples are what is left when --test-fraction is held out.
     """
@@ -64,6 +55,11 @@ def command(
     from bench_core.errors import InputError
     from bench_core.runner.planning import describe_plan, fit_bytes, plan_fit
 
+    if former_strategy is not None:
+        click.echo("--strategy is now the first argument: plan STRATEGY [PROBLEM]", err=True)
+        strategy, problem = former_strategy, strategy if problem is None else problem
+    if strategy is None:
+        raise click.UsageError("give a strategy first: plan STRATEGY [PROBLEM]")
     given = {"-t": samples, "-p": features, "-s": targets}
     if problem is not None:
         if any(given.values()):
@@ -81,11 +77,11 @@ def command(
     elif penalties is not None:
         raise InputError(f"-r {penalties} and --alphas say the same: give one")
     check_alphas(alphas)
-    chosen = dict(options)
+    chosen = named_values(options)
     supports = strategies.get(strategy).supports
     if memory_limit is not None:
         if "memory_limit" not in supports:
-            raise InputError(f"{strategy} cannot be given a memory limit: multitarget can")
+            raise InputError(f"{strategy} cannot plan within a memory limit: leave it out")
         chosen["memory_limit"] = memory_limit
     if (no_coef or coef_file) and "coef" in supports:
         chosen["coef"] = None if no_coef else "coef.npy"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench_core.cli.parameters import Scale
+from bench_core.cli.options import option
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -16,20 +16,13 @@ if TYPE_CHECKING:
     from bench_core.data import Problem
 
 
-_scale = click.option(
-    "--scale", type=Scale(), default=1.0, help="Shrink t, p and s together, e.g. 1/4 [default: 1]."
-)
-_subject = click.option("--subject", default="sub-01", show_default=True, help="sub-01 … sub-06.")
-
-
 @click.group()
 def command() -> None:
     """List, make, build and look at ridge problems: synthetic ones, or your own fMRI data."""
 
 
 @command.command("list")
-@_scale
-@_subject
+@option("scale", "subject")
 def list_(scale: float, subject: str) -> None:
     """Show every problem's size at a scale."""
     from rich.box import SIMPLE
@@ -58,10 +51,9 @@ def list_(scale: float, subject: str) -> None:
 
 @command.command()
 @click.argument("name")
-@_scale
-@_subject
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--dtype", type=click.Choice(["float64", "float32"]), default="float64")
+@option("scale", "subject")
+@option("seed")
+@option("dtype")
 @click.option(
     "--out",
     "folder",
@@ -141,7 +133,7 @@ def build(config: Path, out: Path | None, only_plan: bool) -> None:
 
 @command.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@option("seed")
 def example(folder: Path, seed: int) -> None:
     """Write a small example into DIR: videos, an fMRIPrep folder, and CONFIG files."""
     _needs("av")

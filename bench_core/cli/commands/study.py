@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench_core.cli.options import option
 from bench_core.errors import RidgebenchError, readable_bytes
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Write a small study into DIR instead: clips, planted responses, study.toml.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the example.")
+@option("seed")
 def command(config: Path | None, dry_run: bool, example: Path | None, seed: int) -> None:
     """Carry out the scaling study that the TOML file CONFIG describes.
 

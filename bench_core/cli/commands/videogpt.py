@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench_core.cli.commands._videogpt import bars, follow, values
+from bench_core.cli.commands._videogpt import bars, follow
+from bench_core.cli.options import named_values, option
+from bench_core.cli.parameters import Option
 from bench_core.errors import RidgebenchError
 
 if TYPE_CHECKING:
     from encoders.videogpt.training.runs import Trained
 
 _path = click.Path(path_type=Path)
-_device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
+_device = option("device", default="auto", help="Device: auto, cpu, cuda, cuda:1, …")
 _run = click.option("--run", "run_name", help="Run of CLIPS.  [default: the first]")
 _start = click.option("--start", default=0, show_default=True, help="First frame of the clip.")
 _rate = click.option("--rate", default=10.0, show_default=True, help="Frames per second to show.")
@@ -36,7 +38,7 @@ def command() -> None:
 @command.command()
 @click.argument("sources", nargs=-1, required=True, type=_path)
 @click.option("--out", required=True, type=_path, help="Folder of clips.")
-@click.option("--subject", default="sub-01", show_default=True)
+@option("subject")
 @click.option("--side", default=128, show_default=True, help="Pixels; 64 or 128 as published.")
 @click.option("--frame-rate", type=float, help="Frames per second to keep.  [default: all]")
 @click.option("--root", type=_path, help="Where events files' recordings are.  [default: beside]")
@@ -85,11 +87,11 @@ def prepare(
 @click.option("--out", required=True, type=_path, help="Folder of the run; continued if there.")
 @click.option("--vqvae", type=_path, help="Checkpoint of the VQ-VAE, for the GPT.")
 @click.option("--preset", "preset_name", default="tiny", show_default=True, help="Sizes.")
-@click.option("--set", "changes", multiple=True, help="NAME=VALUE of a size; repeat.")
-@click.option("--steps", default=1000, show_default=True, help="Steps in total.")
 @click.option(
-    "--option", "options", multiple=True, help="NAME=VALUE of a training setting; repeat."
+    "--set", "changes", type=Option(), multiple=True, help="Change a size; repeat for several."
 )
+@click.option("--steps", default=1000, show_default=True, help="Steps in total.")
+@option("option", help="Change a training setting; repeat for several.")
 @click.option("--frames", type=int, help="Train on so many frames.  [default: all]")
 @click.option("--stride", type=int, help="Frames between windows.  [default: a clip's length]")
 @click.option("--no-cache", is_flag=True, help="Encode frames anew at every step of the GPT.")
@@ -100,9 +102,9 @@ def train(
     out: Path,
     vqvae: Path | None,
     preset_name: str,
-    changes: Sequence[str],
+    changes: tuple[tuple[str, Any], ...],
     steps: int,
-    options: Sequence[str],
+    options: tuple[tuple[str, Any], ...],
     frames: int | None,
     stride: int | None,
     no_cache: bool,
@@ -125,8 +127,8 @@ def train(
     from encoders.videogpt.training.runs import Data, train_gpt, train_vqvae
     from encoders.videogpt.training.settings import thesis_settings
 
-    config = preset(preset_name, **values(changes))
-    recipe: dict[str, Any] = {"precision": "fp32", **values(options)}
+    config = preset(preset_name, **named_values(changes, "--set"))
+    recipe: dict[str, Any] = {"precision": "fp32", **named_values(options)}
     settings = thesis_settings("vqvae" if phase == "vqvae" else "gpt", steps, **recipe)
     store = ClipStore(clips)
     block = max(config.clip_frames, stride or 0)
@@ -158,7 +160,7 @@ def train(
 @click.option("--greedy", is_flag=True, help="Take the likeliest code instead of sampling.")
 @click.option("--temperature", default=1.0, show_default=True)
 @click.option("--top-k", type=int, help="Sample from the likeliest only.")
-@click.option("--seed", default=0, show_default=True)
+@option("seed")
 @click.option("--count", default=1, show_default=True, help="Clips, each after the one before.")
 @_run
 @_start

@@ -1,0 +1,192 @@
+"""Options that several commands take: one name, one type, one help text, one default each.
+
+A command applies `option` with the names it takes. What differs for a reason is given as a keyword
+there, and listed in ``tests/cli/test_option_table.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bench_core.cli.parameters import Bytes, Numbers, Option, Scale
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "scale": (
+        ("--scale",),
+        {
+            "type": Scale(),
+            "default": 1.0,
+            "help": "Fraction of a named problem's size, such as 1/16 or 0.25  [default: 1].",
+        },
+    ),
+    "subject": (
+        ("--subject",),
+        {"default": "sub-01", "show_default": True, "help": "Subject: sub-01 … sub-06."},
+    ),
+    "dtype": (
+        ("--dtype",),
+        {
+            "type": click.Choice(["float64", "float32"]),
+            "default": "float64",
+            "show_default": True,
+            "help": "Precision of a named problem; folders and files keep their own.",
+        },
+    ),
+    "split": (
+        ("--split",),
+        {
+            "type": click.Choice(["random", "run"]),
+            "default": "random",
+            "show_default": True,
+            "help": "Hold out samples at random, or whole runs.",
+        },
+    ),
+    "seed": (
+        ("--seed",),
+        {
+            "type": click.IntRange(min=0),
+            "default": 0,
+            "show_default": True,
+            "help": "Seed of everything that is random.",
+        },
+    ),
+    "nodes": (
+        ("--nodes",),
+        {
+            "type": click.IntRange(min=1),
+            "default": 1,
+            "show_default": True,
+            "help": "Worker processes of a distributed strategy.",
+        },
+    ),
+    "threads": (
+        ("--threads",),
+        {
+            "type": click.IntRange(min=1),
+            "help": "BLAS threads of each node  [default: all cores, divided by the nodes].",
+        },
+    ),
+    "kernels": (
+        ("--kernels",),
+        {
+            "type": click.Choice(["default", "best"]),
+            "default": "default",
+            "show_default": True,
+            "help": "The library's own choice of kernels, or the best this processor can run.",
+        },
+    ),
+    "blas": (
+        ("--blas",),
+        {"help": "BLAS that must answer  [default: the one that RIDGEBENCH_BLAS declares]."},
+    ),
+    "alphas": (
+        ("--alphas",),
+        {"type": Numbers(), "help": "Candidate penalties  [default: the thesis's 11]."},
+    ),
+    "intercept": (
+        ("--no-intercept",),
+        {"is_flag": True, "help": "Fit without an intercept."},
+    ),
+    "option": (
+        ("--option", "options"),
+        {
+            "type": Option(),
+            "multiple": True,
+            "help": "Further option of the strategy; repeat for several.",
+        },
+    ),
+    "memory-limit": (
+        ("--memory-limit",),
+        {"type": Bytes(), "help": "Memory of the fit beyond X and Y, such as 8GB or 8GiB."},
+    ),
+    "no-coef": (
+        ("--no-coef",),
+        {
+            "is_flag": True,
+            "help": "Do not write coefficients (nor compute them, where the strategy allows).",
+        },
+    ),
+    "test-fraction": (
+        ("--test-fraction",),
+        {
+            "type": click.FloatRange(0, 1, min_open=True, max_open=True),
+            "default": 0.1,
+            "show_default": True,
+            "help": "Fraction of the samples, or of the runs, to hold out.",
+        },
+    ),
+    "scratch": (
+        ("--scratch",),
+        {
+            "type": _FOLDER,
+            "help": "Folder for temporary files  [default: RIDGEBENCH_SCRATCH, or the cache].",
+        },
+    ),
+    "timeout": (
+        ("--timeout",),
+        {
+            "type": click.FloatRange(min=0, min_open=True),
+            "metavar": "SECONDS",
+            "help": "Stop the fit after so many seconds.",
+        },
+    ),
+    "figures": (
+        ("--figures/--no-figures",),
+        {"default": True, "show_default": True, "help": "Draw figures."},
+    ),
+    "json": (
+        ("--json", "as_json"),
+        {"is_flag": True, "help": "Print the result as JSON."},
+    ),
+    "device": (
+        ("--device",),
+        {"default": "cpu", "show_default": True, "help": "Device: cpu, cuda, cuda:1, …"},
+    ),
+}
+
+
+def option(*names: str, **changes: Any) -> Callable[[F], F]:
+    """Return a decorator that adds the common options called ``names``, in this order.
+
+    ``changes`` replace what the table says, of a single name.
+    """
+    if changes and len(names) != 1:
+        raise ValueError(f"changes {sorted(changes)} need one name, not {names}")
+
+    def decorate(function: F) -> F:
+        for name in reversed(names):
+            declarations, settings = COMMON[name]
+            function = click.option(*declarations, **{**settings, **changes})(function)
+        return function
+
+    return decorate
+
+
+def threads_per_node(threads: int | None, nodes: int) -> int:
+    """Return the threads of each node: those given, else all cores divided by the nodes."""
+    from bench_core.machine import available_cores
+
+    return threads or max(1, available_cores() // nodes)
+
+
+def named_values(pairs: tuple[tuple[str, Any], ...], flag: str = "--option") -> dict[str, Any]:
+    """Return NAME=VALUE pairs as a mapping.
+
+    Raises
+    ------
+    UsageError : a name is given twice.
+    """
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise click.UsageError(f"{flag} {name} is given twice: give it once")
+        found[name] = value
+    return found
