@@ -1,4 +1,4 @@
-"""Refusing what no fit can use, before anything is computed, with the value and the remedy named.
+"""Checks of data, penalties and memory before anything is computed.
 
 All checks read their arrays in blocks, so that a memory-mapped problem larger than memory can be
 checked and nothing the size of X or Y is ever allocated.
@@ -114,10 +114,10 @@ def _check_finite(name: str, array: NDArray[Any]) -> None:
 
 
 def constant_columns(Y: ArrayLike) -> NDArray[np.bool_]:
-    """Return, for each column of Y (t, s), whether all its values are equal (NaN never is).
+    """Return, for each column of Y (t, s), whether all its values are equal (never with NaN).
 
-    Pearson's r is undefined for such a target. Only columns that have not changed yet are read
-    on, so ordinary data cost the first few rows.
+    Pearson's r is undefined for such a target. Only columns that are constant so far are read
+    further, so ordinary data cost the first few rows.
     """
     array = np.asanyarray(Y)
     t, s = array.shape

@@ -1,4 +1,4 @@
-"""Report of everything on this machine and in this environment that decides speed."""
+"""Diagnosis of the machine and environment: everything that determines the speed of a fit."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from bench_core.blas.proof import state
 from bench_core.blas.rate import gemm_rate
 from bench_core.blas.report import BlasReport
 
-# Below this share of one core, other processes do not show in a timing.
+# Below this number of busy cores, other processes do not affect a timing.
 _BUSY_CORES = 0.3
 
 
 def diagnose(measure: bool = True) -> dict[str, Any]:
-    """Return the diagnosis; its keys are stable.
+    """Return the diagnosis, under stable keys.
 
     ``machine`` (see `bench_core.machine.describe`), ``blas`` (numpy, scipy), ``declared``,
     ``relinked`` (see `bench_core.blas.proof.state`), ``environment`` (variables that change
@@ -74,7 +74,7 @@ def kernel_warnings(advice: KernelAdvice, rates: dict[str, float] | None) -> lis
 def library_warnings(
     report: BlasReport, cpu: dict[str, Any], wanted: str | None, phase: str
 ) -> list[dict[str, str]]:
-    """Return warnings about the libraries: the wrong one, two of them, or on the wrong CPU."""
+    """Return warnings about the libraries: mismatched, mixed, or slow on this processor."""
     found = []
     names = {report.numpy.name, report.scipy.name}
     for name in sorted(names - {"unknown"}):
@@ -91,10 +91,10 @@ def library_warnings(
         message = f"numpy runs on {report.numpy.name} and scipy on {report.scipy.name}"
         found.append(_warning("two-libraries", message, "`ridgebench blas use NAME` sets both"))
     if wanted is not None and names != {wanted}:
-        message = f"RIDGEBENCH_BLAS declares {wanted}, but {' and '.join(sorted(names))} answered"
+        message = f"RIDGEBENCH_BLAS declares {wanted}, but {' and '.join(sorted(names))} is loaded"
         found.append(_warning("declaration", message, "`ridgebench blas provision`"))
     if phase == "changing":
-        message = "an earlier `ridgebench blas use` was interrupted half-way"
+        message = "an earlier `ridgebench blas use` was interrupted"
         found.append(
             _warning("unfinished", message, "run it again, or `ridgebench blas use bundled`")
         )
@@ -110,7 +110,7 @@ def core_warnings(report: BlasReport, available: int, busy: float) -> list[dict[
         remedy = "set OMP_NUM_THREADS and the library's own variable to the number of cores"
         found.append(_warning("oversubscribed", message, remedy))
     if busy > _BUSY_CORES:
-        message = f"other processes keep {busy:.1f} cores busy: do not trust timings taken now"
+        message = f"other processes keep {busy:.1f} cores busy: timings taken now are unreliable"
         found.append(_warning("busy", message, "measure when the machine is idle"))
     return found
 

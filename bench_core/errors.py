@@ -1,6 +1,6 @@
-"""The errors that ridgebench raises, and the wording they share.
+"""Errors of ridgebench, and their common wording.
 
-Every message names the value that was wrong and what to do about it.
+Every message names the wrong value and the remedy.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from bench_core.deprecated import renamed
 
 
 class RidgebenchError(Exception):
-    """Base of all errors that the user can correct; the command line prints them without
-    traceback.
-    """
+    """Base of all errors that the user can correct, printed without a traceback."""
 
 
 class InputError(RidgebenchError, ValueError):
@@ -30,7 +28,7 @@ class ConformanceError(RidgebenchError, AssertionError):
 
 
 class ResourceError(RidgebenchError, RuntimeError):
-    """Cores, memory or disk space that the work needs and the machine lacks."""
+    """Too few cores, or too little memory or disk, for the work."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:

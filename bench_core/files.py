@@ -81,7 +81,7 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     part = make_partial_folder(path)
     try:
         yield part
-        _publish_folder(part, path, replace=replace)
+        publish_folder(part, path, replace=replace)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -94,7 +94,8 @@ def make_partial_folder(path: Path) -> Path:
     return part
 
 
-def _publish_folder(part: Path, path: Path, *, replace: bool) -> None:
+def publish_folder(part: Path, path: Path, *, replace: bool = False) -> None:
+    """Rename the finished folder ``part`` to ``path``; raise `FileExistsError` as `new_folder`."""
     if not replace or not os.path.lexists(path):
         try:
             part.rename(path)

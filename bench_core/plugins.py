@@ -1,9 +1,8 @@
-"""Finding plug-ins by name: one file here, or an entry point in somebody else's package.
+"""Plug-ins by name: one module here, or an entry point of another package.
 
-A built-in plug-in is one module in the folder of its kind; the file's name, with ``_`` for
-``-``, is the plug-in's name, and one attribute of the module is the plug-in. A third party
-declares an entry point of the same name in the kind's group. Listing imports nothing, so the
-command line stays quick.
+A built-in plug-in is one attribute of a module in the folder of its kind; the module's name, with
+``_`` for ``-``, is the plug-in's name. A third party declares an entry point in the kind's group.
+Listing names imports no plug-in, which keeps the command line quick.
 """
 
 from __future__ import annotations
@@ -23,16 +22,16 @@ class Registry:
 
     Parameters
     ----------
-    kind : what one plug-in is called in messages ("strategy").
+    kind : name of one plug-in in messages ("strategy").
     package : dotted name of the package whose modules are the built-in plug-ins; modules whose
-        names start with an underscore are not plug-ins.
-    attribute : the name, in each built-in module, of the plug-in.
-    group : entry-point group of third parties, if they may add one.
+        names start with an underscore are not.
+    attribute : name of the plug-in in each built-in module.
+    group : entry-point group of third parties, None if they cannot add any.
 
     Examples
     --------
-    >>> Registry("strategy", "bench_core.strategies", "STRATEGY").names()[:2]
-    ['bmor', 'bmor-shared']
+    >>> Registry("BLAS", "bench_core.blas.libraries", "LIBRARY").get("openblas").title
+    'OpenBLAS'
     """
 
     kind: str
@@ -41,7 +40,7 @@ class Registry:
     group: str | None = None
 
     def names(self) -> list[str]:
-        """Return every name that `get` answers to, sorted."""
+        """Return the names of all plug-ins, sorted."""
         return sorted(self._builtin() | set(self._installed()))
 
     def get(self, name: str) -> Any:

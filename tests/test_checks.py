@@ -131,9 +131,7 @@ def test_columns_of_nan_are_not_constant():
 
 def test_too_little_memory_says_both_numbers():
     check_memory(10, "a fit", available_bytes=10)
-    with pytest.raises(
-        ResourceError, match=r"a fit needs 2.00 KiB .*2048 bytes.*1000 bytes.*scale"
-    ):
+    with pytest.raises(ResourceError, match=r"2048 bytes.*1000 bytes"):
         check_memory(2048, "a fit", available_bytes=1000)
 
 

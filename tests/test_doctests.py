@@ -20,8 +20,10 @@ MODULES = sorted(
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name: str) -> None:
-    found = doctest.testmod(importlib.import_module(name))
-    assert found.attempted > 0
+    module = importlib.import_module(name)
+    found = doctest.testmod(module)
+    # The example of a cluster starts processes, which takes seconds: it is marked as skipped.
+    assert found.attempted > 0 or "doctest: +SKIP" in Path(str(module.__file__)).read_text("utf-8")
     assert found.failed == 0
 
 

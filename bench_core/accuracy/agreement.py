@@ -1,4 +1,4 @@
-"""Similarity of maps between subjects, and the noise ceiling."""
+"""Agreement between maps of several subjects, and the noise ceiling of repeated stimuli."""
 
 from __future__ import annotations
 
@@ -49,12 +49,18 @@ class Ceiling:
 
     Parameters
     ----------
-    reliability : (s,) mean r between pairs of repeats; for noise that is independent between
-        them it estimates the part of the variance that the stimulus explains.
-    ceiling : (s,) r between one repeat and the response without noise, √reliability; 0 where the
-        reliability is below 0. No model's r on a single repeat is expected to exceed it.
-    repeats : how many there are.
+    reliability : (s,) mean r between pairs of repeats. Where noise is independent between repeats,
+        it estimates the part of the variance that the stimulus explains.
+    ceiling : (s,) √reliability, the r between one repeat and the response without noise; 0 where
+        the reliability is negative. The expected r of every model on one repeat is at most this.
+    repeats : number of repeats.
     samples : samples of each.
+
+    Examples
+    --------
+    >>> y = np.array([[1.0], [2.0], [3.0], [4.0]])
+    >>> noise_ceiling([y, y[[1, 0, 2, 3]]]).reliability.round(2)
+    array([0.8])
     """
 
     reliability: NDArray[np.float64]
@@ -71,7 +77,7 @@ def noise_ceiling(repeats: Sequence[NDArray[Any]]) -> Ceiling:
     Raises `InputError` for fewer than two repeats or shapes that differ.
     """
     if len(repeats) < 2:
-        raise InputError(f"{len(repeats)} repeat of a stimulus: a noise ceiling needs at least 2")
+        raise InputError(f"{len(repeats)} repeats of a stimulus: a noise ceiling needs at least 2")
     pairs = [pearson_r(a, b) for i, a in enumerate(repeats) for b in repeats[:i]]
     reliability = np.mean(pairs, axis=0)
     return Ceiling(

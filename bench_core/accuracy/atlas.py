@@ -1,4 +1,4 @@
-"""Region of an atlas of every target."""
+"""Regions of an atlas: the one of every target, and their names."""
 
 from __future__ import annotations
 

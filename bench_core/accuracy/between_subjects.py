@@ -1,4 +1,4 @@
-"""Similarity of the maps of several subjects, or of several fits (thesis figure 3.12)."""
+"""Correlation between the maps of several subjects or fits (thesis figure 3.12)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from bench_core.data.problem import Problem
 from bench_core.errors import InputError
 
 
-def between(problems: Sequence[Problem], values: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+def correlate_maps(
+    problems: Sequence[Problem], values: Sequence[NDArray[Any]]
+) -> NDArray[np.float64]:
     """Return Pearson's r (n, n) between n maps of one value per target of its problem.
 
     Targets of equal names (parcels) are compared one by one. Voxels of different masks are

@@ -1,4 +1,4 @@
-"""Pearson's r of every target, and what to say about all of them."""
+"""Pearson's r of every target, and its summary over targets."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ def pearson_r(Y_true: ArrayLike, Y_pred: ArrayLike) -> NDArray[np.float64]:
     it. Sums are float64 whatever the input's dtype; temporaries stay at a few blocks of rows.
 
     Raises `InputError` when the shapes differ, are not 2-D, or t < 2.
+
+    Examples
+    --------
+    >>> pearson_r([[1, 0], [2, 0], [3, 0]], [[2, 1], [4, 2], [6, 3]])
+    array([ 1., nan])
     """
     true, pred = np.asanyarray(Y_true), np.asanyarray(Y_pred)
     if true.shape != pred.shape or true.ndim != 2:

@@ -1,4 +1,4 @@
-"""False discovery rate over many targets (Benjamini & Hochberg 1995)."""
+"""False-discovery rate over many targets (Benjamini & Hochberg 1995)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def adjusted_p(p: ArrayLike) -> NDArray[np.float64]:
     ``p`` (s,) are p values, NaN where undefined, which stays NaN and does not count.
 
     Raises `InputError` for a value outside 0 … 1.
+
+    Examples
+    --------
+    >>> adjusted_p([0.01, 0.04, 0.03, float("nan")])
+    array([0.03, 0.04, 0.04,  nan])
     """
     values = np.array(p, dtype=np.float64)
     known = np.flatnonzero(~np.isnan(values))
@@ -33,7 +38,7 @@ def adjusted_p(p: ArrayLike) -> NDArray[np.float64]:
 
 
 def significant(p: ArrayLike, rate: float = 0.05) -> NDArray[np.bool_]:
-    """Return which targets are significant with at most ``rate`` of them expected to be false."""
+    """Return whether each target is significant at the false-discovery rate ``rate`` (s,)."""
     if not 0 < rate < 1:
         raise InputError(f"false-discovery rate {rate:g} is not between 0 and 1: 0.05 is usual")
     with np.errstate(invalid="ignore"):

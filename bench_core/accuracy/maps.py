@@ -17,11 +17,11 @@ from bench_core.files import replace_file
 
 
 @dataclass
-class Written:
-    """Files that were written, and what was not, with the reason."""
+class WrittenMaps:
+    """Files that were written, and figures that could not be drawn, with the reason."""
 
     files: list[Path] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)
+    not_drawn: dict[str, str] = field(default_factory=dict)
 
 
 def to_image(space: TargetSpace, values: ArrayLike) -> Any:
@@ -42,28 +42,28 @@ def write_maps(
     chosen: NDArray[np.bool_] | None = None,
     title: str | None = None,
     figures: bool = True,
-) -> Written:
+) -> WrittenMaps:
     """Write ``r`` (s,) into ``folder`` as ``NAME.nii.gz`` and as figures.
 
     Figures are ``NAME_glass_brain.png`` and ``NAME_surface.png`` (fsaverage5) for problems in MNI
     space, and ``NAME_slices.png`` for all. With ``chosen`` (s,), usually the significant targets,
     ``NAME_significant.nii.gz`` has only these, and so have the figures, unless there is none.
 
-    Files that are there already are replaced, each whole or not at all. What cannot be drawn is
-    said in ``left_out``.
+    Existing files are replaced, each whole or not at all. ``not_drawn`` names the figures that
+    cannot be drawn.
 
-    Raises `InputError` for a problem that does not say where its targets are.
+    Raises `InputError` for a problem without the positions of its targets.
     """
     if problem.space is None:
         raise InputError(
-            f"{problem.name} does not say where its targets lie in the brain: no map can be drawn"
+            f"{problem.name} has no positions of its targets: a map needs a problem with a space"
         )
     values = np.asarray(r, dtype=np.float64)
     if values.shape != (problem.s,):
         raise InputError(f"{values.shape} values for {problem.s} targets: give one for each")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    written = Written()
+    written = WrittenMaps()
 
     def put(file: str, save: Callable[[Path], object]) -> None:
         written.files.append(replace_file(folder / file, save))
@@ -81,18 +81,18 @@ def write_maps(
     if not figures:
         return written
     if np.isnan(values).all():
-        written.left_out["figures"] = "r is undefined everywhere"
+        written.not_drawn["figures"] = "r is undefined everywhere"
         return written
 
     from bench_core.accuracy import plotting
 
     template = problem.space.template or "a space without a name"
     mni = template.upper().startswith("MNI")
-    put(f"{name}_slices.png", lambda path: plotting.slices(image, path, title, mni))
+    put(f"{name}_slices.png", lambda path: plotting.draw_slices(image, path, title, mni))
     if not mni:
         reason = f"the targets are in {template}, not MNI"
-        written.left_out |= {"glass brain": reason, "surface": reason}
+        written.not_drawn |= {"glass brain": reason, "surface": reason}
         return written
-    put(f"{name}_glass_brain.png", lambda path: plotting.glass_brain(image, path, title))
-    put(f"{name}_surface.png", lambda path: plotting.surface(image, path, title))
+    put(f"{name}_glass_brain.png", lambda path: plotting.draw_glass_brain(image, path, title))
+    put(f"{name}_surface.png", lambda path: plotting.draw_surface(image, path, title))
     return written

@@ -1,9 +1,8 @@
-"""Null distribution of r: fits to data without a relation, and p values from them.
+"""Null distributions of r: permutations of the training rows, and the p values that follow.
 
-Two nulls, both permutations of the training rows of X against those of Y: rows shuffled (the
-thesis's), and each run shifted in a circle, which keeps the autocorrelation of both. At fixed
-penalties a ridge fit is linear in Y, so no permutation needs a new factorisation; see
-`bench_core.accuracy.permutation`.
+Two nulls permute the training rows of X against those of Y: shuffled rows (the thesis's), and
+runs shifted in a circle, which keeps the autocorrelation of both. At fixed penalties a ridge fit
+is linear in Y, so no permutation needs a new factorisation; see `bench_core.accuracy.permutation`.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ KINDS: tuple[Kind, ...] = ("rows", "shifts")
 def shuffled_rows(t: int, *, seed: int = 0) -> NDArray[np.intp]:
     """Return a seeded permutation (t,): train on ``X[shuffled_rows(t)]`` with Y as it is.
 
-    Rows of X and Y then no longer belong together while both keep their own distribution, so
-    held-out r is what chance gives.
+    The pairing of rows of X and Y is lost and the distribution of each is kept, so the held-out r
+    is that of chance.
     """
     return np.random.default_rng([seed, t]).permutation(t)
 
@@ -38,8 +37,8 @@ def shifted_rows(
     """Return row numbers (t,) that shift each run in a circle, by a seeded number of samples.
 
     X and Y keep their autocorrelation, which shuffling destroys. ``runs`` (t,) has every run in
-    one stretch. A shift is at least ``least`` samples either way, so that the haemodynamic lag
-    does not undo it; by default 10, or a quarter of the run where that is less.
+    one stretch. A shift is at least ``least`` samples in either direction, more than the
+    haemodynamic lag; by default 10, or a quarter of the run where that is less.
 
     Raises `InputError` for a run in pieces, or too short to be shifted that far.
     """
@@ -54,8 +53,8 @@ def shifted_rows(
         shift = min(10, n // 4) if least is None else least
         if shift < 1 or 2 * shift > n:
             raise InputError(
-                f"run {runs[start]} has {n} samples: too few to be shifted by {max(1, shift)} or "
-                "more either way; shuffle rows instead"
+                f"run {runs[start]} has {n} samples, too few for a shift of {max(1, shift)} or "
+                "more in either direction: shuffle rows instead"
             )
         by = int(rng.integers(shift, n - shift + 1))
         rows[start:stop] = start + (np.arange(n) + by) % n
@@ -64,12 +63,18 @@ def shifted_rows(
 
 @dataclass(frozen=True, eq=False)
 class Permutations(Sequence[NDArray[np.intp]]):
-    """``n`` seeded permutations of training rows, each made when it is asked for.
+    """``n`` seeded permutations of training rows, each made on demand.
 
     Parameters
     ----------
     kind : "rows" for `shuffled_rows`, "shifts" for `shifted_rows`.
     runs : (t,) the run of every training row.
+
+    Examples
+    --------
+    >>> rows = Permutations("shifts", 100, np.repeat([1, 2], 4))
+    >>> len(rows), sorted(rows[0][:4].tolist())
+    (100, [0, 1, 2, 3])
     """
 
     kind: Kind
@@ -111,6 +116,12 @@ class Null:
     exceed : (s,) permutations whose r is at least the observed one.
     largest : (n,) largest r over all targets in every permutation.
     mean_abs : (n,) mean |r| over all targets in every permutation.
+
+    Examples
+    --------
+    >>> null = Null(np.array([0.5]), np.array([1]), np.array([0.1, 0.6, 0.2]), np.full(3, 0.1))
+    >>> null.p_values(), null.p_max()
+    (array([0.5]), array([0.5]))
     """
 
     observed: NDArray[np.float64]
@@ -154,8 +165,8 @@ def refit_null(
     """Return the null of any estimator, fitted again for every permutation.
 
     ``refit(rows)`` fits on ``X_train[rows]`` and the training targets as they are, and returns
-    its predictions (t_test, s). For ridge at known penalties, `fixed_penalty.ridge_null` gives
-    the same and is far quicker.
+    its predictions (t_test, s). For ridge at known penalties, `permutation.ridge_null` gives the
+    same with one factorisation.
     """
     exceed = np.zeros(len(observed), dtype=np.int64)
     largest, mean_abs = [], []

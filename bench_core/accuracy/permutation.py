@@ -1,4 +1,4 @@
-"""Thousands of refits of a ridge regression for the price of one factorisation.
+"""Permutation null of ridge regression at fixed penalties, with one factorisation for all refits.
 
 At a fixed penalty λ the held-out prediction is linear in the training targets. With X̃ the
 centred training features, C the centring of test rows and Π a permutation of the training rows
@@ -17,7 +17,7 @@ so a permutation costs 2 k t_train flops per target, and nothing of size t_test 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,15 +27,13 @@ from numpy.typing import ArrayLike, NDArray
 from bench_core.accuracy.null import Null, batch_figures, count_exceeding
 from bench_core.checks import check_memory, constant_columns
 from bench_core.errors import InputError
-
-Progress = Callable[[int, int], None]
-"""Called with the targets done so far and the targets in all."""
+from bench_core.progress import Progress, silent
 
 _BATCH_BYTES = 128 * 2**20
 
 
 class Columns(Protocol):
-    """Anything with a shape (t, s) that gives columns."""
+    """Array-like of shape (t, s) whose columns are read by ``[:, numbers]``."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -49,6 +47,14 @@ class FixedPenaltyRidge:
 
     ``basis`` Q (t_test, k); ``left`` (k, m), ``values`` (m,) squared singular values of X̃ and
     ``right`` (m, t_train): M = left · diag(1 / (values + λ)) · right.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).standard_normal((50, 2))
+    >>> Y = X @ np.array([[1.0], [2.0]])
+    >>> fit = FixedPenaltyRidge.factorise(X[:40], X[40:])
+    >>> fit.held_out_r(fit.responses(0.1), Y[:40], fit.project(Y[40:])).round(2)
+    array([1.])
     """
 
     basis: NDArray[np.float64]
@@ -92,10 +98,10 @@ class FixedPenaltyRidge:
         """Return M (k, t_train) at ``penalty``."""
         return (self.left / (self.values + penalty)) @ self.right
 
-    def held_out(
-        self, M: NDArray[np.float64], Y_train: NDArray[Any], truth: Truth
+    def held_out_r(
+        self, M: NDArray[np.float64], Y_train: NDArray[Any], truth: HeldOutTargets
     ) -> NDArray[np.float64]:
-        """Return r (s,) of the fit on ``Y_train`` (t_train, s), its rows permuted as wished."""
+        """Return r (s,) of the fit on ``Y_train`` (t_train, s), whose rows may be permuted."""
         Z = M @ Y_train
         with np.errstate(all="ignore"):
             scale = truth.norm * np.linalg.norm(Z, axis=0)
@@ -103,18 +109,18 @@ class FixedPenaltyRidge:
         r[truth.constant] = np.nan
         return np.clip(r, -1, 1)
 
-    def truth(self, Y_test: NDArray[Any]) -> Truth:
-        """Return what is needed of the held-out targets (t_test, s)."""
+    def project(self, Y_test: NDArray[Any]) -> HeldOutTargets:
+        """Return the held-out targets (t_test, s) in the basis Q."""
         centred = np.asarray(Y_test, dtype=np.float64)
         centred = centred - centred.mean(axis=0)
-        return Truth(
+        return HeldOutTargets(
             self.basis.T @ centred, np.linalg.norm(centred, axis=0), constant_columns(Y_test)
         )
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
-    """Held-out targets: Qᵀ C Y (k, s), the norms (s,) of C Y, and which do not change."""
+class HeldOutTargets:
+    """Held-out targets: Qᵀ C Y (k, s), the norms (s,) of C Y, and which are constant (s,)."""
 
     projected: NDArray[np.float64]
     norm: NDArray[np.float64]
@@ -130,9 +136,9 @@ def ridge_null(
     rows: Sequence[NDArray[np.intp]],
     *,
     fit_intercept: bool = True,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Null:
-    """Return the null of ridge regression at the penalties that a fit has chosen.
+    """Return the null of ridge regression at given penalties.
 
     Parameters
     ----------
@@ -140,16 +146,21 @@ def ridge_null(
         of targets: it may be memory-mapped, or `bench_core.data.RowsOf` an array.
     penalty : one λ, or one per target (s,).
     rows : permutations of the training rows of X, such as `bench_core.accuracy.Permutations`.
+    progress : called with the targets done.
 
     Raises
     ------
-    InputError : for sizes that do not fit together, or no permutation.
+    InputError : sizes that do not fit together, or no permutation.
+    ResourceError : too little memory for the factorisation.
     """
     s = Y_train.shape[1]
     train, test = (X_train.shape, Y_train.shape), (X_test.shape, Y_test.shape)
     fits = train[0][0] == train[1][0] and test[0][0] == test[1][0]
     if not fits or Y_test.shape[1] != s or X_test.shape[1] != X_train.shape[1]:
-        raise InputError(f"X and Y to train {train} and to test {test} do not fit together")
+        raise InputError(
+            f"training X and Y have shapes {train} and test X and Y {test}: X and Y must have the "
+            "same rows, training and test the same columns"
+        )
     if not len(rows):
         raise InputError("no permutation: give 1 or more")
     penalties = np.broadcast_to(np.asarray(penalty, dtype=np.float64), (s,))
@@ -165,24 +176,23 @@ def ridge_null(
         for start in range(0, len(targets), width):
             batch = targets[start : start + width]
             Y = np.asarray(Y_train[:, batch], dtype=np.float64)
-            truth = fit.truth(np.asarray(Y_test[:, batch]))
+            truth = fit.project(np.asarray(Y_test[:, batch]))
             still = constant_columns(Y)
             if fit_intercept:
                 Y -= Y.mean(axis=0)
                 Y[:, still] = 0  # exactly: their prediction is constant, their r undefined
-            observed[batch] = fit.held_out(M, Y, truth)
+            observed[batch] = fit.held_out_r(M, Y, truth)
             for k, each in enumerate(rows):
                 # X[rows] against Y is X against Y in the inverse order: permute the smaller one.
                 if len(M) < len(batch):
-                    r = fit.held_out(M[:, each], Y, truth)
+                    r = fit.held_out_r(M[:, each], Y, truth)
                 else:
-                    r = fit.held_out(M, Y[np.argsort(each)], truth)
+                    r = fit.held_out_r(M, Y[np.argsort(each)], truth)
                 exceed[batch] += count_exceeding(r, observed[batch])
                 high, absolute, defined = batch_figures(r)
                 largest[k] = max(largest[k], high)
                 total[k] += absolute
                 counts[k] += defined
             done += len(batch)
-            if progress is not None:
-                progress(done, s)
+            progress("null", done, s)
     return Null(observed, exceed, largest, total / np.maximum(1, counts))

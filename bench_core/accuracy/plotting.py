@@ -1,4 +1,4 @@
-"""Figures of one brain map, by nilearn: slices, glass brain, cortical surface.
+"""Figures of one brain map, drawn with nilearn: slices, glass brain, cortical surface.
 
 All show r as it is, negative values included, on one symmetric colour scale that ends at the
 largest |r|. Nothing is downloaded: the MNI template and the fsaverage5 surface come with nilearn.
@@ -17,7 +17,7 @@ _DPI = 130
 _DEPTHS = 5
 
 
-def slices(image: Any, path: Path, title: str, mni: bool) -> None:
+def draw_slices(image: Any, path: Path, title: str, mni: bool) -> None:
     """Write axial slices through ``image`` to ``path``, over the MNI template if it is in MNI."""
     from nilearn import plotting
 
@@ -49,7 +49,7 @@ def slices(image: Any, path: Path, title: str, mni: bool) -> None:
     _save(display, figure, path)
 
 
-def glass_brain(image: Any, path: Path, title: str) -> None:
+def draw_glass_brain(image: Any, path: Path, title: str) -> None:
     """Write the projections of ``image``, in MNI space, onto a transparent brain."""
     from nilearn import plotting
 
@@ -71,7 +71,7 @@ def glass_brain(image: Any, path: Path, title: str) -> None:
     _save(display, figure, path)
 
 
-def surface(image: Any, path: Path, title: str) -> None:
+def draw_surface(image: Any, path: Path, title: str) -> None:
     """Write ``image``, in MNI space, on the inflated fsaverage5 cortex, from four sides."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
@@ -86,7 +86,7 @@ def surface(image: Any, path: Path, title: str) -> None:
         [("left", "lateral"), ("left", "medial"), ("right", "medial"), ("right", "lateral")]
     ):
         axes = figure.add_subplot(1, 4, place + 1, projection="3d")
-        values = on_surface(image, meshes[f"pial_{side}"], meshes[f"white_{side}"])
+        values = sample_surface(image, meshes[f"pial_{side}"], meshes[f"white_{side}"])
         plot_surf_stat_map(
             meshes[f"infl_{side}"],
             np.nan_to_num(values),  # 0 is below the threshold: the cortex shows
@@ -111,11 +111,11 @@ def surface(image: Any, path: Path, title: str) -> None:
     _save(None, figure, path)
 
 
-def on_surface(image: Any, outer: Any, inner: Any) -> NDArray[np.float64]:
+def sample_surface(image: Any, outer: Any, inner: Any) -> NDArray[np.float64]:
     """Return the mean of ``image`` through the cortex at every vertex, NaN where it has no value.
 
-    The nearest voxels to five points between the ``outer`` and the ``inner`` mesh are averaged,
-    those without a value left out, so that values never mix with the emptiness around a map.
+    The voxels nearest to five points between the ``outer`` and the ``inner`` mesh are averaged.
+    Voxels without a value do not count, so that the surroundings of a map do not lower its edge.
     """
     from nilearn.surface import load_surf_mesh
 

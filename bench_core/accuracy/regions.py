@@ -1,4 +1,4 @@
-"""r averaged over the targets of every region (thesis figure 3.7)."""
+"""Mean r over the targets of every region (thesis figure 3.7)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench_core.errors import InputError
 class RegionAccuracy:
     """Figures over the targets of one region whose r is defined; None without any.
 
-    ``significant`` counts them where it is known which are.
+    ``significant`` is the number of significant targets, None where significance is unknown.
     """
 
     region: int
@@ -36,9 +36,14 @@ def by_region(
     ----------
     r : (s,), NaN where undefined.
     regions : (s,) the region of every target, 0 for none.
-    significant : (s,) which targets are, if known.
+    significant : (s,) whether each target is significant, None if unknown.
 
     Raises `InputError` when the lengths differ.
+
+    Examples
+    --------
+    >>> [each.mean for each in by_region([0.25, 0.75, 0.5], np.array([1, 1, 7]))]
+    [0.5, 0.5]
     """
     values = np.asarray(r, dtype=np.float64)
     if values.shape != regions.shape:

@@ -13,11 +13,11 @@ from bench_core.accuracy.agreement import Ceiling, noise_ceiling
 from bench_core.data.problem import Problem
 
 
-def repeats(problem: Problem) -> dict[str, list[NDArray[np.intp]]]:
+def repeated_rows(problem: Problem) -> dict[str, list[NDArray[np.intp]]]:
     """Return, for every stimulus shown more than once, the rows of each time it was shown.
 
-    Rows at the same place in each list are of the same moment of the stimulus; moments that one
-    run lacks are left out. Empty for problems that do not say what was shown.
+    Rows at the same position in each list belong to the same volume of the stimulus; volumes that
+    one run lacks are omitted. Empty for problems without pairing or volume numbers.
     """
     shown = defaultdict(list)
     for row in problem.meta.get("pairing", []):
@@ -46,7 +46,7 @@ def problem_ceiling(problem: Problem) -> Ceiling | None:
     """
     each = [
         noise_ceiling([np.asarray(problem.Y[rows]) for rows in runs])
-        for runs in repeats(problem).values()
+        for runs in repeated_rows(problem).values()
     ]
     if not each:
         return None
@@ -60,15 +60,13 @@ def problem_ceiling(problem: Problem) -> Ceiling | None:
     )
 
 
-def seen_in_training(
-    problem: Problem, train: NDArray[np.intp], test: NDArray[np.intp]
-) -> list[str]:
+def stimuli_in_both(problem: Problem, train: NDArray[np.intp], test: NDArray[np.intp]) -> list[str]:
     """Return the stimuli that test samples share with training samples of another run.
 
-    A model can then predict the test samples from the repeat, and accuracy is too good.
+    A model can predict such test samples from the repeat, so held-out accuracy is too high.
     """
     return [
         stimulus
-        for stimulus, runs in repeats(problem).items()
+        for stimulus, runs in repeated_rows(problem).items()
         if np.isin(np.concatenate(runs), train).any() and np.isin(np.concatenate(runs), test).any()
     ]

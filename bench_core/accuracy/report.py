@@ -1,9 +1,9 @@
-"""The accuracy of one fit, written beside it: figures, tables and maps."""
+"""Accuracy of one fit, written beside it: figures, tables and maps."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,31 +16,37 @@ from bench_core.accuracy.correlation import pearson_r, summary
 from bench_core.accuracy.fdr import adjusted_p, threshold
 from bench_core.accuracy.null import Kind, Null, Permutations
 from bench_core.accuracy.permutation import ridge_null
-from bench_core.accuracy.regions import RegionAccuracy, by_region
-from bench_core.accuracy.repeats import problem_ceiling, seen_in_training
+from bench_core.accuracy.regions import by_region
+from bench_core.accuracy.repeats import problem_ceiling, stimuli_in_both
 from bench_core.accuracy.result import FitResult
 from bench_core.data.problem import Problem
 from bench_core.data.rows import RowsOf
 from bench_core.errors import InputError
 from bench_core.files import new_folder, write_json
+from bench_core.progress import Progress, silent
 
 FOLDER = "accuracy"
 SCHEMA = "ridgebench-accuracy/1"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Contents of the report.
+class AccuracyRequest:
+    """Contents of an accuracy report.
 
     Parameters
     ----------
-    null : how training rows are permuted, None for no null.
-    permutations : how often.
-    rate : false-discovery rate of the significant targets.
-    family_wise : significance by the largest r of all targets instead.
-    regions : label image whose regions r is averaged over.
-    against : other results, of other subjects, to compare the map with.
+    null : permutation of the training rows, None for no null.
+    permutations, seed : their number and the seed of their random numbers.
+    rate : false-discovery rate of the significant targets, or family-wise error rate.
+    family_wise : compare with the largest r of all targets in every permutation.
+    regions : label image over whose regions r is averaged.
+    against : results of other subjects to compare the map with.
     figures : whether maps are also drawn.
+
+    Examples
+    --------
+    >>> AccuracyRequest(null="shifts", permutations=200, family_wise=True).rate
+    0.05
     """
 
     null: Kind | None = "rows"
@@ -53,40 +59,40 @@ class Wanted:
     figures: bool = True
 
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+@dataclass(frozen=True, eq=False)
+class _Significance:
+    """A null with its p values (s,), adjusted p values (s,) and significant targets (s,)."""
+
+    null: Null
+    p: NDArray[np.float64]
+    adjusted: NDArray[np.float64]
+    chosen: NDArray[np.bool_]
 
 
 def accuracy_report(
-    folder: str | Path, wanted: Wanted | None = None, *, progress: Progress | None = None
+    folder: str | Path, request: AccuracyRequest | None = None, *, progress: Progress = silent
 ) -> dict[str, Any]:
     """Write the accuracy of the fit in ``folder`` to ``folder/accuracy`` and return its figures.
 
-    There are ``accuracy.json`` (what is returned), ``targets.tsv`` (r, p, adjusted p and noise
-    ceiling of every target), ``regions.tsv``, and maps as NIfTI and figures for problems that say
-    where their targets lie. An older report is replaced once the new one is whole.
+    The folder has ``accuracy.json`` (the figures returned), ``targets.tsv`` (r, p, adjusted p and
+    noise ceiling of every target), ``regions.tsv``, and maps as NIfTI and figures for problems
+    with the positions of their targets. An older report is replaced once the new one is complete.
 
-    Raises `InputError` for a folder that holds no fit, or whose problem has changed.
+    Raises `InputError` for a folder without a fit, or a problem that has changed since.
     """
-    folder, wanted = Path(folder), wanted or Wanted()
-    say = progress or (lambda *_: None)
+    folder, request = Path(folder), request or AccuracyRequest()
     result = FitResult.open(folder)
     problem = result.open_problem()
     r = held_out_r(result, problem)
-    null = None if wanted.null is None else _null(result, problem, wanted, say)
-    p = None if null is None else (null.p_max() if wanted.family_wise else null.p_values())
-    adjusted = None if p is None else (p if wanted.family_wise else adjusted_p(p))
-    with np.errstate(invalid="ignore"):
-        chosen = None if adjusted is None else adjusted <= wanted.rate
+    found = None if request.null is None else _significance(result, problem, request, progress)
     ceiling = problem_ceiling(problem)
-    seen = seen_in_training(problem, result.train, result.test)
     figures: dict[str, Any] = {
         "schema": SCHEMA,
         "problem": problem.name,
         "strategy": result.strategy,
         "samples": {"train": len(result.train), "test": len(result.test)},
         "r": summary(r),
-        "null": None if null is None else _null_figures(null, r, chosen, wanted),
+        "null": None if found is None else _null_figures(found, r, request),
         "ceiling": None
         if ceiling is None
         else {
@@ -94,59 +100,37 @@ def accuracy_report(
             "samples": ceiling.samples,
             "r": summary(ceiling.ceiling),
         },
-        "warnings": [
-            f"{stimulus} was shown both in training and in test runs: accuracy is too good"
-            for stimulus in seen
-        ],
     }
-    if result.meta.get("split", {}).get("warning"):
-        figures["warnings"].append(result.meta["split"]["warning"])
-    if figures["null"] is not None and figures["null"]["more_permutations"]:
-        figures["warnings"].append(
-            f"{wanted.permutations} permutations cannot make {problem.s} targets significant at "
-            f"{wanted.rate:g}: use {figures['null']['more_permutations']} or more, or family-wise"
-        )
+    figures["warnings"] = _warnings(figures["null"], result, problem, request)
     columns: dict[str, Iterable[Any]] = {
         "target": list(problem.target_names or [f"target {j}" for j in range(problem.s)]),
         "r": r,
     }
-    if p is not None and adjusted is not None:
-        columns |= {"p": p, "adjusted_p": adjusted}
+    if found is not None:
+        columns |= {"p": found.p, "adjusted_p": found.adjusted}
     if ceiling is not None:
         columns["ceiling"] = ceiling.ceiling
+    chosen = None if found is None else found.chosen
     with new_folder(folder / FOLDER, replace=True) as part:
-        _table(part / "targets.tsv", columns, zip(*columns.values(), strict=True))
-        if wanted.regions is not None:
-            found, region_r = _regions(problem, r, chosen, wanted.regions)
-            figures["regions"] = found
-            _table(part / "regions.tsv", found[0], (row.values() for row in found))
-        if wanted.against:
-            figures["between"] = _between(problem, r, wanted.against, result)
+        _write_table(part / "targets.tsv", columns, zip(*columns.values(), strict=True))
+        maps = {"r": r}
+        if request.regions is not None:
+            rows, maps["region_r"] = _regions(problem, r, chosen, request.regions)
+            figures["regions"] = rows
+            _write_table(part / "regions.tsv", rows[0], (row.values() for row in rows))
+        if request.against:
+            figures["between"] = _between(problem, r, request.against, result)
         if problem.space is not None:
-            from bench_core.accuracy.maps import write_maps
-
-            say("drawing", 0, 1)
             title = f"{problem.name}, {result.strategy}"
-            written = write_maps(
-                problem, r, part, chosen=chosen, title=title, figures=wanted.figures
+            figures["not drawn"] = _write_maps(
+                problem, maps, chosen, part, title, request.figures, progress
             )
-            figures["not drawn"] = written.left_out
-            if wanted.regions is not None:
-                write_maps(
-                    problem,
-                    region_r,
-                    part,
-                    name="region_r",
-                    title=f"{title}, by region",
-                    figures=wanted.figures,
-                )
-            say("drawing", 1, 1)
         write_json(part / "accuracy.json", figures)
     return figures
 
 
 def held_out_r(result: FitResult, problem: Problem) -> NDArray[np.float64]:
-    """Return r (s,) of the result's predictions, a batch of targets at a time."""
+    """Return r (s,) of the result's predictions, computed in batches of targets."""
     r = np.empty(problem.s)
     width = max(1, 2**27 // (8 * len(result.test)))
     truth = RowsOf(problem.Y, result.test)
@@ -156,12 +140,14 @@ def held_out_r(result: FitResult, problem: Problem) -> NDArray[np.float64]:
     return r
 
 
-def _null(result: FitResult, problem: Problem, wanted: Wanted, say: Progress) -> Null:
-    assert wanted.null is not None
+def _significance(
+    result: FitResult, problem: Problem, request: AccuracyRequest, progress: Progress
+) -> _Significance:
+    assert request.null is not None
     rows = Permutations(
-        wanted.null, wanted.permutations, problem.runs[result.train], seed=wanted.seed
+        request.null, request.permutations, problem.runs[result.train], seed=request.seed
     )
-    return ridge_null(
+    null = ridge_null(
         np.asarray(problem.X[result.train]),
         RowsOf(problem.Y, result.train),
         np.asarray(problem.X[result.test]),
@@ -169,37 +155,41 @@ def _null(result: FitResult, problem: Problem, wanted: Wanted, say: Progress) ->
         result.penalty,
         rows,
         fit_intercept=result.fit_intercept,
-        progress=lambda done, total: say("null", done, total),
+        progress=progress,
     )
+    p = null.p_max() if request.family_wise else null.p_values()
+    adjusted = p if request.family_wise else adjusted_p(p)
+    with np.errstate(invalid="ignore"):
+        return _Significance(null, p, adjusted, adjusted <= request.rate)
 
 
 def _null_figures(
-    null: Null, r: NDArray[np.float64], chosen: NDArray[np.bool_] | None, wanted: Wanted
+    found: _Significance, r: NDArray[np.float64], request: AccuracyRequest
 ) -> dict[str, Any]:
-    assert chosen is not None
+    null = found.null
     both = ~np.isnan(r) & ~np.isnan(null.observed)
     return {
-        "kind": wanted.null,
+        "kind": request.null,
         "permutations": null.n,
-        "seed": wanted.seed,
+        "seed": request.seed,
         "mean_abs_r": float(null.mean_abs.mean()),
         "largest_r": {
             "median": float(np.median(null.largest)),
             "p95": float(np.percentile(null.largest, 95)),
         },
-        "rate": wanted.rate,
-        "correction": "largest r" if wanted.family_wise else "false discovery rate",
-        "significant": int(chosen.sum()),
-        "significant_family_wise": int((null.p_max() <= wanted.rate).sum()),
-        "more_permutations": 0 if wanted.family_wise else _more(null, both, wanted.rate),
-        "threshold_r": threshold(r, chosen),
+        "rate": request.rate,
+        "correction": "largest r" if request.family_wise else "false discovery rate",
+        "significant": int(found.chosen.sum()),
+        "significant_family_wise": int((null.p_max() <= request.rate).sum()),
+        "more_permutations": 0 if request.family_wise else _needed(null, both, request.rate),
+        "threshold_r": threshold(r, found.chosen),
         # The null refits ridge at the penalties of the result: its own r must be the result's.
         "refit_difference": float(np.abs(r - null.observed)[both].max(initial=0)),
     }
 
 
-def _more(null: Null, known: NDArray[np.bool_], rate: float) -> int:
-    """Return how many permutations the best targets need to be significant, 0 if these suffice.
+def _needed(null: Null, known: NDArray[np.bool_], rate: float) -> int:
+    """Return the permutations after which the best targets can be significant, 0 if these suffice.
 
     No p is below 1 / (n + 1); k targets that have it pass Benjamini and Hochberg's procedure on s
     targets only when it is at most rate · k / s.
@@ -209,19 +199,36 @@ def _more(null: Null, known: NDArray[np.bool_], rate: float) -> int:
     return needed if needed > null.n + 1 else 0
 
 
+def _warnings(
+    null: Mapping[str, Any] | None, result: FitResult, problem: Problem, request: AccuracyRequest
+) -> list[str]:
+    found = [
+        f"{stimulus} was shown both in training and in test runs: accuracy is too high"
+        for stimulus in stimuli_in_both(problem, result.train, result.test)
+    ]
+    if result.meta.get("split", {}).get("warning"):
+        found.append(result.meta["split"]["warning"])
+    if null is not None and null["more_permutations"]:
+        found.append(
+            f"{request.permutations} permutations cannot make {problem.s} targets significant at "
+            f"{request.rate:g}: use {null['more_permutations']} or more, or family-wise"
+        )
+    return found
+
+
 def _regions(
     problem: Problem, r: NDArray[np.float64], chosen: NDArray[np.bool_] | None, path: Path
 ) -> tuple[list[dict[str, Any]], NDArray[np.float64]]:
-    """Return the rows of the table of regions, and every target's region's mean r."""
+    """Return the rows of the table of regions, and the mean r of every target's region (s,)."""
     from bench_core.accuracy.atlas import region_names, regions_of
     from bench_core.brain.extraction import load_image
 
     if problem.space is None:
         raise InputError(
-            f"{problem.name} does not say where its targets lie: no region can be found"
+            f"{problem.name} has no positions of its targets: regions need a problem with a space"
         )
     labels = regions_of(problem.space, load_image(path, "the atlas"), problem.s)
-    found: list[RegionAccuracy] = by_region(r, labels, chosen)
+    found = by_region(r, labels, chosen)
     names = region_names(path)
     means = {each.region: np.nan if each.mean is None else each.mean for each in found}
     rows = [
@@ -234,14 +241,14 @@ def _regions(
 def _between(
     problem: Problem, r: NDArray[np.float64], against: Sequence[Path], own: FitResult
 ) -> dict[str, Any]:
-    from bench_core.accuracy.between_subjects import between
+    from bench_core.accuracy.between_subjects import correlate_maps
 
     problems, values = [problem], [r]
     for path in against:
         other = FitResult.open(path)
         problems.append(other.open_problem())
         values.append(held_out_r(other, problems[-1]))
-    correlations = between(problems, values)
+    correlations = correlate_maps(problems, values)
     mean = mean_between(correlations)
     return {
         "maps": [str(own.problem), *map(str, against)],
@@ -250,7 +257,35 @@ def _between(
     }
 
 
-def _table(path: Path, names: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+def _write_maps(
+    problem: Problem,
+    maps: Mapping[str, NDArray[np.float64]],
+    chosen: NDArray[np.bool_] | None,
+    folder: Path,
+    title: str,
+    figures: bool,
+    progress: Progress,
+) -> dict[str, str]:
+    """Write the map of r, and of the regions' r if there are regions; return what is not drawn."""
+    from bench_core.accuracy.maps import write_maps
+
+    progress("drawing", 0, len(maps))
+    written = write_maps(problem, maps["r"], folder, chosen=chosen, title=title, figures=figures)
+    if "region_r" in maps:
+        progress("drawing", 1, len(maps))
+        write_maps(
+            problem,
+            maps["region_r"],
+            folder,
+            name="region_r",
+            title=f"{title}, by region",
+            figures=figures,
+        )
+    progress("drawing", len(maps), len(maps))
+    return written.not_drawn
+
+
+def _write_table(path: Path, names: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
         writer.writerow(list(names))

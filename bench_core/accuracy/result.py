@@ -1,4 +1,4 @@
-"""Result of a fit: held-out predictions, and the data and settings they were made with."""
+"""Saved result of a fit: held-out predictions, penalties, and the problem they belong to."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FitResult:
     Parameters
     ----------
     problem : the problem's folder.
-    strategy : what fitted it.
+    strategy : name of the strategy that fitted it.
     train, test : row numbers of the problem.
     prediction : (t_test, s) for the rows in ``test``; may be memory-mapped.
     penalty : (s,) the λ that every target was fitted with.
@@ -38,12 +38,11 @@ class FitResult:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> result = FitResult(
-    ...     Path("problem"), "ridgecv", np.arange(4), np.arange(4, 6), np.zeros((2, 3)), np.ones(3)
-    ... )
-    >>> result.prediction.shape
-    (2, 3)
+    >>> rows = np.arange(4)
+    >>> prediction, penalty = np.zeros((2, 3)), np.full(3, 10.0)
+    >>> result = FitResult(Path("p"), "ridge", rows[:2], rows[2:], prediction, penalty)
+    >>> result.prediction.shape, result.penalty
+    ((2, 3), array([10., 10., 10.]))
     """
 
     problem: Path
@@ -118,14 +117,14 @@ class FitResult:
     def open_problem(self) -> Problem:
         """Return the problem that was fitted.
 
-        Raises `InputError` when it is not the same any more.
+        Raises `InputError` when its size has changed since.
         """
         problem = Problem.open(self.problem)
         last = max(self.train.max(initial=-1), self.test.max(initial=-1))
         if problem.s != len(self.penalty) or last >= problem.t:
             raise InputError(
                 f"{self.problem} has {problem.t} samples and {problem.s} targets, the fit used row "
-                f"{last} and {len(self.penalty)} targets: the problem was made anew; fit again"
+                f"{last} and {len(self.penalty)} targets: the problem has changed, fit it again"
             )
         return problem
 

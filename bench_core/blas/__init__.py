@@ -1,4 +1,4 @@
-"""The BLAS under numpy and scipy: which one runs, with proof, and how to put another there."""
+"""The BLAS under numpy and scipy: detection, proof, kernels and replacement."""
 
 from __future__ import annotations
 

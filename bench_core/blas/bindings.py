@@ -1,8 +1,8 @@
-"""Bindings of numpy and scipy: the library of every BLAS and LAPACK call.
+"""Library that every BLAS and LAPACK call of numpy and scipy is bound to.
 
-Found in a process of its own. Python and ctypes load modules with RTLD_NOW, so that the linker has
-resolved every call when the slots are read (see `bench_core.blas.detection`). LD_BIND_NOW would
-not do: oneMKL's own libraries rest on some names that they never resolve.
+Read in a process of its own. Python and ctypes load modules with RTLD_NOW, so that the linker has
+resolved every call when the slots are read (see `bench_core.blas.detection`). LD_BIND_NOW cannot
+be used: oneMKL's own libraries refer to some names that they never resolve.
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ def bindings(folder: Path, calls: Mapping[str, list[str]] | None = None) -> Bind
     Parameters
     ----------
     folder : where numpy and scipy are installed.
-    calls : names of extension modules below ``folder`` and the symbols that they take; a symbol
-        that is bound to nothing is there with "". Without it, every call of numpy and scipy into
-        any library that offers BLAS or LAPACK.
+    calls : names of extension modules below ``folder`` and the symbols that they import; an unbound
+        symbol gets "". None: every call of numpy and scipy into a library with BLAS or LAPACK.
+
+    Raises
+    ------
+    RidgebenchError : numpy or scipy cannot be loaded.
     """
     done = subprocess.run(
         [sys.executable, "-m", "bench_core.blas.bindings"],
@@ -54,14 +57,13 @@ def bindings(folder: Path, calls: Mapping[str, list[str]] | None = None) -> Bind
 def _main() -> None:
     asked = json.load(sys.stdin)
     folder = Path(asked["folder"])
-    # Called first, as a program would: what is loaded by then can change what the linker finds
-    # for the modules that come later.
+    # Called first, as a program would: libraries loaded by then affect how later modules are bound.
     import numpy.linalg
     import scipy.linalg
 
     numpy.linalg.eigvalsh(scipy.linalg.blas.dgemm(1.0, numpy.eye(2), numpy.eye(2)))
     found: Bindings = {}
-    for name, symbols in (asked["calls"] or _every_call(folder)).items():
+    for name, symbols in (asked["calls"] or _all_calls(folder)).items():
         path = folder / name
         ctypes.CDLL(str(path), mode=os.RTLD_NOW)
         bound = bound_files(str(path), symbols)
@@ -70,7 +72,7 @@ def _main() -> None:
     json.dump(found, sys.stdout)
 
 
-def _every_call(folder: Path) -> dict[str, list[str]]:
+def _all_calls(folder: Path) -> dict[str, list[str]]:
     offered: set[str] = set()
     for file in {region.file for region in mappings()}:
         exported = _exported(file)

@@ -1,9 +1,9 @@
-"""Detection of the BLAS that numpy and scipy call, from the process after a call of each.
+"""Detection of the BLAS that numpy and scipy call, from this process after a real call of each.
 
-On Linux the answer is exact: the linker writes the address of every function that an extension
-module calls into a slot of that module; the slot of gemm is read, and the mapping that holds the
-address is the library (so that LD_PRELOAD, relinking and stray copies are all seen through).
-Elsewhere threadpoolctl's list of loaded libraries has to do.
+On Linux the answer is exact. The linker writes the address of every function that an extension
+module calls into a slot of that module. The slot of gemm is read, and the mapped file that holds
+the address is the library, whatever LD_PRELOAD, relinking or stray copies suggest. Elsewhere
+threadpoolctl's list of loaded libraries is used.
 """
 
 from __future__ import annotations
@@ -50,9 +50,8 @@ def mappings() -> list[Region]:
 def bound_files(module_file: str, names: Iterable[str]) -> dict[str, str]:
     """Return the file that each of ``names``, called by a loaded module, is bound to.
 
-    Names that the module does not call are left out. A name that the linker has not resolved
-    yet (Python has it resolve all at import, others at the first call) gives the module's own
-    file or "".
+    Names that the module does not call are omitted. A name that the linker has not resolved yet
+    gives the module's own file or "" (Python resolves all at import, others at the first call).
     """
     regions = mappings()
     path = Path(module_file).resolve()
@@ -71,7 +70,7 @@ def bound_files(module_file: str, names: Iterable[str]) -> dict[str, str]:
 
 
 def detect() -> BlasReport:
-    """Call BLAS through numpy and through scipy and report which libraries answered."""
+    """Return the libraries behind numpy and scipy, after a matrix product through each."""
     numpy_module, scipy_module = _call()
     if platform.system() == "Linux":
         return BlasReport(_linux(numpy_module), _linux(scipy_module))
@@ -83,7 +82,8 @@ def require(name: str) -> BlasReport:
 
     Raises
     ------
-    BlasMismatchError : another library answered, or the environment makes this one answer wrongly.
+    BlasMismatchError : another library is called, or the environment makes this one give wrong
+        results.
     UnknownNameError : no BLAS has that name.
     """
     wanted = LIBRARIES.get(name)
@@ -101,7 +101,7 @@ def require(name: str) -> BlasReport:
 
 
 def _call() -> tuple[str, str]:
-    """Multiply matrices through numpy and through scipy; return the modules that did it."""
+    """Multiply matrices through numpy and scipy; return the files of the modules that did."""
     import numpy as np
     from scipy.linalg import blas
 

@@ -1,4 +1,4 @@
-"""Reading what an ELF file needs, takes from others and offers: no more than relinking asks.
+"""Dynamic-linking information of ELF files, as far as relinking needs it.
 
 Symbol tables and relocations are unpacked with `struct`, since a BLAS exports tens of thousands
 of names; section headers and the dynamic section are read by pyelftools.
@@ -19,20 +19,20 @@ _GLOBAL, _WEAK, _GNU_UNIQUE = 1, 2, 10
 
 
 class NotElfError(RidgebenchError):
-    """A file that is no 64-bit little-endian ELF object."""
+    """A file that is not a 64-bit little-endian ELF object."""
 
 
 @dataclass(frozen=True)
 class ElfFile:
-    """The dynamic-linking side of one shared object.
+    """Dynamic-linking information of one shared object.
 
     Attributes
     ----------
     needed : the names of its DT_NEEDED entries, in search order.
     soname : its own DT_SONAME, if any.
     search : its DT_RPATH and DT_RUNPATH folders, unexpanded.
-    undefined : names it takes from elsewhere, each with its index in the symbol table.
-    exported : names it offers.
+    undefined : names it imports, each with its index in the symbol table.
+    exported : names it exports.
     first_load : (file offset, virtual address) of its first PT_LOAD segment.
     """
 
@@ -47,7 +47,7 @@ class ElfFile:
     def slots(self, names: set[str]) -> dict[str, int]:
         """Return, for each of ``names``, the virtual address where the linker writes its address.
 
-        Names that no relocation refers to are left out.
+        Names without a relocation are omitted.
         """
         wanted = {index: name for name, index in self.undefined.items() if name in names}
         found: dict[str, int] = {}
@@ -60,7 +60,7 @@ class ElfFile:
 
 
 def read(path: Path | str) -> ElfFile:
-    """Return the dynamic-linking side of the shared object at ``path``; raise `NotElfError`."""
+    """Return the information of the shared object at ``path``; raise `NotElfError` otherwise."""
     status = Path(path).stat()
     return _read(Path(path), status.st_mtime_ns, status.st_size)
 

@@ -1,10 +1,10 @@
-"""The environment variables that set up a BLAS before it is loaded."""
+"""Environment variables that configure a BLAS before it is loaded."""
 
 from __future__ import annotations
 
 import os
 
-from bench_core.blas.libraries import everyone
+from bench_core.blas.libraries import all_libraries
 from bench_core.errors import InputError
 
 DECLARATION = "RIDGEBENCH_BLAS"
@@ -13,7 +13,7 @@ _OPENMP = {"OMP_NUM_THREADS", "OMP_DYNAMIC"}
 
 
 def declared() -> str | None:
-    """Return the BLAS that this environment says it runs on (``RIDGEBENCH_BLAS``), or None."""
+    """Return the BLAS that this environment declares (``RIDGEBENCH_BLAS``), or None."""
     return os.environ.get(DECLARATION) or None
 
 
@@ -25,16 +25,16 @@ def thread_environment(threads: int) -> dict[str, str]:
     if threads < 1:
         raise InputError(f"{threads} threads: give at least 1")
     variables = {"OMP_NUM_THREADS": str(threads), "OMP_DYNAMIC": "FALSE"}
-    for library in everyone():
+    for library in all_libraries():
         variables |= dict.fromkeys(library.thread_variables, str(threads))
         variables |= library.fixed_variables
     return variables
 
 
 def threading_variables() -> dict[str, str]:
-    """Return those variables of this process's environment that change threading or kernels."""
+    """Return the variables of this process's environment that affect threading or kernels."""
     names = set(_OPENMP) | _RELATED
-    for library in everyone():
+    for library in all_libraries():
         names |= {*library.thread_variables, *library.fixed_variables}
         if library.kernel_variable:
             names.add(library.kernel_variable)

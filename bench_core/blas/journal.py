@@ -1,4 +1,4 @@
-"""Journal of `blas use` beside the packages, with which it can always go back.
+"""Journal of `blas use`, beside the packages, from which every change can be undone.
 
 A folder ``.ridgebench-blas`` next to numpy and scipy holds the original of every file that was
 replaced, the replacements while they are made, and ``journal.json``. The order of writing makes
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_core.blas.wheels import digest
+from bench_core.files import replace_file
 
 FOLDER = ".ridgebench-blas"
 
@@ -29,10 +30,10 @@ class Entry:
 
     Attributes
     ----------
-    original : SHA-256 of what pip installed.
-    replaced : SHA-256 of what took its place, the newest first; older ones are kept until the
+    original : SHA-256 of the file that pip installed.
+    replaced : SHA-256 of its replacements, the newest first; older ones are kept until the
         change that replaces them is complete.
-    recipe : digest of all that decides what the newest replacement looks like.
+    recipe : digest of everything that determines the newest replacement.
     """
 
     original: str
@@ -42,14 +43,14 @@ class Entry:
 
 @dataclass
 class Choice:
-    """Library that one package was linked to.
+    """BLAS chosen for one package.
 
     Attributes
     ----------
-    target : what was asked for.
-    name : the BLAS that it is.
+    target : argument of `blas use`.
+    name : name of the BLAS.
     library : its file.
-    reasons : why some routines stay with the bundled library, and which.
+    reasons : routines that stay with the bundled library, by reason.
     """
 
     target: str
@@ -67,7 +68,7 @@ class Journal:
     folder : where packages are installed.
     phase : "bundled" (as pip installed it), "changing" (a change began and has not ended) or
         "relinked".
-    packages : what each package was pointed at; one that is not there keeps its own library.
+    packages : BLAS chosen for each package; the others keep their bundled library.
     files : the replaced files by name.
     """
 
@@ -78,43 +79,43 @@ class Journal:
 
     @property
     def home(self) -> Path:
-        """The folder that this journal lies in."""
+        """Folder of the journal."""
         return self.folder / FOLDER
 
     def original(self, name: str) -> Path:
-        """Return where the original of the file ``name`` is kept."""
+        """Return the path of the kept original of the file ``name``."""
         return self.home / "originals" / name
 
     def staged(self, name: str) -> Path:
-        """Return where the replacement of the file ``name`` is prepared."""
+        """Return the path at which the replacement of the file ``name`` is prepared."""
         return self.home / "staged" / name
 
     def originals(self) -> dict[str, Path]:
-        """Return where the originals of all replaced files lie, by name."""
+        """Return the paths of the originals of all replaced files, by name."""
         return {name: self.original(name) for name in self.files}
 
     def keep(self, name: str) -> str:
-        """Copy the file ``name``, which is an original, aside; return its digest."""
+        """Keep a copy of the original file ``name``; return its digest."""
         copy_atomically(self.folder / name, self.original(name))
         return digest(self.original(name))
 
     def write(self) -> None:
-        """Write the journal, replacing the former one in one step and reaching the disk."""
+        """Write the journal in one step, and make sure that it is on the disk."""
         fields = asdict(self) | {"schema": 1}
         del fields["folder"]
-        self.home.mkdir(exist_ok=True)
-        temporary = self.home / "journal.json.new"
-        with temporary.open("w", encoding="utf-8") as stream:
-            json.dump(fields, stream, indent=1, sort_keys=True)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(self.home / "journal.json")
+
+        def save(path: Path) -> None:
+            with path.open("w", encoding="utf-8") as stream:
+                json.dump(fields, stream, indent=1, sort_keys=True)
+                stream.flush()
+                os.fsync(stream.fileno())
+
+        replace_file(self.home / "journal.json", save)
 
     def forget_reinstalled(self) -> None:
-        """Drop the entries of files that are neither our original nor our replacement.
+        """Remove the entries of files that are neither the kept original nor its replacement.
 
-        Such a file came with a newer installation of its package, and the original kept here is
-        out of date.
+        Such a file belongs to a newer installation of its package, and the original is outdated.
         """
         for name, entry in list(self.files.items()):
             live = self.folder / name
@@ -123,10 +124,7 @@ class Journal:
                 self.original(name).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove everything kept: the environment is as pip installed it.
-
-        The journal goes first, so that an interruption leaves copies that nobody refers to.
-        """
+        """Remove the journal, then the files: the environment is as pip installed it."""
         (self.home / "journal.json").unlink(missing_ok=True)
         shutil.rmtree(self.home / "originals", ignore_errors=True)
         shutil.rmtree(self.home / "staged", ignore_errors=True)
@@ -147,7 +145,7 @@ def read(folder: Path) -> Journal:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep any second change of this environment waiting until this one is over."""
+    """Hold the lock of this environment; a second change waits until it is released."""
     home = folder / FOLDER
     home.mkdir(exist_ok=True)
     with (home / "lock").open("w") as stream:
@@ -156,10 +154,11 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def copy_atomically(source: Path, destination: Path) -> None:
-    """Copy a file with its mode and times so that ``destination`` is never seen half-written."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = destination.with_name(f".{destination.name}.{os.getpid()}")
-    shutil.copy2(source, temporary)
-    with temporary.open("rb") as stream:
-        os.fsync(stream.fileno())
-    temporary.replace(destination)
+    """Copy a file with its mode and times; ``destination`` appears whole or not at all."""
+
+    def save(path: Path) -> None:
+        shutil.copy2(source, path)
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+
+    replace_file(destination, save)

@@ -1,8 +1,8 @@
-"""Check that the BLAS runs the best kernels of this processor, and advice if it does not.
+"""Comparison of the kernels that the BLAS runs with the best for this processor.
 
 OpenBLAS chooses kernels by the processor's family and model, and falls back to older ones on a
-processor newer than itself, though that may have the instructions. Nothing is measured
-here: processor features are compared with the kernels that the build holds.
+newer processor that it does not know. Nothing is measured here: the processor's instruction sets
+are compared with the kernels in the build.
 """
 
 from __future__ import annotations
@@ -20,14 +20,19 @@ from bench_core.machine import Cpu, cpu
 
 @dataclass(frozen=True)
 class KernelAdvice:
-    """Kernels that run, and those that could.
+    """Kernels that run, and the best that could.
 
     Attributes
     ----------
     library : name of the BLAS.
-    current, best : core types in the library's words; None where they cannot be told.
+    current, best : core types in the library's names; None if unknown.
     environment : variables that select ``best``; empty when ``current`` is as good.
-    reason : one sentence for people.
+    reason : one sentence of explanation.
+
+    Examples
+    --------
+    >>> KernelAdvice("openblas", "Haswell", "SKYLAKEX", {"OPENBLAS_CORETYPE": "SKYLAKEX"}).best
+    'SKYLAKEX'
     """
 
     library: str
@@ -40,7 +45,7 @@ class KernelAdvice:
 def kernel_environment(choice: str = "default") -> dict[str, str]:
     """Return the variables for ``choice``: "default" (none) or "best" kernels.
 
-    "best" is empty when the library's own dispatch is already the best. The variables must be
+    "best" is empty when the library already runs its best kernels. The variables must be
     set before numpy is imported.
     """
     if choice not in ("default", "best"):
@@ -51,7 +56,7 @@ def kernel_environment(choice: str = "default") -> dict[str, str]:
 def kernel_advice(found: Library | None = None, processor: Cpu | None = None) -> KernelAdvice:
     """Return the advice for this environment, or for the library ``found`` on ``processor``.
 
-    numpy and scipy may bundle two builds: the advice is for the first that can be bettered.
+    numpy and scipy may bundle two builds: the advice is for the first that can be improved.
     """
     processor = processor or cpu()
     if found is not None:
@@ -72,11 +77,11 @@ def _advice(found: Library, processor: Cpu) -> KernelAdvice:
 
     variable = library.kernel_variable
     if variable is None:
-        return stay("chooses its kernels itself and no variable is known to better them")
+        return stay("chooses its kernels itself; no variable is known to improve them")
     built = library.kernels_in(elf.read(Path(found.file)).exported)
     ladder = [core for core in library.kernel_order(processor) if core in built]
     if not ladder or current is None or current.upper() not in built:
-        return stay(f"runs {current} kernels; none better is known for it")
+        return stay(f"runs {current} kernels; no better ones are known")
     best = ladder[0]
     if library.rank(current) >= library.rank(best):
         return stay(f"runs {current} kernels, the best this processor can use")

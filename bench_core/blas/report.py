@@ -9,7 +9,7 @@ from bench_core.errors import RidgebenchError
 
 
 class BlasMismatchError(RidgebenchError):
-    """Another BLAS answered than the one asked for: no figure may be recorded."""
+    """Another BLAS is loaded than the declared one: no figure may be recorded."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,17 @@ class Library:
     Attributes
     ----------
     name : "openblas", "mkl", "blis", "netlib", "accelerate", or "unknown".
-    version : as the library itself says.
-    architecture : the kernels it dispatched to on this CPU, in the library's own words.
+    version : as the library reports it.
+    architecture : the kernels it dispatched to on this CPU, in the library's names.
     threading_layer : "pthreads", "openmp", "intel", "gnu", "tbb", "sequential" or None.
-    threads : how many threads it would use now.
+    threads : threads that it would use now.
     file : the mapped file that holds the function called.
     interface : width of its integers at the call: "lp64" (32 bits) or "ilp64" (64 bits).
+
+    Examples
+    --------
+    >>> Library("mkl", "2026.2", "avx512", "intel", 2, "/lib/libmkl_rt.so.3", "ilp64").interface
+    'ilp64'
     """
 
     name: str
@@ -38,7 +43,14 @@ class Library:
 
 @dataclass(frozen=True)
 class BlasReport:
-    """The library behind `numpy` and the one behind `scipy`, after a real call of each."""
+    """The library behind `numpy` and the one behind `scipy`, after a real call of each.
+
+    Examples
+    --------
+    >>> from bench_core.blas import detect
+    >>> sorted(detect().to_dict())
+    ['numpy', 'scipy']
+    """
 
     numpy: Library
     scipy: Library

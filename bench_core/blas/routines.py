@@ -1,4 +1,4 @@
-"""The names of BLAS and LAPACK routines, and the spellings that libraries give them.
+"""Names of BLAS and LAPACK routines, and their spellings as linker symbols.
 
 A routine has one name in the reference documentation ("dgemm") and many as a linker symbol:
 with an underscore (Fortran), behind ``cblas_`` (the C interface), with a prefix so that two
@@ -23,7 +23,7 @@ COMPLEX_FUNCTIONS = frozenset({"cdotu", "cdotc", "zdotu", "zdotc", "cladiv", "zl
 
 @dataclass(frozen=True)
 class Routine:
-    """One routine as a caller wants it.
+    """One routine as its caller needs it.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Style:
     cblas: str
 
     def spell(self, routine: Routine) -> str:
-        """Return the symbol for ``routine``; its bits are the caller's business."""
+        """Return the symbol for ``routine``, whatever its integer width."""
         return (self.cblas if routine.cblas else self.fortran).format(routine.name)
 
 

@@ -1,4 +1,4 @@
-"""numpy's and scipy's own linear-algebra tests, on whatever BLAS is there."""
+"""Linear-algebra tests of numpy and scipy, run on the loaded BLAS."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Check that numpy and scipy compute correctly, in a process of its own.
+"""Verification of numpy and scipy in a fresh process.
 
-Products are compared with Python's own arithmetic, factorisations with what defines them. Run as
-a module it does the calls in this process; `verify` starts that and raises when it fails.
+Products are compared with Python's own arithmetic, factorisations with their definitions. Run as a
+module, the checks run in this process; `verify` starts that and raises when it fails.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from bench_core.errors import RidgebenchError
 
 
 class VerificationError(RidgebenchError):
-    """numpy or scipy gave a wrong answer, or died, after its BLAS was changed."""
+    """numpy or scipy gave a wrong result, or crashed, after its BLAS was changed."""
 
 
 def verify() -> None:
-    """Check numpy and scipy in a fresh process; raise `VerificationError` with its complaint."""
+    """Check numpy and scipy in a fresh process; raise `VerificationError` at a failure."""
     try:
         done = subprocess.run(
             [sys.executable, "-m", "bench_core.blas.verify"],
@@ -104,7 +104,7 @@ class _Complex(ctypes.Structure):
 
 
 def _cython() -> None:
-    """Call what scipy offers to Cython code such as scikit-learn's."""
+    """Check the functions that scipy exports to Cython code such as scikit-learn's."""
     from scipy.linalg import cython_blas, cython_lapack
 
     n, step = ctypes.c_int(2), ctypes.c_int(1)

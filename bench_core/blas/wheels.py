@@ -1,4 +1,4 @@
-"""numpy and scipy as pip installed them: which of their files call the bundled BLAS, and how."""
+"""Wheels of numpy and scipy: the files that call the bundled BLAS, and their symbols."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BUNDLED = re.compile(r"lib(scipy_)?openblas.*\.so[.0-9]*")
 
 
 class NotRelinkableError(RidgebenchError):
-    """An environment whose numpy and scipy cannot be pointed at another BLAS."""
+    """An environment whose numpy and scipy cannot be relinked to another BLAS."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Caller:
     ----------
     name : its path below the folder where packages are installed, "/" between parts.
     bundled : its DT_NEEDED entry for the bundled library.
-    symbols : every symbol that it takes from there, with the routine it stands for.
+    symbols : every symbol that it imports from there, with its routine.
     """
 
     name: str
@@ -66,8 +66,7 @@ class Wheel:
 def site_packages() -> Path:
     """Return the folder that holds this environment's numpy; raise `NotRelinkableError` if none.
 
-    The environment must be one that may be changed: a virtual environment, with its own numpy
-    and scipy in one folder.
+    Only a virtual environment with its own numpy and scipy in one folder may be changed.
     """
     if Path(sys.prefix, "conda-meta").is_dir():
         raise NotRelinkableError(
@@ -75,8 +74,8 @@ def site_packages() -> Path:
         )
     if sys.prefix == sys.base_prefix:
         raise NotRelinkableError(
-            f"{sys.prefix} is not a virtual environment, and the system's numpy is not ours to "
-            "change: make one with `python -m venv .venv` and run ridgebench from there"
+            f"{sys.prefix} is not a virtual environment, and the system's numpy must not be "
+            "changed: make one with `python -m venv .venv` and run ridgebench from there"
         )
     folders = {package: _installed(package) for package in PACKAGES}
     for package, found in folders.items():
@@ -95,9 +94,9 @@ def site_packages() -> Path:
 
 def conda_advice() -> str:
     """Return the conda commands that choose the BLAS, one for each library."""
-    from bench_core.blas.libraries import everyone
+    from bench_core.blas.libraries import all_libraries
 
-    specs = ", ".join(f"'{lib.conda_spec}' for {lib.title}" for lib in everyone())
+    specs = ", ".join(f"'{lib.conda_spec}' for {lib.title}" for lib in all_libraries())
     return f"run `conda install SPEC` with {specs}"
 
 
@@ -128,7 +127,7 @@ def wheel(package: str, folder: Path, original: dict[str, Path]) -> Wheel:
     Parameters
     ----------
     folder : where packages are installed.
-    original : where the original of a file lies that has been replaced, by its name.
+    original : paths of the originals of replaced files, by name.
 
     Raises
     ------
@@ -154,7 +153,7 @@ def wheel(package: str, folder: Path, original: dict[str, Path]) -> Wheel:
         if not symbols:
             raise NotRelinkableError(
                 f"{package} {found.version} calls its OpenBLAS by names without the prefix "
-                f"{PREFIX!r}, which cannot be told from another library's: numpy 2.0 and scipy "
+                f"{PREFIX!r}, which other libraries share: numpy 2.0 and scipy "
                 "1.15 or later are needed"
             )
         callers.append(Caller(name, bundled, symbols))

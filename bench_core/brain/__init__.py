@@ -1,6 +1,6 @@
-"""From fMRI data and stimulus features to problems, and from results back to maps of the brain.
+"""Problems from fMRI data and stimulus features.
 
 `build` reads a TOML file (`settings`) that names targets (`images`, `timeseries`) and features
-(`features`), pairs their runs by name (`pairing`) and writes a problem folder run by run. `maps`
-and `regions` go the other way. nilearn is imported when images are read or drawn, not before.
+(`features`), pairs their runs by name (`pairing`) and writes a problem folder run by run. nilearn
+is imported only when images are read. Maps of results are drawn by `bench_core.accuracy.maps`.
 """

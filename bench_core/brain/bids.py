@@ -1,4 +1,4 @@
-"""Names of runs: BIDS entities, and files that differ in one place of a pattern."""
+"""Names of runs: BIDS entities, and file patterns with one wildcard for the run's name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def entities(name: str) -> dict[str, str]:
 
 
 def run_name(file_name: str) -> str:
-    """Return the part of a BIDS file name that tells one run from the others.
+    """Return the part of a BIDS file name that identifies the run.
 
     >>> run_name("sub-01_ses-1_task-a_run-2_space-MNI152Lin_res-2_desc-preproc_bold.nii.gz")
     'sub-01_ses-1_task-a_run-2'
@@ -36,6 +36,11 @@ class Pattern:
     """A path with one ``*``, which stands for the run's name: ``*/bold.nii.gz``.
 
     Raises `InputError` unless there is exactly one.
+
+    Examples
+    --------
+    >>> Pattern("*/bold.nii.gz").of(Path("study"), "run-1").as_posix()
+    'study/run-1/bold.nii.gz'
     """
 
     text: str

@@ -1,10 +1,10 @@
-"""Building a problem: every run's features and targets, streamed into one folder."""
+"""Problems from fMRI data: features and targets of every run, streamed into one folder."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,13 @@ from bench_core import __version__
 from bench_core.brain.features import Features
 from bench_core.brain.pairing import Pair, check_lengths, pair
 from bench_core.brain.settings import ProblemSettings
-from bench_core.brain.targets import LeftOut, Targets
+from bench_core.brain.targets import Exclusion, Targets
 from bench_core.checks import row_blocks
 from bench_core.data.problem import Problem
 from bench_core.data.resumable import ResumableFolderWriter
 from bench_core.errors import InputError
+from bench_core.progress import Progress, silent
 from encoders.alignment import Alignment, align, usable_volumes
-
-Progress = Callable[[str, int, int], None]
-"""Called with a run's name, the runs done so far, and the runs in all."""
 
 _TR_TOLERANCE = 1e-3
 
@@ -35,7 +33,7 @@ class PlannedRun:
 
     Parameters
     ----------
-    number : what it is called in ``runs``, from 1.
+    number : its number in the problem's ``runs``, from 1.
     volumes : (m,) the volumes that become samples.
     start : the row of the first of them in the problem.
     """
@@ -48,14 +46,14 @@ class PlannedRun:
 
 @dataclass(frozen=True, eq=False)
 class BuildPlan:
-    """All that is known before any image is read."""
+    """Everything that is known of the problem before an image is read."""
 
     settings: ProblemSettings
     alignment: Alignment
     targets: Targets
     features: Features
     runs: Sequence[PlannedRun]
-    left_out: Sequence[LeftOut]
+    exclusions: Sequence[Exclusion]
 
     @property
     def t(self) -> int:
@@ -73,7 +71,7 @@ class BuildPlan:
         return len(self.targets.names)
 
     def table(self) -> list[dict[str, Any]]:
-        """Return one row per run, and one per run or stimulus left out, in terms of JSON."""
+        """Return one row per run and per excluded run or stimulus, as JSON values."""
         rows: list[dict[str, Any]] = []
         for run in self.runs:
             source = run.pair.run
@@ -88,10 +86,13 @@ class BuildPlan:
                     "samples": len(run.volumes),
                 }
             )
-        return rows + [{"name": each.name, "left_out": each.reason} for each in self.left_out]
+        return rows + [{"name": each.name, "left_out": each.reason} for each in self.exclusions]
 
     def key(self) -> str:
-        """Return a digest of all that decides the numbers: settings, files, runs, versions."""
+        """Return a digest of everything that determines the problem's numbers.
+
+        These are the settings, the files' sizes and times, the runs and the versions.
+        """
         import nibabel
         import nilearn
 
@@ -109,17 +110,17 @@ class BuildPlan:
 
 
 def plan(settings: ProblemSettings) -> BuildPlan:
-    """Return what the problem will be, from names, headers and tables of confounds alone.
+    """Return the plan of the problem, from file names, headers and tables of confounds alone.
 
-    Raises `InputError` or `UnknownNameError` for settings that do not fit the files, a run that is
-    not as long as its stimulus, or another repetition time than the features'.
+    Raises `InputError` or `UnknownNameError` for settings that do not fit the files, a run of
+    another length than its stimulus, or of another repetition time than the features.
     """
     alignment = settings.samples.alignment()
     base = settings.path.resolve().parent
     targets: Targets = settings.targets.open(base, settings.dtype, settings.pairing.exclude)
     features: Features = settings.features.open(alignment)
     pairs, unpaired = pair(targets.runs, features.stimuli, settings.pairing)
-    left_out = [*targets.left_out, *unpaired]
+    exclusions = [*targets.exclusions, *unpaired]
     runs: list[PlannedRun] = []
     start = 0
     for each in pairs:
@@ -135,22 +136,22 @@ def plan(settings: ProblemSettings) -> BuildPlan:
         usable = usable_volumes(features.trs(stimulus, run.volumes), run.volumes, alignment)
         volumes = np.intersect1d(usable, run.kept, assume_unique=True)
         if not len(volumes):
-            left_out.append(LeftOut(run.name, "no volume has a full window of features"))
+            exclusions.append(Exclusion(run.name, "no volume has a full window of features"))
             continue
         runs.append(PlannedRun(len(runs) + 1, each, volumes, start))
         start += len(volumes)
     if start < 2:
-        raise InputError(f"{settings.path}: {start} samples in all, too few for a problem")
-    return BuildPlan(settings, alignment, targets, features, runs, left_out)
+        raise InputError(f"{settings.path}: {start} samples from all runs, a problem needs 2")
+    return BuildPlan(settings, alignment, targets, features, runs, exclusions)
 
 
-def build(planned: BuildPlan, folder: str | Path, *, progress: Progress | None = None) -> Problem:
+def build(planned: BuildPlan, folder: str | Path, *, progress: Progress = silent) -> Problem:
     """Write the problem into a new ``folder``, one run at a time, and return it memory-mapped.
 
-    Interrupted, it goes on with the next run when called again with the same plan. Memory stays
-    near what one run needs.
+    After an interruption, a call with the same plan continues with the next run. Memory stays near
+    that of one run. ``progress`` is called with the name of the run and the runs done.
 
-    Raises `InputError` for a damaged file, naming it; what was written before is kept.
+    Raises `InputError` for a damaged file, naming it; the runs written before are kept.
     """
     t, s, dtype = planned.t, planned.s, planned.settings.dtype
     runs = np.concatenate([np.full(len(r.volumes), r.number, np.int32) for r in planned.runs])
@@ -170,15 +171,13 @@ def build(planned: BuildPlan, folder: str | Path, *, progress: Progress | None =
     }
     with ResumableFolderWriter(Path(folder), arrays, description, planned.key()) as writer:
         for done, run in enumerate(planned.runs):
-            if progress is not None:
-                progress(run.pair.run.name, done, len(planned.runs))
+            progress(run.pair.run.name, done, len(planned.runs))
             if run.pair.run.name not in writer.done:
                 _write_run(planned, run, writer)
         for name, array in small.items():
             writer.put(name, 0, array)
         writer.commit()
-    if progress is not None:
-        progress("", len(planned.runs), len(planned.runs))
+    progress("", len(planned.runs), len(planned.runs))
     return Problem.open(folder)
 
 
@@ -188,7 +187,7 @@ def _write_run(planned: BuildPlan, run: PlannedRun, writer: ResumableFolderWrite
     if Y.shape != (len(source.kept), planned.s):
         raise InputError(
             f"run {source.name} gives {Y.shape[0]} × {Y.shape[1]} values instead of "
-            f"{len(source.kept)} × {planned.s}: its file does not hold what its header says"
+            f"{len(source.kept)} × {planned.s}: copy its file again"
         )
     rows = np.searchsorted(source.kept, run.volumes)
     for block in row_blocks(len(rows), Y.shape[1] * Y.itemsize):

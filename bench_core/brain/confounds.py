@@ -19,8 +19,8 @@ HIGH_PASS_SECONDS = 128.0
 STRATEGIES = ("motion", "high_pass", "wm_csf", "global_signal", "compcor", "ica_aroma", "scrub")
 
 
-class NoConfounds(InputError):
-    """A run whose confounds are not there; it is left out, and its message says why."""
+class NoConfoundsError(InputError):
+    """Missing confounds of a run; the run is excluded for the reason in the message."""
 
 
 def of_fmriprep(
@@ -30,7 +30,7 @@ def of_fmriprep(
 
     Volumes that fMRIPrep found before the steady state, or that scrubbing removes, are not kept.
 
-    Raises `NoConfounds` when the table, or a column that the strategy needs, is missing, and
+    Raises `NoConfoundsError` when the table, or a column that the strategy needs, is missing, and
     `InputError` when the table is not as long as the run.
     """
     from nilearn.interfaces.fmriprep import load_confounds
@@ -41,12 +41,12 @@ def of_fmriprep(
     try:
         table, sample_mask = load_confounds(str(bold), strategy=tuple(strategy), motion=motion)
     except ValueError as error:
-        raise NoConfounds("no confounds: " + " ".join(str(error).split())) from error
+        raise NoConfoundsError("no confounds: " + " ".join(str(error).split())) from error
     kept = everything if sample_mask is None else np.asarray(sample_mask, dtype=np.intp)
     if len(table) != volumes:
         raise InputError(
-            f"{bold} has {volumes} volumes and its confounds {len(table)} rows: one of the two was "
-            "cut short; copy them again, or name the run in pairing.exclude"
+            f"{bold} has {volumes} volumes and its confounds {len(table)} rows: copy both again, "
+            "or name the run in pairing.exclude"
         )
     return table.to_numpy(dtype=np.float64), kept
 
@@ -54,14 +54,14 @@ def of_fmriprep(
 def of_motion(path: Path, tr: float, volumes: int) -> NDArray[np.float64]:
     """Return 24 motion parameters and drifts from a text file of six estimates per volume.
 
-    Raises `NoConfounds` when there is no such file, `InputError` when it does not fit.
+    Raises `NoConfoundsError` for a missing file, `InputError` for one of another size.
     """
     if not path.is_file():
-        raise NoConfounds(f"no confounds: {path} does not exist")
+        raise NoConfoundsError(f"no confounds: {path} does not exist")
     try:
         estimates = np.loadtxt(path, ndmin=2)
     except ValueError as error:
-        raise InputError(f"{path} is no table of motion estimates: {error}") from error
+        raise InputError(f"{path} is not a table of motion estimates: {error}") from error
     if estimates.shape != (volumes, 6):
         raise InputError(
             f"{path} holds {estimates.shape[0]} × {estimates.shape[1]} numbers: a run of {volumes} "

@@ -1,9 +1,9 @@
-"""A small data set made here: videos, an fMRIPrep folder and an encoder, for the walk-through.
+"""A small synthetic data set for the walk-through: videos, an fMRIPrep folder and an encoder.
 
 The brain is an ellipsoid of noise, motion and drift in MNI space, on a grid of 8 mm. In two boxes
 of voxels a response to the videos is planted. Every frame of a video shows a number of its own as
-16 bars, drawn at random, so that a frame taken wrongly gives wrong features: box "early" follows
-bars 0–3 two TRs later, box "late" bars 4–7 three TRs later.
+16 bars, drawn at random, so that features of any other frame are wrong. Box "early" follows bars
+0–3 two TRs later, box "late" bars 4–7 three TRs later.
 
 Session 2 shows one video again, one run has no confounds, one begins with two unsteady volumes,
 and one is a volume longer than its video.
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from bench_core.brain.confounds import drifts, motion24
 from bench_core.errors import InputError
+from bench_core.files import new_folder
 
 TR = 1.49
 SPACE = "MNI152NLin2009cAsym"
@@ -54,7 +55,7 @@ PLANTED = {
 
 @dataclass(frozen=True)
 class ExampleRun:
-    """One run: its session, its video, and what is special about it."""
+    """One run: its session, its video, and its irregularities."""
 
     session: str
     video: str
@@ -82,14 +83,20 @@ RUNS = (
 
 
 def write_example(folder: str | Path, *, seed: int = 0) -> str:
-    """Write the data set into a new ``folder`` and return what it holds, in words.
+    """Write the data set into a new ``folder`` and return its description.
 
     Raises `InputError` when the folder exists.
     """
-    folder = Path(folder)
-    if folder.exists():
-        raise InputError(f"{folder} exists already: choose another folder or remove it")
-    (folder / "stimuli").mkdir(parents=True)
+    try:
+        with new_folder(Path(folder)) as part:
+            _write(part, seed)
+    except FileExistsError as error:
+        raise InputError(str(error)) from error
+    return f"{len(VIDEOS)} videos, {len(RUNS)} runs of sub-01, an atlas and an encoder"
+
+
+def _write(folder: Path, seed: int) -> None:
+    (folder / "stimuli").mkdir()
     bars = {video: _video(folder / "stimuli", video, seed) for video in VIDEOS}
     subject = folder / "fmriprep" / "sub-01"
     inside = brain()
@@ -105,7 +112,6 @@ def write_example(folder: str | Path, *, seed: int = 0) -> str:
     for extract, rest in _CONFIGS.items():
         text = _CONFIG.format(extract=extract, rest=rest)
         (folder / f"{extract}.toml").write_text(text, encoding="utf-8")
-    return f"{len(VIDEOS)} videos, {len(RUNS)} runs of sub-01, an atlas and an encoder"
 
 
 def brain() -> NDArray[np.bool_]:

@@ -19,12 +19,12 @@ BASC = "basc:"
 
 @dataclass(frozen=True)
 class Cleaning:
-    """Cleaning of every voxel's time course, besides removing confounds.
+    """Processing of every voxel's time course besides the removal of confounds.
 
     Parameters
     ----------
     smoothing_mm : full width at half maximum of the Gaussian; 0 for none.
-    standardize : as nilearn's maskers name it; "none" leaves values as they are.
+    standardize : as nilearn's maskers name it; "none" for no scaling.
     """
 
     smoothing_mm: float
@@ -38,11 +38,11 @@ class Extraction:
 
     Parameters
     ----------
-    space : where the targets are.
-    names : one per target.
+    space : positions of the targets.
+    names : one name per target.
     image : the mask or the labels, resampled to the functional grid.
     parcels : whether ``image`` holds labels.
-    lost : labels that have no voxel left on that grid.
+    lost : labels without a voxel on that grid.
     """
 
     space: TargetSpace
@@ -88,7 +88,7 @@ def of_parcels(labels: Any, reference: Any, template: str | None) -> Extraction:
     numbers = _numbers(on_grid)
     if not numbers:
         raise InputError(
-            "no label lies on the grid of the functional images: are both in one space?"
+            "no label lies on the grid of the functional images: use labels in the same space"
         )
     return Extraction(
         TargetSpace.of_labels(on_grid, numbers, reference.affine, template=template),
@@ -125,7 +125,7 @@ def of_mask(
 
 
 def load_image(path: Path, what: str) -> Any:
-    """Return the NIfTI image in ``path``, its data not read yet; ``what`` it is, for errors."""
+    """Return the NIfTI image in ``path`` without reading its data; ``what`` names it in errors."""
     import nibabel
     from nibabel.filebasedimages import ImageFileError
 
@@ -134,13 +134,13 @@ def load_image(path: Path, what: str) -> Any:
     except FileNotFoundError:
         raise InputError(f"{what} {path} does not exist: correct its path") from None
     except (ImageFileError, EOFError, OSError, ValueError) as error:
-        raise InputError(f"{what} {path} is no image that can be read: {error}") from error
+        raise InputError(f"{what} {path} cannot be read as an image: {error}") from error
 
 
 def basc(text: str, data_dir: Path | None) -> Path:
     """Return the file of the BASC parcellation named as ``basc:444``, fetched by nilearn.
 
-    Raises `InputError` when there is no such resolution or it can be neither found nor fetched.
+    Raises `InputError` for an unknown resolution, or one that cannot be fetched.
     """
     from nilearn.datasets import fetch_atlas_basc_multiscale_2015
 

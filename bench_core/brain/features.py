@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class Features(Protocol):
-    """Features of every stimulus, opened: sizes are known, values are read when asked for.
+    """Features of every stimulus, opened: sizes are known, values are read on demand.
 
-    ``stimuli`` are the names, ``q`` the features, ``columns`` their names or None, ``about`` what
-    to tell of them in the problem's ``meta``.
+    ``stimuli`` are the names, ``q`` is the number of features, ``columns`` their names or None,
+    ``about`` their description in the problem's ``meta``.
     """
 
     stimuli: Sequence[str]
@@ -36,18 +36,18 @@ class Features(Protocol):
         """Return the TRs (n,) that have features, ascending; the run has ``volumes``."""
 
     def length(self, stimulus: str) -> int | None:
-        """Return the TRs of the stimulus, None when nothing says how long it is."""
+        """Return the TRs of the stimulus, None when its length is unknown."""
 
     def read(self, stimulus: str, volumes: int) -> NDArray[Any]:
         """Return the features (n, q), one row for each of `trs`."""
 
     def file(self, stimulus: str) -> Path:
-        """Return the file that is read for it."""
+        """Return the file that holds them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoreSettings:
-    """``[features]`` with ``source = "store"``: what ``ridgebench encode`` wrote."""
+    """``[features]`` with ``source = "store"``: the output of ``ridgebench encode``."""
 
     folder: Annotated[Path, "the folder given to ridgebench encode as --out"]
     layer: Annotated[str | None, "the layer, where several are stored"] = None
@@ -56,7 +56,7 @@ class StoreSettings:
     reducers: Annotated[tuple[str, ...] | None, "names of the reducers, in order"] = None
 
     def open(self, alignment: Alignment) -> StoredStimuli:
-        """Return the features; raise `InputError` unless one set of them is meant."""
+        """Return the features; raise `InputError` unless the keys select one set of them."""
         from encoders.store import FeatureStore
 
         if not self.folder.is_dir():
@@ -66,7 +66,7 @@ class StoreSettings:
         kinds = {_kind(each): each for each in found}
         if not found:
             known = ", ".join(sorted({_words(each) for each in every})) or "nothing"
-            raise InputError(f"{self.folder} has no such features: there is {known}")
+            raise InputError(f"{self.folder} has no features as selected: it has {known}")
         if len(kinds) > 1:
             raise InputError(
                 f"{self.folder} has several kinds of features: "
@@ -85,7 +85,7 @@ class StoreSettings:
         if abs(made - alignment.tr) > 1e-6:
             raise InputError(
                 f"the features were made for a TR of {made} s and samples.tr is {alignment.tr} s: "
-                "correct one, or encode again"
+                "correct samples.tr, or encode again"
             )
         return StoredStimuli(stimuli)
 
@@ -117,7 +117,7 @@ class NpyFeatureSettings:
             if q != sizes[first][1]:
                 raise InputError(
                     f"{files[name]} has {q} features and {files[first]} has {sizes[first][1]}: "
-                    "all must have the same"
+                    "use files of the same encoder and layer"
                 )
         return NpyStimuli(files, {name: n for name, (n, _) in sizes.items()}, sizes[first][1])
 
@@ -135,24 +135,26 @@ class EventSettings:
         files = Pattern(self.pattern).find(self.folder)
         if not files:
             raise InputError(f"{self.folder} has no file {self.pattern}: correct features.pattern")
-        events = {name: read_events(path) for name, path in files.items()}
-        known = sorted({event.category for each in events.values() for event in each})
+        events = {name: read_events(path, required=("trial_type",)) for name, path in files.items()}
+        known = sorted({str(event.trial_type) for each in events.values() for event in each})
         for category in self.categories:
             if category not in known:
                 raise unknown("trial type in features.categories", category, known)
         used = list(self.categories) or known
         kept = {
-            name: [event for event in each if event.category in used]
+            name: [event for event in each if event.trial_type in used]
             for name, each in events.items()
         }
         if alignment.first:
-            raise InputError("samples.first is not for events: their onsets count from volume 0")
+            raise InputError(
+                f"samples.first is {alignment.first}: events need 0, as onsets count from volume 0"
+            )
         return EventStimuli(files, kept, used, alignment.tr, max(alignment.delays))
 
 
 @dataclass(frozen=True)
 class StoredStimuli:
-    """See `Features`."""
+    """Stored features of the encoders; see `Features`."""
 
     stored: Mapping[str, StoredFeatures]
     columns: Sequence[str] | None = None
@@ -173,7 +175,7 @@ class StoredStimuli:
 
     @property
     def about(self) -> dict[str, Any]:
-        """Description for the problem's record."""
+        """Description for the problem's ``meta``."""
         identity = self._one.identity
         names = ("encoder", "layer", "weights", "trained", "preprocessing", "reducers", "dtype")
         about = {name: identity[name] for name in names}
@@ -198,7 +200,7 @@ class StoredStimuli:
 
 @dataclass(frozen=True)
 class NpyStimuli:
-    """See `Features`."""
+    """Features from ``.npy`` files; see `Features`."""
 
     files: Mapping[str, Path]
     lengths: Mapping[str, int]
@@ -212,7 +214,7 @@ class NpyStimuli:
 
     @property
     def about(self) -> dict[str, Any]:
-        """Description for the problem's record."""
+        """Description for the problem's ``meta``."""
         return {"source": "arrays of the user's own"}
 
     def trs(self, stimulus: str, volumes: int) -> NDArray[np.int64]:
@@ -241,7 +243,7 @@ class NpyStimuli:
 
 @dataclass(frozen=True)
 class EventStimuli:
-    """See `Features`. Before the run began nothing was shown, so every window can be filled."""
+    """Events as `Features`; before the run nothing is shown, so every window is complete."""
 
     files: Mapping[str, Path]
     events: Mapping[str, Sequence[Event]]
@@ -261,7 +263,7 @@ class EventStimuli:
 
     @property
     def about(self) -> dict[str, Any]:
-        """Description for the problem's record."""
+        """Description for the problem's ``meta``."""
         return {"source": "events", "categories": list(self.columns)}
 
     def trs(self, stimulus: str, volumes: int) -> NDArray[np.int64]:
@@ -269,7 +271,7 @@ class EventStimuli:
         return np.arange(-self.lead, volumes, dtype=np.int64)
 
     def length(self, stimulus: str) -> int | None:
-        """Return None: events do not say how long the run was."""
+        """Return None: events do not determine the length of the run."""
         return None
 
     def read(self, stimulus: str, volumes: int) -> NDArray[Any]:
@@ -283,7 +285,7 @@ class EventStimuli:
 
 
 def _kind(each: StoredFeatures) -> str:
-    """Return all that must be alike for features to be of one kind, as text."""
+    """Return, as text, the properties that features of one kind share."""
     identity = {name: each.identity[name] for name in sorted(each.identity) if name != "stimulus"}
     return f"{identity} {each.shape[1]}"
 

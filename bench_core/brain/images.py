@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bench_core.brain import confounds, extraction
 from bench_core.brain.bids import Pattern, entities, run_name
 from bench_core.brain.extraction import Cleaning, Extraction
-from bench_core.brain.targets import FmriRun, LeftOut, check_finite_run, without_excluded
+from bench_core.brain.targets import Exclusion, FmriRun, check_finite_run, without_excluded
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError, unknown
 
@@ -29,7 +29,7 @@ class ImageSettings:
     """Keys of ``[targets]`` that fMRIPrep's and other images share."""
 
     folder: Annotated[Path, "the folder of the images"]
-    extract: Annotated[extraction.Kind, "what is read out of every volume"]
+    extract: Annotated[extraction.Kind, "targets to extract: parcels, a region or the whole brain"]
     labels: Annotated[str | None, "a label image, or basc:444 and the like for nilearn's BASC"] = (
         None
     )
@@ -57,12 +57,12 @@ class ImageSettings:
             raise InputError(f"targets.{needed} is missing: {self.extract} needs it")
         if other and getattr(self, other) is not None:
             raise InputError(
-                f"targets.{other} does not go with {self.extract} and {needed}: remove it"
+                f"targets.{other} cannot be combined with {self.extract} and {needed}: remove it"
             )
         if bool(self.numbers) != (self.extract == "roi" and self.labels is not None):
             raise InputError(
-                "targets.numbers and targets.labels together make a roi: give both, or neither and "
-                "a mask"
+                "targets.numbers selects labels of targets.labels for a roi: give both, or only "
+                "targets.mask"
             )
 
 
@@ -79,7 +79,7 @@ class FmriprepSettings(ImageSettings):
         "high_pass",
     )
     motion: Annotated[
-        Literal["basic", "power2", "derivatives", "full"], "which motion parameters"
+        Literal["basic", "power2", "derivatives", "full"], "set of motion parameters"
     ] = "full"
 
     def __post_init__(self) -> None:
@@ -89,30 +89,30 @@ class FmriprepSettings(ImageSettings):
                 raise unknown("strategy in targets.confounds", name, confounds.STRATEGIES)
 
     def open(self, base: Path, dtype: str, exclude: Sequence[str] = ()) -> ImageTargets:
-        """Return the targets; raise `InputError` when there is nothing to read."""
+        """Return the targets; raise `InputError` when no run can be read."""
         subject = self.folder / f"sub-{self.subject.removeprefix('sub-')}"
         if not subject.is_dir():
             there = ", ".join(sorted(path.name for path in self.folder.glob("sub-*/")))
-            raise InputError(f"{subject} is no folder: the subjects are {there or 'none'}")
-        files, left_out = without_excluded(self._bold(subject), exclude)
+            raise InputError(f"{subject} is not a folder: the subjects are {there or 'none'}")
+        files, exclusions = without_excluded(self._bold(subject), exclude)
         found = [_header(path, name) for name, path in files.items()]
         runs = []
         cleaners: dict[str, NDArray[np.float64] | None] = {}
         for bold in found:
             tables = sorted(bold.path.parent.glob(f"{bold.name}_*desc-confounds_*.tsv"))
             if self.confounds and not tables:
-                left_out.append(LeftOut(bold.name, "no table of confounds beside its image"))
+                exclusions.append(Exclusion(bold.name, "no table of confounds beside its image"))
                 continue
             try:
                 cleaners[bold.name], kept = confounds.of_fmriprep(
                     bold.path, self.confounds, self.motion, bold.volumes
                 )
-            except confounds.NoConfounds as error:
-                left_out.append(LeftOut(bold.name, str(error)))
+            except confounds.NoConfoundsError as error:
+                exclusions.append(Exclusion(bold.name, str(error)))
                 continue
             runs.append(FmriRun(bold.name, bold.volumes, kept, bold.tr, (bold.path, *tables)))
         if not runs:
-            raise InputError(f"no run of {subject} can be used: {left_out[0].reason}")
+            raise InputError(f"no run of {subject} can be used: {exclusions[0].reason}")
         masks: list[Path] = []
         if self.mask == "anat":
             masks = _files(subject, "anat", f"*space-{self.space}*{_MASK}", self.resolution)[:1]
@@ -124,7 +124,7 @@ class FmriprepSettings(ImageSettings):
                 'give "func", or the path of a mask'
             )
         about = {"confounds": list(self.confounds), "motion": self.motion, "subject": subject.name}
-        return _opened(self, base, dtype, runs, left_out, cleaners, masks, self.space, about)
+        return _opened(self, base, dtype, runs, exclusions, cleaners, masks, self.space, about)
 
     def _bold(self, subject: Path) -> dict[str, Path]:
         every = _files(subject, "func", f"*{_BOLD}", None)
@@ -161,13 +161,13 @@ class NiftiSettings(ImageSettings):
     template: Annotated[str | None, 'the space of the images, such as "MNI152"'] = None
 
     def open(self, base: Path, dtype: str, exclude: Sequence[str] = ()) -> ImageTargets:
-        """Return the targets; raise `InputError` when there is nothing to read."""
+        """Return the targets; raise `InputError` when no run can be read."""
         files = Pattern(self.bold).find(self.folder)
         if not files:
             raise InputError(f"{self.folder} has no file {self.bold}: correct targets.bold")
         if self.mask in ("anat", "func"):
             raise InputError(f"targets.mask {self.mask!r} is for fMRIPrep: give the path of a mask")
-        files, left_out = without_excluded(files, exclude)
+        files, exclusions = without_excluded(files, exclude)
         runs = []
         cleaners: dict[str, NDArray[np.float64] | None] = {}
         for name, path in files.items():
@@ -178,60 +178,58 @@ class NiftiSettings(ImageSettings):
                 if self.motion is not None:
                     used.append(Pattern(self.motion).of(self.folder, name))
                     if tr is None:
-                        raise InputError(
-                            f"{path} does not say its repetition time: give targets.tr"
-                        )
+                        raise InputError(f"{path} has no repetition time: give targets.tr")
                     cleaners[name] = confounds.of_motion(used[1], tr, bold.volumes)
-            except confounds.NoConfounds as error:
-                left_out.append(LeftOut(name, str(error)))
+            except confounds.NoConfoundsError as error:
+                exclusions.append(Exclusion(name, str(error)))
                 continue
             everything = np.arange(bold.volumes, dtype=np.intp)
             runs.append(FmriRun(name, bold.volumes, everything, tr, tuple(used)))
         if not runs:
-            raise InputError(f"no run of {self.folder} can be used: {left_out[0].reason}")
+            raise InputError(f"no run of {self.folder} can be used: {exclusions[0].reason}")
         removed = [] if self.motion is None else ["motion", "high_pass"]
         return _opened(
-            self, base, dtype, runs, left_out, cleaners, [], self.template, {"confounds": removed}
+            self, base, dtype, runs, exclusions, cleaners, [], self.template, {"confounds": removed}
         )
 
 
 @dataclass(frozen=True, eq=False)
 class ImageTargets:
-    """See `bench_core.brain.targets.Targets`."""
+    """Targets from images; see `bench_core.brain.targets.Targets`."""
 
     runs: Sequence[FmriRun]
-    left_out: Sequence[LeftOut]
+    exclusions: Sequence[Exclusion]
     files: Sequence[Path]
     about: Mapping[str, Any]
-    how: Extraction
+    extraction: Extraction
     cleaning: Cleaning
     confounds: Mapping[str, NDArray[np.float64] | None]
 
     @property
     def names(self) -> list[str]:
         """One name per target."""
-        return self.how.names
+        return self.extraction.names
 
     @property
     def space(self) -> TargetSpace:
         """Positions of the targets."""
-        return self.how.space
+        return self.extraction.space
 
     def read(self, run: FmriRun) -> NDArray[Any]:
         """Return the targets (m, s) of ``run``, cleaned, one row per kept volume."""
         path = run.files[0]
         bold = extraction.load_image(path, "image")
-        grid = self.how.image
+        grid = self.extraction.image
         if bold.shape[:3] != grid.shape or not np.allclose(bold.affine, grid.affine, atol=1e-4):
             raise InputError(
-                f"{path} has another grid or affine than the first run: all runs must share one; "
-                "use fMRIPrep's output in a standard space"
+                f"{path} has another grid or affine than the first run: use images in one "
+                "space, such as fMRIPrep's output in a standard space"
             )
         try:
-            found = self.how.read(bold, self.confounds[run.name], run.kept, self.cleaning)
+            found = self.extraction.read(bold, self.confounds[run.name], run.kept, self.cleaning)
         except (EOFError, OSError) as error:
             raise InputError(
-                f"{path} breaks off ({error}): copy it again, or name the run in pairing.exclude"
+                f"{path} is cut short ({error}): copy it again, or name the run in pairing.exclude"
             ) from error
         check_finite_run(found, run)
         return found
@@ -246,7 +244,7 @@ class _Bold:
 
 
 def _header(path: Path, name: str) -> _Bold:
-    """Return what the header and the JSON file beside the image say, without reading data."""
+    """Return the run's length and repetition time from the header and the JSON file beside it."""
     image = extraction.load_image(path, "image")
     if len(image.shape) != 4:
         raise InputError(f"{path} has shape {image.shape}: a functional image has four axes")
@@ -271,7 +269,7 @@ def _opened(
     base: Path,
     dtype: str,
     runs: Sequence[FmriRun],
-    left_out: Sequence[LeftOut],
+    exclusions: Sequence[Exclusion],
     cleaners: Mapping[str, NDArray[np.float64] | None],
     masks: Sequence[Path],
     template: str | None,
@@ -287,26 +285,26 @@ def _opened(
         files = [path]
         labels = extraction.load_image(path, "targets.labels")
         if settings.extract == "parcels":
-            how = extraction.of_parcels(labels, reference, template)
+            chosen = extraction.of_parcels(labels, reference, template)
         else:
-            how = extraction.of_mask(labels, reference, template, settings.numbers)
+            chosen = extraction.of_mask(labels, reference, template, settings.numbers)
     else:
         assert settings.mask is not None
         files = list(masks) or [base / settings.mask]
         images = [extraction.load_image(file, "targets.mask") for file in files]
-        how = extraction.of_mask(_common(images), reference, template)
+        chosen = extraction.of_mask(_common(images), reference, template)
     return ImageTargets(
         runs=runs,
-        left_out=left_out,
+        exclusions=exclusions,
         files=files,
         about={
             **about,
             "extract": settings.extract,
             "smoothing_mm": settings.smoothing_mm,
             "standardize": settings.standardize,
-            "labels_lost": list(how.lost),
+            "labels_lost": list(chosen.lost),
         },
-        how=how,
+        extraction=chosen,
         cleaning=Cleaning(settings.smoothing_mm, settings.standardize, dtype),
         confounds=cleaners,
     )
@@ -329,6 +327,8 @@ def _common(masks: Sequence[Any]) -> Any:
     first = masks[0]
     for mask in masks[1:]:
         if mask.shape != first.shape or not np.allclose(mask.affine, first.affine, atol=1e-4):
-            raise InputError("the runs' masks have different grids: give targets.mask a path")
+            raise InputError(
+                "the runs' masks have different grids: give the path of one mask as targets.mask"
+            )
     inside = reduce(np.logical_and, (np.asarray(mask.dataobj) > 0 for mask in masks))
     return new_img_like(first, inside.astype(np.int8))

@@ -1,4 +1,4 @@
-"""Pairing of runs with the stimuli that they showed, by their names."""
+"""Pairing of runs with the stimuli shown in them, by their names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from string import Formatter
 from typing import Annotated
 
 from bench_core.brain.bids import entities
-from bench_core.brain.targets import FmriRun, LeftOut
+from bench_core.brain.targets import Exclusion, FmriRun
 from bench_core.errors import InputError, unknown
 
 
@@ -34,7 +34,7 @@ class PairingSettings:
             raise InputError(f"pairing.stimulus {self.stimulus!r}: {error}") from error
         if any(name is not None and not name.isalnum() for _, name, _, _ in parsed):
             raise InputError(
-                f"pairing.stimulus {self.stimulus!r}: between braces stands an entity, as {{task}}"
+                f"pairing.stimulus {self.stimulus!r}: write an entity in braces, as {{task}}"
             )
 
 
@@ -48,15 +48,15 @@ class Pair:
 
 def pair(
     runs: Sequence[FmriRun], stimuli: Sequence[str], settings: PairingSettings
-) -> tuple[list[Pair], list[LeftOut]]:
-    """Return the pairs, in the order of ``runs``, and every run and stimulus without one.
+) -> tuple[list[Pair], list[Exclusion]]:
+    """Return the pairs, in the order of ``runs``, and the runs and stimuli without a partner.
 
     A run's stimulus is the one that ``settings.by_name`` names, else the one called as
     ``settings.stimulus`` says, else the first that exists of: the run's whole name; the name
     without the subject; without the session; the task and run (``a_run-2``); the task.
 
-    Raises `UnknownNameError` for a name in ``by_name`` that nothing answers to, and `InputError`
-    when no run is paired.
+    Raises `UnknownNameError` for a run or stimulus in ``by_name`` that does not exist, and
+    `InputError` when no run is paired.
     """
     names = [run.name for run in runs]
     for name, stimulus in settings.by_name.items():
@@ -64,12 +64,12 @@ def pair(
             raise unknown("run in [pairing.by_name]", name, names)
         if stimulus not in stimuli:
             raise unknown("stimulus in [pairing.by_name]", stimulus, stimuli)
-    pairs, left_out = [], []
+    pairs, exclusions = [], []
     for run in runs:
         tried = candidates(run.name, settings)
         found = next((name for name in tried if name in stimuli), None)
         if found is None:
-            left_out.append(LeftOut(run.name, f"no stimulus called {' or '.join(tried)}"))
+            exclusions.append(Exclusion(run.name, f"no stimulus called {' or '.join(tried)}"))
         else:
             pairs.append(Pair(run, found))
     if not pairs:
@@ -78,12 +78,12 @@ def pair(
             "give pairing.stimulus or [pairing.by_name]"
         )
     shown = {each.stimulus for each in pairs}
-    left_out += [LeftOut(name, "stimulus of no run") for name in stimuli if name not in shown]
-    return pairs, left_out
+    exclusions += [Exclusion(name, "stimulus of no run") for name in stimuli if name not in shown]
+    return pairs, exclusions
 
 
 def candidates(name: str, settings: PairingSettings) -> list[str]:
-    """Return the names that a run's stimulus may have, the most telling first."""
+    """Return the names that a run's stimulus may have, the most specific first."""
     if name in settings.by_name:
         return [settings.by_name[name]]
     found = entities(name)

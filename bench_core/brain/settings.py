@@ -1,4 +1,4 @@
-"""The TOML file that says what a problem is made of."""
+"""Settings of a problem from fMRI data, read from a TOML file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FEATURES = {"store": StoreSettings, "npy": NpyFeatureSettings, "events": EventSe
 
 @dataclass(frozen=True, kw_only=True)
 class SampleSettings:
-    """``[samples]``: which TRs of the stimulus predict a volume; see `encoders.alignment`."""
+    """``[samples]``: the TRs of the stimulus that predict a volume; see `encoders.alignment`."""
 
     tr: Annotated[float, "repetition time in seconds"] = THESIS_TR
     window: Annotated[int, "TRs whose features are concatenated"] = 4
@@ -41,14 +41,14 @@ class SampleSettings:
 
 @dataclass(frozen=True)
 class ProblemSettings:
-    """Everything that the file says.
+    """Settings of one problem.
 
     Parameters
     ----------
-    path : the file.
-    name : of the problem.
-    out : the folder to make, None when the file does not say.
-    dtype : of the problem's arrays.
+    path : the TOML file.
+    name : name of the problem.
+    out : folder to create, None when the file names none.
+    dtype : dtype of X and Y.
     """
 
     path: Path
@@ -62,7 +62,10 @@ class ProblemSettings:
 
     @classmethod
     def read(cls, path: str | Path) -> ProblemSettings:
-        """Return what the file says; raise `InputError` or `UnknownNameError`, naming the key."""
+        """Return the settings in ``path``.
+
+        Raises `InputError` or `UnknownNameError`, naming the key.
+        """
         path = Path(path)
         tables = read_toml(path)
         base = path.resolve().parent
@@ -87,13 +90,13 @@ class ProblemSettings:
             raise type(error)(f"{path}: {error}") from error
 
     def description(self) -> dict[str, Any]:
-        """Return all settings in terms of JSON, for the problem's ``meta``."""
+        """Return all settings as JSON values, for the problem's ``meta``."""
         return {name: _plain(asdict(getattr(self, name))) for name in SECTIONS}
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Top:
-    name: Annotated[str | None, "what the problem is called"] = None
+    name: Annotated[str | None, "name of the problem"] = None
     out: Annotated[Path | None, "the folder to make"] = None
     dtype: Annotated[Literal["float32", "float64"], "of X and Y"] = "float32"
 

@@ -1,4 +1,4 @@
-"""Interface of every source of targets, however its data are stored."""
+"""Common interface of all sources of targets."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _Found = TypeVar("_Found")
 
 @dataclass(frozen=True, eq=False)
 class FmriRun:
-    """One run that can be read.
+    """Targets of one run that can be read.
 
     Parameters
     ----------
-    name : BIDS entities, or what the file is called.
+    name : BIDS entities, or the name of the file.
     volumes : fMRI volumes acquired.
-    kept : (m,) the volumes that `Targets.read` gives rows for, ascending; not those before the
-        magnetisation is steady.
-    tr : repetition time in seconds, None when the file does not say.
-    files : everything that is read for it.
+    kept : (m,) the volumes for which `Targets.read` returns rows, ascending; those before the
+        steady state are absent.
+    tr : repetition time in seconds, None when unknown.
+    files : the files that hold it.
     """
 
     name: str
@@ -39,8 +39,8 @@ class FmriRun:
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A run or stimulus that is not used, and why."""
+class Exclusion:
+    """A run or stimulus that the problem does not use, and the reason."""
 
     name: str
     reason: str
@@ -49,16 +49,15 @@ class LeftOut:
 class Targets(Protocol):
     """A source of targets, opened: sizes are known, data are read run by run.
 
-    ``names`` has one name per target, ``space`` says where they are (None when unknown), and
-    ``about`` what to tell of them in the problem's ``meta``. ``files`` are read for all runs
-    alike (masks, labels).
+    ``names`` has one name per target, ``space`` their positions (None when unknown), and ``about``
+    their description in the problem's ``meta``. ``files`` serve all runs (masks, labels).
     """
 
     names: Sequence[str]
     space: TargetSpace | None
     about: Mapping[str, Any]
     runs: Sequence[FmriRun]
-    left_out: Sequence[LeftOut]
+    exclusions: Sequence[Exclusion]
     files: Sequence[Path]
 
     def read(self, run: FmriRun) -> NDArray[Any]:
@@ -70,7 +69,7 @@ class Targets(Protocol):
 
 def without_excluded(
     found: Mapping[str, _Found], exclude: Sequence[str]
-) -> tuple[dict[str, _Found], list[LeftOut]]:
+) -> tuple[dict[str, _Found], list[Exclusion]]:
     """Return the runs in ``found`` whose names match no pattern of ``exclude``, and the others.
 
     Raises `UnknownNameError` for a pattern that matches none, `InputError` when it leaves none.
@@ -81,8 +80,8 @@ def without_excluded(
     out = [name for name in found if any(fnmatchcase(name, pattern) for pattern in exclude)]
     if len(out) == len(found):
         raise InputError(f"pairing.exclude {list(exclude)} leaves none of {len(found)} runs")
-    left_out = [LeftOut(name, "excluded by pairing.exclude") for name in out]
-    return {name: each for name, each in found.items() if name not in out}, left_out
+    exclusions = [Exclusion(name, "excluded by pairing.exclude") for name in out]
+    return {name: each for name, each in found.items() if name not in out}, exclusions
 
 
 def standardised(Y: NDArray[Any]) -> NDArray[Any]:
@@ -99,5 +98,5 @@ def check_finite_run(Y: NDArray[Any], run: FmriRun) -> None:
         row, column = np.argwhere(~np.isfinite(Y))[0]
         raise InputError(
             f"run {run.name} holds {Y[row, column]} in volume {run.kept[row]}, target {column}: "
-            "mend the file, or name the run in pairing.exclude"
+            "correct the file, or name the run in pairing.exclude"
         )

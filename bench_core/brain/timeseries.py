@@ -1,4 +1,4 @@
-"""Targets whose time courses somebody extracted before: HDF5 files and ``.npy`` files."""
+"""Targets from extracted time courses: HDF5 files and ``.npy`` files."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from bench_core.brain import extraction
 from bench_core.brain.bids import Pattern, entities
 from bench_core.brain.targets import (
+    Exclusion,
     FmriRun,
-    LeftOut,
     check_finite_run,
     standardised,
     without_excluded,
@@ -88,10 +88,10 @@ class _Series:
 
 @dataclass(frozen=True, eq=False)
 class SeriesTargets:
-    """See `bench_core.brain.targets.Targets`."""
+    """Targets from time courses; see `bench_core.brain.targets.Targets`."""
 
     runs: Sequence[FmriRun]
-    left_out: Sequence[LeftOut]
+    exclusions: Sequence[Exclusion]
     files: Sequence[Path]
     about: Mapping[str, Any]
     names: Sequence[str]
@@ -120,7 +120,9 @@ def load_npy(path: Path) -> NDArray[Any]:
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path} cannot be read as an array: {error}") from error
     if array.ndim != 2 or array.dtype.kind not in "fiu":
-        raise InputError(f"{path} holds {array.dtype} of shape {array.shape}: two axes are needed")
+        raise InputError(
+            f"{path} holds {array.dtype} of shape {array.shape}: two axes of numbers are needed"
+        )
     return array
 
 
@@ -135,11 +137,13 @@ def _h5(path: Path) -> Iterator[h5py.File]:
         raise InputError(f"{path} cannot be read as HDF5: {error}. Copy it again") from error
 
 
-def _in_files(files: Sequence[Path], *, sessions: bool) -> tuple[dict[str, _Series], list[LeftOut]]:
+def _in_files(
+    files: Sequence[Path], *, sessions: bool
+) -> tuple[dict[str, _Series], list[Exclusion]]:
     import h5py
 
     found: dict[str, _Series] = {}
-    left_out = []
+    exclusions = []
     for path in files:
         with _h5(path) as file:
             tops = file.items()
@@ -157,7 +161,7 @@ def _in_files(files: Sequence[Path], *, sessions: bool) -> tuple[dict[str, _Seri
                 if sessions and not place.endswith(_SUFFIX):
                     continue
                 if not isinstance(data, h5py.Dataset) or data.ndim != 2:
-                    left_out.append(LeftOut(name, f"{path.name}: {place} is no table of volumes"))
+                    exclusions.append(Exclusion(name, f"{path.name}: {place} is not 2-D"))
                 elif name in found:
                     raise InputError(f"run {name} is in {found[name].file} and again in {path}")
                 else:
@@ -165,7 +169,7 @@ def _in_files(files: Sequence[Path], *, sessions: bool) -> tuple[dict[str, _Seri
     if not found:
         layout = "SESSION/RUN_timeseries" if sessions else "ses-…_task-…"
         raise InputError(f"{', '.join(map(str, files))}: no dataset named as {layout}")
-    return found, left_out
+    return found, exclusions
 
 
 def _is_group(entry: Any) -> bool:
@@ -185,9 +189,9 @@ def _opened(
     dtype: str,
     exclude: Sequence[str],
     series: Mapping[str, _Series],
-    unreadable: Sequence[LeftOut],
+    unreadable: Sequence[Exclusion],
 ) -> SeriesTargets:
-    series, left_out = without_excluded(series, exclude)
+    series, exclusions = without_excluded(series, exclude)
     first = next(iter(series))
     s = series[first].shape[1]
     for name, each in series.items():
@@ -218,7 +222,7 @@ def _opened(
             )
             for name, each in sorted(series.items())
         ],
-        left_out=[*unreadable, *left_out],
+        exclusions=[*unreadable, *exclusions],
         files=files,
         about={"standardize": settings.standardize},
         names=[f"parcel {k}" for k in range(1, s + 1)],

@@ -15,7 +15,7 @@ _Section = TypeVar("_Section")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return the tables in the file; raise `InputError` when it is absent or no TOML."""
+    """Return the tables in the file; raise `InputError` when it is absent or not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -27,7 +27,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 def read_section(cls: type[_Section], table: Any, where: str, base: Path) -> _Section:
     """Return ``table`` as the dataclass ``cls``.
 
-    Every field is one key, annotated with what it is for. Paths are taken relative to ``base``,
+    Every field is one key, annotated with its meaning. Paths are taken relative to ``base``,
     lists become tuples.
 
     Raises
@@ -48,17 +48,17 @@ def read_section(cls: type[_Section], table: Any, where: str, base: Path) -> _Se
         full = f"{where}.{name}" if where else name
         kind, about = get_args(hints[name])
         if name in table:
-            values[name] = _value(table[name], kind, full, about, base)
+            values[name] = _convert(table[name], kind, full, about, base)
         elif each.default is MISSING and each.default_factory is MISSING:
             raise InputError(f"{full} is missing: {about}")
     return cls(**values)
 
 
-def _value(value: Any, kind: Any, where: str, about: str, base: Path) -> Any:
+def _convert(value: Any, kind: Any, where: str, about: str, base: Path) -> Any:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         (kind,) = (each for each in arguments if each is not NoneType)
-        return _value(value, kind, where, about, base)
+        return _convert(value, kind, where, about, base)
     if origin is Literal:
         if value not in arguments:
             raise unknown(f"{where}", str(value), map(str, arguments))
@@ -66,11 +66,11 @@ def _value(value: Any, kind: Any, where: str, about: str, base: Path) -> Any:
     if origin is tuple:
         if not isinstance(value, list):
             raise _wrong(value, where, f"a list, such as [{value!r}]", about)
-        return tuple(_value(each, arguments[0], where, about, base) for each in value)
+        return tuple(_convert(each, arguments[0], where, about, base) for each in value)
     if origin is dict:
         if not isinstance(value, dict):
             raise _wrong(value, where, f"a table, [{where}]", about)
-        return {k: _value(v, arguments[1], f"{where}.{k}", about, base) for k, v in value.items()}
+        return {k: _convert(v, arguments[1], f"{where}.{k}", about, base) for k, v in value.items()}
     if kind is Path and isinstance(value, str):
         return (base / value).resolve()
     if kind is float and isinstance(value, int) and not isinstance(value, bool):

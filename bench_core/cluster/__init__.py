@@ -1,8 +1,8 @@
-"""Clusters: several worker processes with their own BLAS threads and cores, all on Dask.
+"""Clusters: worker processes with their own BLAS threads and cores, behind one Dask scheduler.
 
-``local(nodes, threads)`` starts them on this machine. Another kind of cluster is one more module
-here, or an entry point in the group ``ridgebench.clusters``, whose function ``connect`` takes the
-same parameters and returns a `Cluster`. `start` is the one place where a cluster is chosen.
+`start` is the one place where a cluster is chosen. A kind of cluster is one module in
+`bench_core.cluster.kinds`, or an entry point in the group ``ridgebench.clusters``: a function with
+the parameters of `start` after ``kind`` that returns a `Cluster`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from bench_core.cluster._arrays import ArrayRef, RowFile, forget_pages, share_array
-from bench_core.cluster._base import Cluster, NodeInfo, NodeLostError
-from bench_core.cluster._cores import pin, whole_cores_first
-from bench_core.cluster.local import local
+from bench_core.cluster.arrays import ArrayRef, RowFile, forget_pages, share_array
+from bench_core.cluster.base import Cluster, NodeInfo, NodeLostError
+from bench_core.cluster.cores import pin, whole_cores_first
+from bench_core.cluster.kinds.local import local
 from bench_core.plugins import Registry
 
 __all__ = [
+    "KINDS",
     "ArrayRef",
     "Cluster",
     "NodeInfo",
@@ -25,19 +26,14 @@ __all__ = [
     "RowFile",
     "forget_pages",
     "local",
-    "names",
     "pin",
     "share_array",
     "start",
     "whole_cores_first",
 ]
 
-CLUSTERS = Registry("cluster", "bench_core.cluster", "connect", group="ridgebench.clusters")
-
-
-def names() -> list[str]:
-    """Return the kinds of cluster, built in and installed, sorted."""
-    return CLUSTERS.names()
+KINDS = Registry("cluster", "bench_core.cluster.kinds", "start", group="ridgebench.clusters")
+"""Kinds of cluster by name, built in and installed."""
 
 
 def start(
@@ -47,17 +43,24 @@ def start(
     *,
     blas: str | None = None,
     kernels: Literal["default", "best"] = "default",
-    scratch: Path | None = None,
+    scratch: str | Path | None = None,
 ) -> Cluster:
-    """Start a cluster of this kind, a context manager that stops it.
+    """Start a cluster and wait until its nodes serve; leaving its context ends it.
 
     Parameters
     ----------
-    kind : one of `names`. The other parameters are those of `local`.
+    kind : name of the kind in `KINDS`, such as "local".
+    nodes, threads : worker processes, and BLAS threads of each.
+    blas : library that every node must prove it calls; None: the one that the variable
+        ``RIDGEBENCH_BLAS`` declares, if it does.
+    kernels : "best" sets the variables that select the BLAS's best kernels on this processor.
+    scratch : folder for shared arrays and results, visible to every node; None: the folder for
+        temporary files.
 
     Raises
     ------
     UnknownNameError : no such kind of cluster.
+    InputError, ResourceError, BlasMismatchError, NodeLostError : as `local` does.
     """
-    connect: Callable[..., Cluster] = CLUSTERS.get(kind)
+    connect: Callable[..., Cluster] = KINDS.get(kind)
     return connect(nodes, threads, blas=blas, kernels=kernels, scratch=scratch)

@@ -1,8 +1,8 @@
 """Bytes that Dask sends from one process to another.
 
-Dask's ``transfer_outgoing_bytes_total`` counts task results between workers only: it misses what
-is pickled into a task, which is where a copy of X would hide. Dask's TCP transport knows the
-bytes of every message it writes; here they are kept, per connection.
+Dask's ``transfer_outgoing_bytes_total`` counts task results between workers only, not the
+arguments pickled into tasks, where a copy of X would go unnoticed. The bytes of every message
+that Dask's TCP transport writes are counted here instead, per connection.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def between(
     """Return the bytes sent between these processes.
 
     A connection counts when its two ends lie in two of them: the driver's Dask client and
-    scheduler are one process, so what they tell each other is not between processes.
+    scheduler are one process, and messages between them do not count.
 
     Returns
     -------

@@ -1,14 +1,15 @@
-"""Making any problem by its name."""
+"""Problems by name."""
 
 from __future__ import annotations
 
 import zlib
 from pathlib import Path
 
-from bench_core.data.generator import Progress, synthetic
+from bench_core.data.generator import synthetic
 from bench_core.data.problem import Problem
 from bench_core.data.shapes import HAXBY, shape
 from bench_core.errors import InputError
+from bench_core.progress import Progress, silent
 
 
 def make(
@@ -19,14 +20,22 @@ def make(
     seed: int = 0,
     dtype: str = "float64",
     folder: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Problem:
-    """Return problem ``name`` of `shapes.shape`, synthetic but for ``haxby2001``.
+    """Return problem ``name`` of `shapes.shape`: synthetic, except for ``haxby2001``.
 
     With ``folder`` it is written there block by block and returned memory-mapped, whatever its
-    size; otherwise it is made in memory. Name, subject, seed and size fix every number.
+    size; otherwise it is made in memory. Name, subject, seed and size determine every number.
+    ``progress`` is called with the bytes written.
 
-    Raises `UnknownNameError`, `InputError`, or `ResourceError` for too little memory or disk.
+    Raises `UnknownNameError` for a name or subject, `InputError` for a scale, seed or dtype, and
+    `ResourceError` for too little memory or disk.
+
+    Examples
+    --------
+    >>> problem = make("parcels", scale=1 / 256)
+    >>> problem.t, problem.p, problem.s
+    (270, 64, 1)
     """
     size = shape(name, scale=scale, subject=subject)
     if dtype not in ("float32", "float64"):

@@ -20,23 +20,23 @@ from numpy.lib import format as npy
 from numpy.typing import DTypeLike, NDArray
 
 from bench_core.errors import InputError, ResourceError, readable_bytes
-from bench_core.files import make_partial_folder
+from bench_core.files import make_partial_folder, publish_folder
 
 SCHEMA = "ridgebench-problem/1"
 DESCRIPTION = "problem.json"
 
 
 class FolderWriter:
-    """Write arrays of known size block by block, from any thread, into a folder to come.
+    """Writer of arrays of known size into a new folder, block by block and from any thread.
 
-    Use as a context manager: `put` blocks of rows, then `commit`. Left without `commit`, or by an
+    A context manager: `put` blocks of rows, then `commit`. Without `commit`, or after an
     exception, nothing remains.
 
     Parameters
     ----------
     folder : the folder to create; it must not exist.
     arrays : name → (shape, dtype) of every ``NAME.npy``.
-    description : what else the description file says; anything that JSON can hold.
+    description : further content of the description file; anything that JSON can hold.
     """
 
     schema = SCHEMA
@@ -52,7 +52,9 @@ class FolderWriter:
         try:
             json.dumps(description)
         except TypeError as error:
-            raise InputError(f"what describes {folder} does not fit into JSON: {error}") from error
+            raise InputError(
+                f"the description of {folder} cannot be written as JSON: {error}"
+            ) from error
         self._description = description
         self._specs = {name: (shape, np.dtype(dtype)) for name, (shape, dtype) in arrays.items()}
         self._files: dict[str, int] = {}
@@ -103,7 +105,7 @@ class FolderWriter:
             data = data[written:]
 
     def commit(self) -> None:
-        """Add the description, give the folder its name; raise `InputError` if it exists by now."""
+        """Add the description and give the folder its name; raise `InputError` if that is taken."""
         assert self._partial is not None
         arrays = {
             name: {
@@ -117,13 +119,9 @@ class FolderWriter:
         text = json.dumps({"schema": self.schema, **self._description, "arrays": arrays}, indent=1)
         (self._partial / self.description_file).write_text(text + "\n", encoding="utf-8")
         try:
-            self._partial.rename(self._folder)
-        except OSError as error:
-            if not self._folder.exists():
-                raise
-            raise InputError(
-                f"{self._folder} was created by another process meanwhile: open it instead"
-            ) from error
+            publish_folder(self._partial, self._folder)
+        except FileExistsError as error:
+            raise InputError(str(error)) from error
         self._partial = None
 
     def _close(self) -> None:
@@ -142,7 +140,7 @@ class FolderWriter:
             self._abandon(self._partial)
 
     def _abandon(self, partial: Path) -> None:
-        """Deal with what was written when it does not become the folder."""
+        """Remove the unfinished folder; a subclass may keep it."""
         shutil.rmtree(partial)
 
 
@@ -161,7 +159,7 @@ def read_folder(
     folder = Path(folder)
     path = folder / description_file
     if not path.is_file():
-        what = "has no" if folder.is_dir() else "is no folder with a"
+        what = "has no" if folder.is_dir() else "is not a folder with a"
         raise InputError(f"{folder} {what} {description_file}: {remedy}")
     try:
         description = json.loads(path.read_text(encoding="utf-8"))

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,10 @@ from bench_core.data.problem import Problem
 from bench_core.data.shapes import DELAYS
 from bench_core.errors import InputError
 from bench_core.machine import available_cores
-
-Progress = Callable[[int, int], None]
-"""Called with the bytes written so far and the bytes in all."""
+from bench_core.progress import Progress, silent
 
 GENERATOR = 1
-"""Raised whenever the same arguments give other numbers than before."""
+"""Version of the numbers: increased whenever the same arguments give others than before."""
 
 RUN_LENGTH = 500
 FEATURE_AR = 0.8
@@ -52,7 +51,7 @@ _F32 = np.float32
 
 @dataclass(frozen=True)
 class _Plan:
-    """Everything that is drawn once: the runs and the planted response."""
+    """Parameters that are drawn once per problem: the runs and the planted response."""
 
     entropy: tuple[int, ...]
     bounds: NDArray[np.int64]
@@ -77,7 +76,7 @@ def synthetic(
     name: str = "synthetic",
     salt: int = 0,
     meta: dict[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     block_bytes: int = _BLOCK_BYTES,
     threads: int | None = None,
 ) -> Problem:
@@ -85,9 +84,10 @@ def synthetic(
 
     With ``folder`` it is written there block by block and returned memory-mapped: memory stays
     at a few ``block_bytes`` and one run's base features for each of ``threads`` (default: the
-    cores there are), whatever t and s. ``salt`` gives problems of one seed different numbers.
+    cores available), whatever t and s. ``salt`` gives problems of one seed different numbers.
+    ``progress`` is called with the bytes written.
 
-    Raises `InputError` for sizes or a dtype that make no problem, `ResourceError` for too little
+    Raises `InputError` for an impossible size or dtype, `ResourceError` for too little
     memory or disk.
     """
     if t < 2 or s < 1 or p < 1 or p % len(DELAYS):
@@ -118,6 +118,7 @@ def synthetic(
     threads = threads or available_cores()
     total = t * (p + s) * np.dtype(dtype).itemsize
     held = total if folder is None else 0
+    report = partial(progress, f"making {name}")
     check_memory(
         held + threads * _thread_bytes(plan, block_bytes),
         f"making {name} ({t} samples, {p} features, {s} targets, {dtype}) "
@@ -129,7 +130,7 @@ def synthetic(
         def put(which: str, start: int, block: NDArray[Any]) -> None:
             arrays[which][start : start + len(block)] = block
 
-        _fill(plan, put, block_bytes, threads, np.dtype(dtype), total, progress)
+        _fill(plan, put, block_bytes, threads, np.dtype(dtype), total, report)
         return Problem(arrays["X"], arrays["Y"], runs, name=name, planted=planted, meta=meta)
     files: dict[str, tuple[tuple[int, ...], DTypeLike]] = {
         "X": ((t, p), dtype),
@@ -138,7 +139,7 @@ def synthetic(
         "planted": (planted.shape, planted.dtype),
     }
     with FolderWriter(Path(folder), files, {"name": name, "meta": meta}) as writer:
-        _fill(plan, writer.put, block_bytes, threads, np.dtype(dtype), total, progress)
+        _fill(plan, writer.put, block_bytes, threads, np.dtype(dtype), total, report)
         writer.put("runs", 0, runs)
         writer.put("planted", 0, planted)
         writer.commit()
@@ -172,7 +173,7 @@ def _fill(
     threads: int,
     dtype: np.dtype[Any],
     total: int,
-    progress: Progress | None,
+    progress: Callable[[int, int], None],
 ) -> None:
     """Generate every run, several at a time, and report bytes as runs are done."""
     runs = range(len(plan.bounds) - 1)
@@ -182,8 +183,7 @@ def _fill(
         try:
             for run in pool.map(lambda run: _fill_run(plan, run, put, block_bytes), runs):
                 done += int(plan.bounds[run + 1] - plan.bounds[run]) * row_bytes
-                if progress is not None:
-                    progress(done, total)
+                progress(done, total)
         finally:
             # After Ctrl-C or a full disk, the runs that have not begun need not be made.
             pool.shutdown(cancel_futures=True)
@@ -219,7 +219,7 @@ def _fill_run(
 
 
 def _thread_bytes(plan: _Plan, block_bytes: int) -> int:
-    """Return what one thread of `_fill` holds at most: a run's base features and some blocks."""
+    """Return the most bytes that one thread of `_fill` holds: a run's base features, and blocks."""
     base = (int(np.diff(plan.bounds).max()) + max(DELAYS)) * plan.q * 4
     row = 4 * max(plan.s, len(DELAYS) * plan.q)
     return 2 * base + 6 * max(block_bytes, row)

@@ -30,16 +30,17 @@ LICENCE = "CC BY-SA 3.0"
 def haxby2001(*, dtype: str = "float64") -> Problem:
     """Return the slice as a problem of t = 1452 volumes, p = 32 features and s = 530 voxels.
 
-    X: for 8 categories, whether a stimulus of that category was on when the volume began, delayed
-    by 1–4 volumes within each run. Y: the voxels that are non-zero in every run, with the linear
-    trend of each run removed and scaled to mean 0 and variance 1 in each run.
+    X: for 8 categories, 1 where a stimulus of that category was on as the volume began and 0
+    elsewhere, delayed by 1–4 volumes within each run. Y: the voxels that are non-zero in every run,
+    with the linear trend of each run removed and scaled to mean 0 and variance 1 in each run.
     """
     with as_file(files("bench_core.data") / HAXBY) as folder:
         images = [nibabel.load(folder / f"run-{run:02d}" / "bold.nii.gz") for run in _numbers()]
-        events = [read_events(folder / f"run-{run:02d}" / "events.tsv") for run in _numbers()]
+        tables = [folder / f"run-{run:02d}" / "events.tsv" for run in _numbers()]
+        events = [read_events(table, required=("trial_type",)) for table in tables]
         volumes = [np.asarray(image.dataobj, dtype=np.float64) for image in images]
     mask = np.all([(volume != 0).all(axis=-1) for volume in volumes], axis=0)
-    categories = sorted({event.category for event in events[0]})
+    categories = sorted({str(event.trial_type) for event in events[0]})
     repetition = float(images[0].header.get_zooms()[3])
     base = np.vstack(
         [

@@ -1,4 +1,4 @@
-"""One ridge problem: X, Y, the run of every sample and what is known about it."""
+"""One ridge problem: X, Y, the run of every sample and its description."""
 
 from __future__ import annotations
 
@@ -27,26 +27,27 @@ class Problem:
     X : features (t, p), float32 or float64.
     Y : targets (t, s), of the dtype of X.
     runs : the run of every sample (t,), integers.
-    name : what it is called in tables and records.
+    name : its name in tables and records.
     target_names : s names, or None.
     planted : for synthetic problems, the Pearson r (s,) of every target with its own noiseless
-        response, 0 for targets without one: what a fit on unlimited data attains. None for real
-        data.
+        response, 0 for targets without one: the r of a fit on unlimited data. None for real data.
     meta : anything else that JSON can hold: source, licence, seed, delays, …
-    space : where the targets lie in the brain, None where that is unknown.
+    space : positions of the targets in the brain, None where unknown.
     volumes : for fMRI, the number of every sample's volume in its run (t,), or None.
 
     Raises
     ------
-    InputError : when sizes or dtypes do not fit together. Values are not read here; see
+    InputError : sizes or dtypes that do not fit together. Values are not read here; see
         `bench_core.checks.check_xy`.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> problem = Problem.from_arrays(np.ones((6, 2)), np.ones((6, 3)), np.repeat([1, 2], 3))
+    >>> rng = np.random.default_rng(0)
+    >>> problem = Problem.from_arrays(rng.random((6, 2)), rng.random((6, 3)), [1, 1, 1, 2, 2, 2])
     >>> problem.t, problem.p, problem.s
     (6, 2, 3)
+    >>> problem.select_rows(np.flatnonzero(problem.runs == 2)).t
+    3
     """
 
     X: NDArray[Any]
@@ -160,7 +161,7 @@ class Problem:
                 writer.put(name, 0, array)
             writer.commit()
 
-    def take(self, rows: NDArray[np.intp]) -> Problem:
+    def select_rows(self, rows: NDArray[np.intp]) -> Problem:
         """Return the problem of the given ``rows``, in their order, in memory."""
         return Problem(
             np.asarray(self.X[rows]),

@@ -1,4 +1,4 @@
-"""Writing a folder over several attempts: what was written before an interruption stays."""
+"""Folders that are written over several attempts: an interrupted write is continued."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _JOURNAL = ".journal"
 
 
 class ResumableFolderWriter(FolderWriter):
-    """A `FolderWriter` whose unfinished folder is kept, and taken up by the next one like it.
+    """A `FolderWriter` that keeps its unfinished folder, which the next writer continues.
 
-    Call `mark` when a part is written; the next writer with the same ``key`` and arrays finds its
-    name in ``done`` and need not write it again. Another key starts anew. The unfinished folder
-    is ``.NAME.building`` beside the folder to come.
+    Call `mark` when a part is written. The next writer with the same ``key`` and arrays finds the
+    part's name in ``done`` and need not write it again; another key starts from the beginning. The
+    unfinished folder is ``.NAME.building`` beside the final one.
 
     Raises `InputError` while another process writes the same folder.
     """
@@ -50,7 +50,7 @@ class ResumableFolderWriter(FolderWriter):
         except BlockingIOError:
             self._journal.close()
             raise InputError(
-                f"{self._folder} is being made by another process: let it finish"
+                f"{self._folder} is being written by another process: wait until it ends"
             ) from None
         self._journal.seek(0)
         text = self._journal.read()
@@ -68,7 +68,7 @@ class ResumableFolderWriter(FolderWriter):
         return partial
 
     def mark(self, part: str) -> None:
-        """Note that ``part`` is written, after making sure that it is on the disk."""
+        """Record that ``part`` is written, once it is on the disk."""
         for file in self._files.values():
             os.fsync(file)
         self._append(json.dumps(part))

@@ -1,4 +1,4 @@
-"""Some rows of an array that may be larger than memory, without copying them."""
+"""Selected rows of an array that may be larger than memory, without a copy."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class RowsOf:
-    """``array[rows]``, of which columns are read when asked for: ``RowsOf(Y, rows)[:, columns]``.
+    """``array[rows]`` whose columns are read on demand: ``RowsOf(Y, rows)[:, columns]``.
 
     Parameters
     ----------
     array : (t, s), usually memory-mapped.
     rows : (n,) row numbers.
+
+    Examples
+    --------
+    >>> RowsOf(np.arange(12).reshape(4, 3), np.array([0, 2]))[:, np.array([1])]
+    array([[1],
+           [7]])
     """
 
     array: NDArray[Any]

@@ -43,7 +43,14 @@ SUBJECTS: tuple[str, ...] = tuple(_WHOLE_BRAIN)
 
 @dataclass(frozen=True)
 class Shape:
-    """The size of one named problem: t samples, p features, s targets, before any split."""
+    """Size of one named problem: t samples, p features, s targets, before any split.
+
+    Examples
+    --------
+    >>> size = shape("parcels", scale=1 / 8)
+    >>> size.t, size.p, size.s
+    (8650, 2048, 55)
+    """
 
     name: str
     subject: str

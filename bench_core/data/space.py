@@ -1,4 +1,4 @@
-"""Positions of the targets in the brain, so that a value per target can be drawn."""
+"""Positions of a problem's targets in the brain, from which maps are drawn."""
 
 from __future__ import annotations
 
@@ -25,6 +25,15 @@ class TargetSpace:
     template : name of the coordinate space ("MNI152NLin2009cAsym"), None when unknown.
 
     Raises `InputError` when sizes do not fit together or a voxel lies outside the volume.
+
+    Examples
+    --------
+    >>> mask = np.zeros((2, 2, 1), dtype=bool)
+    >>> mask[0] = True
+    >>> space = TargetSpace.of_mask(mask, np.eye(4))
+    >>> space.volume([0.5, 0.25])[:, :, 0]
+    array([[0.5 , 0.25],
+           [ nan,  nan]])
     """
 
     shape: tuple[int, int, int]
@@ -36,14 +45,19 @@ class TargetSpace:
     def __post_init__(self) -> None:
         n = len(self.voxels)
         if len(self.shape) != 3 or self.affine.shape != (4, 4):
-            raise InputError(f"a volume of shape {self.shape} with an affine {self.affine.shape}")
+            raise InputError(
+                f"volume {self.shape} and affine {self.affine.shape}: three axes and shape (4, 4) "
+                "are needed"
+            )
         if self.voxels.shape != (n, 3) or self.targets.shape != (n,):
             raise InputError(
                 f"voxels {self.voxels.shape} and targets {self.targets.shape}: "
                 "they must be (n, 3) and (n,)"
             )
         if n and ((self.voxels < 0).any() or (self.voxels >= np.array(self.shape)).any()):
-            raise InputError(f"a voxel lies outside the volume of shape {self.shape}")
+            raise InputError(
+                f"a voxel lies outside the volume of shape {self.shape}: correct its index"
+            )
 
     @classmethod
     def of_mask(
@@ -92,11 +106,11 @@ class TargetSpace:
         return self.voxels @ self.affine[:3, :3].T + self.affine[:3, 3]
 
     def same_grid(self, other: TargetSpace) -> bool:
-        """Say whether two spaces have their voxels at the same places."""
+        """Return whether two spaces have the same grid of voxels, to 1e-4 mm."""
         return self.shape == other.shape and np.allclose(self.affine, other.affine, atol=1e-4)
 
     def description(self) -> dict[str, Any]:
-        """Return what of it goes into JSON; `arrays` has the rest."""
+        """Return the part that JSON can hold; `arrays` has the rest."""
         return {
             "shape": list(self.shape),
             "affine": self.affine.tolist(),
@@ -109,7 +123,7 @@ class TargetSpace:
 
     @classmethod
     def stored(cls, description: Any, arrays: dict[str, NDArray[Any]]) -> TargetSpace:
-        """Return the space that `description` and `arrays` were taken of."""
+        """Return the space from its `description` and `arrays`."""
         try:
             return cls(
                 _triple(tuple(description["shape"])),

@@ -1,4 +1,4 @@
-"""Splits in training and test samples: at random, as in the thesis, or by whole runs."""
+"""Splits into training and test samples: at random, as in the thesis, or by whole runs."""
 
 from __future__ import annotations
 
@@ -19,17 +19,15 @@ from bench_core.errors import InputError
 class Split:
     """Row numbers of the training and of the test samples, each in ascending order.
 
-    ``kind`` is "random" or "run"; ``warning`` says why held-out accuracy would be too good, or is
-    None.
+    ``kind`` is "random" or "run". ``warning`` is the reason for which held-out accuracy is too
+    high under this split, None if there is none.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from bench_core.data import Problem
-    >>> problem = Problem.from_arrays(np.ones((6, 2)), np.ones((6, 3)), np.repeat([1, 2], 3))
-    >>> train, test = Split(np.arange(4), np.arange(4, 6), "random").apply(problem)
-    >>> train.t, test.t
-    (4, 2)
+    >>> problem = Problem.from_arrays(np.eye(6), np.ones((6, 1)), [1, 1, 2, 2, 3, 3])
+    >>> split = run_split(problem, test_runs=[3])
+    >>> split.train, split.test
+    (array([0, 1, 2, 3]), array([4, 5]))
     """
 
     train: NDArray[np.intp]
@@ -47,7 +45,7 @@ class Split:
         """
         if folder is None:
             check_memory(problem.nbytes, f"splitting {problem.name} in memory")
-            return problem.take(self.train), problem.take(self.test)
+            return problem.select_rows(self.train), problem.select_rows(self.test)
         parts = []
         for part, rows in (("train", self.train), ("test", self.test)):
             problem.save_rows(Path(folder) / part, rows)

@@ -26,7 +26,7 @@ def draw(problem: Problem, r: NDArray[np.float64], folder: Path) -> dict[str, st
         return left_out | {"brain map": "nilearn is not installed: pip install 'ridgebench[brain]'"}
     from bench_core.accuracy.maps import write_maps
 
-    return left_out | write_maps(problem, r, folder, name="r-map").left_out
+    return left_out | write_maps(problem, r, folder, name="r-map").not_drawn
 
 
 def histogram(r: NDArray[np.float64], folder: Path, *, title: str) -> None:

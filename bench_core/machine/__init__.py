@@ -33,7 +33,7 @@ def affinity() -> list[int]:
 
 
 def available_cores() -> int:
-    """Return how many cores this process can keep busy: its affinity, cut to its quota."""
+    """Return the cores that this process can keep busy: its affinity, limited by its quota."""
     quota = limits().cores
     cores = len(affinity())
     return cores if quota is None else max(1, min(cores, int(quota)))
@@ -49,7 +49,7 @@ def available_memory() -> int:
 
 
 def describe() -> dict[str, Any]:
-    """Return the machine as records keep it; the keys are stable.
+    """Return the machine as stored in records, under stable keys.
 
     ``cpu`` (model, vendor, architecture, features), ``cores`` (logical, physical, affinity,
     available), ``cgroup`` (cores, memory_bytes: null where unlimited), ``memory`` (total_bytes,
@@ -83,7 +83,7 @@ def describe() -> dict[str, Any]:
 
 
 def load(interval: float = 0.2) -> dict[str, Any]:
-    """Return how busy the machine is: over ``interval`` seconds, and the kernel's averages.
+    """Return the load of the machine over ``interval`` seconds, and the kernel's averages.
 
     ``busy_cores`` counts the cores kept busy by other processes during the interval (this one
     sleeps); ``average`` holds the 1, 5 and 15 minute load averages.

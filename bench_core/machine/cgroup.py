@@ -1,4 +1,4 @@
-"""The limits that control groups, versions 1 and 2, put on cores and memory."""
+"""Limits of cores and memory by control groups, versions 1 and 2."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ _UNLIMITED = 1 << 60  # version 1 writes a page-rounded 2^63 for "no limit"
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of this process; None where nothing limits it.
+    """Cores and memory that this process may use; None where unlimited.
 
     Attributes
     ----------
     cores : processor time per unit of time, such as 1.5.
     memory_bytes : the lowest memory limit of its groups.
-    memory_free_bytes : what is left below the tightest limit, page cache counted as free.
+    memory_free_bytes : bytes free below the tightest limit, page cache counted as free.
+
+    Examples
+    --------
+    >>> limits(Path("/nowhere"))
+    Limits(cores=None, memory_bytes=None, memory_free_bytes=None)
     """
 
     cores: float | None
@@ -26,7 +31,7 @@ class Limits:
 
 
 def limits(root: Path = Path("/")) -> Limits:
-    """Return this process's limits, read below ``root`` (a test puts another tree there)."""
+    """Return this process's limits, read from the file system below ``root``."""
     groups = _groups(root)
     cores = [quota for group in groups if (quota := group.cores()) is not None]
     memory = [pair for group in groups if (pair := group.memory()) is not None]

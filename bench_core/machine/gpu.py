@@ -1,4 +1,4 @@
-"""The GPUs of this machine, from NVIDIA's driver; none where it is not installed."""
+"""GPUs of this machine, from NVIDIA's driver; none without it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FIELDS = "name,memory.total,driver_version"
 
 
 def gpus() -> list[dict[str, Any]]:
-    """Return name, memory in bytes (None if not told) and driver version of every GPU."""
+    """Return name, memory in bytes (None if unknown) and driver version of every GPU."""
     program = shutil.which("nvidia-smi")
     if program:
         try:

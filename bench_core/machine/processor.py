@@ -1,4 +1,4 @@
-"""The processor: its name, its maker and the instruction sets it offers."""
+"""The processor: its model, vendor and instruction sets."""
 
 from __future__ import annotations
 
@@ -28,8 +28,13 @@ class Cpu:
 
     Attributes
     ----------
-    model, vendor : as the processor says; vendor "GenuineIntel", "AuthenticAMD", …
-    features : those instruction sets that matter to a BLAS, in Linux's names.
+    model, vendor : as the processor reports; vendor "GenuineIntel", "AuthenticAMD", …
+    features : the instruction sets that a BLAS uses, in Linux's names.
+
+    Examples
+    --------
+    >>> Cpu("Example 9000", "GenuineIntel", ("avx", "avx2", "fma")).levels()
+    ['avx', 'avx2']
     """
 
     model: str
@@ -54,7 +59,7 @@ def cpu() -> Cpu:
 
 
 def parse(cpuinfo: str) -> Cpu:
-    """Return what the text of /proc/cpuinfo says of the first processor in it."""
+    """Return the first processor in the text of /proc/cpuinfo."""
     fields: dict[str, str] = {}
     for line in cpuinfo.splitlines():
         key, _, value = line.partition(":")

@@ -27,13 +27,13 @@ def worker_environment(threads: int, kernels: str, blas: str | None) -> dict[str
     For the default kernels, variables that would choose others are removed.
     """
     from bench_core.blas import kernel_environment, thread_environment
-    from bench_core.blas.libraries import everyone
+    from bench_core.blas.libraries import all_libraries
 
     values = {**os.environ, **thread_environment(threads)}
     if kernels == "best":
         values |= kernel_environment("best")
     else:
-        for library in everyone():
+        for library in all_libraries():
             values.pop(library.kernel_variable or "", None)
     if blas:
         values["RIDGEBENCH_BLAS"] = blas

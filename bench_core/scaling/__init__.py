@@ -1,7 +1,4 @@
-"""Speed-up, parallel efficiency and distributed speed-up, of our records and of published times.
-
-Nothing here measures: it reads what was recorded.
-"""
+"""Speed-up, parallel efficiency and distributed speed-up of recorded and published times."""
 
 from bench_core.scaling.ratios import (
     distributed_speed_up,

@@ -1,8 +1,4 @@
-"""The published training times, and the claims that follow from them.
-
-`published/README.md` beside this file names the source. Every claim is recomputed from the 420
-times; none is copied.
-"""
+"""The 420 published training times; `published/README.md` beside this file names the source."""
 
 from __future__ import annotations
 
@@ -15,7 +11,14 @@ from statistics import fmean
 
 @dataclass(frozen=True)
 class PublishedTime:
-    """One published training time: a figure, a configuration, a subject and its seconds."""
+    """One published training time: a figure, a configuration, a subject and its seconds.
+
+    Examples
+    --------
+    >>> times = published_times()
+    >>> len(times), sorted({time.blas for time in times})
+    (420, ['mkl', 'openblas'])
+    """
 
     figure: str
     resolution: str

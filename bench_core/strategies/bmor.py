@@ -97,7 +97,7 @@ class BatchMultiOutput(Strategy):
                     for start, stop in _batches(bounds)
                 ]
                 batches = cluster.map(_fit_batch, tasks)
-            self.coef_ = rows.take()
+            self.coef_ = rows.detach()
         except InputError:
             check_xy(X, Y)  # a node counts its own columns: name the target by its number in Y
             raise

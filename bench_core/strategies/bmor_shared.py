@@ -208,7 +208,7 @@ class SharedBatches(Strategy):
 
     def _kept(self, rows: RowFile) -> NDArray[Any]:
         if self.coef is None:
-            return rows.take()
+            return rows.detach()
         os.replace(rows.path, self.coef)
         coef: NDArray[Any] = np.load(self.coef, mmap_mode="r")
         return coef

@@ -21,7 +21,7 @@ from bench_core.brain.build import build, plan
 from bench_core.brain.features import StoreSettings
 from bench_core.brain.pairing import pair
 from bench_core.brain.settings import ProblemSettings
-from bench_core.brain.targets import FmriRun, LeftOut, Targets
+from bench_core.brain.targets import Exclusion, FmriRun, Targets
 from bench_core.data import Problem, run_split
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError, RidgebenchError
@@ -57,13 +57,13 @@ class CachedTargets:
     space: TargetSpace | None
     about: Mapping[str, Any]
     runs: Sequence[FmriRun]
-    left_out: Sequence[LeftOut]
+    exclusions: Sequence[Exclusion]
     files: Sequence[Path]
 
     @classmethod
     def of(cls, source: Targets, folder: Path) -> CachedTargets:
         """Return ``source`` with its runs kept in ``folder``."""
-        names = ("names", "space", "about", "runs", "left_out", "files")
+        names = ("names", "space", "about", "runs", "exclusions", "files")
         return cls(source, folder, *(getattr(source, name) for name in names))
 
     def read(self, run: FmriRun) -> NDArray[Any]:

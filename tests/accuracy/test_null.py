@@ -77,7 +77,7 @@ def test_batches_of_targets_give_the_same(monkeypatch):
     monkeypatch.setattr("bench_core.accuracy.permutation._BATCH_BYTES", 8 * 40 * 4)
     seen = []
     parts = ridge_null(
-        X, Y, X_test, Y_test, 1.0, rows, progress=lambda done, total: seen.append((done, total))
+        X, Y, X_test, Y_test, 1.0, rows, progress=lambda *step: seen.append(step[1:])
     )
     assert seen == [(4, 23), (8, 23), (12, 23), (16, 23), (20, 23), (23, 23)]
     np.testing.assert_allclose(parts.observed, whole.observed, rtol=0, atol=1e-12)
@@ -181,7 +181,7 @@ def test_permutations_are_seeded_and_differ():
     [
         (lambda: Permutations("blocks", 5, np.ones(9)), "'blocks' is not one of rows, shifts"),
         (lambda: Permutations("rows", 0, np.ones(9)), "0 permutations"),
-        (lambda: shifted_rows(np.array([1, 1, 1])), "3 samples: too few"),
+        (lambda: shifted_rows(np.array([1, 1, 1])), "3 samples"),
         (lambda: shifted_rows(np.repeat([1, 2], 30), least=16), "run 1 has 30 samples"),
         (lambda: shifted_rows(np.array([1, 2, 1] * 9)), "in pieces"),
         (lambda: significant([0.1], 0), "rate 0"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from blas_environments import bundled
 
-from bench_core.blas.libraries import LIBRARIES, everyone, identify
+from bench_core.blas.libraries import LIBRARIES, all_libraries, identify
 from bench_core.blas.probe import UnusableLibraryError, probe
 
 MULTIARCH = Path("/usr/lib/x86_64-linux-gnu")
@@ -56,7 +56,7 @@ def test_what_is_no_blas_is_refused(tmp_path):
 
 
 def test_each_library_says_what_is_needed_of_it():
-    for library in everyone():
+    for library in all_libraries():
         assert library.name in LIBRARIES.names()
         assert library.title
         assert library.install_hint

@@ -88,17 +88,17 @@ def test_haxby2001_through_the_same_path(tmp_path):
 
 
 def test_motion_files_that_do_not_fit(tmp_path):
-    with pytest.raises(confounds.NoConfounds, match="does not exist"):
+    with pytest.raises(confounds.NoConfoundsError, match=r"none\.txt"):
         confounds.of_motion(tmp_path / "none.txt", 2.5, 3)
     path = tmp_path / "motion.txt"
     np.savetxt(path, np.ones((3, 5)))
-    with pytest.raises(InputError, match=r"3 × 5 numbers: a run of 4 volumes needs 4 × 6"):
+    with pytest.raises(InputError, match=r"3 × 5 .* 4 × 6"):
         confounds.of_motion(path, 2.5, 4)
     path.write_text("a b c\n")
-    with pytest.raises(InputError, match="no table of motion"):
+    with pytest.raises(InputError, match=r"motion\.txt"):
         confounds.of_motion(path, 2.5, 1)
 
 
 def test_runs_without_motion_are_left_out(tmp_path):
-    with pytest.raises(InputError, match=r"no run .* can be used: no confounds"):
+    with pytest.raises(InputError, match=r"movement\.txt"):
         haxby(tmp_path, 'motion = "*/movement.txt"')

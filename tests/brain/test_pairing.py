@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -16,9 +18,9 @@ def runs(*names):
 
 
 def paired(names, stimuli, **settings):
-    pairs, left_out = pair(runs(*names), stimuli, PairingSettings(**settings))
+    pairs, exclusions = pair(runs(*names), stimuli, PairingSettings(**settings))
     return {each.run.name: each.stimulus for each in pairs}, {
-        each.name: each.reason for each in left_out
+        each.name: each.reason for each in exclusions
     }
 
 
@@ -40,43 +42,43 @@ def test_the_usual_names(run, stimulus):
 
 def test_the_most_telling_name_wins():
     names = ["sub-01_ses-001_task-a", "sub-01_ses-002_task-a"]
-    found, left_out = paired(names, ["a", "ses-002_task-a"])
+    found, exclusions = paired(names, ["a", "ses-002_task-a"])
     assert found == {names[0]: "a", names[1]: "ses-002_task-a"}
-    assert left_out == {}
+    assert exclusions == {}
 
 
 def test_by_name_and_by_rule():
     names = ["sub-01_ses-1_task-a", "sub-01_ses-1_task-b", "sub-01_ses-1_task-c"]
-    found, left_out = paired(
+    found, exclusions = paired(
         names,
         ["friends_a", "b", "special", "unused"],
         stimulus="friends_{task}",
         by_name={names[2]: "special"},
     )
     assert found == {names[0]: "friends_a", names[2]: "special"}
-    assert left_out[names[1]] == "no stimulus called friends_b"
-    assert left_out["b"] == left_out["unused"] == "stimulus of no run"
+    assert exclusions[names[1]] == "no stimulus called friends_b"
+    assert exclusions["b"] == exclusions["unused"] == "stimulus of no run"
 
 
 def test_names_that_nothing_answers_to():
-    with pytest.raises(UnknownNameError, match=r"by_name.*'sub-1_task-b'.*did you mean"):
+    with pytest.raises(UnknownNameError, match="'sub-1_task-b'"):
         paired(["sub-1_task-a"], ["a"], by_name={"sub-1_task-b": "a"})
-    with pytest.raises(UnknownNameError, match="stimulus in"):
+    with pytest.raises(UnknownNameError, match="'b'"):
         paired(["sub-1_task-a"], ["a"], by_name={"sub-1_task-a": "b"})
-    with pytest.raises(InputError, match="no run has a stimulus: runs are sub-1_task-a, stimuli b"):
+    with pytest.raises(InputError, match="sub-1_task-a, stimuli b"):
         paired(["sub-1_task-a"], ["b"])
-    with pytest.raises(InputError, match="needs the entity ses"):
+    with pytest.raises(InputError, match="entity ses"):
         paired(["sub-1_task-a"], ["b"], stimulus="{ses}")
 
 
 def test_exclusion_by_pattern():
     found = {"ses-1_task-a": 1, "ses-2_task-a": 2, "ses-2_task-b": 3}
-    kept, left_out = without_excluded(found, ["ses-2*"])
+    kept, exclusions = without_excluded(found, ["ses-2*"])
     assert kept == {"ses-1_task-a": 1}
-    assert [each.name for each in left_out] == ["ses-2_task-a", "ses-2_task-b"]
+    assert [each.name for each in exclusions] == ["ses-2_task-a", "ses-2_task-b"]
     with pytest.raises(UnknownNameError, match="ses-3"):
         without_excluded(found, ["ses-3*"])
-    with pytest.raises(InputError, match="leaves none of 3"):
+    with pytest.raises(InputError, match=r"\['\*'\]"):
         without_excluded(found, ["*"])
 
 
@@ -88,7 +90,7 @@ def test_lengths_may_differ_by_one(trs, fits):
     if fits:
         check_lengths(run, "a", trs, PairingSettings())
     else:
-        with pytest.raises(InputError, match=r"10 volumes .* differ by 2.*pairing\.exclude"):
+        with pytest.raises(InputError, match="differ by 2"):
             check_lengths(run, "a", trs, PairingSettings())
     check_lengths(run, "a", None, PairingSettings())
 
@@ -109,5 +111,5 @@ def test_patterns(tmp_path):
     assert list(pattern.find(tmp_path)) == ["run-1", "run-2"]
     assert pattern.of(tmp_path, "run-1") == tmp_path / "run-1" / "bold.nii.gz"
     for wrong in ("bold.nii.gz", "*/*.nii", "/data/*.nii", "../*.nii"):
-        with pytest.raises(InputError, match="needs one"):
+        with pytest.raises(InputError, match=re.escape(repr(wrong))):
             Pattern(wrong)

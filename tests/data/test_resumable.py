@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench_core.data.events import boxcars, read_events
 from bench_core.data.folder import read_folder
 from bench_core.data.resumable import ResumableFolderWriter
 from bench_core.errors import InputError
@@ -66,7 +65,7 @@ def test_a_mark_that_was_cut_short_counts_for_nothing(tmp_path):
 
 def test_two_writers_at_once_are_refused(tmp_path):
     with writer(tmp_path / "p") as first:
-        with pytest.raises(InputError, match="another process"), writer(tmp_path / "p"):
+        with pytest.raises(InputError, match=str(tmp_path / "p")), writer(tmp_path / "p"):
             pass
         put(first, 0)
     with writer(tmp_path / "p") as again:
@@ -75,19 +74,5 @@ def test_two_writers_at_once_are_refused(tmp_path):
 
 def test_an_existing_folder_is_never_touched(tmp_path):
     (tmp_path / "p").mkdir()
-    with pytest.raises(InputError, match="exists already"), writer(tmp_path / "p"):
+    with pytest.raises(InputError, match=str(tmp_path / "p")), writer(tmp_path / "p"):
         pass
-
-
-def test_events(tmp_path):
-    path = tmp_path / "events.tsv"
-    path.write_text("onset\tduration\ttrial_type\n2.5\t5\tface\n10\t1\thouse\n")
-    events = read_events(path)
-    found = boxcars(events, ["face", "house"], 6, 2.5)
-    assert found.T.tolist() == [[0, 1, 1, 0, 0, 0], [0, 0, 0, 0, 1, 0]]
-    assert boxcars(events, ["face", "house"], 6, 2.5, 1.5)[:, 1].tolist() == [0] * 6
-    with pytest.raises(InputError, match="'house'"):
-        boxcars(events, ["face"], 6, 2.5)
-    path.write_text("onset\tduration\n1\t2\n")
-    with pytest.raises(InputError, match="trial_type"):
-        read_events(path)

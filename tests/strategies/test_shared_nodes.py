@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from bench_core.cluster import ArrayRef, RowFile
-from bench_core.cluster._arrays import share_array
+from bench_core.cluster import ArrayRef, RowFile, share_array
 from bench_core.ridge.inputs import find_folds
 from bench_core.ridge.planning.flops import FitShape
 from bench_core.ridge.planning.nodes import make_node_plan
@@ -101,7 +100,7 @@ def test_two_nodes_hold_what_is_planned(tmp_path, t, p, form, selection, factori
     finally:
         tracemalloc.stop()
     expected = Ridge(alpha=alpha).fit(X, Y)
-    np.testing.assert_allclose(rows.take(), expected.coef_, atol=1e-10)
+    np.testing.assert_allclose(rows.detach(), expected.coef_, atol=1e-10)
     intercepts = np.concatenate([node.kept["intercept"] for node in nodes])
     np.testing.assert_allclose(intercepts, expected.intercept_, atol=1e-10)
     for node, planned in zip(nodes, plan.node_bytes, strict=True):

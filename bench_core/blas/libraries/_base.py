@@ -1,4 +1,4 @@
-"""Description of a BLAS: the interface that each file of this folder implements."""
+"""Interface of a BLAS library, implemented by each module of this package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RANKS = {"avx": 1, "avx2": 2, "avx512": 3, "avx512_bf16": 3, "amx_bf16": 3}
 
 
 class Runtime(NamedTuple):
-    """Properties that a loaded library reports; None if it does not."""
+    """Properties that a loaded library reports; None where it reports none."""
 
     version: str | None
     architecture: str | None
@@ -30,14 +30,14 @@ class BlasLibrary(ABC):
     ----------
     name : its name on the command line and in records.
     title : its name in sentences.
-    conda_spec : what to give ``conda install`` for it.
-    install_hint : how to get it where conda is not used.
-    thread_variables : environment variables that hold its thread count.
-    fixed_variables : what else must be set for that count to be kept to.
-    kernel_variable : environment variable that chooses its kernels, if there is one.
-    lapack : whether it offers LAPACK too.
-    priority : libraries of higher priority are tried first when a file is to be recognised.
-    kernel_levels : its core types, best first, with the instruction set each is written for.
+    conda_spec : argument of ``conda install`` for it.
+    install_hint : how to install it without conda.
+    thread_variables : environment variables of its thread count.
+    fixed_variables : further variables without which it may use fewer threads.
+    kernel_variable : environment variable that selects its kernels, None without one.
+    lapack : whether it has LAPACK too.
+    priority : libraries of higher priority are tried first in `identify`.
+    kernel_levels : its core types, best first, with the instruction set of each.
     """
 
     name: ClassVar[str]
@@ -53,29 +53,29 @@ class BlasLibrary(ABC):
 
     @abstractmethod
     def recognises(self, path: Path, exported: Collection[str]) -> bool:
-        """Say whether the library at ``path``, which exports those names, is this one."""
+        """Return whether the library at ``path``, which exports those names, is this one."""
 
     @abstractmethod
     def candidates(self) -> Iterable[Path]:
-        """Yield where this library may lie on this system, best first (existing files only).
+        """Yield the existing files of this library on this system, best first.
 
         Builds with 32-bit and with 64-bit integers may both be among them.
         """
 
     def is_part(self, file: Path, library: Path) -> bool:
-        """Say whether the mapped ``file`` is the library that ``library`` names, or part of it."""
+        """Return whether the mapped ``file`` is the library ``library`` or a part of it."""
         return file == library.resolve()
 
     def conflict(self, environment: Mapping[str, str]) -> str | None:
-        """Return why this library answers wrongly with those variables set; None if it does not."""
+        """Return why this library gives wrong results with those variables, None if it does not."""
         return None
 
     def integer_bits(self, path: str) -> int | None:
-        """Return the integer width that the loaded library at ``path`` states, if it does."""
+        """Return the integer width that the loaded library at ``path`` reports, None without."""
         return None
 
     def kernels_in(self, exported: Collection[str]) -> frozenset[str]:
-        """Return the core types that a build which exports those names holds kernels for."""
+        """Return the core types whose kernels are in a build that exports those names."""
         return frozenset()
 
     def kernel_order(self, processor: Cpu) -> list[str]:
@@ -84,16 +84,16 @@ class BlasLibrary(ABC):
         return [core for core, level in self.kernel_levels.items() if level in able]
 
     def rank(self, core: str) -> int:
-        """Rank the kernels for ``core`` (any case) by instruction set; equal ranks are as good.
+        """Return the rank of the kernels for ``core`` (any case) by instruction set.
 
-        What AVX-512's later extensions add (bfloat16, AMX) is of no use to single and double
-        precision, so they rank with plain AVX-512.
+        The later extensions of AVX-512 (bfloat16, AMX) do not help single and double precision, so
+        they rank with plain AVX-512.
         """
         levels = {name.upper(): level for name, level in self.kernel_levels.items()}
         return _RANKS.get(levels.get(core.upper(), ""), 0)
 
     def runtime(self, path: str, mapped: Collection[str], info: Mapping[str, Any]) -> Runtime:
-        """Return what it says of itself, loaded in this process from ``path``.
+        """Return the properties that it reports, loaded in this process from ``path``.
 
         ``mapped`` holds every file mapped into the process, ``info`` threadpoolctl's entry for
         ``path`` (or nothing).
@@ -107,7 +107,7 @@ class BlasLibrary(ABC):
 
 
 def existing(paths: Iterable[Path]) -> Iterable[Path]:
-    """Yield those of ``paths`` that are there."""
+    """Yield the ``paths`` that exist."""
     return (path for path in paths if path.exists())
 
 

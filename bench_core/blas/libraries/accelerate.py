@@ -1,4 +1,4 @@
-"""Accelerate: the BLAS that macOS brings along."""
+"""Accelerate: the BLAS of macOS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""BLIS, in its own and in AMD's version: a BLAS without a LAPACK."""
+"""BLIS and AMD's version of it: a BLAS without a LAPACK."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from bench_core.blas.libraries._base import BlasLibrary, system_files
 
 
 class Blis(BlasLibrary):
-    """BLIS; it offers no LAPACK, which therefore stays with the library it came with.
+    """BLIS; LAPACK calls stay with the bundled library.
 
-    It can be told its kernels by BLIS_ARCH_TYPE, but numbers them anew from release to release:
-    nothing is suggested.
+    BLIS_ARCH_TYPE selects kernels, but its numbers change between releases: none is suggested.
     """
 
     name = "blis"

@@ -15,7 +15,7 @@ _KERNELS = re.compile(r"libmkl_(def|mc3?|avx[0-9]*|avx512_mic)\.so")
 
 
 class Mkl(BlasLibrary):
-    """oneMKL; 32-bit and 64-bit integers in one file, told apart by the name called."""
+    """oneMKL; one file with 32-bit and 64-bit integers under different names."""
 
     name = "mkl"
     title = "oneMKL"
@@ -43,8 +43,8 @@ class Mkl(BlasLibrary):
         )
 
     def is_part(self, file: Path, library: Path) -> bool:
-        # libmkl_rt loads its other parts for everybody to see, so that modules imported after the
-        # first call find the names there.
+        # libmkl_rt loads its other parts globally, so modules imported after the first call are
+        # bound to those.
         return file.name.startswith("libmkl_") and file.parent == library.resolve().parent
 
     def conflict(self, environment: Mapping[str, str]) -> str | None:

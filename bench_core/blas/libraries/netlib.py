@@ -1,4 +1,4 @@
-"""The reference BLAS of netlib: plain Fortran, one thread, the yardstick of correctness."""
+"""Reference BLAS of netlib: plain Fortran, one thread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench_core.blas.libraries._base import BlasLibrary, Runtime, system_files
 
 
 class Netlib(BlasLibrary):
-    """The reference BLAS; whatever offers gemm and is nothing else."""
+    """Reference BLAS; every library with gemm that is no other."""
 
     name = "netlib"
     title = "the reference BLAS"

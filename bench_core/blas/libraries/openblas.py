@@ -16,7 +16,7 @@ _KERNEL = re.compile(r"(?:scipy_)?dgemm_kernel_([A-Z][A-Z0-9]+)(?:64_|_64)?")
 
 
 class OpenBlas(BlasLibrary):
-    """OpenBLAS, found as the system installed it (the bundled one is called ``bundled``)."""
+    """OpenBLAS as the system installed it (the wheels' own is called ``bundled``)."""
 
     name = "openblas"
     title = "OpenBLAS"

@@ -56,9 +56,9 @@ def command(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from bench_core.accuracy.report import FOLDER, Wanted, accuracy_report
+    from bench_core.accuracy.report import FOLDER, AccuracyRequest, accuracy_report
 
-    wanted = Wanted(
+    request = AccuracyRequest(
         null=None if null == "none" else null,  # type: ignore[arg-type]  # click checked the choice
         permutations=permutations,
         seed=seed,
@@ -72,10 +72,10 @@ def command(
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("reading", total=None)
 
-        def show(what: str, done: int, total: int) -> None:
+        def show(what: str, done: int = 0, total: int = 0) -> None:
             progress.update(task, description=what, completed=done, total=total)
 
-        found = accuracy_report(folder, wanted, progress=show)
+        found = accuracy_report(folder, request, progress=show)
     if as_json:
         click.echo(json.dumps(found, indent=1))
         return

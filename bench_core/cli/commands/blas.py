@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bench_core.blas.journal import Choice
-    from bench_core.blas.relink import Progress
+    from bench_core.progress import Progress
 
 
 @click.group()
@@ -152,7 +152,7 @@ def _progress() -> Iterator[Progress]:
     with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("looking", total=None)
 
-        def tell(what: str, done: int, total: int) -> None:
+        def show(what: str, done: int = 0, total: int = 0) -> None:
             bar.update(task, description=what, completed=done, total=total)
 
-        yield tell
+        yield show

@@ -71,6 +71,10 @@ def make(name: str, scale: float, subject: str, seed: int, dtype: str, folder: P
     size = data.shape(name, scale=scale, subject=subject)
     with _progress(DownloadColumn()) as progress:
         task = progress.add_task(name, total=size.nbytes(dtype))
+
+        def show(what: str, done: int = 0, total: int = 0) -> None:
+            progress.update(task, completed=done)
+
         problem = data.make(
             name,
             scale=scale,
@@ -78,7 +82,7 @@ def make(name: str, scale: float, subject: str, seed: int, dtype: str, folder: P
             seed=seed,
             dtype=dtype,
             folder=folder,
-            progress=lambda done, _: progress.update(task, completed=done),
+            progress=show,
         )
         progress.update(task, completed=size.nbytes(dtype))
     click.echo(_one_line(problem, folder))
@@ -119,11 +123,11 @@ def build(config: Path, out: Path | None, only_plan: bool) -> None:
         return
     with _progress(MofNCompleteColumn()) as progress:
         task = progress.add_task("building", total=len(planned.runs))
-        problem = write(
-            planned,
-            folder,
-            progress=lambda run, done, _: progress.update(task, completed=done, description=run),
-        )
+
+        def show(run: str, done: int = 0, total: int = 0) -> None:
+            progress.update(task, completed=done, description=run)
+
+        problem = write(planned, folder, progress=show)
     click.echo(_one_line(problem, folder))
 
 

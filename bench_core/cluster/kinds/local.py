@@ -1,4 +1,4 @@
-"""The ``local`` cluster: c worker processes of this machine, each with N BLAS threads."""
+"""Cluster of worker processes on this machine, each with its own BLAS threads and cores."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from bench_core.blas import declared, kernel_environment, thread_environment
-from bench_core.cluster._base import Cluster
-from bench_core.cluster._cores import shares, whole_cores_first
+from bench_core.cluster.base import Cluster
+from bench_core.cluster.cores import shares, whole_cores_first
 from bench_core.errors import InputError, ResourceError
 from bench_core.machine import available_cores
 
@@ -35,7 +35,7 @@ class LocalCluster(Cluster):
             **thread_environment(threads),
             **kernel_environment(kernels),
             **({"RIDGEBENCH_BLAS": blas} if blas is not None else {}),
-            # A node's log is read when the node has failed: what it did before is noise then.
+            # A node's log is read only after a failure.
             "DASK_LOGGING__DISTRIBUTED": "warning",
         }
         usable = whole_cores_first(os.sched_getaffinity(0))
@@ -54,7 +54,7 @@ class LocalCluster(Cluster):
                 os.sched_setaffinity(0, self._shares[node])
             with config.with_suffix(".log").open("wb") as log:
                 return subprocess.Popen(
-                    [sys.executable, "-m", "bench_core.cluster._node", str(config)],
+                    [sys.executable, "-m", "bench_core.cluster.node", str(config)],
                     env=self._environment,
                     stdin=subprocess.PIPE,
                     stdout=log,
@@ -77,8 +77,8 @@ def local(
     """Start ``nodes`` worker processes on this machine and wait until they serve.
 
     Every process gets its thread and kernel variables before its BLAS is loaded, its own
-    ``threads`` CPUs (whole cores first), and proves which BLAS it calls. It ends when this
-    process does.
+    ``threads`` CPUs (whole cores first), and proves which BLAS it calls. It ends with this
+    process.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ def local(
         ``RIDGEBENCH_BLAS`` declares, if it does.
     kernels : "best" adds the variables that make the BLAS run its best kernels on this CPU.
     scratch : folder for shared arrays and results; None: the folder for temporary files.
-    oversubscribe : allow more threads than cores, unpinned. For tests of correctness: what is
-        timed that way means nothing.
+    oversubscribe : allow more threads than cores, unpinned. For tests only: such times are
+        meaningless.
 
     Raises
     ------
@@ -117,4 +117,4 @@ def local(
     )
 
 
-connect = local
+start = local

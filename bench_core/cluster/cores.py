@@ -1,4 +1,4 @@
-"""Assignment of cores to nodes, and pinning of a process to them."""
+"""CPUs of the nodes: their choice, and the affinity of a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays that travel between processes as the name of a file, never as a pickle."""
+"""Arrays that processes exchange by file rather than by pickle."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from bench_core.errors import InputError, ResourceError, readable_bytes
 
-# What one process has open: a fresh mapping would have to fault in every page again.
+# Open mappings of this process: a new mapping would have to fault in every page again.
 _OPEN: dict[ArrayRef, np.memmap[Any, Any]] = {}
 
-# Files that this process wrote for arrays that were none.
+# Files that this process wrote for arrays in memory.
 _WRITTEN: set[str] = set()
 
 # Rows are written in blocks of about this size, so that no second copy of all of them is made.
@@ -29,14 +29,22 @@ _BLOCK_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class ArrayRef:
-    """An array on disk: where it lies and how to map it. Small, picklable, hashable.
+    """Array on disk: its file and how to map it. Small, picklable and hashable.
 
     Attributes
     ----------
-    path, offset : the file and the byte at which the array's first element lies.
+    path, offset : the file, and the byte of the array's first element.
     shape, dtype, order : as for `numpy.memmap`; ``dtype`` in numpy's string form.
-    stamp : inode, modification time in ns and size of the file when it was shared, so that a
-        file that was replaced since is not taken for it.
+    stamp : inode, modification time in ns and size of the file when it was shared, which tell a
+        replaced file from the shared one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ref = share_array(np.arange(6.0).reshape(2, 3), Path(folder))
+    ...     ref.shape, ref.nbytes, float(ref.open().sum())
+    ((2, 3), 48, 15.0)
     """
 
     path: str
@@ -80,9 +88,8 @@ class ArrayRef:
 def share_array(array: ArrayLike, scratch: Path) -> ArrayRef:
     """Return a reference to ``array`` by file.
 
-    An array that is a mapped file, or a contiguous part of one, is shared as that file and
-    nothing is copied. Any other is written to ``scratch`` once, and its file is removed when the
-    reference is no longer used here.
+    A mapped file, or a contiguous part of one, is shared without a copy. Any other array is
+    written to ``scratch`` once; the file is removed with the reference.
 
     Raises
     ------
@@ -105,7 +112,7 @@ def share_array(array: ArrayLike, scratch: Path) -> ArrayRef:
 
 
 def release(ref: ArrayRef) -> None:
-    """Remove the file if it was written for the reference; a file that was there before stays."""
+    """Remove the file if it was written for the reference; a mapped file stays."""
     if ref.path in _WRITTEN:
         _remove(ref.path)
 
@@ -116,7 +123,7 @@ def _remove(path: str) -> None:
 
 
 def _by_own_file(array: NDArray[Any]) -> ArrayRef | None:
-    """Return the reference to the file that ``array`` already is, or None if it is none."""
+    """Return the reference to the file that ``array`` maps, None for an array in memory."""
     contiguous: Literal["C", "F"] | None = (
         "C" if array.flags.c_contiguous else "F" if array.flags.f_contiguous else None
     )
@@ -156,22 +163,22 @@ def _mapping(array: NDArray[Any]) -> tuple[np.memmap[Any, Any] | None, Any]:
 
 
 def forget_pages(array: NDArray[Any]) -> bool:
-    """Give back the memory of the pages of a mapped file that were read; the file keeps them.
+    """Release the memory of the pages that a mapped file occupies; the file keeps its values.
 
-    Returns whether ``array`` is a mapped file; of any other, nothing is done.
+    Returns whether ``array`` is a mapped file; nothing is done to any other array.
     """
     mapped, mapping = _mapping(array)
     if mapped is None:
         return False
     # Not of a copy-on-write map, which would lose what was written to it.
     if mapped.mode in ("r", "r+") and hasattr(mmap, "MADV_DONTNEED"):
-        with contextlib.suppress(OSError, ValueError):  # advice only: refused, nothing is lost
+        with contextlib.suppress(OSError, ValueError):  # advice only
             mapping.madvise(mmap.MADV_DONTNEED)
     return True
 
 
 def _is_still(ref: ArrayRef, array: NDArray[Any]) -> bool:
-    """Tell whether the file still holds the array (it may have been replaced since mapped)."""
+    """Return whether the file still holds the array; it may have been replaced since."""
     try:
         stored = ref._map()
     except InputError:
@@ -191,11 +198,19 @@ def _check_space(folder: Path, needed: int) -> None:
 
 @dataclass(frozen=True)
 class RowFile:
-    """A two-dimensional ``.npy`` file that several processes fill, each its own rows.
+    """Two-dimensional ``.npy`` file whose rows several processes fill, each its own.
 
-    Written with ordinary writes: a full disk is then an error, where a store into a mapping
-    would kill the process, and other machines of a network file system see the rows once the
-    file is closed.
+    Ordinary writes are used: a full disk is an error rather than a signal that kills the process,
+    and other machines of a network file system see the rows once the file is closed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = RowFile.create(Path(folder), (2, 3), np.dtype("float64"))
+    ...     file.write(1, np.ones((1, 3)))
+    ...     float(file.detach().sum())
+    3.0
     """
 
     path: str
@@ -205,7 +220,7 @@ class RowFile:
 
     @classmethod
     def create(cls, folder: Path, shape: tuple[int, int], dtype: np.dtype[Any]) -> RowFile:
-        """Create the file with room for ``shape``; raise `ResourceError` where there is none."""
+        """Create the file with room for ``shape``; raise `ResourceError` for too little disk."""
         _check_space(folder, shape[0] * shape[1] * dtype.itemsize)
         path = folder / f"rows-{uuid.uuid4().hex}.npy"
         empty = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
@@ -224,12 +239,12 @@ class RowFile:
                 block = np.ascontiguousarray(rows[start : start + step], dtype=self.dtype)
                 file.write(block.data)
 
-    def take(self) -> np.memmap[Any, Any]:
-        """Map the file read-only and unlink it: it lives as long as the array that is returned."""
+    def detach(self) -> np.memmap[Any, Any]:
+        """Return the rows, mapped read-only, and unlink the file; it lives as long as the array."""
         rows: np.memmap[Any, Any] = np.load(self.path, mmap_mode="r")
         self.remove()
         return rows
 
     def remove(self) -> None:
-        """Delete the file; again is no error."""
+        """Delete the file, if it exists."""
         Path(self.path).unlink(missing_ok=True)

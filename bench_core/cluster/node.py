@@ -1,7 +1,6 @@
-"""Process of one node: ``python -m bench_core.cluster._node CONFIG.json``.
+"""Process of one node: ``python -m bench_core.cluster.node CONFIG.json``.
 
-The environment of the process already holds the thread and kernel variables, so they are in
-place before any BLAS is loaded.
+Its environment holds the thread and kernel variables before any BLAS is loaded.
 """
 
 from __future__ import annotations
@@ -24,26 +23,26 @@ _WARM = ("sklearn.linear_model", "sklearn.multioutput")
 
 
 def main() -> None:
-    """Join the scheduler that the configuration names, and serve until told to stop.
+    """Join the scheduler that the configuration names, and serve until it ends.
 
-    A pickled dictionary is left at the configuration's ``report``: what `NodeInfo` holds once
-    the node serves, or the ``error`` that kept it from serving.
+    A pickled dictionary is written to the configuration's ``report``: the fields of `NodeInfo`
+    once the node serves, or the ``error`` that prevented it.
     """
     config: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    _die_with_parent(config["scratch"])
+    _end_with_parent(config["scratch"])
     sys.path.extend(entry for entry in config["path"] if entry not in sys.path)
     try:
         blas = _prove_blas(config["blas"])
     except RidgebenchError as error:
-        _leave(Path(config["report"]), {"error": error})
+        _write_report(config, {"error": error})
         sys.exit(2)
     asyncio.run(_serve(config, blas))
 
 
-def _die_with_parent(scratch: str) -> None:
-    """End at once when the parent's end of standard input closes, as it does however it died.
+def _end_with_parent(scratch: str) -> None:
+    """End at once when standard input closes, as it does however the parent ends.
 
-    The parent cannot tidy up after a SIGKILL, so its nodes remove the scratch folder.
+    A parent that was killed cannot clean up, so its nodes remove the scratch folder.
     """
 
     def watch() -> None:
@@ -56,10 +55,7 @@ def _die_with_parent(scratch: str) -> None:
 
 
 def _prove_blas(declared: str | None) -> dict[str, Any]:
-    """Return what this process's numpy and scipy call.
-
-    Raises `BlasMismatchError` if not as declared.
-    """
+    """Return the BLAS of numpy and scipy here; raise `BlasMismatchError` if not as declared."""
     from bench_core import blas
 
     return (blas.detect() if declared is None else blas.require(declared)).to_dict()
@@ -70,17 +66,17 @@ async def _serve(config: dict[str, Any], blas: dict[str, Any]) -> None:
     from distributed import Worker
 
     from bench_core.cluster import comm_bytes
-    from bench_core.cluster._cores import affinity, pin
+    from bench_core.cluster.cores import affinity, pin
 
     class Node(Worker):
         def start_http_server(self, *_args: Any, **_kwargs: Any) -> None:
-            """Listen on no port for a dashboard that nobody reads."""
+            """Start no dashboard."""
 
-    # What tasks will need, or the first fit would be timed with these imports in it.
+    # Imported here, so that the first fit is not timed with these imports.
     for module in _WARM:
         importlib.import_module(module)
     comm_bytes.install()
-    # The statistical profiler wakes every 10 ms: it would be part of what is measured.
+    # The statistical profiler wakes every 10 ms and would be measured.
     dask.config.set({"distributed.worker.profile.enabled": False})
     node = Node(
         config["scheduler"],
@@ -88,18 +84,18 @@ async def _serve(config: dict[str, Any], blas: dict[str, Any]) -> None:
         host=config["host"],
         local_directory=config["scratch"],
         nthreads=1,  # one task at a time: its BLAS threads fill the node's cores
-        memory_limit=None,  # spilling to disk or pausing would be measured as fitting
+        memory_limit=None,  # spilling to disk or pausing would be timed
     )
     async with node:
         if config["cpus"]:
             pin(config["cpus"])
         found = {"address": node.address, "pid": os.getpid(), "cpus": affinity(), "blas": blas}
-        _leave(Path(config["report"]), found)
+        _write_report(config, found)
         await node.finished()
 
 
-def _leave(path: Path, content: dict[str, Any]) -> None:
-    write_bytes(path, pickle.dumps(content))
+def _write_report(config: dict[str, Any], content: dict[str, Any]) -> None:
+    write_bytes(Path(config["report"]), pickle.dumps(content))
 
 
 if __name__ == "__main__":

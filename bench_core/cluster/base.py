@@ -1,4 +1,4 @@
-"""The cluster that strategies see: nodes, shared arrays, tasks on nodes, bytes moved."""
+"""Cluster interface of the strategies: nodes, shared arrays, tasks on nodes, bytes moved."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from distributed.scheduler import KilledWorker
 from numpy.typing import ArrayLike, DTypeLike
 
 from bench_core.cluster import comm_bytes
-from bench_core.cluster._arrays import ArrayRef, RowFile, release, share_array
+from bench_core.cluster.arrays import ArrayRef, RowFile, release, share_array
 from bench_core.errors import RidgebenchError
 
 Result = TypeVar("Result")
@@ -37,7 +37,7 @@ _STOP_TIMEOUT_S = 3.0
 
 
 class NodeLostError(RidgebenchError, RuntimeError):
-    """A node's process ended while it was needed; the message says which, and how."""
+    """A node's process ended early; the message names the node and the cause."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,9 @@ class NodeInfo:
 
     Attributes
     ----------
-    address : of its Dask worker.
+    address : address of its Dask worker.
     pid, cpus : its process and the CPUs that the process may run on.
-    blas : what its numpy and scipy call, as `bench_core.blas.detect` found it there after a real
-        call.
+    blas : BLAS of its numpy and scipy, as `bench_core.blas.detect` found it there.
     """
 
     address: str
@@ -60,21 +59,21 @@ class NodeInfo:
 
 class _Scheduler(Scheduler):
     def start_http_server(self, *_args: Any, **_kwargs: Any) -> None:
-        """Listen on no port for a dashboard that nobody reads."""
+        """Start no dashboard."""
 
 
 class Cluster:
     """Worker processes behind one Dask scheduler, which runs in this process.
 
-    A subclass says how the process of one node is started (`_launch`); the rest is common.
-    Use it as a context manager: leaving it ends every process and removes every scratch file.
+    A context manager: leaving it ends every process and removes every scratch file. A subclass
+    defines how the process of one node is started (`_launch`) and its CPUs (`_cpus`).
 
     Parameters
     ----------
     nodes, threads : worker processes, and BLAS threads of each.
     host : the address that scheduler and nodes listen on.
     blas : the library that every node must prove it calls, or None.
-    scratch : folder in which the cluster makes its own; every node must see it. None: the
+    scratch : folder in which the cluster creates its own, visible to every node. None: the
         system's folder for temporary files.
 
     Attributes
@@ -87,6 +86,12 @@ class Cluster:
     ------
     BlasMismatchError : a node's numpy or scipy calls another library than ``blas``.
     NodeLostError : a node did not start.
+
+    Examples
+    --------
+    >>> with local(nodes=2, threads=1) as cluster:  # doctest: +SKIP
+    ...     cluster.map(divmod, [(7, 3), (8, 3)])
+    [(2, 1), (2, 2)]
     """
 
     kind = "cluster"
@@ -135,12 +140,12 @@ class Cluster:
                 "port": 0,
                 "protocol": "tcp://",
                 "dashboard": False,
-                # A fit that lost a node has lost its meaning as a measurement: fail at once.
+                # A fit that lost a node is no measurement: fail at once.
                 "allowed_failures": 0,
             },
         }
-        # A node that computes for minutes without answering is at work, not dead; that its
-        # process has ended is noticed here.
+        # A node that computes for minutes does not answer the scheduler. The end of its process is
+        # noticed by `check`.
         with dask.config.set({"distributed.scheduler.worker-ttl": None}):
             running = SpecCluster(
                 workers={}, scheduler=scheduler, silence_logs=logging.CRITICAL, name=self.kind
@@ -251,8 +256,8 @@ class Cluster:
 
         Raises
         ------
-        NodeLostError : a node's process ended meanwhile.
-        Whatever ``function`` raised, as it raised it.
+        NodeLostError : a node's process ended.
+        Exception : the one that ``function`` raised.
         """
         return self.gather(
             [self.submit(index % self.nodes, function, *task) for index, task in enumerate(tasks)]
@@ -277,7 +282,7 @@ class Cluster:
         return results
 
     def wait(self, futures: Sequence[Future]) -> None:
-        """Wait for the futures and leave results where they are; raises what `map` raises."""
+        """Wait for the futures and leave results on their nodes; raises what `map` raises."""
         with self.watched():
             try:
                 self._wait(list(futures))
@@ -285,7 +290,7 @@ class Cluster:
                 self.client.cancel([future for future in futures if not future.done()])
 
     def _wait(self, futures: list[Future]) -> None:
-        """Wait until all are done or one has failed; look whether the nodes live meanwhile."""
+        """Wait until all are done or one has failed, and `check` the nodes meanwhile."""
         pending = set(futures)
         while pending:
             try:
@@ -310,7 +315,7 @@ class Cluster:
                 self.check()
                 time.sleep(0.02)
             raise NodeLostError(
-                f"{error.last_worker.name} lost its connection: start the cluster anew"
+                f"{error.last_worker.name} lost its connection: start another cluster"
             ) from error
         self.check()
 
@@ -320,15 +325,13 @@ class Cluster:
             raise NodeLostError(f"this {self.kind} cluster is closed: start another")
         for node, process in enumerate(self._processes):
             if process.poll() is not None:
-                raise NodeLostError(
-                    f"{self._describe_end(node)}: nothing of this fit is kept{self._log(node)}"
-                )
+                raise NodeLostError(f"{self._describe_end(node)}: the fit is lost{self._log(node)}")
 
     def bytes_moved(self) -> dict[str, int]:
-        """Return the bytes that processes of this cluster have sent each other so far.
+        """Return the bytes that the processes of this cluster have sent each other.
 
-        Counted where Dask writes a message, so pickled arguments and results are in it; a
-        heartbeat per node and second is too. Take the difference of two calls.
+        Dask's messages are counted: pickled arguments, results, and one heartbeat per node and
+        second. Use the difference of two calls.
 
         Returns
         -------
@@ -338,7 +341,7 @@ class Cluster:
         return comm_bytes.between(comm_bytes.sent(), list(workers.values()))
 
     def _describe_end(self, node: int) -> str:
-        """Say which node's process ended, and how."""
+        """Return the node's process and how it ended, as text."""
         process = self._processes[node]
         known = self.workers[node] if node < len(self.workers) else None
         cores = f", cores {', '.join(map(str, known.cpus))}" if known else ""
@@ -348,14 +351,11 @@ class Cluster:
         else:
             how = f"was killed by {signal.Signals(-status).name}"
         if status == -signal.SIGKILL:
-            how += (
-                " (the system does that when memory runs out: try fewer nodes, a smaller scale "
-                "or float32)"
-            )
+            how += " (usual when memory runs out: use fewer nodes, a smaller scale or float32)"
         return f"node {node} (pid {process.pid}{cores}) {how}"
 
     def _log(self, node: int) -> str:
-        """Return the end of what the node's process has printed, to append to a message."""
+        """Return the last lines that the node's process printed, to append to a message."""
         path = self.scratch / f"node-{node}.log"
         lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-8:]
         return "\n  " + "\n  ".join(lines) if lines else ""

@@ -13,11 +13,11 @@ from sklearn.linear_model import Ridge
 from bench_core import data
 from bench_core.accuracy import FitResult, by_region, noise_ceiling, pearson_r, summary
 from bench_core.accuracy.atlas import region_names, regions_of
-from bench_core.accuracy.between_subjects import between
+from bench_core.accuracy.between_subjects import correlate_maps
 from bench_core.accuracy.maps import to_image, write_maps
-from bench_core.accuracy.plotting import on_surface
-from bench_core.accuracy.repeats import problem_ceiling, repeats, seen_in_training
-from bench_core.accuracy.report import Wanted, accuracy_report, held_out_r
+from bench_core.accuracy.plotting import sample_surface
+from bench_core.accuracy.repeats import problem_ceiling, repeated_rows, stimuli_in_both
+from bench_core.accuracy.report import AccuracyRequest, accuracy_report, held_out_r
 from bench_core.brain.example import PLANTED, SPACE, parcels
 from bench_core.cli.commands.accuracy import command
 from bench_core.errors import InputError
@@ -49,7 +49,9 @@ def result(built, tmp_path_factory):
 def report(result, example):
     figures = accuracy_report(
         result[0],
-        Wanted(permutations=99, regions=example / "atlas.nii.gz", family_wise=True, figures=False),
+        AccuracyRequest(
+            permutations=99, regions=example / "atlas.nii.gz", family_wise=True, figures=False
+        ),
     )
     return result[0] / "accuracy", figures
 
@@ -72,12 +74,12 @@ def test_a_result_survives_its_folder(result, built):
 def test_results_that_do_not_fit(result, built, tmp_path):
     with pytest.raises(InputError, match=r"no fit\.json"):
         FitResult.open(built["folder"] / "problem2")
-    with pytest.raises(InputError, match=r"\(3, 2\) for 2 samples"):
+    with pytest.raises(InputError, match=r"\(3, 2\)"):
         FitResult(tmp_path, "x", np.arange(2), np.arange(2), np.ones((3, 2)), np.ones(2))
     other = FitResult(
         built["folder"] / "problem1", "x", np.arange(2), np.arange(2), np.ones((2, 2)), np.ones(2)
     )
-    with pytest.raises(InputError, match="made anew"):
+    with pytest.raises(InputError, match="problem1"):
         other.open_problem()
 
 
@@ -147,7 +149,7 @@ def test_the_command_and_its_figures(built, tmp_path):
     assert figures["between"]["mean"] > 0.99
     assert figures["between"]["r"][0][0] == 1
     with pytest.raises(InputError, match="0 permutations"):
-        accuracy_report(tmp_path / "a", Wanted(permutations=0))
+        accuracy_report(tmp_path / "a", AccuracyRequest(permutations=0))
     assert (tmp_path / "a" / "accuracy" / "accuracy.json").is_file()
     assert [path for path in (tmp_path / "a").iterdir() if path.name.startswith(".")] == []
 
@@ -158,7 +160,7 @@ def test_haxby_is_drawn_as_slices_only(tmp_path):
     r = pearson_r(test.Y, Ridge(1.0).fit(train.X, train.Y).predict(test.X))
     written = write_maps(problem, r, tmp_path)
     assert sorted(path.name for path in written.files) == ["r.nii.gz", "r_slices.png"]
-    assert "not MNI" in written.left_out["glass brain"]
+    assert "not MNI" in written.not_drawn["glass brain"]
     image = nibabel.load(tmp_path / "r.nii.gz").get_fdata()
     assert image.shape == (40, 20, 1)
     assert round(np.nanmax(image), 2) == 0.73
@@ -167,13 +169,13 @@ def test_haxby_is_drawn_as_slices_only(tmp_path):
 
 def test_what_cannot_be_drawn(tmp_path):
     synthetic = data.synthetic(40, 4, 3)
-    with pytest.raises(InputError, match="does not say where"):
+    with pytest.raises(InputError, match="synthetic"):
         write_maps(synthetic, np.ones(3), tmp_path)
     haxby = data.make("haxby2001")
-    with pytest.raises(InputError, match=r"\(3,\) values for 530"):
+    with pytest.raises(InputError, match=r"\(3,\)"):
         write_maps(haxby, np.ones(3), tmp_path)
     written = write_maps(haxby, np.full(530, np.nan), tmp_path)
-    assert written.left_out == {"figures": "r is undefined everywhere"}
+    assert written.not_drawn == {"figures": "r is undefined everywhere"}
 
 
 def test_the_surface_takes_the_values_around_it(built):
@@ -184,7 +186,7 @@ def test_the_surface_takes_the_values_around_it(built):
     problem = built["whole-brain"]
     image = to_image(problem.space, problem.space.millimetres()[:, 0])
     meshes = fetch_surf_fsaverage("fsaverage5")
-    values = on_surface(image, meshes["pial_left"], meshes["white_left"])
+    values = sample_surface(image, meshes["pial_left"], meshes["white_left"])
     x = load_surf_mesh(meshes["pial_left"]).coordinates[:, 0]
     known = np.isfinite(values)
     assert known.mean() > 0.9
@@ -202,13 +204,13 @@ def test_regions_of_voxels_and_of_parcels(built, example, tmp_path):
     assert regions_of(parcel.space, atlas, parcel.s).tolist() == numbers
     away = atlas.affine.copy()
     away[0, 3] += 1_000
-    with pytest.raises(InputError, match="no target lies in a region"):
+    with pytest.raises(InputError, match="atlas"):
         regions_of(whole.space, nibabel.Nifti1Image(atlas.get_fdata(), away), whole.s)
     (tmp_path / "a.tsv").write_text("index\tname\n3\tV1\n")
     assert region_names(tmp_path / "a.nii.gz") == {3: "V1"}
     assert region_names(example / "atlas.nii.gz") == {}
     (tmp_path / "a.tsv").write_text("index\n3\n")
-    with pytest.raises(InputError, match="columns index and name"):
+    with pytest.raises(InputError, match=r"a\.tsv"):
         region_names(tmp_path / "a.nii.gz")
 
 
@@ -224,7 +226,7 @@ def test_figures_per_region():
 
 def test_repeated_stimuli_are_found_and_compared_moment_by_moment(built):
     problem = built["whole-brain"]
-    ((stimulus, (first, second)),) = repeats(problem).items()
+    ((stimulus, (first, second)),) = repeated_rows(problem).items()
     assert stimulus == "s01e01a"
     assert set(problem.runs[first]) == {1}
     assert set(problem.runs[second]) == {4}
@@ -237,9 +239,9 @@ def test_repeated_stimuli_are_found_and_compared_moment_by_moment(built):
     assert ceiling.ceiling[chosen].mean() > 0.5
     assert abs(np.delete(ceiling.reliability, chosen).mean()) < 0.05
     split = data.run_split(problem, test_runs=[4])
-    assert seen_in_training(problem, split.train, split.test) == ["s01e01a"]
+    assert stimuli_in_both(problem, split.train, split.test) == ["s01e01a"]
     split = data.run_split(problem, test_runs=[5])
-    assert seen_in_training(problem, split.train, split.test) == []
+    assert stimuli_in_both(problem, split.train, split.test) == []
     assert problem_ceiling(data.make("haxby2001")) is None
 
 
@@ -257,10 +259,10 @@ def test_subjects_with_different_masks_are_compared_where_both_have_voxels(built
         space=data.TargetSpace.of_mask(mask, whole.space.affine, template=SPACE),
     )
     noisy = r[kept] + 0.1 * np.random.default_rng(1).standard_normal(len(kept))
-    found = between([whole, other], [r, noisy])
+    found = correlate_maps([whole, other], [r, noisy])
     assert found[0, 1] == pytest.approx(np.corrcoef(r[kept], noisy)[0, 1])
-    with pytest.raises(InputError, match="neither the same parcels nor voxels of one grid"):
-        between([whole, data.make("haxby2001")], [r, np.ones(530)])
+    with pytest.raises(InputError, match="haxby2001"):
+        correlate_maps([whole, data.make("haxby2001")], [r, np.ones(530)])
 
 
 def test_moments_that_one_run_lacks_are_left_out():
@@ -278,7 +280,7 @@ def test_moments_that_one_run_lacks_are_left_out():
             ]
         },
     )
-    (rows,) = repeats(problem).values()
+    (rows,) = repeated_rows(problem).values()
     assert [each.tolist() for each in rows] == [[1, 2, 4], [5, 6, 8]]
     expected = noise_ceiling([problem.Y[[1, 2, 4]], problem.Y[[5, 6, 8]]])
     np.testing.assert_array_equal(problem_ceiling(problem).ceiling, expected.ceiling)

@@ -1,0 +1,1 @@
+from brain_example import brain, built, example  # noqa: F401
