@@ -12,7 +12,13 @@ from bench_core.deprecated import renamed
 
 
 class RidgebenchError(Exception):
-    """Base of all errors that the user can correct, printed without a traceback."""
+    """Base of all errors that the command line prints without a traceback.
+
+    ``exit_code`` is the command's exit status: 2 for what the user can correct, 1 for work that
+    failed.
+    """
+
+    exit_code = 2
 
 
 class InputError(RidgebenchError, ValueError):

@@ -59,7 +59,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; errors that are the user's to mend are printed without a traceback.
+    """Run the command line; errors that the user can correct are printed without a traceback.
 
     Set ``RIDGEBENCH_TRACEBACK=1`` to see where such an error was raised.
     """
@@ -69,4 +69,4 @@ def main() -> None:
         if os.environ.get("RIDGEBENCH_TRACEBACK"):
             raise
         click.secho(f"ridgebench: {error}", fg="red" if sys.stderr.isatty() else None, err=True)
-        sys.exit(2)
+        sys.exit(error.exit_code)

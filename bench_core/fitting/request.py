@@ -61,6 +61,8 @@ class FitRequest:
             raise InputError(
                 "option coef: coefficients go to the result folder; use --no-coef to leave them out"
             )
+        if self.memory_limit is not None and "memory_limit" in self.options:
+            raise InputError("memory_limit is given twice: use --memory-limit alone")
         if self.memory_limit is not None and "memory_limit" not in strategy.supports:
             able = [name for name in strategies.names() if "memory_limit" in _supports(name)]
             raise InputError(

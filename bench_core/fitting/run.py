@@ -41,6 +41,8 @@ from bench_core.runner.run import (
 class FitFailedError(RidgebenchError, RuntimeError):
     """The process that fitted ended without a result; the message gives the reason."""
 
+    exit_code = 1
+
 
 @dataclass(frozen=True)
 class FitOutcome:

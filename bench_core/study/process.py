@@ -24,6 +24,8 @@ Notify = Callable[[str, int, int], None]
 class CellFailedError(RidgebenchError, RuntimeError):
     """A cell's process ended without a result; the message is the reason."""
 
+    exit_code = 1
+
 
 def in_process(settings: StudySettings, cell: Cell, log: Path, notify: Notify) -> dict[str, Any]:
     """Return what `bench_core.study.cell_runner.compute` does, in a new process.

@@ -56,3 +56,20 @@ def test_errors_of_the_user_are_one_line(tmp_path):
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert str(tmp_path / "none") in done.stderr.replace("\n", "")
+
+
+def test_a_crashed_fit_is_no_mistake_of_the_user(monkeypatch, capsys):
+    from bench_core.cli import main
+    from bench_core.errors import InputError
+    from bench_core.fitting.run import FitFailedError
+
+    for error, status in ((FitFailedError("it crashed"), 1), (InputError("a mistake"), 2)):
+
+        def fail(*arguments, error=error, **options):
+            raise error
+
+        monkeypatch.setattr(cli, "main", fail)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == status
+        assert str(error) in capsys.readouterr().err

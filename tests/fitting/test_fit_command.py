@@ -170,6 +170,11 @@ BAD = [
     (["ridgecv", "haxby2001", "--split", "run", "--test-runs", "a"], InputError, "whole numbers"),
     (["multitarget", "haxby2001", "--option", "coef=null"], InputError, "use --no-coef"),
     (["multitarget", "haxby2001", "--memory-limit", "100kB"], ResourceError, "the limit is"),
+    (
+        ["multitarget", "haxby2001", "--memory-limit", "8GB", "--option", "memory_limit=9"],
+        InputError,
+        "memory_limit",
+    ),
 ]
 
 
