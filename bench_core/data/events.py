@@ -20,7 +20,8 @@ class Event:
 
     Parameters
     ----------
-    onset, duration : seconds from the run's first volume, and seconds.
+    onset, duration : seconds from the run's first volume, and seconds; a duration of "n/a", which
+        BIDS allows, is NaN.
     trial_type, stim_file : the row's text; None where the column is missing, empty or "n/a".
 
     Examples
@@ -35,12 +36,15 @@ class Event:
     stim_file: str | None = None
 
 
-def read_events(path: str | Path, *, required: Collection[str] = ()) -> list[Event]:
+def read_events(
+    path: str | Path, *, required: Collection[str] = (), columns: Collection[str] = ()
+) -> list[Event]:
     """Return the rows of a tab-separated BIDS events table, in the order of the file.
 
     Parameters
     ----------
     required : further columns that must have a value in every row, such as "trial_type".
+    columns : further columns that must exist, with values in some rows.
 
     Raises
     ------
@@ -52,7 +56,7 @@ def read_events(path: str | Path, *, required: Collection[str] = ()) -> list[Eve
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     table = csv.DictReader(text.splitlines(), delimiter="\t")
-    missing = {"onset", "duration", *required} - set(table.fieldnames or ())
+    missing = {"onset", "duration", *required, *columns} - set(table.fieldnames or ())
     if missing:
         raise InputError(
             f"{path} has no column {', '.join(sorted(missing))}: an events table is separated by "
@@ -62,7 +66,9 @@ def read_events(path: str | Path, *, required: Collection[str] = ()) -> list[Eve
 
 
 def _event(row: dict[str, str | None], required: Collection[str], where: str) -> Event:
-    onset, duration = (_seconds(row, column, where) for column in ("onset", "duration"))
+    onset = _seconds(row, "onset", where)
+    unknown = _text(row["duration"]) is None
+    duration = math.nan if unknown else _seconds(row, "duration", where)
     if duration < 0:
         raise InputError(f"{where}: duration is {duration:g}: give 0 seconds or more")
     for column in required:
@@ -90,11 +96,13 @@ def boxcars(
 ) -> NDArray[np.float64]:
     """Return (n, categories): 1 where an event of that trial type lasts at i · ``tr`` + ``phase``.
 
-    Raises `InputError` for an event of another trial type.
+    Raises `InputError` for an event of another trial type or without a duration.
     """
     times = tr * np.arange(n) + phase
     base = np.zeros((n, len(categories)))
     for event in events:
+        if math.isnan(event.duration):
+            raise InputError(f"the event at {event.onset:g} s has no duration: give seconds")
         if event.trial_type not in categories:
             raise InputError(f"trial type {event.trial_type!r} is not among {list(categories)}")
         on = (times >= event.onset) & (times < event.onset + event.duration)

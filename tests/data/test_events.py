@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from bench_core.data.events import Event, boxcars, read_events
@@ -36,8 +37,8 @@ def test_events_of_any_bids_table(tmp_path):
     ("row", "named"),
     [
         ("soon\t2\tface\tx", "line 3: onset is 'soon'"),
-        ("1\tn/a\tface\tx", "line 3: duration is 'n/a'"),
-        ("1", "line 3: duration is None"),
+        ("1\tlong\tface\tx", "line 3: duration is 'long'"),
+        ("one", "line 3: onset is 'one'"),
         ("nan\t2\tface\tx", "line 3: onset is 'nan'"),
         ("1\t-2\tface\tx", "line 3: duration is -2"),
         ("1\t2\tn/a\tx", "line 3: trial_type is 'n/a'"),
@@ -53,3 +54,12 @@ def test_errors_in_events_name_file_line_and_value(tmp_path, row, named):
 def test_an_events_file_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match=r"none\.tsv"):
         read_events(tmp_path / "none.tsv")
+
+
+def test_a_duration_that_is_not_available_is_nan_and_no_boxcar(tmp_path):
+    path = tmp_path / "events.tsv"
+    path.write_text("onset\tduration\ttrial_type\n2.5\tn/a\tface\n")
+    (event,) = read_events(path)
+    assert np.isnan(event.duration)
+    with pytest.raises(InputError, match=r"2\.5"):
+        boxcars([event], ["face"], n=4, tr=2.5)

@@ -7,16 +7,14 @@ rate: the recording is stretched to it.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench_core.data import events as table
 from bench_core.errors import InputError
-
-COLUMNS = ("onset", "duration", "stim_file")
 
 
 @dataclass(frozen=True)
@@ -34,30 +32,17 @@ def read_events(path: Path) -> list[ClipEvent]:
     Raises `InputError` for a missing column, and for an onset or a duration that is not a number
     of seconds.
     """
-    if not path.is_file():
-        raise InputError(f"{path} is not a file: give an events file (.tsv)")
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, delimiter="\t")
-        lacking = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
-        if lacking:
-            raise InputError(
-                f"{path} lacks the columns {', '.join(lacking)}: add them, separated by tabs"
-            )
-        rows = [row for row in reader if row["stim_file"] not in ("", "n/a", "Missing file", None)]
     events = []
-    for row in rows:
-        try:
-            event = ClipEvent(float(row["onset"]), float(row["duration"]), row["stim_file"])
-        except ValueError:
+    for event in table.read_events(path, columns=("stim_file",)):
+        if event.stim_file in (None, "Missing file"):
+            continue
+        assert event.stim_file is not None
+        if not event.duration > 0:
             raise InputError(
-                f"{path}: onset {row['onset']!r}, duration {row['duration']!r}: give seconds"
-            ) from None
-        if not (np.isfinite(event.onset) and event.duration > 0):
-            raise InputError(
-                f"{path}: {event.stim_file} has onset {event.onset} s and duration "
-                f"{event.duration} s: give a finite onset and a duration above 0"
+                f"{path}: {event.stim_file} at {event.onset:g} s lasts {event.duration:g} s: "
+                "give a duration above 0"
             )
-        events.append(event)
+        events.append(ClipEvent(event.onset, event.duration, event.stim_file))
     return sorted(events, key=lambda event: event.onset)
 
 
