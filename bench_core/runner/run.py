@@ -74,7 +74,7 @@ class RunSettings:
     paths: Mapping[str, str] = field(default_factory=dict)
 
 
-def start_record(spec: FitSpec, shape: ProblemShape, *, alphas: bool = True) -> Record:
+def start_record(spec: FitSpec, shape: ProblemShape) -> Record:
     """Return a record in which everything that needs a fit is None."""
     started = datetime.now(UTC)
     sha, uncommitted = commit()
@@ -106,7 +106,7 @@ def start_record(spec: FitSpec, shape: ProblemShape, *, alphas: bool = True) -> 
             threads=spec.threads,
             repeats=spec.repeats,
             kernels=spec.kernels,
-            alphas=spec.penalties if alphas else spec.alphas,
+            alphas=spec.penalties,
             fit_intercept=spec.fit_intercept,
             blas=spec.blas,
             null=cast(Literal["auto", "fit", "sample", "skip"], spec.null),
