@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,16 +16,10 @@ from bench_core.brain.settings import ProblemSettings
 @pytest.fixture(scope="session")
 def example(tmp_path_factory):
     """Folder with videos, fMRIPrep output, atlas, and features of the bars encoder."""
-    return _once("example", lambda: _write(tmp_path_factory))
+    return _write(tmp_path_factory)
 
 
-def _once(name, make, made={}):  # noqa: B006
-    """Return what `make` returned first: two folders of tests import these fixtures."""
-    if name not in made:
-        made[name] = make()
-    return made[name]
-
-
+@cache  # two folders of tests import these fixtures
 def _write(tmp_path_factory):
     folder = tmp_path_factory.mktemp("brain") / "example"
     write_example(folder)
@@ -86,9 +81,10 @@ def brain(example, tmp_path):
 @pytest.fixture(scope="session")
 def built(example, tmp_path_factory):
     """The example's two problems, parcels and whole brain."""
-    return _once("built", lambda: _build(example, tmp_path_factory))
+    return _build(example, tmp_path_factory)
 
 
+@cache
 def _build(example, tmp_path_factory):
     made = Example(example, tmp_path_factory.mktemp("built"))
     return {

@@ -7,7 +7,6 @@ from bench_core.records.record import (
     Accuracy,
     Agreement,
     Memory,
-    NullAccuracy,
     PenaltyCounts,
     Record,
     Times,
@@ -66,7 +65,7 @@ def penalty_text(penalty: PenaltyCounts) -> str:
     return ", ".join(f"{value:g} ({count})" for value, count in pairs)
 
 
-def accuracy_text(figures: Accuracy | NullAccuracy) -> str:
+def accuracy_text(figures: Accuracy) -> str:
     """Return the figures that are defined, and the number of targets that are not."""
     named = {
         "mean": figures.mean,

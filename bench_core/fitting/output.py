@@ -10,7 +10,7 @@ import numpy as np
 from bench_core.accuracy.result import FitResult
 from bench_core.data import Problem, Split
 from bench_core.errors import InputError
-from bench_core.files import write_json
+from bench_core.files import publish_folder, write_json
 from bench_core.fitting.figures import draw
 from bench_core.fitting.request import FitRequest
 from bench_core.records import FitPlan, Record, codec
@@ -69,13 +69,9 @@ def write_results(
         },
     )
     try:
-        folder.rename(request.out)
-    except OSError as error:
-        if not request.out.exists():
-            raise
-        raise InputError(
-            f"{request.out} was created by somebody else meanwhile: choose another folder"
-        ) from error
+        publish_folder(folder, request.out)
+    except FileExistsError as error:
+        raise InputError(str(error)) from error
     return sorted(path.name for path in request.out.iterdir()), not_drawn
 
 

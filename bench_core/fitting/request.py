@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bench_core import strategies
 from bench_core.checks import check_alphas
@@ -36,7 +36,7 @@ class FitRequest:
     seed: int = 0
     nodes: int = 1
     threads: int = 1
-    kernels: str = "default"
+    kernels: Literal["default", "best"] = "default"
     blas: str | None = None
     alphas: tuple[float, ...] = THESIS_ALPHAS
     fit_intercept: bool = True
@@ -134,7 +134,7 @@ class FitRequest:
             dtype=shape.dtype,
             split=self.split,
             seed=self.seed,
-            kernels=self.kernels,  # type: ignore[arg-type]  # FitSpec refuses any other word
+            kernels=self.kernels,
             blas=self.blas,
             alphas=self.alphas,
             fit_intercept=self.fit_intercept,

@@ -30,11 +30,9 @@ from bench_core.runner.problem_cache import scratch_folder
 from bench_core.runner.protocol import WorkerResult
 from bench_core.runner.run import (
     RunSettings,
-    add_preflight,
-    describe_machine,
+    begin_record,
     finish_record,
     run_fit,
-    start_record,
 )
 
 
@@ -123,7 +121,7 @@ def fit(
             save_coef=request.coef,
             paths={str(part): "<out>"},
         )
-        record = add_preflight(describe_machine(start_record(spec, shape)), checked)
+        record = begin_record(spec, shape, checked)
         # References of arrays that were no files remove these files when they go: keep them.
         data = FitData(
             ProblemRef.share(train, work),

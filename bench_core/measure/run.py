@@ -11,15 +11,14 @@ from bench_core.progress import Progress, silent
 from bench_core.records import codec
 from bench_core.records.record import Record
 from bench_core.runner.memory import INTERVAL_MS
+from bench_core.runner.planning import plan_record
 from bench_core.runner.preflight import preflight
 from bench_core.runner.problem_cache import cached, problem_shape, scratch_folder
 from bench_core.runner.run import (
     RunSettings,
-    add_preflight,
-    describe_machine,
+    begin_record,
     finish_record,
     run_fit,
-    start_record,
 )
 from bench_core.runner.spec import FitSpec
 
@@ -61,9 +60,8 @@ def measure(
         return replace(record, case=replace(record.case, suite=spec.suite))
     began = perf_counter()
     shape = problem_shape(spec)
-    record = start_record(spec, shape)
     checked = preflight(spec, shape, shape.training_samples(spec.split), check_fits=True)
-    record = add_preflight(describe_machine(record), checked)
+    record = begin_record(spec, shape, checked)
     settings = RunSettings(
         scratch=scratch_folder(scratch).resolve(),
         log=path.with_suffix(".log"),
@@ -75,6 +73,9 @@ def measure(
         try:
             with cached(spec, scratch=settings.scratch, progress=settings.progress) as entry:
                 data = entry.data(settings.scratch)
+                # Runs differ in length: the split alone knows how many samples train.
+                exact = preflight(spec, shape, data.t_train, check_fits=False)
+                record = replace(record, plan=plan_record(exact.plan))
                 record, _ = run_fit(record, spec, data, settings, cached=entry)
         except ResourceError as error:
             record = replace(record, status="skipped", reason=str(error))

@@ -118,8 +118,8 @@ def read_all(folder: Path) -> list[Record]:
 
 def identity(record: AnyRecord) -> str:
     """Return what one record replaces: the same kind, the same parameters."""
-    kind = type(record).__name__
-    return json.dumps([kind, codec.to_dict(record)["case"]], sort_keys=True)
+    case = {} if isinstance(record, SkipsRecord) else codec.to_dict(record.case)
+    return json.dumps([type(record).__name__, case], sort_keys=True)
 
 
 def record_line(record: AnyRecord) -> str:

@@ -147,17 +147,11 @@ class Accuracy:
 
 
 @dataclass(frozen=True, config=STRICT)
-class NullAccuracy:
+class NullAccuracy(Accuracy):
     """The same r after training on shuffled rows."""
 
     method: Literal["fit", "sample"]
     targets: Positive
-    mean: float | None
-    median: float | None
-    p95: float | None
-    max: float | None
-    defined: Count
-    undefined: Count
 
 
 @dataclass(frozen=True, config=STRICT)

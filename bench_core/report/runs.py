@@ -7,10 +7,11 @@ asv's own file of the same run. A record that cannot be read is skipped, and sai
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench_core.errors import InputError
 from bench_core.files import write_text
 from bench_core.records import (
     AnyRecord,
@@ -18,11 +19,12 @@ from bench_core.records import (
     Record,
     SkipsRecord,
     identity,
+    parse_record,
     read_lines,
-    read_records,
     record_line,
 )
 from bench_core.records.record import BlasRecord
+from bench_core.records.skips import merge_skips
 
 SUFFIX = ".records.jsonl"
 
@@ -72,23 +74,22 @@ def collect(pending: Path, results_dir: Path, machine: str) -> list[Path]:
     for folder in sorted(pending.glob("*/*/")):
         environment, commit = folder.parent.name, folder.name
         target = results_dir / machine / f"{commit[:8]}-{environment}{SUFFIX}"
-        lines = [*_lines(target), *_pending_lines(folder)]
-        if not lines:
-            continue
-        kept: dict[str, str] = {}
+        records: dict[str, AnyRecord] = {}
+        lines: dict[str, str] = {}
         unread: dict[str, None] = {}
-        for line in lines:
-            found = read_records([(target.name, line)])
-            if not found.records:
+        for line, record in (*_collected(target), *_pending(folder)):
+            if record is None:
                 unread[line] = None
                 continue
-            (record,) = found.records
             key = identity(record)
-            if isinstance(record, SkipsRecord) and key in kept:
-                both = read_records([("earlier", kept[key]), ("later", line)])
-                line = record_line(both.records[0])
-            kept[key] = line
-        write_text(target, "\n".join([*(kept[key] for key in sorted(kept)), *unread]) + "\n")
+            earlier = records.get(key)
+            if isinstance(record, SkipsRecord) and isinstance(earlier, SkipsRecord):
+                record = merge_skips(earlier, record)
+                line = record_line(record)
+            records[key], lines[key] = record, line
+        if not lines and not unread:
+            continue
+        write_text(target, "\n".join([*(lines[key] for key in sorted(lines)), *unread]) + "\n")
         written.append(target)
     return written
 
@@ -114,15 +115,25 @@ def latest(runs: list[EnvironmentRun]) -> list[EnvironmentRun]:
     return [run for run in runs if newest[run.machine][1] == run.commit]
 
 
-def _lines(path: Path) -> Iterable[str]:
+def _collected(path: Path) -> Iterator[tuple[str, AnyRecord | None]]:
+    """Yield the lines of a collected file as they are, each with its record if it is one."""
     if path.is_file():
-        text = path.read_text(encoding="utf-8", errors="replace")
-        yield from (line for line in text.splitlines() if line.strip())
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.strip():
+                yield line, _parsed(line)
 
 
-def _pending_lines(folder: Path) -> Iterator[str]:
-    """Yield every record of ``folder`` as one line; a text that is no record, its lines joined."""
+def _pending(folder: Path) -> Iterator[tuple[str, AnyRecord | None]]:
+    """Yield every record of ``folder`` as a line; a text that is no record, its lines joined."""
     for path in sorted(folder.glob("[!.]*.json")):
         text = path.read_text(encoding="utf-8", errors="replace")
-        found = read_records([(path.name, text)])
-        yield record_line(found.records[0]) if found.records else " ".join(text.split())
+        record = _parsed(text)
+        yield (" ".join(text.split()) if record is None else record_line(record)), record
+
+
+def _parsed(text: str) -> AnyRecord | None:
+    """Return the record in ``text``, None if it is none; `read_runs` gives the reason."""
+    try:
+        return parse_record(text, "line")
+    except InputError:
+        return None

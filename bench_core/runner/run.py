@@ -132,15 +132,15 @@ def start_record(spec: FitSpec, shape: ProblemShape) -> Record:
     )
 
 
-def describe_machine(record: Record) -> Record:
-    """Return the record with the machine and its load before the fit."""
-    found = MachineRecord(machine_name(), **machine.describe())
-    return replace(record, machine=found, load=LoadRecord(before=_load()))
-
-
-def add_preflight(record: Record, checked: Preflight) -> Record:
-    """Return the record with the plan and the memory that the fit needs."""
-    record = replace(record, plan=plan_record(checked.plan), memory_needed=checked.memory)
+def begin_record(spec: FitSpec, shape: ProblemShape, checked: Preflight) -> Record:
+    """Return the record before the fit: machine, load, plan, memory, and a refusal if any."""
+    record = replace(
+        start_record(spec, shape),
+        machine=MachineRecord(machine_name(), **machine.describe()),
+        load=LoadRecord(before=_load()),
+        plan=plan_record(checked.plan),
+        memory_needed=checked.memory,
+    )
     if checked.error is not None:
         record = replace(record, status="skipped", reason=str(checked.error))
     return record
@@ -158,7 +158,7 @@ def run_fit(
 
     Parameters
     ----------
-    record : from `start_record`.
+    record : from `begin_record`.
     cached : the problem in the cache, where the penalty is to be compared with RidgeCV's.
     """
     problem = replace(

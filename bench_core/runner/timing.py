@@ -149,5 +149,8 @@ def null_accuracy(
         X, Y = train.X, train.Y[:, targets][rows]
         model, truth = RidgeCV(alphas=alphas, fit_intercept=fit_intercept), test.Y[:, targets]
     predictions = np.asarray(model.fit(X, Y).predict(test.X)).reshape(truth.shape)
-    figures = summary(pearson_r(truth, predictions))
-    return NullAccuracy("fit" if method == "fit" else "sample", int(truth.shape[1]), **figures)
+    return NullAccuracy(
+        method="fit" if method == "fit" else "sample",
+        targets=int(truth.shape[1]),
+        **summary(pearson_r(truth, predictions)),
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -236,7 +237,7 @@ def check_errors(subject: _Subject) -> None:
     ]
     for what, x, y, alphas in cases:
         model = subject.make().set_params(alphas=alphas)
-        _expect_input_error(lambda m=model, a=x, b=y: m.fit(a, b), what)  # type: ignore[misc]
+        _expect_input_error(partial(model.fit, x, y), what)
     model = subject.fit()
     _expect_input_error(lambda: model.predict(X[:, :-1]), "prediction with fewer features")
 
@@ -244,9 +245,9 @@ def check_errors(subject: _Subject) -> None:
 def check_cluster_argument(subject: _Subject) -> None:
     """Check that a missing or superfluous cluster raises `InputError`."""
     X, Y = problem()
-    cluster = None if subject.cls.distributed else object()
-    model = subject.cls(ALPHAS, cluster=cluster, **subject.options)  # type: ignore[arg-type]
-    _expect_input_error(lambda: model.fit(X, Y), f"cluster={cluster}")
+    wrong: Any = None if subject.cls.distributed else object()
+    model = subject.cls(ALPHAS, cluster=wrong, **subject.options)
+    _expect_input_error(lambda: model.fit(X, Y), f"cluster={wrong}")
 
 
 def check_node_independence(subject: _Subject) -> None:

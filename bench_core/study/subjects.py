@@ -32,11 +32,9 @@ from bench_core.runner.arrays import FitData, ProblemRef
 from bench_core.runner.preflight import preflight
 from bench_core.runner.run import (
     RunSettings,
-    add_preflight,
-    describe_machine,
+    begin_record,
     finish_record,
     run_fit,
-    start_record,
 )
 from bench_core.runner.spec import FitSpec, ProblemShape
 from bench_core.study.settings import FitSettings, Samples, chosen
@@ -189,12 +187,7 @@ def fit_subject(
         checked = preflight(spec, shape, train.t, check_fits=False)
         if checked.error is not None:
             raise checked.error
-        settings_of_run = RunSettings(
-            scratch=scratch,
-            options={} if "coef" not in strategies.get(fit.strategy).supports else {"coef": None},
-            progress=progress,
-            output=folder,
-        )
+        run = RunSettings(scratch=scratch, progress=progress, output=folder)
         data = FitData(
             ProblemRef.share(train, folder),
             ProblemRef.share(held, folder),
@@ -203,9 +196,9 @@ def fit_subject(
             split.kind,
             split.warning,
         )
-        record = add_preflight(describe_machine(start_record(spec, shape)), checked)
-        record, _ = run_fit(record, spec, data, settings_of_run)
-        record = finish_record(record, began, settings_of_run)
+        record = begin_record(spec, shape, checked)
+        record, _ = run_fit(record, spec, data, run)
+        record = finish_record(record, began, run)
         if record.status != "ok":
             raise FitError(f"the fit of subject {subject.name} is {record.status}: {record.reason}")
         # With a penalty per batch or target the median stands for all.
@@ -219,13 +212,15 @@ def _spec(subject: Subject, problem: Problem, fit: FitSettings) -> FitSpec:
     """Return the specification of the fit; strategies of one process have one node."""
     from bench_core.machine import available_cores
 
-    nodes = fit.nodes if strategies.get(fit.strategy).distributed else 1
+    strategy = strategies.get(fit.strategy)
+    nodes = fit.nodes if strategy.distributed else 1
     return FitSpec(
         suite="study",
         problem=problem.name,
         strategy=fit.strategy,
         subject=subject.name,
-        options={},
+        # Predictions are all that is kept.
+        options={"coef": None} if "coef" in strategy.supports else {},
         nodes=nodes,
         threads=fit.threads or max(1, available_cores() // nodes),
         dtype=str(problem.dtype),

@@ -1,1 +1,5 @@
-from brain_example import brain, built, example  # noqa: F401
+"""Fixtures of the example data set: `tests.brain_example`."""
+
+from brain_example import brain, built, example
+
+__all__ = ["brain", "built", "example"]

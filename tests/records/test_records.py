@@ -34,46 +34,22 @@ from bench_core.records import (
     to_json,
     write,
 )
-from bench_core.records.record import (
-    Accuracy,
-    Agreement,
-    BlasRecord,
-    LibraryRecord,
-    Memory,
-    NullAccuracy,
-    PenaltyCounts,
-    PlanRecord,
-    ProcessMemory,
-    Times,
-)
+from bench_core.records.record import PlanRecord
 from bench_core.records.skips import make_skips
 from bench_core.runner.launcher import worker_environment
 from bench_core.runner.run import start_record
 from bench_core.runner.spec import ProblemShape
+from tests.valid_record import valid_record
 
 SPEC = FitSpec("parcels", "ridgecv", scale=1 / 64, suite="threads")
 SHAPE = ProblemShape("parcels", 1081, 256, 6, "float64", "sub-01", 1 / 64)
-LIBRARY = LibraryRecord("openblas", "0.3.30", "Haswell", "pthreads", 1, "libopenblas.so", "lp64")
 
 
 @pytest.fixture
 def ok() -> Record:
     """Return a complete valid record, of no measurement."""
-    figures = {"mean": 0.1, "median": 0.1, "p95": 0.4, "max": 0.5, "defined": 5, "undefined": 1}
-    return replace(
-        start_record(SPEC, SHAPE),
-        status="ok",
-        reason=None,
-        times=Times((1.0, 2.0), 1.5, (1.0, 2.0), 0.1, 0.1, None),
-        memory=Memory(3, 1, 4, 25.0, 30.0, 7, 0.01, (ProcessMemory("main", 2, 1),)),
-        bytes_moved={"to_workers": 4, "total": 4},
-        penalty=PenaltyCounts("all", (100.0,), (6,)),
-        accuracy=Accuracy(**figures),
-        null=NullAccuracy("fit", 6, **figures),
-        agreement=Agreement(1e-8, 1e-13, 6, "svd", True, 100.0, None, True),
-        blas=BlasRecord(None, LIBRARY, LIBRARY, (), None),
-        plan=PlanRecord("dual", 2e9, 1e9, 10, (), None, {"width": 4}),
-    )
+    plan = PlanRecord("dual", 2e9, 1e9, 10, (), None, {"width": 4})
+    return replace(valid_record(SPEC, SHAPE), plan=plan)
 
 
 def _parsed(values: dict[str, Any]) -> Record:

@@ -11,22 +11,9 @@ from typing import Any
 import pytest
 
 from bench_core.records import AnyRecord, Record, write
-from bench_core.records.record import (
-    Accuracy,
-    Agreement,
-    BlasRecord,
-    LibraryRecord,
-    Memory,
-    NullAccuracy,
-    PenaltyCounts,
-    Times,
-)
-from bench_core.runner.run import start_record
 from bench_core.runner.spec import FitSpec, ProblemShape
+from tests.valid_record import valid_record
 
-_LIBRARY = LibraryRecord(
-    "openblas", "0.3.30", "Haswell", "pthreads", 1, "libscipy_openblas.so", "lp64"
-)
 _SHAPE = ProblemShape("whole-brain-bmor", 100, 64, 9, "float64", "sub-01", 0.0625)
 _SPEC = FitSpec("whole-brain-bmor", "ridgecv", suite="nodes_bmor", scale=0.0625)
 
@@ -34,24 +21,9 @@ Make = Callable[..., Record]
 
 
 def _valid(seconds: float) -> Record:
-    figures = {"mean": 0.25, "median": 0.2, "p95": 0.6, "max": 0.75, "defined": 9, "undefined": 0}
-    null = {"mean": 0.0, "median": 0.0, "p95": 0.04, "max": 0.05, "defined": 9, "undefined": 0}
-    record = start_record(_SPEC, _SHAPE)
-    return replace(
-        record,
-        status="ok",
-        reason=None,
-        started="2026-01-01T00:00:00Z",
-        times=Times((seconds,), seconds, (seconds * 0.9, seconds * 1.1), 0.5, 0.1, None),
-        memory=Memory(3 * 1024**3, 1024**3, 3 * 1024**3, 50.0, 60.0, 9, 0.01, ()),
-        bytes_moved={"total": 0},
-        penalty=PenaltyCounts("all", (100.0,), (9,)),
-        accuracy=Accuracy(**figures),
-        null=NullAccuracy("fit", 9, **null),
-        agreement=Agreement(1e-8, 1e-12, 9, "svd", True, 100.0, None, True),
-        blas=BlasRecord("openblas", _LIBRARY, _LIBRARY, (), None),
-        machine=replace(record.machine, cpu={"model": "A test's CPU"}),
-    )
+    record = valid_record(_SPEC, _SHAPE, seconds)
+    described = replace(record.machine, cpu={"model": "A test's CPU"})
+    return replace(record, started="2026-01-01T00:00:00Z", machine=described)
 
 
 @pytest.fixture

@@ -172,7 +172,7 @@ def test_the_null_is_the_same_fit_on_shuffled_rows(s: int) -> None:
     rows = shuffled_rows(train.t, seed=3)
     X, Y = (train.X[rows], train.Y) if train.p <= s else (train.X, train.Y[rows])
     expected = summary(pearson_r(test.Y, _Recorder().fit(X, Y).predict(test.X)))
-    assert found == NullAccuracy("fit", s, **expected)
+    assert found == NullAccuracy(method="fit", targets=s, **expected)
     # The planted response reaches r of about 0.9; nothing of it may be left.
     assert abs(found.mean) < 0.3
 

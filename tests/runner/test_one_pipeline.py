@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bench_core import strategies
 from bench_core.data import Problem
 from bench_core.fitting.request import FitRequest
 from bench_core.fitting.run import fit
@@ -85,3 +86,12 @@ def test_a_wrong_answer_is_invalid_in_both(problem, tmp_path, oddities, strategy
     else:
         outcome = fit(request, scratch=tmp_path / "scratch")
         assert (outcome.record.status, outcome.record.reason) == ("invalid", record.reason)
+
+
+def test_the_recorded_plan_is_for_the_samples_that_trained(problem, tmp_path):
+    spec = FitSpec(str(problem), "multitarget", null="skip", split="run", options={"coef": None})
+    record = measure(spec, store=tmp_path / "store", scratch=tmp_path / "scratch")
+    size = record.case.problem
+    assert size.t_train < size.t * 0.9 + 1
+    model = strategies.get("multitarget")(spec.penalties, coef=None)
+    assert record.plan.flops == model.plan(size.t_train, size.p, size.s).flops

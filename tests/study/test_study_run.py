@@ -268,6 +268,7 @@ def test_bmor_shared_gives_the_same_r(
     assert found.record.agreement.agrees
     assert found.record.blas.proof is not None
     assert found.record.case.threads == 1
+    assert found.record.case.options == {"coef": None}
     own = cell.record["subjects"]["sub-01"]["record"]
     assert own["agreement"]["agrees"]
     assert own["blas"]["proof"]["calls"]["numpy"]
