@@ -1,4 +1,4 @@
-"""Which BLAS, threads, nodes and parallel strategy fit a many-target ridge regression fastest.
+"""Tools to find which BLAS, threads, nodes and strategy fit a many-target ridge fastest.
 
 Examples
 --------
