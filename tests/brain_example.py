@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,19 @@ from bench_core.brain.settings import ProblemSettings
 @pytest.fixture(scope="session")
 def example(tmp_path_factory):
     """Folder with videos, fMRIPrep output, atlas, and features of the bars encoder."""
-    return _write(tmp_path_factory)
+    return _once("example", lambda: _write(tmp_path_factory))
 
 
-@cache  # two folders of tests import these fixtures
+_MADE: dict[str, object] = {}
+
+
+def _once(name, make):
+    """Return what `make` returned first: two folders of tests import these fixtures."""
+    if name not in _MADE:
+        _MADE[name] = make()
+    return _MADE[name]
+
+
 def _write(tmp_path_factory):
     folder = tmp_path_factory.mktemp("brain") / "example"
     write_example(folder)
@@ -81,10 +89,9 @@ def brain(example, tmp_path):
 @pytest.fixture(scope="session")
 def built(example, tmp_path_factory):
     """The example's two problems, parcels and whole brain."""
-    return _build(example, tmp_path_factory)
+    return _once("built", lambda: _build(example, tmp_path_factory))
 
 
-@cache
 def _build(example, tmp_path_factory):
     made = Example(example, tmp_path_factory.mktemp("built"))
     return {

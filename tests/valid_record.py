@@ -23,7 +23,7 @@ from bench_core.runner.spec import FitSpec, ProblemShape
 def valid_record(spec: FitSpec, shape: ProblemShape, seconds: float = 8.0) -> Record:
     """Return a record with status "ok" of a fit that took so many seconds."""
     library = LibraryRecord(
-        "openblas", "0.3.30", "Haswell", "pthreads", 1, "libopenblas.so", "lp64"
+        "openblas", "0.3.30", "Haswell", "pthreads", 1, "libscipy_openblas.so", "lp64"
     )
     counts = {"defined": shape.s - 1, "undefined": 1}
     return replace(

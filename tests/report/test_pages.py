@@ -100,7 +100,7 @@ def test_the_page_reads_without_internet(runs, tmp_path):
     assert "4 threads, &lt;2&gt; [cores]" in text
     assert "3.20 times ridgecv on one thread" in text
     assert "libscipy_openblas.so" in text
-    assert not list(path.parent.glob("*.part"))
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_the_page_of_nothing_is_a_page(tmp_path):

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from bench_core.errors import InputError, ResourceError
+from bench_core.files import PARTIAL
 from bench_core.ridge import FitShape, MultiTargetRidgeCV, make_plan
 from bench_core.ridge.arrays import coef_file
 from bench_core.ridge.arrays.backend import Device
@@ -117,7 +118,7 @@ def test_mapped_equals_in_memory(tmp_path, shape, order, dtype, mean):
     assert found.coef_.dtype == dtype
     np.testing.assert_allclose(found.coef_, expected.coef_, atol=tolerance)
     np.testing.assert_allclose(found.intercept_, expected.intercept_, atol=tolerance * (1 + mean))
-    assert [p.name for p in tmp_path.iterdir() if p.suffix == ".part"] == []
+    assert [p.name for p in tmp_path.iterdir() if PARTIAL in p.name] == []
 
 
 @pytest.mark.parametrize("shape", [(40, 60, 33), (120, 30, 33)])
