@@ -7,15 +7,18 @@ the parameters of `start` after ``kind`` that returns a `Cluster`.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench_core.cluster.arrays import ArrayRef, RowFile, forget_pages, share_array
-from bench_core.cluster.base import Cluster, NodeInfo, NodeLostError
 from bench_core.cluster.cores import pin, whole_cores_first
-from bench_core.cluster.kinds.local import local
 from bench_core.plugins import Registry
+
+if TYPE_CHECKING:
+    from bench_core.cluster.base import Cluster, NodeInfo, NodeLostError
+    from bench_core.cluster.kinds.local import local
 
 __all__ = [
     "KINDS",
@@ -64,3 +67,22 @@ def start(
     """
     connect: Callable[..., Cluster] = KINDS.get(kind)
     return connect(nodes, threads, blas=blas, kernels=kernels, scratch=scratch)
+
+
+# Imported when asked for: Dask takes a second, which no process without a cluster has to wait.
+_PLACES = {
+    "Cluster": "bench_core.cluster.base",
+    "NodeInfo": "bench_core.cluster.base",
+    "NodeLostError": "bench_core.cluster.base",
+    "local": "bench_core.cluster.kinds.local",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        return getattr(importlib.import_module(_PLACES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,20 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
-from bench_core.errors import ResourceError
 from bench_core.progress import Progress, silent
 from bench_core.records import codec
 from bench_core.records.record import Record
 from bench_core.runner.memory import INTERVAL_MS
-from bench_core.runner.planning import plan_record
-from bench_core.runner.preflight import preflight
-from bench_core.runner.problem_cache import cached, problem_shape, scratch_folder
-from bench_core.runner.run import (
-    RunSettings,
-    begin_record,
-    finish_record,
-    run_fit,
-)
 from bench_core.runner.spec import FitSpec
 
 
@@ -58,6 +48,26 @@ def measure(
         record = codec.read(Record, path)
         # Suites share records; each sees its own name in them.
         return replace(record, case=replace(record.case, suite=spec.suite))
+    record = _measure_now(spec, path, progress or silent, scratch, timeout, interval_ms)
+    codec.write(record, path)
+    return record
+
+
+def _measure_now(
+    spec: FitSpec,
+    path: Path,
+    progress: Progress,
+    scratch: Path | None,
+    timeout: float | None,
+    interval_ms: float,
+) -> Record:
+    """Return a new record. What fits is imported here: most calls only read a record."""
+    from bench_core.errors import ResourceError
+    from bench_core.runner.planning import plan_record
+    from bench_core.runner.preflight import preflight
+    from bench_core.runner.problem_cache import cached, problem_shape, scratch_folder
+    from bench_core.runner.run import RunSettings, begin_record, finish_record, run_fit
+
     began = perf_counter()
     shape = problem_shape(spec)
     checked = preflight(spec, shape, shape.training_samples(spec.split), check_fits=True)
@@ -66,7 +76,7 @@ def measure(
         scratch=scratch_folder(scratch).resolve(),
         log=path.with_suffix(".log"),
         timeout=timeout,
-        progress=progress or silent,
+        progress=progress,
         interval_ms=interval_ms,
     )
     if checked.error is None:
@@ -79,6 +89,4 @@ def measure(
                 record, _ = run_fit(record, spec, data, settings, cached=entry)
         except ResourceError as error:
             record = replace(record, status="skipped", reason=str(error))
-    record = finish_record(record, began, settings)
-    codec.write(record, path)
-    return record
+    return finish_record(record, began, settings)

@@ -8,17 +8,19 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench_core import cluster as clusters
 from bench_core import strategies
-from bench_core.cluster import Cluster
 from bench_core.data import Problem
 from bench_core.progress import Progress
 from bench_core.records.record import BlasCalls, BlasRecord
 from bench_core.runner.blas_proof import calls_of, locate_calls, wrong_threads
 from bench_core.runner.protocol import FitJob, choose_cores
 from bench_core.runner.timing import read_through, warm_blas, warmup_subset
+
+if TYPE_CHECKING:
+    from bench_core.cluster import Cluster
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -12,11 +12,14 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from bench_core.checks import check_alphas, check_xy, row_blocks
-from bench_core.cluster import Cluster, forget_pages
+from bench_core.cluster import forget_pages
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
 from bench_core.records.fit_plan import FitPlan
 from bench_core.ridge.formulas.scores import pearson
+
+if TYPE_CHECKING:
+    from bench_core.cluster import Cluster
 
 COMMON_OPTIONS = frozenset(
     {"coef", "memory_limit", "progress", "device", "dtype", "cv", "scoring", "solver"}

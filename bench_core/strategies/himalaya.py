@@ -11,17 +11,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bench_core.checks import check_xy
-from bench_core.cluster import Cluster
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError, unknown
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._ridgecv import problem_bytes
+
+if TYPE_CHECKING:
+    from bench_core.cluster import Cluster
 
 BACKENDS = ("numpy", "torch")
 SOLVERS = ("auto", "ridge", "kernel")

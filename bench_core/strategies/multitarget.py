@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from bench_core.checks import check_xy
-from bench_core.cluster import Cluster
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
 from bench_core.progress import Progress
@@ -23,6 +22,9 @@ from bench_core.ridge.estimator import MultiTargetRidgeCV
 from bench_core.strategies._base import COMMON_OPTIONS, Strategy
 from bench_core.strategies._plans import common_plan
 from bench_core.strategies._ridgecv import default_scoring, problem_bytes, ridgecv_options
+
+if TYPE_CHECKING:
+    from bench_core.cluster import Cluster
 
 
 class MultiTarget(Strategy):

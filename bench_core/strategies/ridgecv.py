@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from bench_core.cluster import Cluster
 from bench_core.data import THESIS_ALPHAS
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._ridgecv import (
@@ -17,6 +16,9 @@ from bench_core.strategies._ridgecv import (
     ridgecv_options,
     working_bytes,
 )
+
+if TYPE_CHECKING:
+    from bench_core.cluster import Cluster
 
 
 class RidgeCVStrategy(Strategy):

@@ -1,0 +1,42 @@
+"""asv starts a process for every figure: those that only read a record must not import what fits."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from bench_core.measure import FitSpec
+from bench_core.records import write
+from bench_core.runner.spec import ProblemShape
+from tests.valid_record import valid_record
+
+HEAVY = {"numpy", "scipy", "sklearn", "dask", "distributed"}
+
+
+def _loaded(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_reading_a_stored_record_imports_nothing_that_fits(tmp_path: Path) -> None:
+    spec = FitSpec("parcels", "ridgecv", scale=1 / 64)
+    shape = ProblemShape("parcels", 1081, 256, 6, "float64", "sub-01", 1 / 64)
+    write(valid_record(spec, shape), tmp_path / f"{spec.stem}.json")
+    loaded = _loaded(
+        "from pathlib import Path\n"
+        "from bench_core.measure import FitSpec, measure, publish\n"
+        f"spec = FitSpec('parcels', 'ridgecv', scale=1 / 64)\n"
+        f"assert measure(spec, store=Path({str(tmp_path)!r})).status == 'ok'"
+    )
+    assert not loaded & HEAVY
+
+
+def test_strategies_of_one_process_do_not_import_dask() -> None:
+    code = "from bench_core import strategies\nstrategies.get('multitarget')"
+    assert not _loaded(code) & {"dask", "distributed"}
