@@ -1,4 +1,4 @@
-"""asv starts a process for every figure: those that only read a record must not import what fits."""
+"""Processes of asv that only read a record must not import what fits."""
 
 from __future__ import annotations
 
