@@ -80,6 +80,8 @@ def test_the_former_option_still_works_and_says_so():
 
 def test_what_cannot_be_planned():
     assert CliRunner().invoke(command, []).exit_code == 2
+    with pytest.raises(UnknownNameError, match="strategy 'parcels'"):
+        planned("parcels")
     with pytest.raises(UnknownNameError, match="'parcels'"):
         planned("multitarget", "parcel")
     with pytest.raises(InputError, match="-p, -s"):

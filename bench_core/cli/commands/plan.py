@@ -60,6 +60,7 @@ def command(
         strategy, problem = former_strategy, strategy if problem is None else problem
     if strategy is None:
         raise click.UsageError("give a strategy first: plan STRATEGY [PROBLEM]")
+    supports = strategies.get(strategy).supports  # an unknown strategy is named first
     given = {"-t": samples, "-p": features, "-s": targets}
     if problem is not None:
         if any(given.values()):
@@ -78,7 +79,6 @@ def command(
         raise InputError(f"-r {penalties} and --alphas say the same: give one")
     check_alphas(alphas)
     chosen = named_values(options)
-    supports = strategies.get(strategy).supports
     if memory_limit is not None:
         if "memory_limit" not in supports:
             raise InputError(f"{strategy} cannot plan within a memory limit: leave it out")
