@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import ExitStack
 from typing import Any
 
@@ -28,8 +29,9 @@ from bench_core.ridge.inputs import (
 from bench_core.ridge.planning.flops import Selection
 from bench_core.ridge.planning.plan import Plan, make_plan
 from bench_core.ridge.solvers import SOLVERS
-from bench_core.ridge.solvers.base import Fold, Scores, Solution, Solver, exact_enough
+from bench_core.ridge.solvers.base import Fold, Scores, Solution, Solver
 from bench_core.ridge.solvers.targets import TargetColumns
+from bench_core.ridge.solvers.trust import Method, Remedy, remedy, too_inexact
 
 
 class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -139,7 +141,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ) -> Plan:
         """Return what `fit` would do with t × p to t × s, both of ``dtype``; raises as `plan`."""
         folds = find_folds(self.cv, t, groups)
-        return self._plan((t, p, s), folds, product_dtype(self.dtype, dtype))
+        return self._plan((t, p, s), folds, Method(product_dtype(self.dtype, dtype)))
 
     def fit(self, X: Any, y: Any, groups: ArrayLike | None = None) -> MultiTargetRidgeCV:
         """Choose the penalty and fit X (t, p) to y (t, s) or (t,); ``groups`` (t,) are for cv."""
@@ -205,25 +207,25 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self,
         size: tuple[int, int, int],
         folds: list[Fold],
-        dtype: np.dtype[Any],
-        selection: Selection | None = None,
+        method: Method,
     ) -> Plan:
-        """Return the plan for t, p, s, with products in ``dtype``."""
+        """Return the plan for t, p, s."""
         shape = fit_shape(
             *size,
             len(check_alphas(self.alphas)),
             folds=folds,
-            dtype=dtype,
+            dtype=method.dtype,
             scoring=check_scoring(self.scoring),
             per_target=self.alpha_per_target,
             coef=self.coef,
+            exact=method.exact,
         )
         return make_plan(
             shape,
             memory_limit=self.memory_limit,
             width=self.batch_size,
             form=find_form(self.solver),
-            selection=selection or self._selection,
+            selection=method.selection or self._selection,
         )
 
     def _fit(
@@ -255,11 +257,10 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         quiet = np.errstate(invalid="ignore", over="ignore")
         with quiet, full_float32_products(device):
             try:
-                solver, targets, scores = self._select(X, Y, folds, dtype)
+                solver, targets = self._selected(X, Y, folds, Method(dtype))
             except InputError:
                 check_xy(np.zeros((Y.shape[0], 1)), Y)  # names the first bad value
                 raise
-            self._choose(scores)
             solution = solver.solve(self.alpha_)
             del solver
             if self.coef is None and held_out is None:
@@ -277,53 +278,74 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             )
         return X, Y
 
+    def _selected(
+        self, X: NDArray[Any], Y: NDArray[Any], folds: list[Fold], method: Method
+    ) -> tuple[Solver, TargetColumns]:
+        """Choose the penalty, by a more exact method where the first was not enough."""
+        while True:
+            solver, targets, scores = self._select(X, Y, folds, method)
+            each = scores.each if self.alpha_per_target else None
+            wanted = remedy(
+                scores, method, self.plan_.selection, None if each is None else best(each)
+            )
+            if wanted is None:
+                self._choose(scores)
+                if not too_inexact(solver.error(self.alpha_), method):
+                    return solver, targets
+                wanted = "exact"
+            better = method.improved(wanted)
+            try:
+                self._plan((*X.shape, Y.shape[1]), folds, better)
+            except ResourceError as refusal:
+                self._choose(scores)
+                self._warn(wanted, solver, refusal)
+                return solver, targets
+            del solver  # its memory is the next one's
+            method = better
+
+    def _warn(self, wanted: Remedy, solver: Solver, refusal: ResourceError) -> None:
+        """Warn that a more exact method was due, and that the memory limit rules it out."""
+        what = {
+            "exact": "penalties this small against the squared singular values of X",
+            "float64": "a fit in float32 that explains the targets this completely",
+            "each": "sums over targets, for a fit that explains them this completely,",
+        }[wanted]
+        warnings.warn(
+            f"{what} lose digits: solutions are right to about {solver.error(self.alpha_):.0e}, "
+            f"scores may be less so. The more exact method does not fit: {refusal}",
+            RuntimeWarning,
+            stacklevel=6,
+        )
+
     def _select(
-        self,
-        X: NDArray[Any],
-        Y: NDArray[Any],
-        folds: list[Fold],
-        dtype: np.dtype[Any],
-        selection: Selection | None = None,
+        self, X: NDArray[Any], Y: NDArray[Any], folds: list[Fold], method: Method
     ) -> tuple[Solver, TargetColumns, Scores]:
-        """Return a solver and its scores, by a more exact way when the first was not enough."""
-        size = (*X.shape, Y.shape[1])
-        plan = self._plan(size, folds, dtype, selection)
+        """Return a solver and its scores."""
+        self.plan_ = plan = self._plan((*X.shape, Y.shape[1]), folds, method)
         device = find_device(self.device)
         solver = SOLVERS[plan.form](
             X,
             check_alphas(self.alphas),
             selection=plan.selection,
-            dtype=dtype,
+            dtype=method.dtype,
             intercept=self.fit_intercept,
             scoring=self.scoring,
             folds=folds,
             device=device,
+            exact=method.exact,
             keep_coordinates=plan.keeps_coordinates,
         )
         targets = TargetColumns(
             Y,
             plan.width,
-            dtype,
+            method.dtype,
             device,
             centre=self.fit_intercept,
             view_file=self.memory_limit is None and fits_in_memory(Y),
             progress=self.progress or silent,
         )
         solver.factorise()
-        scores = solver.select(targets)
-        self.plan_ = plan
-        if exact_enough(scores, dtype, plan.selection):
-            return solver, targets, scores
-        double = np.dtype(np.float64)
-        slower: Selection | None = None
-        if dtype == double:
-            slower = "each"
-            try:
-                self._plan(size, folds, dtype, slower)
-            except ResourceError:  # the scores stand, with fewer digits
-                return solver, targets, scores
-        del solver
-        return self._select(X, Y, folds, double, slower)
+        return solver, targets, solver.select(targets)
 
     def _choose(self, scores: Scores) -> None:
         alphas = check_alphas(self.alphas)

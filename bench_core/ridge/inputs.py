@@ -115,6 +115,7 @@ def fit_shape(
     scoring: str,
     per_target: bool,
     coef: Any,
+    exact: bool = False,
 ) -> FitShape:
     """Return the shape of a fit of t samples, p features, s targets and r penalties."""
     return FitShape(
@@ -128,4 +129,5 @@ def fit_shape(
         scaled=scoring == "r2",
         per_target=per_target,
         coef="memory" if coef == "memory" else None if coef is None else "file",
+        exact=exact,
     )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bench_core.cluster import ArrayRef, RowFile, forget_pages
 from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
-from bench_core.ridge.formulas.dual import Eigh
+from bench_core.ridge.formulas.eigensystem import Eigh
 from bench_core.ridge.planning.nodes import NodePlan
 from bench_core.ridge.solvers import SOLVERS, Solver
 from bench_core.ridge.solvers.base import Factors, Fold, Scores, Solution, factor_arrays
@@ -56,6 +56,7 @@ class Job:
             scoring=self.scoring,
             folds=_load_folds(self),
             device=find_device(self.device),
+            exact=self.plan.shape.exact,
         )
 
     def targets(self, columns: slice) -> TargetColumns:
@@ -120,6 +121,11 @@ def score(job: Job, number: int, solver: Solver | None, total: Sums) -> Scores:
         return replace(solver.scores(number, total), each=None)
 
 
+def error(job: Job, solver: Solver, alpha: float) -> float:
+    """Return the relative error of 1/(w + λ) with this penalty; see `Solver.error`."""
+    return solver.error(alpha)
+
+
 def solve(job: Job, solver: Solver, alpha: float, others: bool) -> Solution | None:
     """Return the solution; write it instead where ``others`` need it."""
     solution = solver.solve(alpha)
@@ -151,10 +157,13 @@ def write_coefficients(
 def _restored(job: Job) -> Solver:
     solver = job.solver(None)
     put = solver.device.put
+    rounding, known = _load(job, "accuracy")
     eigen = Eigh(
         put(np.array(_load(job, "values"))),
         put(_load(job, "vectors")),
         constant=job.intercept and job.plan.form == "dual",
+        rounding=float(rounding),
+        known=bool(known),
     )
     if job.plan.form == "dual":  # for scores only
         solver.factors = Factors(eigen, None, None)

@@ -30,7 +30,8 @@ from bench_core.ridge.formulas.scores import best
 from bench_core.ridge.inputs import find_folds, find_form, fit_shape, product_dtype, safe_in_float32
 from bench_core.ridge.planning.flops import Selection
 from bench_core.ridge.planning.nodes import Factorise, NodePlan, make_node_plan
-from bench_core.ridge.solvers.base import Fold, Scores, exact_enough, mean_scores
+from bench_core.ridge.solvers.base import Fold, Scores, mean_scores
+from bench_core.ridge.solvers.trust import Method, Remedy, remedy, too_inexact
 from bench_core.strategies import _shared_nodes as on_node
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._plans import common_plan
@@ -112,7 +113,7 @@ class SharedBatches(Strategy):
     def plan(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitPlan:
         """Return what `fit` would do on ``nodes`` nodes with arrays of these shapes."""
         products = product_dtype(self.dtype, dtype)
-        found = self._plan((t, p, s), self._folds(t), products, nodes)
+        found = self._plan((t, p, s), self._folds(t), Method(products), nodes)
         return common_plan(
             self.name, found, nodes=nodes, node_bytes=found.node_bytes, peak=sum(found.node_bytes)
         )
@@ -124,9 +125,8 @@ class SharedBatches(Strategy):
         self,
         size: tuple[int, int, int],
         folds: list[Fold],
-        dtype: np.dtype[Any],
+        method: Method,
         nodes: int,
-        selection: Selection | None = None,
     ) -> NodePlan:
         if self.factorise not in WAYS:
             raise InputError(f"factorise = {self.factorise!r}: give 'auto', 'one' or 'each'")
@@ -135,16 +135,17 @@ class SharedBatches(Strategy):
             *size,
             len(self.alphas),
             folds=folds,
-            dtype=dtype,
+            dtype=method.dtype,
             scoring=default_scoring(self.scoring, self.cv),
             per_target=False,
             coef="file",
+            exact=method.exact,
         )
         return make_node_plan(
             shape,
             nodes,
             form=find_form(self.solver),
-            selection=selection or self._selection,
+            selection=method.selection or self._selection,
             factorise=way,
         )
 
@@ -160,10 +161,9 @@ class SharedBatches(Strategy):
         rows = self._rows(cluster, X, Y)
         try:
             with cluster.shared(X, Y) as (X_ref, Y_ref):
-                done = None
-                selection: Selection | None = None
+                method, done = Method(dtype), None
                 while done is None:
-                    plan = self._plan(size, folds, dtype, cluster.nodes, selection)
+                    plan = self._plan(size, folds, method, cluster.nodes)
                     with _folder(cluster, folds) as folder:
                         job = Job(
                             X_ref,
@@ -175,10 +175,12 @@ class SharedBatches(Strategy):
                             plan,
                             folder,
                         )
-                        done = _Fit(cluster, job, self.progress or silent).run(rows)
-                    # For another try, if that was not exact enough.
-                    selection = "each" if dtype == np.float64 else None
-                    dtype = np.dtype(np.float64)
+                        fit = _Fit(cluster, job, method, self.progress or silent)
+                        found = fit.run(rows)
+                    if isinstance(found, str):
+                        method = method.improved(found)
+                    else:
+                        done = found
             self.coef_ = self._kept(rows)
         except InputError:
             check_xy(X, Y)  # a node counts its own columns: name the value by its place in Y
@@ -217,29 +219,35 @@ class SharedBatches(Strategy):
 class _Fit:
     """One fit as the driver sees it: tasks on nodes, started in the order in which they can run."""
 
-    def __init__(self, cluster: Cluster, job: Job, progress: Progress) -> None:
-        self.cluster, self.job, self.progress = cluster, job, progress
+    def __init__(self, cluster: Cluster, job: Job, method: Method, progress: Progress) -> None:
+        self.cluster, self.job, self.method, self.progress = cluster, job, method, progress
         plan = job.plan
         self.scoring = [node for node, (start, stop) in enumerate(plan.targets) if stop > start]
         self.solving = [node for node, (start, stop) in enumerate(plan.solved) if stop > start]
 
-    def run(self, rows: RowFile) -> tuple[NDArray[np.float64], int, NDArray[np.float64]] | None:
+    def run(self, rows: RowFile) -> tuple[NDArray[np.float64], int, NDArray[np.float64]] | Remedy:
         """Return the scores (r,), the chosen one's index and the intercepts (s,).
 
-        None, with nothing solved, where the scores are not exact enough to decide.
+        The remedy instead, with nothing solved, where that was not exact enough.
         """
         plan, alphas = self.job.plan, self.job.alphas
         solvers = self._factorised()
         scores = self._scores(solvers)
+        wanted = remedy(scores, self.method, plan.selection)
+        if wanted is not None:
+            return wanted
         if np.isnan(scores.shared).all():
             raise InputError(
                 f"no penalty of {alphas.tolist()} has a {self.job.scoring} score: targets are all "
                 "constant, or every penalty is too small to leave a sample out"
             )
-        if not exact_enough(scores, self.job.dtype, plan.selection):
-            return None
         chosen = int(best(scores.shared))
-        return scores.shared, chosen, self._solved(rows, solvers, float(alphas[chosen]))
+        alpha = float(alphas[chosen])
+        if plan.shape.folds:  # X as a whole was not factorised for the scores
+            error = self._submit(0, on_node.error, solvers[0], alpha)
+            if too_inexact(self.cluster.gather([error])[0], self.method):
+                return "exact"
+        return scores.shared, chosen, self._solved(rows, solvers, alpha)
 
     def _submit(self, node: int, function: Any, *arguments: Any) -> Future:
         return self.cluster.submit(node, function, self.job, *arguments)

@@ -110,7 +110,8 @@ def test_solutions_are_the_normal_equations():
     eigen = dual.factorise(X @ X.T, intercept=False)
     np.testing.assert_allclose((Y.T @ dual.solution(X, eigen, 2.5)).T, expected, atol=1e-12)
     new = rng.standard_normal((4, 40))
-    np.testing.assert_allclose(dual.hat_rows(new @ X.T, eigen, 2.5) @ Y, new @ expected, atol=1e-11)
+    N = dual.hat_rows(new @ X.T @ eigen.V, eigen, 2.5)
+    np.testing.assert_allclose(N @ Y, new @ expected, atol=1e-11)
 
 
 def test_the_constant_vector_is_kept_apart_from_other_null_vectors():

@@ -31,6 +31,13 @@ def column_means(X: NDArray[Any]) -> NDArray[np.float64]:
     return first + total / t
 
 
+SAMPLED = 64
+"""Rows that are sampled to compare the means of X with its spread."""
+
+FAR = 16.0
+"""Means beyond this many standard deviations are taken off twice."""
+
+
 def centred(X: NDArray[Any], means: NDArray[np.float64] | None, dtype: DTypeLike) -> NDArray[Any]:
     """Return a new C-ordered array (t, p) of ``dtype`` with X − means (X itself if None)."""
     result = np.empty(X.shape, dtype)
@@ -40,6 +47,18 @@ def centred(X: NDArray[Any], means: NDArray[np.float64] | None, dtype: DTypeLike
         else:
             np.subtract(X[rows], means, out=result[rows], casting="same_kind")
     return result
+
+
+def recentre(Xc: NDArray[Any], means: NDArray[np.float64]) -> NDArray[Any]:
+    """Take off, in place, what rounding of large ``means`` (p,) has left in X − means (t, p).
+
+    A mean is rounded to ε of its size, which moves all rows alike.
+    """
+    spread = np.std(Xc[:: max(1, Xc.shape[0] // SAMPLED)], axis=0, dtype=np.float64)
+    far = np.flatnonzero(np.abs(means) > FAR * spread)
+    if len(far):
+        Xc[:, far] -= column_means(Xc[:, far]).astype(Xc.dtype)
+    return Xc
 
 
 def double_centre(G: Array) -> Array:

@@ -8,14 +8,17 @@ kernel of a fold is a block of the whole kernel, so X is multiplied once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 from array_api_compat import array_namespace
+from numpy.typing import NDArray
 
 from bench_core.ridge.arrays.backend import Array, cast, to_numpy
 from bench_core.ridge.formulas import dual, primal
 from bench_core.ridge.formulas.centering import blocks_uncentred, centre_cross
-from bench_core.ridge.formulas.dual import Eigh
+from bench_core.ridge.formulas.eigensystem import Eigh
 from bench_core.ridge.formulas.primal import ErrorSums
 from bench_core.ridge.formulas.quadratic_forms import congruence, damping
 
@@ -27,8 +30,9 @@ class Validation:
     Residuals of targets Y are (Y_T − U diag(f) C) / divisor, or U diag(f) C / divisor where
     ``direct`` (dual leave-one-out, in which Y cancels without loss of digits).
 
-    ``gain`` (r, n) is the variance that noise of variance 1 in Y has in the residuals, None for
-    about 1: it tells where rounding in float32 matters.
+    ``gain`` (r, n) is the variance that noise of variance 1 in Y has in the residuals: it tells
+    where rounding in float32 matters. ``errors`` (r,) are relative errors of predictions that come
+    from the factorisation.
 
     U : (n, m). project : (m, t_S). f : (r, m). divisor : (r, n) or None for 1.
     train, test : integer indices of the rows, None for all (leave-one-out).
@@ -38,8 +42,9 @@ class Validation:
     project: Array
     w: Array
     f: Array
+    gain: Array
+    errors: NDArray[np.float64]
     divisor: Array | None = None
-    gain: Array | None = None
     direct: bool = False
     train: Array | None = None
     test: Array | None = None
@@ -49,43 +54,88 @@ def dual_loo(eigen: Eigh, alphas: Array) -> Validation:
     """Return leave-one-out by the eigenvectors of K."""
     d = damping(eigen.w, alphas)
     divisor = dual.inverse_diagonal(eigen, d)
-    return Validation(eigen.V, eigen.V.T, eigen.w, d, divisor, dual.gain(eigen, d), direct=True)
+    gain, errors = dual.gain(eigen, d), eigen.errors(to_numpy(alphas))
+    return Validation(eigen.V, eigen.V.T, eigen.w, d, gain, errors, divisor, direct=True)
 
 
 def primal_loo(Q: Array, eigen: Eigh, alphas: Array, *, intercept: bool) -> Validation:
     """Return leave-one-out by Q = Xc V (t, m)."""
     f = primal.filters(eigen, alphas)
     rest = primal.complement_of_leverage(Q, f, intercept=intercept)
-    return Validation(Q, Q.T, eigen.w, f, rest, 1 / (rest * rest))
+    errors = eigen.errors(to_numpy(alphas))
+    return Validation(Q, Q.T, eigen.w, f, 1 / (rest * rest), errors, rest)
 
 
-def dual_fold(K: Array, train: Array, test: Array, alphas: Array, *, intercept: bool) -> Validation:
-    """Return the fold that trains on rows ``train`` of the kernel K = X Xᵀ (t, t)."""
-    blocks = centre_cross if intercept else blocks_uncentred
-    SS, TS, _ = blocks(K, train, test)
-    # X_T,c is orthogonal to the null vectors of the training kernel, so primal's rule fits.
-    eigen = primal.factorise(SS)
-    xp = array_namespace(K)
-    U = xp.matmul(TS, eigen.V)
-    f = primal.filters(eigen, alphas)
-    return Validation(U, eigen.V.T, eigen.w, f, train=train, test=test)
-
-
-def primal_fold(
-    X: Array, train: Array, test: Array, alphas: Array, *, intercept: bool
-) -> Validation:
-    """Return the fold that trains on rows ``train`` of X (t, p)."""
+def fold_rows(X: Array, train: Array, test: Array, *, intercept: bool) -> tuple[Array, Array]:
+    """Return the training and held-out rows of X (t, p), less the training mean, as new arrays."""
     xp = array_namespace(X)
     X_S, X_T = xp.take(X, train, axis=0), xp.take(X, test, axis=0)
     if intercept:
         mean = xp.mean(X_S, axis=0)
         X_S -= mean
         X_T -= mean
-    eigen = primal.factorise(primal.covariance(X_S))
+    return X_S, X_T
+
+
+def dual_fold(
+    K: Array,
+    train: Array,
+    test: Array,
+    alphas: Array,
+    *,
+    intercept: bool,
+    verify: Callable[[Eigh], Eigh] = lambda eigen: eigen,
+) -> Validation:
+    """Return the fold that trains on rows ``train`` of the kernel K = X Xᵀ (t, t).
+
+    verify : looks at null vectors of these rows, where that is of use.
+    """
+    blocks = centre_cross if intercept else blocks_uncentred
+    SS, TS, _ = blocks(K, train, test)
+    # X_T,c is orthogonal to the null vectors of the training kernel.
+    eigen = verify(dual.factorise(SS, intercept=intercept)).without_null()
+    U = array_namespace(K).matmul(TS, eigen.V)
+    return fold_validation(U, eigen.V.T, eigen, alphas, train, test)
+
+
+def primal_fold(
+    X: Array,
+    train: Array,
+    test: Array,
+    alphas: Array,
+    *,
+    intercept: bool,
+    verify: Callable[[Eigh, Array], Eigh] = lambda eigen, rows: eigen,
+) -> Validation:
+    """Return the fold that trains on rows ``train`` of X (t, p); ``verify`` as in `dual_fold`.
+
+    It is given the transposed training rows (p, t_S), too.
+    """
+    xp = array_namespace(X)
+    X_S, X_T = fold_rows(X, train, test, intercept=intercept)
+    eigen = verify(primal.factorise(primal.covariance(X_S)), X_S.T).without_null()
     V = cast(eigen.V, to_numpy(X[:0]).dtype)
+    U, project = xp.matmul(X_T, V), xp.matmul(V.T, X_S.T)
+    return fold_validation(U, project, eigen, alphas, train, test, projected=eigen.w)
+
+
+def fold_validation(
+    U: Array,
+    project: Array,
+    eigen: Eigh,
+    alphas: Array,
+    train: Array,
+    test: Array,
+    *,
+    projected: Array | float = 1.0,
+) -> Validation:
+    """Return a fold; ``projected`` are the squared norms (m,) of the rows of ``project``."""
+    xp = array_namespace(eigen.V)
     f = primal.filters(eigen, alphas)
-    project = xp.matmul(V.T, X_S.T)
-    return Validation(xp.matmul(X_T, V), project, eigen.w, f, train=train, test=test)
+    squares = cast(U, "float64") ** 2
+    gain = 1 + xp.matmul(f * f * projected, squares.T)
+    errors = eigen.errors(to_numpy(alphas))
+    return Validation(U, project, eigen.w, f, gain, errors, train=train, test=test)
 
 
 def kernel_sums(fold: Validation, G: Array, *, intercept: bool) -> ErrorSums:

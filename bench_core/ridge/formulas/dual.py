@@ -17,8 +17,6 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from array_api_compat import array_namespace, device
 
 from bench_core.ridge.arrays.backend import (
@@ -28,10 +26,10 @@ from bench_core.ridge.arrays.backend import (
     float64_pieces,
     is_float64,
     mirror,
-    to_numpy,
 )
 from bench_core.ridge.arrays.eigh import eigh
 from bench_core.ridge.formulas.centering import double_centre
+from bench_core.ridge.formulas.eigensystem import Eigh, without_rounding
 from bench_core.ridge.formulas.quadratic_forms import congruence, damping, quadratic_diagonals
 
 COLUMNS = 4096
@@ -39,19 +37,6 @@ COLUMNS = 4096
 
 SUMMED = 8192
 """Columns of targets whose products are summed in their precision before float64 takes over."""
-
-
-@dataclass(frozen=True)
-class Eigh:
-    """Eigenvalues w (m,), ascending and not negative, and vectors V (n, m) of a float64 matrix.
-
-    With an intercept the dual form leaves out the constant vector, so that m = n − 1 and
-    V diag(1/(w + λ)) Vᵀ is the inverse within the centred space. ``constant`` says so.
-    """
-
-    w: Array
-    V: Array
-    constant: bool = False
 
 
 def target_gram(Y: Array, total: Array | None = None) -> Array:
@@ -96,8 +81,7 @@ def factorise(K: Array, *, intercept: bool) -> Eigh:
 
     The constant vector is an eigenvector of a centred K, with eigenvalue 0, and when others are 0
     too LAPACK returns any mixture of them. It is moved out of the way, to −‖K‖, before.
-    Eigenvalues that rounding alone can make are set to 0, so that the smallest penalty of a
-    singular K gives the limit and not noise.
+    Eigenvalues that rounding alone can make are set to 0.
     """
     xp = array_namespace(K)
     n = K.shape[0]
@@ -109,8 +93,7 @@ def factorise(K: Array, *, intercept: bool) -> Eigh:
     w, V = eigh(K)
     if intercept:
         w, V = w[1:], V[:, 1:]
-    rounding = n * xp.finfo(xp.float64).eps * norm
-    return Eigh(xp.where(w > rounding, w, xp.zeros_like(w)), V, constant=intercept)
+    return without_rounding(w, V, constant=intercept, norm=float(norm))
 
 
 def inverse_diagonal(eigen: Eigh, d: Array) -> Array:
@@ -140,7 +123,7 @@ def loo_squares(eigen: Eigh, G: Array, alphas: Array, dtype: str = "float64") ->
 
 
 def inverse(eigen: Eigh, alpha: float) -> Array:
-    """Return A = (K + λ I)⁻¹ (t, t) in float64, within the centred space with an intercept."""
+    """Return A = (K + λ I)⁻¹ (t, t) in float64, within the space of the eigenvectors."""
     xp = array_namespace(eigen.V)
     half = eigen.V / xp.sqrt(eigen.w + alpha)
     return xp.matmul(half, half.T)
@@ -149,6 +132,7 @@ def inverse(eigen: Eigh, alpha: float) -> Array:
 def solution(Xc: Array, eigen: Eigh, alpha: float) -> Array:
     """Return Mᵀ (t, p) = A Xc in Xc's precision: the coefficients of Yc (t, b) are Ycᵀ Mᵀ (b, p).
 
+    ``eigen`` without null vectors: Xcᵀ v is 0 for those, but for rounding that 1/λ would magnify.
     The product is taken in float64 and rounded afterwards: rounding A first would magnify its
     errors by the largest eigenvalue over λ (200 times, in an example of neuroimaging's kind).
 
@@ -165,22 +149,30 @@ def solution(Xc: Array, eigen: Eigh, alpha: float) -> Array:
     return result
 
 
-def hat_rows(Kx: Array, eigen: Eigh, alpha: float) -> Array:
-    """Return N (n, t) = Kx A in float64: predictions of Yc (t, b) at new rows are N Yc.
+def solution_along(basis: Array, eigen: Eigh, alpha: float) -> Array:
+    """Return Mᵀ (t, p) = V diag(1/(w + λ)) B in float64, for the basis B = Vᵀ Xc (m, p)."""
+    return array_namespace(basis).matmul(eigen.V / (eigen.w + alpha), basis)
 
-    ``Kx`` (n, t) is X_new,c Xcᵀ. No coefficient is formed.
+
+def hat_rows(along: Array, eigen: Eigh, alpha: float) -> Array:
+    """Return N (n, t) in float64: predictions of Yc (t, b) at new rows are N Yc.
+
+    ``along`` (n, m) is X_new,c Xcᵀ V, or X_new,c Bᵀ; ``eigen`` without null vectors. No coefficient
+    is formed.
     """
-    xp = array_namespace(Kx)
-    return xp.matmul(xp.matmul(Kx, eigen.V) / (eigen.w + alpha), eigen.V.T)
+    return array_namespace(along).matmul(along / (eigen.w + alpha), eigen.V.T)
 
 
-def dual_weights(Y: Array, eigen: Eigh, alphas: Array) -> Array:
-    """Return A Y (t, b) with a penalty per target, ``alphas`` (b,), in Y's precision.
+def rotate(Xc: Array, eigen: Eigh) -> Array:
+    """Return the basis B = Vᵀ Xc (m, p) in Xc's precision, written over Xc (t, p).
 
-    The coefficients are Yᵀ-weighted rows of X: (A Y)ᵀ Xc (b, p).
+    Row j has the size of √w_j, and is as exact as that allows: products are taken in float64. With
+    a penalty per target coefficients are (f ∘ Vᵀ Y)ᵀ B. Weights of samples, A Y, would have to be
+    exact to w_j / w_max instead, and in float32 they are not.
     """
-    xp = array_namespace(Y)
-    dtype = to_numpy(Y[:0]).dtype
-    V = cast(eigen.V, dtype)
-    f = cast(1 / (eigen.w[:, None] + alphas[None, :]), dtype)
-    return xp.matmul(V, f * xp.matmul(V.T, Y))
+    xp = array_namespace(Xc)
+    m = eigen.V.shape[1]
+    for start in range(0, Xc.shape[1], COLUMNS):
+        part = slice(start, start + COLUMNS)
+        Xc[:m, part] = xp.matmul(eigen.V.T, cast(Xc[:, part], "float64"))
+    return Xc[:m]

@@ -75,5 +75,4 @@ def block_scores(validation: Validation, Y: Array, scoring: str, *, intercept: b
             scores[i] = column_scores(Y_T, one, scoring)
             squares[i] = xp.sum(one * one, dtype=xp.float64)
     own = xp.sum(Y_T * Y_T, axis=1, dtype=xp.float64)
-    gained = xp.sum(own) if validation.gain is None else xp.matmul(validation.gain, own)
-    return BlockScores(scores, squares, gained + xp.zeros_like(squares), xp.sum(own))
+    return BlockScores(scores, squares, xp.matmul(validation.gain, own), xp.sum(own))

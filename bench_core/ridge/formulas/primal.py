@@ -33,7 +33,7 @@ from bench_core.ridge.arrays.backend import (
     to_numpy,
 )
 from bench_core.ridge.arrays.eigh import eigh
-from bench_core.ridge.formulas.dual import Eigh
+from bench_core.ridge.formulas.eigensystem import Eigh, without_rounding
 from bench_core.ridge.formulas.quadratic_forms import quadratic_diagonals
 
 IN_CACHE = 128
@@ -76,14 +76,11 @@ def covariance(Xc: Array) -> Array:
 def factorise(S: Array) -> Eigh:
     """Return the eigendecomposition of S = Xcᵀ Xc (p, p) float64, which is overwritten.
 
-    Vectors whose eigenvalue rounding alone can make are left out: Xc V is 0 there, so m ≤ p.
+    Eigenvalues that rounding alone can make are set to 0.
     """
-    xp = array_namespace(S)
     w, V = eigh(S)
-    norm = xp.sqrt(xp.sum(w * w))  # ‖S‖, Frobenius
-    rounding = V.shape[0] * xp.finfo(xp.float64).eps * norm
-    null = int(xp.sum(xp.astype(w <= rounding, xp.int64)))
-    return Eigh(w[null:], V[:, null:])
+    norm = float(array_namespace(S).sum(w * w)) ** 0.5  # ‖S‖, Frobenius
+    return without_rounding(w, V, constant=False, norm=norm)
 
 
 def error_sums(U: Array, f: Array, Y: Array, C: Array) -> ErrorSums:

@@ -54,7 +54,7 @@ class FitShape:
     t, p, s, r : samples, features, targets, penalties. folds : (n_train, n_test) of every fold,
     empty for leave-one-out. dtype : precision of products with Y. each : score every target for
     itself (Pearson's r, or a penalty per target). scaled : scale targets by their variance (r2).
-    coef : "memory", "file" or None.
+    coef : "memory", "file" or None. exact : decompose X itself and not its square.
     """
 
     t: int
@@ -67,6 +67,7 @@ class FitShape:
     scaled: bool = False
     per_target: bool = False
     coef: str | None = "memory"
+    exact: bool = False
 
     @property
     def itemsize(self) -> int:
@@ -103,15 +104,39 @@ def useful_flops(shape: FitShape, form: Form, selection: Selection, width: int) 
     return sum(step.flops for step in steps(shape, form, selection, keeps_coordinates=keeps))
 
 
+def svd_flops(n: float, m: float) -> float:
+    """Return the flops of a thin singular value decomposition of n × m, by way of QR.
+
+    6 m n² + 20 n³ for n ≤ m: a QR decomposition and its Q, that of the triangle, and a product
+    (Golub and Van Loan, 2013, figure 8.6.1, with R-bidiagonalisation).
+    """
+    n, m = min(n, m), max(n, m)
+    return 6 * m * n * n + 20 * n**3
+
+
+def _exact_steps(shape: FitShape) -> Iterator[Step]:
+    """Yield the decompositions of X itself, whole and of the folds' training rows."""
+    t, p = float(shape.t), float(shape.p)
+    own: Phase = "solution" if shape.folds else "factorise"
+    if shape.folds:
+        folds = sum(svd_flops(a, p) + 2.0 * b * p * min(a, p) for a, b in shape.folds)
+        yield Step("folds' singular value decompositions", folds, "float64", "validate")
+    yield Step("singular value decomposition", svd_flops(t, p), "float64", own)
+
+
 def _dual_steps(shape: FitShape, selection: Selection) -> Iterator[Step]:
     t, p, s, r = float(shape.t), float(shape.p), shape.s, shape.r
     read = shape.t * s * shape.itemsize
-    yield Step("kernel X Xᵀ", t * t * p, "float64", "factorise")
+    if shape.exact:
+        yield from _exact_steps(shape)
+    else:
+        yield Step("kernel X Xᵀ", t * t * p, "float64", "factorise")
     if selection == "shared":
         passes = max(1, len(shape.folds)) if shape.scaled else 1
         yield Step("target Gram Y Yᵀ", passes * t * t * s, shape.dtype, "sum", passes * read)
     if not shape.folds:
-        yield Step("eigendecomposition", EIGH_FLOPS * t**3, "float64", "factorise")
+        if not shape.exact:
+            yield Step("eigendecomposition", EIGH_FLOPS * t**3, "float64", "factorise")
         if selection == "shared":
             yield Step("scores", 3 * t**3 + _diagonals(t, t, r), shape.dtype, "select")
         else:
@@ -120,17 +145,21 @@ def _dual_steps(shape: FitShape, selection: Selection) -> Iterator[Step]:
         shared = selection == "shared"
         eigen = sum(EIGH_FLOPS * a**3 + 2.0 * b * a * a for a, b in shape.folds)
         phase: Phase = "select" if shared else "validate"
-        yield Step("folds' eigendecompositions", eigen, "float64", phase)
+        if not shape.exact:
+            yield Step("folds' eigendecompositions", eigen, "float64", phase)
         if shared:
             scores = sum(3.0 * a**3 + 2.0 * b * a * a + _diagonals(b, a, r) for a, b in shape.folds)
             yield Step("scores", scores, "float64", "select")
         else:
             scores = sum(2.0 * a * a * s + 2.0 * r * a * b * s for a, b in shape.folds)
             yield Step("scores", scores, shape.dtype, "sum", read * len(shape.folds))
-        yield Step("eigendecomposition", EIGH_FLOPS * t**3, "float64", "solution")
+        if not shape.exact:
+            yield Step("eigendecomposition", EIGH_FLOPS * t**3, "float64", "solution")
     written = int(p) * s * shape.itemsize
     if shape.per_target:
-        yield Step("dual weights", 4 * t * t * s, shape.dtype, "coefficients", read)
+        if not shape.exact:
+            yield Step("rotation Vᵀ X", 2 * p * t * t, "float64", "solution")
+        yield Step("coordinates Vᵀ Y", 2 * t * t * s, shape.dtype, "coefficients", read)
         if shape.coef:
             yield Step("coefficients", 2 * t * p * s, shape.dtype, "coefficients", 0, written)
         return
@@ -149,10 +178,14 @@ def _primal_steps(shape: FitShape, selection: Selection, keeps_coordinates: bool
     t, p, s, r = float(shape.t), float(shape.p), shape.s, shape.r
     read = shape.t * s * shape.itemsize
     own: Phase = "solution" if shape.folds else "factorise"
-    yield Step("covariance Xᵀ X", t * p * p, "float64", own)
-    yield Step("eigendecomposition", EIGH_FLOPS * p**3, "float64", own)
+    if shape.exact:
+        yield from _exact_steps(shape)
+    else:
+        yield Step("covariance Xᵀ X", t * p * p, "float64", own)
+        yield Step("eigendecomposition", EIGH_FLOPS * p**3, "float64", own)
     if not shape.folds:
-        yield Step("rotation X V", 2 * t * p * p, shape.dtype, own)
+        if not shape.exact:
+            yield Step("rotation X V", 2 * t * p * p, shape.dtype, own)
         if selection == "shared":
             yield Step("target products", 4 * t * p * s + p * p * s, shape.dtype, "sum", read)
             yield Step("scores", _diagonals(t, p, r) + 4 * r * t * p, shape.dtype, "select")
@@ -160,10 +193,11 @@ def _primal_steps(shape: FitShape, selection: Selection, keeps_coordinates: bool
             yield Step("scores", (1 + r) * 2 * t * p * s, shape.dtype, "sum", read)
     else:
         k = len(shape.folds)
-        eigen = sum(float(a) * p * p + EIGH_FLOPS * p**3 for a, _ in shape.folds)
-        yield Step("folds' eigendecompositions", eigen, "float64", "validate")
-        rotations = sum(2.0 * (a + b) * p * p for a, b in shape.folds)
-        yield Step("folds' rotations", rotations, shape.dtype, "validate")
+        if not shape.exact:
+            eigen = sum(float(a) * p * p + EIGH_FLOPS * p**3 for a, _ in shape.folds)
+            yield Step("folds' eigendecompositions", eigen, "float64", "validate")
+            rotations = sum(2.0 * (a + b) * p * p for a, b in shape.folds)
+            yield Step("folds' rotations", rotations, shape.dtype, "validate")
         if selection == "shared":
             products = sum(2.0 * (a + b) * p * s + p * p * s for a, b in shape.folds)
             yield Step("target products", products, shape.dtype, "sum", k * read)

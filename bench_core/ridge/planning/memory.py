@@ -42,7 +42,8 @@ def small_bytes(shape: FitShape, selection: Selection) -> int:
 
 def phase_bytes(shape: FitShape, form: Form, selection: Selection, width: int) -> dict[Phase, int]:
     """Return the bytes held in every phase, without those of `small_bytes`."""
-    return _dual(shape, selection, width) if form == "dual" else _primal(shape, selection, width)
+    found = _dual(shape, selection, width) if form == "dual" else _primal(shape, selection, width)
+    return _exact(shape, found) if shape.exact else found
 
 
 def factor_bytes(shape: FitShape, form: Form) -> int:
@@ -71,6 +72,25 @@ def _gram(n: int, itemsize: int) -> int:
 def _scored(shape: FitShape, width: int) -> int:
     """Return the columns that `block_scores` predicts at once."""
     return max(width, min(per_target_scores.TOGETHER, shape.r * width))
+
+
+def _exact(shape: FitShape, phases: dict[Phase, int]) -> dict[Phase, int]:
+    """Return the phases' bytes where X itself is decomposed, whole or the folds' training rows.
+
+    LAPACK gets a copy, and returns right vectors of the same size; its work space is some squares
+    of the smaller dimension.
+    """
+    t, p = shape.t, shape.p
+    n = max(t, p) if t > p else t  # the dual form needs all of its t vectors
+    work = 3 * 8 * t * p + 8 * 8 * min(t, p) ** 2 + 3 * 8 * t * min(n, t)
+    if not shape.folds:
+        return {**phases, "factorise": max(phases["factorise"], work)}
+    rows = 3 * 8 * t * p  # X, and those of a fold
+    found = {**phases, "validate": rows + work, "solution": max(phases.get("solution", 0), work)}
+    for phase in ("sum", "select"):  # the folds' turn comes within these
+        if phase in phases:
+            found[phase] += work
+    return found
 
 
 def _dual(shape: FitShape, selection: Selection, b: int) -> dict[Phase, int]:

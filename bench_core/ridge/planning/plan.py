@@ -76,6 +76,7 @@ class Plan:
             "form": self.form,
             "selection": self.selection,
             "dtype": self.shape.dtype,
+            "exact": self.shape.exact,
             "width": self.width,
             "flops": self.flops,
             "useful_flops": self.useful_flops,
@@ -109,6 +110,7 @@ class Plan:
             f"{w.r} penalties",
             f"selection by {scheme}, {rule}",
             f"coefficients {where[w.coef]}; blocks of {self.width} targets",
+            *(["X itself is decomposed: its square would be too inexact"] if w.exact else []),
         ]
         for step in self.steps:
             moved = "".join(
@@ -164,10 +166,15 @@ def make_plan(
         return chosen
     assert leanest is not None
     assert memory_limit is not None
+    remedies = ["raise memory_limit"]
+    if shape.dtype == "float64" and not shape.exact:
+        remedies.append("use dtype='float32'")
+    if shape.coef == "memory":
+        remedies.append("stream the coefficients to a file (coef=path)")
     raise ResourceError(
         f"this fit needs {readable_bytes(leanest.peak_bytes)} of memory beyond X and Y "
-        f"({leanest.peak_bytes} bytes) and the limit is {readable_bytes(memory_limit)}: raise "
-        "memory_limit, use dtype='float32', or stream the coefficients to a file (coef=path)"
+        f"({leanest.peak_bytes} bytes) and the limit is {readable_bytes(memory_limit)}: "
+        + ", or ".join(remedies)
     )
 
 

@@ -27,22 +27,18 @@ from numpy.typing import NDArray
 from bench_core.errors import InputError
 from bench_core.ridge.arrays.backend import Array, Device, cast, to_numpy
 from bench_core.ridge.arrays.target_blocks import Block
-from bench_core.ridge.formulas.centering import centred, column_means
+from bench_core.ridge.formulas.centering import centred, column_means, recentre
 from bench_core.ridge.formulas.cross_validation import Validation
-from bench_core.ridge.formulas.dual import Eigh
+from bench_core.ridge.formulas.eigensystem import Eigh, verify_null_vectors
 from bench_core.ridge.formulas.per_target_scores import block_scores
-from bench_core.ridge.formulas.scores import best, mean_over_targets
+from bench_core.ridge.formulas.scores import mean_over_targets
 from bench_core.ridge.planning.flops import Selection
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetScores, TargetSums
 
 Predictor = Callable[[Block, Array | None], Array]
 
-MOST_MAGNIFIED = {"float32": 1e2, "float64": 1e6}
-"""Largest growth of the relative error of products with Y in a score, by their precision.
-
-Relative errors of scores then stay below 1e-4 in float32, enough to rank penalties, and below 1e-9
-in float64.
-"""
+VERIFIED_ABOVE = 1e-13
+"""Relative error of 1/λ from which on null vectors are verified, which costs a product with X."""
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 
@@ -52,12 +48,16 @@ class Scores:
     """Scores of every penalty: ``shared`` (r,) over all targets, ``each`` (r, s) of each target.
 
     ``each`` is None where only sums over targets were formed. ``magnified`` (r,) is the factor by
-    which relative errors of products with Y are larger in the scores.
+    which relative errors of products with Y are larger in the scores, ``unexplained`` (r,) the
+    squared residuals over the squared targets, and ``errors`` (r,) the relative error of what the
+    factorisation of X gives.
     """
 
     shared: NDArray[np.float64]
     each: NDArray[np.float64] | None = None
     magnified: NDArray[np.float64] | None = None
+    unexplained: NDArray[np.float64] | None = None
+    errors: NDArray[np.float64] | None = None
 
 
 @dataclass
@@ -78,6 +78,7 @@ def factor_arrays(factors: Factors, dtype: np.dtype[Any]) -> dict[str, NDArray[A
     found = {
         "values": to_numpy(factors.eigen.w),
         "vectors": to_numpy(cast(factors.eigen.V, dtype)),
+        "accuracy": np.array([factors.eigen.rounding, factors.eigen.known]),
     }
     if factors.basis is not None:
         found["basis"] = to_numpy(factors.basis)
@@ -124,6 +125,7 @@ class Solver(ABC):
     selection : "shared" scores from sums over targets, "each" every target for itself.
     dtype : precision of products with targets.
     folds : (train, test) row indices; none for leave-one-out.
+    exact : decompose X itself and not its square; in float64 only.
     keep_coordinates : keep products of X with targets, formed to score them, for the
         coefficients. The primal form does where one block holds all targets.
     """
@@ -139,14 +141,20 @@ class Solver(ABC):
         scoring: str,
         folds: list[Fold],
         device: Device,
+        exact: bool = False,
         keep_coordinates: bool = False,
     ) -> None:
+        assert not exact or dtype == np.float64
+        self.exact = exact
         self.selection, self.scoring, self.intercept = selection, scoring, intercept
         self.dtype, self.device, self.keep_coordinates = dtype, device, keep_coordinates
         self.alphas = device.put(alphas)
         self.folds = [(device.put(train), device.put(test)) for train, test in folds]
         self.x_mean = column_means(X) if intercept and X is not None else None
-        self.X: Array = None if X is None else device.put(centred(X, self.x_mean, dtype))
+        self.X: Array = None
+        if X is not None:
+            Xc = centred(X, self.x_mean, dtype)
+            self.X = device.put(Xc if self.x_mean is None else recentre(Xc, self.x_mean))
         self.eigen: Eigh
         self.factorised = False
         self._latest: tuple[int, Validation] | None = None
@@ -156,9 +164,24 @@ class Solver(ABC):
         """Number of passes over the targets that scoring takes."""
         return max(1, len(self.folds))
 
-    @abstractmethod
     def factorise(self) -> None:
         """Factorise X as far as scoring needs it; raise `InputError` where X is not finite."""
+        if self.exact:
+            xp = array_namespace(self.X)
+            self._require_finite_x(xp.sum(self.X * self.X, axis=1))
+        else:
+            self._square()
+        if not self.folds:
+            # Before Y is touched: numpy and scipy bring a BLAS each, and idle threads spin a while.
+            self._decompose()
+
+    @abstractmethod
+    def _square(self) -> None:
+        """Form what all factorisations have in common; raise as `factorise`."""
+
+    @abstractmethod
+    def _decompose(self) -> None:
+        """Factorise X as a whole."""
 
     @abstractmethod
     def partial_sums(self, number: int, targets: TargetColumns) -> Sums:
@@ -170,6 +193,13 @@ class Solver(ABC):
 
         Raises `InputError` where a target, or a product with one, is not finite.
         """
+
+    def error(self, alphas: float | NDArray[np.float64]) -> float:
+        """Return the largest relative error of 1/(w + λ) with these penalties."""
+        self._latest = None
+        if not self.factorised:
+            self._decompose()
+        return float(self.eigen.errors(np.atleast_1d(alphas)).max())
 
     @abstractmethod
     def solve(self, alphas: float | NDArray[np.float64]) -> Solution:
@@ -202,9 +232,19 @@ class Solver(ABC):
             self._latest = number, self._make_validation(number)
         return self._latest[1]
 
-    def _require_finite_x(self, square: Array) -> None:
-        xp = array_namespace(square)
-        if not bool(xp.all(xp.isfinite(xp.linalg.diagonal(square)))):
+    def _verified(self, eigen: Eigh, rows: Array) -> Eigh:
+        """Return the eigensystem, its null vectors verified where a penalty is so small.
+
+        In float32 they are null to the precision of the data.
+        """
+        if self.dtype == np.float32:
+            return replace(eigen, known=True)
+        least = eigen.rounding / float(self.alphas.min())
+        return eigen if eigen.known or least <= VERIFIED_ABOVE else verify_null_vectors(eigen, rows)
+
+    def _require_finite_x(self, squares: Array) -> None:
+        xp = array_namespace(squares)
+        if not bool(xp.all(xp.isfinite(squares))):
             raise InputError("X holds values that are not finite, or whose squares are not")
 
     def _require_finite(self, total: Array) -> None:
@@ -230,28 +270,45 @@ class Solver(ABC):
         check = replace(check, U=cast(check.U, self.dtype), project=cast(check.project, self.dtype))
         shape = (self.alphas.shape[0], targets.Y.shape[1])
         scores, sums, own = np.empty(shape), np.zeros((2, shape[0])), 0.0
+        sums[1] += self._lost_in_float32(check)
         for block in targets.blocks("scoring targets"):
             found = block_scores(check, block.values, self.scoring, intercept=self.intercept)
             scores[:, block.columns] = to_numpy(found.scores)
             sums += [to_numpy(found.squares), to_numpy(found.gained)]
             own += float(found.own)
-        return TargetScores(scores, sums[0], sums[1], own)
+        return TargetScores(scores, sums[0], sums[1], own, check.errors)
+
+    def _lost_in_float32(self, check: Validation) -> NDArray[np.float64]:
+        """Return infinity (r,) for penalties whose factors f have no float32 values, else 0."""
+        f, limits = to_numpy(check.f), np.finfo(self.dtype)
+        least = float(limits.tiny) / float(limits.eps)
+        if check.direct:  # squares of them are residuals
+            least **= 0.5
+        lost = (f.min(axis=1, initial=1.0) < least) | (f.max(axis=1, initial=1.0) > 1 / least)
+        return np.where(lost, np.inf, 0.0)
 
     def _each(self, sums: Sums) -> Scores:
         assert isinstance(sums, TargetScores)
         self._require_finite(np.asarray([sums.own]))
-        magnified = ratio(sums.gained, sums.squares)
-        return Scores(mean_over_targets(sums.scores), sums.scores, magnified)
+        return Scores(
+            mean_over_targets(sums.scores),
+            sums.scores,
+            ratio(sums.gained, sums.squares),
+            ratio(sums.squares, np.full_like(sums.squares, sums.own)),
+            sums.errors,
+        )
 
 
 def mean_scores(found: Iterable[Scores]) -> Scores:
-    """Return the mean of scores over folds, and the largest magnification."""
-    shared, magnified = [], []
+    """Return the mean of scores over folds, the largest magnification and the largest error."""
+    shared, magnified, unexplained, errors = [], [], [], []
     total: Any = None
     count: Any = None
     for scores in found:
         shared.append(scores.shared)
         magnified.append(scores.magnified)
+        unexplained.append(scores.unexplained)
+        errors.append(scores.errors)
         if scores.each is not None:
             defined = ~np.isnan(scores.each)
             total = (0 if total is None else total) + np.where(defined, scores.each, 0)
@@ -259,30 +316,28 @@ def mean_scores(found: Iterable[Scores]) -> Scores:
     each = None
     if total is not None:
         each = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return Scores(np.mean(shared, axis=0), each, np.max(np.asarray(magnified), axis=0))
+    return Scores(
+        np.mean(shared, axis=0),
+        each,
+        np.max(np.asarray(magnified), axis=0),
+        np.mean(np.asarray(unexplained), axis=0),
+        np.max(np.asarray(errors), axis=0),
+    )
 
 
-def magnification(gain: Array | None, own: Array, squares: Array) -> NDArray[np.float64]:
-    """Return Σ_i gain_i own_i over Σ_i squares_i, per penalty (r,).
+def conditioning(
+    gain: Array, own: Array, squares: Array
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how relative errors of products with Y grow in a score, and the unexplained share.
 
-    ``own`` (n,) are row sums of squared targets, ``squares`` (r, n) those of residuals, ``gain``
-    (r, n) as in `Validation`. Relative errors of products with Y are that much larger in scores.
+    Σ_i gain_i own_i / Σ_i squares_i and Σ_i squares_i / Σ_i own_i, per penalty (r,). ``own`` (n,)
+    are row sums of squared targets, ``squares`` (r, n) those of residuals, ``gain`` (r, n) as in
+    `Validation`.
     """
     xp = array_namespace(squares)
-    gained = xp.sum(own) if gain is None else xp.matmul(gain, own)
-    return ratio(to_numpy(gained), to_numpy(xp.sum(squares, axis=1)))
-
-
-def exact_enough(scores: Scores, dtype: np.dtype[Any], selection: Selection) -> bool:
-    """Return True if the best of the scores can be trusted, given how errors are magnified.
-
-    It cannot where the fit explains the targets nearly completely. Float32 then gives way to
-    float64, and sums over targets, differences of large numbers, to the residuals of every target:
-    those in float64 are as exact as can be.
-    """
-    if scores.magnified is None or (dtype == np.float64 and selection == "each"):
-        return True
-    return not scores.magnified[int(best(scores.shared))] > MOST_MAGNIFIED[dtype.name]
+    total = to_numpy(xp.sum(squares, axis=1))
+    gained = to_numpy(xp.matmul(gain, own))
+    return ratio(gained, total), ratio(total, np.full_like(total, float(xp.sum(own))))
 
 
 def ratio(above: NDArray[Any], below: NDArray[Any]) -> NDArray[np.float64]:

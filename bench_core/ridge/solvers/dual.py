@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,16 @@ from numpy.typing import NDArray
 
 from bench_core.ridge.arrays.backend import Array, Device, cast, mirror, to_numpy
 from bench_core.ridge.arrays.target_blocks import Block
-from bench_core.ridge.formulas import cross_validation, dual
+from bench_core.ridge.formulas import cross_validation, dual, singular_values
 from bench_core.ridge.formulas.centering import double_centre
 from bench_core.ridge.formulas.cross_validation import Validation
-from bench_core.ridge.formulas.dual import Eigh
-from bench_core.ridge.formulas.quadratic_forms import damping
+from bench_core.ridge.formulas.eigensystem import Eigh, clear_null_rows
 from bench_core.ridge.solvers.base import (
     Predictor,
     Scores,
     Solution,
     Solver,
-    magnification,
+    conditioning,
     mean_scores,
 )
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums, scaled
@@ -32,21 +32,28 @@ class DualSolver(Solver):
     _kernel: Array = None
     """K = Xc Xcᵀ (t, t), kept for the folds until the chosen penalty is solved with."""
 
+    _basis: Array = None
+    """B = Vᵀ Xc (m, p), which takes the place of X where X itself was decomposed."""
+
     @property
     def passes(self) -> int:
         """Number of passes over the targets: one Gram matrix of theirs serves all folds."""
         return 1 if self.selection == "shared" and self.scoring != "r2" else super().passes
 
-    def factorise(self) -> None:
+    def _square(self) -> None:
         self._kernel = dual.gram(self.X)
-        self._require_finite_x(self._kernel)
-        if not self.folds:
-            # Before Y is touched: numpy and scipy bring a BLAS each, and idle threads spin a while.
-            self._decompose()
+        self._require_finite_x(array_namespace(self._kernel).linalg.diagonal(self._kernel))
 
     def _decompose(self) -> None:
-        K, self._kernel = self._kernel, None
-        self.eigen = dual.factorise(K, intercept=self.intercept)
+        if self.exact:
+            X, self.X = self.X, None
+            self.eigen, self._basis = singular_values.dual(X, intercept=self.intercept)
+        else:
+            K, self._kernel = self._kernel, None
+            eigen = dual.factorise(K, intercept=self.intercept)
+            self.eigen = eigen = self._verified(eigen, self.X)
+            if eigen.known and 0 < eigen.null < eigen.w.shape[0]:
+                self.eigen = clear_null_rows(eigen, eigen.rounding / eigen.smallest)
         self.factorised = True
 
     def partial_sums(self, number: int, targets: TargetColumns) -> Sums:
@@ -78,23 +85,37 @@ class DualSolver(Solver):
         if self.intercept:
             G = double_centre(G)
         squares = dual.loo_squares(self.eigen, G, self.alphas, self.dtype.name)
-        gain = dual.gain(self.eigen, damping(self.eigen.w, self.alphas))
+        check = self.validation(0)
         own = array_namespace(G).linalg.diagonal(G)
-        magnified = magnification(gain, own, squares)
-        return Scores(self._mean_squares(squares, sums), magnified=magnified)
+        magnified, unexplained = conditioning(check.gain, own, squares)
+        magnified += self._lost_in_float32(check)
+        shared = self._mean_squares(squares, sums)
+        return Scores(shared, None, magnified, unexplained, check.errors)
 
     def _fold(self, number: int, G: Array, sums: TargetSums) -> Scores:
         check = self.validation(number)
         found = cross_validation.kernel_sums(check, G, intercept=self.intercept)
         squares = cross_validation.fold_squares(check, found, self.alphas)
-        magnified = magnification(None, found.squares, squares)
-        return Scores(self._mean_squares(squares, sums), magnified=magnified)
+        magnified, unexplained = conditioning(check.gain, found.squares, squares)
+        shared = self._mean_squares(squares, sums)
+        return Scores(shared, None, magnified, unexplained, check.errors)
 
     def _make_validation(self, number: int) -> Validation:
         if not self.folds:
             return cross_validation.dual_loo(self.eigen, self.alphas)
+        train, test = self.folds[number]
+        options: dict[str, Any] = {"intercept": self.intercept}
+        if self.exact:
+            return singular_values.fold(self.X, train, test, self.alphas, **options)
+
+        def verify(eigen: Eigh) -> Eigh:
+            rows = self.device.zeros((self.X.shape[0], eigen.V.shape[1]), np.float64)
+            rows[train] = eigen.V
+            found = self._verified(replace(eigen, V=rows), self.X)
+            return replace(eigen, known=found.known)
+
         return cross_validation.dual_fold(
-            self._kernel, *self.folds[number], self.alphas, intercept=self.intercept
+            self._kernel, train, test, self.alphas, **options, verify=verify
         )
 
     def solve(self, alphas: float | NDArray[np.float64]) -> DualSolution:
@@ -102,15 +123,22 @@ class DualSolver(Solver):
         if not self.factorised:
             self._decompose()
         return DualSolution(
-            self.X, self.eigen, alphas, x_mean=self.x_mean, dtype=self.dtype, device=self.device
+            self.X,
+            self.eigen.without_null(),
+            alphas,
+            x_mean=self.x_mean,
+            dtype=self.dtype,
+            device=self.device,
+            basis=self._basis,
         )
 
 
 class DualSolution(Solution):
-    """Penalties chosen, in the dual form: coefficients are M Y, or (A Y)ᵀ Xc of each target's A.
+    """Penalties chosen, in the dual form: coefficients are M Y, or (f ∘ Vᵀ Y)ᵀ B of every target.
 
-    ``solution`` is Mᵀ (t, p) where another process has formed it; X and the factorisation may
-    then be None.
+    X : Xc (t, p), overwritten where every target has its penalty; None where ``basis``, B = Vᵀ Xc
+    (m, p), is given. ``eigen`` has no null vectors. ``solution`` is Mᵀ (t, p) where another
+    process has formed it; X and the factorisation may then be None.
     """
 
     def __init__(
@@ -123,16 +151,22 @@ class DualSolution(Solution):
         dtype: np.dtype[Any],
         device: Device,
         solution: Array = None,
+        basis: Array = None,
     ) -> None:
         super().__init__(x_mean, dtype, device)
-        self.X, self.eigen, self.alphas, self._solution = X, eigen, alphas, solution
+        self.eigen, self.alphas, self._solution = eigen, alphas, solution
+        self._vectors: Array = None
+        if basis is None and not isinstance(alphas, float):
+            assert eigen is not None
+            X, basis = None, dual.rotate(X, eigen)
+        self.X, self.basis = X, basis
 
     def coefficients(self, block: Block, out: NDArray[Any] | None = None) -> Array:
         xp = array_namespace(block.values)
         if isinstance(self.alphas, float):
             left, right = block.values.T, self.solution
         else:
-            left, right = self._weights(block).T, self.X
+            left, right = self._coordinates(block).T, self.basis
         if out is not None and self.device.is_numpy:
             return xp.matmul(left, right, out=out)
         return xp.matmul(left, right)
@@ -143,24 +177,37 @@ class DualSolution(Solution):
         if self._solution is None:
             assert self.eigen is not None
             assert isinstance(self.alphas, float)
-            self._solution = dual.solution(self.X, self.eigen, self.alphas)
+            if self.basis is None:
+                self._solution = dual.solution(self.X, self.eigen, self.alphas)
+            else:
+                self._solution = dual.solution_along(self.basis, self.eigen, self.alphas)
         return self._solution
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         mean = {} if self.x_mean is None else {"mean": self.x_mean}
         return {"solution": to_numpy(self.solution), **mean}
 
-    def _weights(self, block: Block) -> Array:
+    def _coordinates(self, block: Block) -> Array:
+        """Return f ∘ Vᵀ Y (m, b): what the targets have of each row of the basis."""
         assert self.eigen is not None
+        xp = array_namespace(block.values)
+        if self._vectors is None:
+            self._vectors = cast(self.eigen.V, self.dtype).T
         chosen = self.device.put(np.asarray(self.alphas)[block.columns])
-        return dual.dual_weights(block.values, self.eigen, chosen)
+        f = cast(1 / (self.eigen.w[:, None] + chosen[None, :]), self.dtype)
+        f *= xp.matmul(self._vectors, block.values)
+        return f
 
     def predictor(self, X: NDArray[Any]) -> Predictor:
         assert self.eigen is not None
-        xp = array_namespace(self.X)
-        Kx = dual.cross_gram(self.new_rows(X), self.X)
+        new = self.new_rows(X)
+        xp = array_namespace(new)
+        if self.basis is None:
+            left = xp.matmul(dual.cross_gram(new, self.X), self.eigen.V)
+        else:
+            left = dual.cross_gram(new, self.basis)
         if isinstance(self.alphas, float):
-            N = cast(dual.hat_rows(Kx, self.eigen, self.alphas), self.dtype)
+            N = cast(dual.hat_rows(left, self.eigen, self.alphas), self.dtype)
             return lambda block, coefficients: xp.matmul(N, block.values)
-        Kx = cast(Kx, self.dtype)
-        return lambda block, coefficients: xp.matmul(Kx, self._weights(block))
+        left = cast(left, self.dtype)
+        return lambda block, coefficients: xp.matmul(left, self._coordinates(block))

@@ -8,9 +8,9 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from bench_core.ridge.arrays.backend import Array, Device
+from bench_core.ridge.arrays.backend import Array, Device, to_numpy
 from bench_core.ridge.arrays.target_blocks import Block
-from bench_core.ridge.formulas import cross_validation, primal
+from bench_core.ridge.formulas import cross_validation, primal, singular_values
 from bench_core.ridge.formulas.cross_validation import Validation
 from bench_core.ridge.formulas.per_target_scores import training_and_test
 from bench_core.ridge.formulas.primal import ErrorSums
@@ -20,8 +20,8 @@ from bench_core.ridge.solvers.base import (
     Scores,
     Solution,
     Solver,
+    conditioning,
     factor_arrays,
-    magnification,
 )
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums, scaled
 
@@ -32,16 +32,20 @@ class PrimalSolver(Solver):
     _coordinates: Array = None
     """C = Qᵀ Yc (m, s), where it is kept from the scores for the coefficients."""
 
-    def factorise(self) -> None:
-        if not self.folds:
-            self._rotate()
+    def _square(self) -> None:
+        """Form nothing: every factorisation has a covariance of its own."""
 
-    def _rotate(self) -> None:
+    def _decompose(self) -> None:
         """Replace Xc by Q = Xc V, its coordinates along the eigenvectors."""
-        square = primal.covariance(self.X)
-        self._require_finite_x(square)
-        self.eigen = primal.factorise(square)
-        self.X = primal.rotate(self.X, self.eigen)
+        if self.exact:
+            X, self.X = self.X, None
+            self.eigen, self.X = singular_values.primal(X, intercept=self.intercept)
+        else:
+            square = primal.covariance(self.X)
+            self._require_finite_x(array_namespace(square).linalg.diagonal(square))
+            eigen = self._verified(primal.factorise(square), self.X.T)
+            self.eigen = eigen.without_null()
+            self.X = primal.rotate(self.X, self.eigen)
         self.factorised = True
 
     def partial_sums(self, number: int, targets: TargetColumns) -> Sums:
@@ -78,29 +82,34 @@ class PrimalSolver(Solver):
         total = sums.total
         self._require_finite(total.squares)
         if self.folds:
-            squares = cross_validation.fold_squares(self.validation(number), total, self.alphas)
-            gain = None
+            check = self.validation(number)
+            squares = cross_validation.fold_squares(check, total, self.alphas)
+            gain, errors = check.gain, check.errors
         else:
             f = primal.filters(self.eigen, self.alphas)
             rest = primal.complement_of_leverage(self.X, f, intercept=self.intercept)
             squares = primal.loo_squares(self.X, self.eigen, total, self.alphas, rest)
-            gain = 1 / (rest * rest)
-        magnified = magnification(gain, total.squares, squares)
-        return Scores(self._mean_squares(squares, sums), magnified=magnified)
+            gain, errors = 1 / (rest * rest), self.eigen.errors(to_numpy(self.alphas))
+        magnified, unexplained = conditioning(gain, total.squares, squares)
+        return Scores(self._mean_squares(squares, sums), None, magnified, unexplained, errors)
 
     def _make_validation(self, number: int) -> Validation:
         if not self.folds:
             return cross_validation.primal_loo(
                 self.X, self.eigen, self.alphas, intercept=self.intercept
             )
+        train, test = self.folds[number]
+        options: dict[str, Any] = {"intercept": self.intercept}
+        if self.exact:
+            return singular_values.fold(self.X, train, test, self.alphas, **options)
         return cross_validation.primal_fold(
-            self.X, *self.folds[number], self.alphas, intercept=self.intercept
+            self.X, train, test, self.alphas, **options, verify=self._verified
         )
 
     def solve(self, alphas: float | NDArray[np.float64]) -> PrimalSolution:
         self._latest = None
         if not self.factorised:
-            self._rotate()
+            self._decompose()
         return PrimalSolution(
             self.factors,
             alphas,

@@ -95,13 +95,14 @@ class TargetScores:
     """Scores (r, s) of every penalty and target; parts are joined in the order of targets.
 
     squares, gained : (r,) sums over targets as in `BlockScores`. own : the sum of squared
-    targets, not finite when a value of Y is not.
+    targets, not finite when a value of Y is not. errors : (r,) as in `Validation`.
     """
 
     scores: NDArray[np.float64]
     squares: NDArray[np.float64]
     gained: NDArray[np.float64]
     own: float
+    errors: NDArray[np.float64]
 
     def __iadd__(self, other: TargetScores) -> TargetScores:
         """Append the targets of another part."""

@@ -1,0 +1,104 @@
+"""Whether scores can be trusted to choose a penalty, and the more exact way where they cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench_core.ridge.formulas.scores import best
+from bench_core.ridge.planning.flops import Selection
+from bench_core.ridge.solvers.base import Scores
+
+Remedy = Literal["float64", "each", "exact"]
+"""Products in float64; every target's own residuals; the singular value decomposition of X."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """How exactly a fit is made.
+
+    dtype : precision of products with Y. selection : how penalties are scored, None for what the
+    plan finds cheapest. exact : decompose X itself and not its square.
+    """
+
+    dtype: np.dtype[Any]
+    selection: Selection | None = None
+    exact: bool = False
+
+    def improved(self, by: Remedy) -> Method:
+        """Return the method with this remedy."""
+        if by == "each":
+            return replace(self, selection="each")
+        return replace(self, dtype=np.dtype(np.float64), exact=self.exact or by == "exact")
+
+
+MOST_MAGNIFIED = {"float32": 1e2, "float64": 1e6}
+"""Largest growth of the relative error of products with Y in a score, by their precision.
+
+Relative errors of scores then stay below 1e-4 in float32, enough to rank penalties, and below 1e-9
+in float64.
+"""
+
+MOST_ERROR = {"float32": 1e-4, "float64": 1e-6}
+"""Largest relative error of 1/(w + λ) from the square of X, by the precision of the products."""
+
+ROOM = 10.0
+"""Factor between that error and the error of a prediction that is reckoned with."""
+
+
+def remedy(
+    scores: Scores,
+    method: Method,
+    selection: Selection,
+    chosen: NDArray[np.intp] | None = None,
+) -> Remedy | None:
+    """Return what makes the choice of a penalty more exact; None where it can be trusted.
+
+    It cannot where the square of X is too inexact for the penalty, or where the fit explains the
+    targets nearly completely. Float32 then gives way to float64, and sums over targets, differences
+    of large numbers, to the residuals of every target.
+
+    Parameters
+    ----------
+    selection : how the penalties were scored.
+    chosen : index of every target's penalty, None for one of all.
+    """
+    dtype = method.dtype
+    if not method.exact:
+        if not _factorised_well(scores, "float64", chosen):
+            return "exact"
+        if not _factorised_well(scores, dtype.name, chosen):
+            return "float64"
+    if scores.magnified is None or (dtype == np.float64 and selection == "each"):
+        return None
+    if not scores.magnified[int(best(scores.shared))] > MOST_MAGNIFIED[dtype.name]:
+        return None
+    return "each" if dtype == np.float64 else "float64"
+
+
+def _factorised_well(scores: Scores, precision: str, chosen: NDArray[np.intp] | None) -> bool:
+    """Return True if the best penalty, and any that may be better, has 1/(w + λ) exactly enough.
+
+    A penalty may be better if it would be with residuals smaller by `ROOM` times its error of
+    what it predicts.
+    """
+    errors, limit = scores.errors, MOST_ERROR[precision]
+    if errors is None or (errors <= limit).all():
+        return True
+    doubtful = errors > limit
+    if chosen is not None:
+        # Any target may prefer any penalty.
+        return bool(not doubtful[np.unique(chosen)].any() and (ROOM * errors <= 1e-2).all())
+    winner = int(best(scores.shared))
+    assert scores.unexplained is not None
+    size = np.sqrt(scores.unexplained)
+    least = np.maximum(size - ROOM * errors * (1 + size), 0)  # predictions may be 1 + size
+    return bool(not doubtful[winner] and not (least[doubtful] <= size[winner]).any())
+
+
+def too_inexact(error: float, method: Method) -> bool:
+    """Return True if X has to be decomposed itself, for this relative error of 1/(w + λ)."""
+    return not method.exact and error > MOST_ERROR[method.dtype.name]
