@@ -164,7 +164,9 @@ class Agreement:
     targets : number of targets that were compared.
     solver : of scikit-learn's Ridge.
     same_penalty, reference_penalty : comparison with RidgeCV's choice; None if not compared.
-    note : why something was not compared.
+    tie : RidgeCV cannot tell the two penalties apart, within the error of either; None if they
+        are the same.
+    note : why something was not compared, or how near the scores of a tie are.
     """
 
     tolerance: Annotated[float, Field(ge=0)]
@@ -175,6 +177,7 @@ class Agreement:
     reference_penalty: float | None
     note: str | None
     agrees: bool
+    tie: bool | None = None
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -116,8 +116,11 @@ def disagreement(agreement: Agreement, penalty: PenaltyCounts | None) -> str | N
             f"predictions differ from scikit-learn's Ridge at the same penalties: {worst}, "
             f"tolerance {agreement.tolerance:g}"
         )
-    if agreement.same_penalty is False:
+    if agreement.same_penalty is False and not agreement.tie:
         values = () if penalty is None else penalty.values
         chosen = ", ".join(f"{value:g}" for value in values)
-        wrong.append(f"chose {chosen} where RidgeCV chooses {agreement.reference_penalty:g}")
+        difference = "" if agreement.note is None else f" ({agreement.note})"
+        wrong.append(
+            f"chose {chosen} where RidgeCV chooses {agreement.reference_penalty:g}{difference}"
+        )
     return "; ".join(wrong) or None

@@ -29,6 +29,7 @@ from bench_core.records.record import (
     Memory,
     NullAccuracy,
     PenaltyCounts,
+    PlanRecord,
     Times,
 )
 from bench_core.runner.arrays import ProblemRef
@@ -98,6 +99,7 @@ class WorkerResult:
     null: NullAccuracy | None = None
     agreement: Agreement | None = None
     blas: BlasRecord | None = None
+    plan: PlanRecord | None = None
 
 
 @dataclass(frozen=True)

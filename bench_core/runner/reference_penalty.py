@@ -16,7 +16,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench_core.errors import readable_bytes
 from bench_core.progress import Progress
@@ -26,25 +26,37 @@ from bench_core.runner.launcher import launch, worker_environment
 from bench_core.runner.problem_cache import CachedProblem
 from bench_core.runner.protocol import Keep, State, serve
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class RidgeCVJob:
-    """One RidgeCV. ``cv`` is the number of folds, None for leave-one-out."""
+    """One RidgeCV. ``cv`` is the number of folds, None for leave-one-out.
+
+    exactness : find out, too, how exact its scores can be.
+    """
 
     train: ProblemRef
     alphas: tuple[float, ...]
     fit_intercept: bool
     cv: int | None
+    exactness: bool = False
 
 
 @dataclass(frozen=True)
 class RidgeCVResult:
-    """The penalty that RidgeCV chose."""
+    """The penalty that RidgeCV chose and its score.
+
+    relative_error : of its squared errors with the smallest penalty, where that was asked for.
+    """
 
     status: State
     reason: str | None = None
     error: str | None = None
     alpha: float | None = None
+    score: float | None = None
+    relative_error: float | None = None
 
 
 def reference_penalty(
@@ -62,18 +74,12 @@ def reference_penalty(
     options : of the strategy; ``cv`` is RidgeCV's own, other criteria are not compared.
     timeout : seconds that it may take.
     """
-    from bench_core.machine import available_cores, available_memory
+    from bench_core.machine import available_memory
     from bench_core.strategies import get
 
     cv = options.get("cv")
     if options.get("scoring") is not None or not (cv is None or isinstance(cv, int)):
         return None, "RidgeCV was not run for comparison: it has no such scoring or folds"
-    job = RidgeCVJob(data.train, alphas, fit_intercept, cv)
-    asked = {name: value for name, value in asdict(job).items() if name != "train"}
-    digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
-    path = entry.folder / f"ridgecv-{digest}.json"
-    if path.is_file():
-        return codec.read(RidgeCVResult, path).alpha, None
     shape, dtype = (*data.train.X.shape, data.train.Y.shape[1]), data.train.X.dtype
     needed = get("ridgecv").bytes_needed(shape[0], shape[1], shape[2], dtype, 1)
     if needed > (available := available_memory()):
@@ -81,12 +87,26 @@ def reference_penalty(
             f"RidgeCV was not run for comparison: it needs about {readable_bytes(needed)} and "
             f"{readable_bytes(available)} are available"
         )
-    environment = worker_environment(available_cores(), "default", None)
-    found = launch(__name__, job, RidgeCVResult, environment=environment, timeout=timeout)
+    found = ridgecv(entry, RidgeCVJob(data.train, alphas, fit_intercept, cv), timeout)
     if found.alpha is None:
         return None, f"RidgeCV was not compared: {found.reason}"
-    codec.write(found, path)
     return found.alpha, None
+
+
+def ridgecv(entry: CachedProblem, job: RidgeCVJob, timeout: float | None) -> RidgeCVResult:
+    """Return RidgeCV's result, from beside the cached problem where it was computed before."""
+    from bench_core.machine import available_cores
+
+    asked = {name: value for name, value in asdict(job).items() if name != "train"}
+    digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+    path = entry.folder / f"ridgecv-{digest}.json"
+    if path.is_file():
+        return codec.read(RidgeCVResult, path)
+    environment = worker_environment(available_cores(), "default", None)
+    found = launch(__name__, job, RidgeCVResult, environment=environment, timeout=timeout)
+    if found.alpha is not None:
+        codec.write(found, path)
+    return found
 
 
 def _work(job: RidgeCVJob, progress: Progress, keep: Keep) -> RidgeCVResult:
@@ -96,7 +116,26 @@ def _work(job: RidgeCVJob, progress: Progress, keep: Keep) -> RidgeCVResult:
     train = job.train.open()
     fit = RidgeCV(alphas=job.alphas, fit_intercept=job.fit_intercept, cv=job.cv)
     fit.fit(np.asarray(train.X), np.asarray(train.Y))
-    return RidgeCVResult("ok", alpha=float(fit.alpha_))
+    error = score_error(train.X, min(job.alphas), job.fit_intercept) if job.exactness else None
+    return RidgeCVResult("ok", None, None, float(fit.alpha_), float(fit.best_score_), error)
+
+
+def score_error(X: NDArray[Any], alpha: float, fit_intercept: bool) -> float:
+    """Return the relative error of squared errors that come from the square of X (t, p).
+
+    2 · 4 ε w_max / (w_min + λ), tenfold for room: see `bench_core.ridge.formulas.eigensystem`. It
+    holds for RidgeCV's decompositions, and for Ridge's Cholesky factors in folds.
+    """
+    import numpy as np
+    from scipy.linalg import svdvals
+
+    values = np.array(X, dtype=np.float64)
+    if fit_intercept:
+        values -= values.mean(axis=0)
+    w = svdvals(values, overwrite_a=True, check_finite=False) ** 2
+    least = w[w > (max(X.shape) * np.finfo(np.float64).eps) ** 2 * w[0]]
+    smallest = float(least[-1]) if len(least) else float("inf")
+    return float(min(1.0, 80 * np.finfo(np.float64).eps * w[0] / (smallest + alpha)))
 
 
 if __name__ == "__main__":

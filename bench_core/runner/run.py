@@ -41,6 +41,7 @@ from bench_core.runner.problem_cache import CachedProblem
 from bench_core.runner.protocol import FitJob, WorkerResult
 from bench_core.runner.reference_penalty import reference_penalty
 from bench_core.runner.spec import FitSpec, ProblemShape
+from bench_core.runner.tied_penalties import compare_scores
 
 WORKER = "bench_core.runner.worker"
 NOT_COMPARED = "RidgeCV is not run for comparison by a fit; `ridgebench measure` does that"
@@ -200,6 +201,8 @@ def run_fit(
     assert status != "unfinished"
     names = ("times", "memory", "bytes_moved", "penalty", "accuracy", "null", "blas")
     values = {name: getattr(found, name) for name in names}
+    if found.plan is not None:  # what was done, where the data asked for a more exact way
+        values["plan"] = found.plan
     return replace(record, status=status, reason=reason, agreement=agreement, **values), found
 
 
@@ -235,8 +238,14 @@ def _compare_penalty(
     )
     if penalty is None:
         return replace(agreement, note=note)
-    same = found.penalty is not None and found.penalty.values == (penalty,)
-    return replace(agreement, reference_penalty=penalty, same_penalty=same)
+    chosen = () if found.penalty is None else found.penalty.values
+    same = chosen == (penalty,)
+    agreement = replace(agreement, reference_penalty=penalty, same_penalty=same)
+    if same or len(chosen) != 1:
+        return agreement
+    settings.progress("comparing the scores of both penalties")
+    found_tie = compare_scores(cached, data, spec, chosen[0], penalty, settings.timeout)
+    return replace(agreement, tie=found_tie.tie, note=found_tie.note)
 
 
 def _load() -> Load:

@@ -33,6 +33,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     from bench_core.records.statistics import time_summary
     from bench_core.runner.agreement import count_penalties
     from bench_core.runner.memory import MemoryWatch
+    from bench_core.runner.planning import plan_record
     from bench_core.runner.session import open_session
     from bench_core.runner.timing import null_accuracy, watched_fits
 
@@ -59,6 +60,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             reason = f"predictions have shape {predictions.shape}, not {session.test.Y.shape}"
             return WorkerResult("invalid", reason, blas=blas)
         chosen = model.chosen_alphas()
+        plan = plan_record(model.carried_out())
         r = pearson_r(session.test.Y, predictions)
         if job.output is not None:
             progress("writing")
@@ -77,6 +79,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             penalty=count_penalties(chosen, session.strategy.penalty_scope),
             accuracy=Accuracy(**summary(r)),
             blas=blas,
+            plan=plan,
         )
         progress("checking")
         keep(result, "not compared with scikit-learn's Ridge")

@@ -185,6 +185,13 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
             raise InputError(f"{self.name} runs on a cluster: pass cluster=local(nodes, threads)")
         return self.cluster
 
+    def carried_out(self) -> FitPlan | None:
+        """Return the plan that `fit` carried out, None for a strategy without plans.
+
+        It is not that of `plan` where the data asked for a more exact way.
+        """
+        return None
+
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return X Bᵀ + b (t, s) for X (t, p).
 

@@ -113,9 +113,16 @@ class SharedBatches(Strategy):
     def plan(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitPlan:
         """Return what `fit` would do on ``nodes`` nodes with arrays of these shapes."""
         products = product_dtype(self.dtype, dtype)
-        found = self._plan((t, p, s), self._folds(t), Method(products), nodes)
+        return self._common(self._plan((t, p, s), self._folds(t), Method(products), nodes))
+
+    def carried_out(self) -> FitPlan:
+        """Return the plan that `fit` carried out."""
+        return self._common(self.plan_)
+
+    def _common(self, plan: NodePlan) -> FitPlan:
+        peak = sum(plan.node_bytes)
         return common_plan(
-            self.name, found, nodes=nodes, node_bytes=found.node_bytes, peak=sum(found.node_bytes)
+            self.name, plan, nodes=plan.nodes, node_bytes=plan.node_bytes, peak=peak
         )
 
     def _folds(self, t: int) -> list[Fold]:

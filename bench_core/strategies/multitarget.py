@@ -25,6 +25,7 @@ from bench_core.strategies._ridgecv import default_scoring, problem_bytes, ridge
 
 if TYPE_CHECKING:
     from bench_core.cluster import Cluster
+    from bench_core.ridge.planning.plan import Plan
 
 
 class MultiTarget(Strategy):
@@ -92,8 +93,14 @@ class MultiTarget(Strategy):
 
     def plan(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitPlan:
         """Return what `fit` would do with arrays of these shapes."""
-        found = self._estimator(t).plan_shape(t, p, s, dtype)
-        return common_plan(self.name, found, peak=found.peak_bytes, slowdown=found.slowdown)
+        return self._common(self._estimator(t).plan_shape(t, p, s, dtype))
+
+    def carried_out(self) -> FitPlan:
+        """Return the plan that `fit` carried out."""
+        return self._common(self.plan_)
+
+    def _common(self, plan: Plan) -> FitPlan:
+        return common_plan(self.name, plan, peak=plan.peak_bytes, slowdown=plan.slowdown)
 
     def _estimator(self, t: int) -> MultiTargetRidgeCV:
         return MultiTargetRidgeCV(

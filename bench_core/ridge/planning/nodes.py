@@ -122,6 +122,7 @@ class NodePlan:
             "selection": self.selection,
             "factorise": self.factorise,
             "dtype": self.shape.dtype,
+            "exact": self.shape.exact,
             "nodes": self.nodes,
             "width": self.width,
             "flops": self.flops,
@@ -161,6 +162,8 @@ class NodePlan:
             f"  {step.name:<26}{step.flops / 1e9:>12,.1f} Gflop {step.dtype}, {self._place(step)}"
             for step in self.steps
         ]
+        if w.exact:
+            lines.append("X itself is decomposed: its square would be too inexact")
         lines.append(
             f"  messages {readable_bytes(self.sum_bytes)}, by file "
             f"{readable_bytes(self.file_bytes)}; peak memory of a node "
