@@ -121,9 +121,7 @@ class SharedBatches(Strategy):
 
     def _common(self, plan: NodePlan) -> FitPlan:
         peak = sum(plan.node_bytes)
-        return common_plan(
-            self.name, plan, nodes=plan.nodes, node_bytes=plan.node_bytes, peak=peak
-        )
+        return common_plan(self.name, plan, nodes=plan.nodes, node_bytes=plan.node_bytes, peak=peak)
 
     def _folds(self, t: int) -> list[Fold]:
         return find_folds(ridgecv_options(None, self.cv, t).get("cv", "loo"), t, None)
