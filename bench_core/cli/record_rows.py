@@ -41,6 +41,7 @@ def result_rows(record: Record) -> list[Row]:
                 f"{library.threads} threads"
             )
             rows.append((caller, text))
+    rows += [("note", text) for text in record.warnings]
     return rows
 
 
@@ -83,7 +84,10 @@ def agreement_text(agreement: Agreement) -> str:
     """Return the result of the comparison with scikit-learn."""
     worst = "not finite" if agreement.worst is None else f"{agreement.worst:.1e}"
     claim = {True: ", RidgeCV's penalty", False: ", not RidgeCV's penalty", None: ""}
+    same = claim[agreement.same_penalty]
+    if agreement.tie:
+        same = f", {agreement.note}"
     return (
         f"{'yes' if agreement.agrees else 'no'}: worst difference {worst}, tolerance "
-        f"{agreement.tolerance:g}, {agreement.targets} targets{claim[agreement.same_penalty]}"
+        f"{agreement.tolerance:g}, {agreement.targets} targets{same}"
     )

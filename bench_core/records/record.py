@@ -292,7 +292,8 @@ class Record:
     environment : name that asv gives the environment; None outside asv.
     uncommitted : whether tracked files differed from the commit; None if unknown.
     started : UTC, ISO 8601. ``seconds`` : from start to record, everything included.
-    plan : None for strategies that make none, and in records of version 1.
+    plan : as it was carried out; None for strategies that make none, and in records of version 1.
+    warnings : what a fit was warned of: values left out, or less exact than asked for.
     """
 
     schema: Literal["ridgebench-measurement/2", "ridgebench-measurement/1"]
@@ -320,6 +321,7 @@ class Record:
     seconds: Seconds
     seed: Count
     plan: PlanRecord | None = None
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what one field demands of another."""

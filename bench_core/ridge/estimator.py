@@ -31,7 +31,7 @@ from bench_core.ridge.planning.plan import Plan, make_plan
 from bench_core.ridge.solvers import SOLVERS
 from bench_core.ridge.solvers.base import Fold, Scores, Solution, Solver
 from bench_core.ridge.solvers.targets import TargetColumns
-from bench_core.ridge.solvers.trust import Method, Remedy, remedy, too_inexact
+from bench_core.ridge.solvers.trust import Method, Remedy, remedy, require_scores, too_inexact
 
 
 class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -349,6 +349,8 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _choose(self, scores: Scores) -> None:
         alphas = check_alphas(self.alphas)
+        folds = not (self.cv is None or isinstance(self.cv, str))
+        require_scores(scores, alphas, self.scoring, folds=folds)
         self.cv_results_ = {"alphas": alphas, "mean_scores": scores.shared}
         if self.alpha_per_target:
             assert scores.each is not None
@@ -357,11 +359,6 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self.best_score_: Any = scores.each[index, np.arange(scores.each.shape[1])]
             self.cv_results_["scores"] = scores.each
             return
-        if np.isnan(scores.shared).all():
-            raise InputError(
-                f"no penalty of {alphas.tolist()} has a {self.scoring} score: targets are all "
-                "constant, or every penalty is too small to leave a sample out"
-            )
         chosen = int(best(scores.shared))
         self.alpha_ = float(alphas[chosen])
         self.best_score_ = float(scores.shared[chosen])

@@ -100,6 +100,7 @@ class WorkerResult:
     agreement: Agreement | None = None
     blas: BlasRecord | None = None
     plan: PlanRecord | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

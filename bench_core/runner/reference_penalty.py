@@ -113,8 +113,11 @@ def _work(job: RidgeCVJob, progress: Progress, keep: Keep) -> RidgeCVResult:
     import numpy as np
     from sklearn.linear_model import RidgeCV
 
+    from bench_core.strategies.ridgecv import scored_options
+
     train = job.train.open()
-    fit = RidgeCV(alphas=job.alphas, fit_intercept=job.fit_intercept, cv=job.cv)
+    options = scored_options(None, job.cv, train.t)
+    fit = RidgeCV(alphas=list(job.alphas), fit_intercept=job.fit_intercept, **options)
     fit.fit(np.asarray(train.X), np.asarray(train.Y))
     error = score_error(train.X, min(job.alphas), job.fit_intercept) if job.exactness else None
     return RidgeCVResult("ok", None, None, float(fit.alpha_), float(fit.best_score_), error)

@@ -199,7 +199,7 @@ def run_fit(
         if agreement is not None:
             agreement = replace(agreement, agrees=reason is None)
     assert status != "unfinished"
-    names = ("times", "memory", "bytes_moved", "penalty", "accuracy", "null", "blas")
+    names = ("times", "memory", "bytes_moved", "penalty", "accuracy", "null", "blas", "warnings")
     values = {name: getattr(found, name) for name in names}
     if found.plan is not None:  # what was done, where the data asked for a more exact way
         values["plan"] = found.plan

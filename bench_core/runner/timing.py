@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -60,6 +62,28 @@ def read_through(files: Iterable[Path]) -> None:
         with path.open("rb", buffering=0) as file:
             while file.readinto(buffer):
                 pass
+
+
+@contextmanager
+def kept_warnings() -> Iterator[list[str]]:
+    """Collect the texts of warnings about data and results, each once; others are shown as usual.
+
+    Those about code (deprecated, about to change) are not of this kind.
+    """
+    texts: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", RuntimeWarning)
+        warnings.simplefilter("always", UserWarning)
+        show = warnings.showwarning
+
+        def keep(message: Any, category: type[Warning], *where: Any, **options: Any) -> None:
+            if not issubclass(category, RuntimeWarning | UserWarning):
+                show(message, category, *where, **options)
+            elif str(message) not in texts:
+                texts.append(str(message))
+
+        warnings.showwarning = keep
+        yield texts
 
 
 def timed_fits(

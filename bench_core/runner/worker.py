@@ -35,11 +35,11 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     from bench_core.runner.memory import MemoryWatch
     from bench_core.runner.planning import plan_record
     from bench_core.runner.session import open_session
-    from bench_core.runner.timing import null_accuracy, watched_fits
+    from bench_core.runner.timing import kept_warnings, null_accuracy, watched_fits
 
     spec = job.spec
     with open_session(job, progress) as session:
-        with MemoryWatch(job.interval_ms, busy=session.busy) as watch:
+        with MemoryWatch(job.interval_ms, busy=session.busy) as watch, kept_warnings() as warned:
             model, times, moved, memory = watched_fits(
                 session.make,
                 session.train,
@@ -80,6 +80,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             accuracy=Accuracy(**summary(r)),
             blas=blas,
             plan=plan,
+            warnings=tuple(warned),
         )
         progress("checking")
         keep(result, "not compared with scikit-learn's Ridge")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from sklearn.model_selection import PredefinedSplit
 from bench_core.checks import check_xy
 from bench_core.errors import InputError, unknown
 from bench_core.ridge.formulas.scores import check_scoring
+from bench_core.ridge.inputs import find_folds
 
 GCV_MODES = ("auto", "eigen", "svd")
 
@@ -68,6 +70,45 @@ def ridgecv_options(gcv_mode: str | None, cv: Any, t: int) -> dict[str, Any]:
     return {"cv": cv}
 
 
+def scored_options(gcv_mode: str | None, cv: Any, t: int) -> dict[str, Any]:
+    """Return RidgeCV's arguments, without folds that hold out one sample only; raise as above.
+
+    Folds are scored by r2, which one sample does not have, and scikit-learn's mean over folds is
+    then undefined for every penalty: it takes the first. Those folds are left out, with a warning.
+    Raises `InputError` where none is left. A splitter of the user's own splits where the fit runs;
+    `require_score` looks at what came of it.
+    """
+    options = ridgecv_options(gcv_mode, cv, t)
+    if not isinstance(options.get("cv"), int | PredefinedSplit):
+        return options
+    folds = find_folds(options["cv"], t, None)
+    scored = [fold for fold in folds if len(fold[1]) > 1]
+    if not scored:
+        raise InputError(
+            f"every fold of cv = {cv!r} holds out one sample, which has no r2: use fewer folds, or "
+            "cv = None for leave-one-out by squared errors"
+        )
+    if len(scored) < len(folds):
+        lost = [number for number, fold in enumerate(folds) if len(fold[1]) < 2]
+        warnings.warn(
+            f"folds of one sample have no r2 and are left out of the choice of a penalty: {lost}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        options["cv"] = scored
+    return options
+
+
+def require_score(score: float) -> float:
+    """Return the best score; raise `InputError` with the remedy where it is undefined."""
+    if np.isnan(score):
+        raise InputError(
+            "no penalty has a score: a fold holds out one sample, which has no r2; use larger "
+            "folds, or give cv as the run of every sample: such folds are then left out"
+        )
+    return score
+
+
 def default_scoring(scoring: str | None, cv: Any) -> str:
     """Return ``scoring``, or where it is None what RidgeCV takes for leave-one-out or folds.
 
@@ -101,7 +142,7 @@ def fit_ridgecv(
         coef=model.coef_.reshape(s, p),
         intercept=np.array(np.broadcast_to(model.intercept_, s), dtype=model.coef_.dtype),
         alpha=float(model.alpha_),
-        best_score=float(model.best_score_),
+        best_score=require_score(float(model.best_score_)),
     )
 
 

@@ -22,7 +22,7 @@ from bench_core.strategies._base import Strategy
 from bench_core.strategies._ridgecv import (
     fit_ridgecv,
     problem_bytes,
-    ridgecv_options,
+    scored_options,
     working_bytes,
 )
 
@@ -86,7 +86,7 @@ class BatchMultiOutput(Strategy):
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""
         cluster = self.running_cluster()
-        options = ridgecv_options(self.gcv_mode, self.cv, len(X))
+        options = scored_options(self.gcv_mode, self.cv, len(X))
         s, p = Y.shape[1], X.shape[1]
         bounds = batch_boundaries(s, cluster.nodes)
         rows = cluster.rows((s, p), X.dtype if X.dtype.kind == "f" else np.float64)

@@ -31,7 +31,7 @@ from bench_core.ridge.inputs import find_folds, find_form, fit_shape, product_dt
 from bench_core.ridge.planning.flops import Selection
 from bench_core.ridge.planning.nodes import Factorise, NodePlan, make_node_plan
 from bench_core.ridge.solvers.base import Fold, Scores, mean_scores
-from bench_core.ridge.solvers.trust import Method, Remedy, remedy, too_inexact
+from bench_core.ridge.solvers.trust import Method, Remedy, remedy, require_scores, too_inexact
 from bench_core.strategies import _shared_nodes as on_node
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._plans import common_plan
@@ -241,11 +241,7 @@ class _Fit:
         wanted = remedy(scores, self.method, plan.selection)
         if wanted is not None:
             return wanted
-        if np.isnan(scores.shared).all():
-            raise InputError(
-                f"no penalty of {alphas.tolist()} has a {self.job.scoring} score: targets are all "
-                "constant, or every penalty is too small to leave a sample out"
-            )
+        require_scores(scores, alphas, self.job.scoring, folds=bool(plan.shape.folds))
         chosen = int(best(scores.shared))
         alpha = float(alphas[chosen])
         if plan.shape.folds:  # X as a whole was not factorised for the scores

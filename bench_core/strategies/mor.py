@@ -25,7 +25,8 @@ from bench_core.strategies._base import Strategy
 from bench_core.strategies._joblib import DaskBackend
 from bench_core.strategies._ridgecv import (
     problem_bytes,
-    ridgecv_options,
+    require_score,
+    scored_options,
     working_bytes,
 )
 
@@ -91,7 +92,7 @@ class MultiOutput(Strategy):
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""
         cluster = self.running_cluster()
-        options = ridgecv_options(self.gcv_mode, self.cv, len(X))
+        options = scored_options(self.gcv_mode, self.cv, len(X))
         check_xy(X, Y)
         one = _TargetRidgeCV(alphas=alphas, fit_intercept=self.fit_intercept, **options)
         # MultiOutputRegressor cuts its Y into columns and leaves X alone: given the targets'
@@ -106,7 +107,7 @@ class MultiOutput(Strategy):
         self.coef_ = np.stack([target.coef_ for target in fitted])
         self.intercept_ = np.array([target.intercept_ for target in fitted], self.coef_.dtype)
         self.alpha_ = np.array([target.alpha_ for target in fitted], np.float64)
-        scores = np.array([target.best_score_ for target in fitted])
+        scores = np.array([require_score(float(target.best_score_)) for target in fitted])
         self.cv_results_ = {"alphas": alphas, "best_score": scores}
 
 

@@ -13,7 +13,7 @@ from bench_core.strategies._base import Strategy
 from bench_core.strategies._ridgecv import (
     fit_ridgecv,
     problem_bytes,
-    ridgecv_options,
+    scored_options,
     working_bytes,
 )
 
@@ -63,7 +63,7 @@ class RidgeCVStrategy(Strategy):
 
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""
-        options = ridgecv_options(self.gcv_mode, self.cv, len(X))
+        options = scored_options(self.gcv_mode, self.cv, len(X))
         fitted = fit_ridgecv(X, Y, alphas, self.fit_intercept, options)
         self.coef_ = fitted.coef
         self.intercept_ = fitted.intercept

@@ -15,6 +15,7 @@ up, so that one process and many nodes take the same steps:
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -300,7 +301,11 @@ class Solver(ABC):
 
 
 def mean_scores(found: Iterable[Scores]) -> Scores:
-    """Return the mean of scores over folds, the largest magnification and the largest error."""
+    """Return the mean of scores over folds, the largest magnification and the largest error.
+
+    Folds in which no target has a score (of one sample, or of constant targets) are left out, with
+    a warning.
+    """
     shared, magnified, unexplained, errors = [], [], [], []
     total: Any = None
     count: Any = None
@@ -313,6 +318,15 @@ def mean_scores(found: Iterable[Scores]) -> Scores:
             defined = ~np.isnan(scores.each)
             total = (0 if total is None else total) + np.where(defined, scores.each, 0)
             count = (0 if count is None else count) + defined
+    undefined = [number for number, one in enumerate(shared) if np.isnan(one).all()]
+    if undefined and len(undefined) < len(shared):
+        warnings.warn(
+            "folds in which no target has a score are left out of the choice of a penalty: "
+            f"{undefined}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        shared = [one for one in shared if not np.isnan(one).all()]
     each = None
     if total is not None:
         each = np.where(count > 0, total / np.maximum(count, 1), np.nan)

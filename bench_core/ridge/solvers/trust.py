@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bench_core.errors import InputError
 from bench_core.ridge.formulas.scores import best
 from bench_core.ridge.planning.flops import Selection
 from bench_core.ridge.solvers.base import Scores
@@ -67,6 +68,8 @@ def remedy(
     chosen : index of every target's penalty, None for one of all.
     """
     dtype = method.dtype
+    if dtype == np.float32 and np.isnan(scores.shared).any():
+        return "float64"  # a leverage of 1 to float32 may be less
     if not method.exact:
         if not _factorised_well(scores, "float64", chosen):
             return "exact"
@@ -102,3 +105,22 @@ def _factorised_well(scores: Scores, precision: str, chosen: NDArray[np.intp] | 
 def too_inexact(error: float, method: Method) -> bool:
     """Return True if X has to be decomposed itself, for this relative error of 1/(w + λ)."""
     return not method.exact and error > MOST_ERROR[method.dtype.name]
+
+
+def require_scores(
+    scores: Scores, alphas: NDArray[np.float64], scoring: str, *, folds: bool
+) -> None:
+    """Raise `InputError`, with the remedy, where no penalty has a score."""
+    if not np.isnan(scores.shared).all():
+        return
+    if folds:
+        why = (
+            "targets are constant in every fold, or folds hold out one sample only: use fewer "
+            "folds, or scoring='neg_mean_squared_error'"
+        )
+    else:
+        why = (
+            "targets are all constant, or every penalty is too small to leave a sample out: use "
+            "larger penalties, or folds (cv=5)"
+        )
+    raise InputError(f"no penalty of {alphas.tolist()} has a {scoring} score: {why}")
