@@ -53,6 +53,47 @@ def check_alphas(alphas: Iterable[float]) -> NDArray[np.float64]:
     return found
 
 
+def kept(alphas: Any) -> Any:
+    """Return ``alphas`` as they are, or as a list where they could be read once only."""
+    return list(alphas) if isinstance(alphas, Iterator) else alphas
+
+
+def without_mask(name: str, array: Any) -> Any:
+    """Return a masked array without its mask, anything else as it is.
+
+    Raises `InputError`, with the first masked place, where a value is masked: what lies under a
+    mask is no value to fit.
+    """
+    if not isinstance(array, np.ma.MaskedArray):
+        return array
+    if np.ma.is_masked(array):
+        place = tuple(int(i[0]) for i in np.nonzero(np.ma.getmaskarray(array)))
+        raise InputError(
+            f"{name} has {int(np.ma.count_masked(array))} masked values, the first at {place}: "
+            "drop these samples or targets, or fill them in (filled)"
+        )
+    return array.data
+
+
+def unmasked(name: str, array: ArrayLike) -> NDArray[Any]:
+    """Return ``array`` as an array; raise as `without_mask`."""
+    found: NDArray[Any] = np.asanyarray(without_mask(name, array))
+    return found
+
+
+LEAST_HELD_OUT = 3
+"""Held-out samples that a correlation needs: with two it is 1 or −1 whatever they are."""
+
+
+def check_held_out(n: int) -> None:
+    """Raise `InputError` where n held-out samples are too few for a correlation."""
+    if n < LEAST_HELD_OUT:
+        raise InputError(
+            f"{n} held-out sample{'s' * (n != 1)}: a correlation needs at least {LEAST_HELD_OUT}; "
+            "hold out more"
+        )
+
+
 def _listed(alphas: Iterable[float]) -> Any:
     """Return ``alphas`` as something numpy turns into an array (a generator is not)."""
     if isinstance(alphas, np.ndarray) or not isinstance(alphas, Iterable):
@@ -67,7 +108,7 @@ def check_xy(X: ArrayLike, Y: ArrayLike, *, finite: bool = True) -> None:
     ``finite`` every value is read, block-wise, and the first NaN or infinity is named by its row
     and column.
     """
-    arrays = {"X": np.asanyarray(X), "Y": np.asanyarray(Y)}
+    arrays = {"X": unmasked("X", X), "Y": unmasked("Y", Y)}
     for name, array in arrays.items():
         if array.ndim != 2:
             hint = f"; make it {name}[:, None]" if array.ndim == 1 else ""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench_core.checks import check_xy, row_blocks
+from bench_core.checks import check_xy, row_blocks, unmasked
 from bench_core.data.folder import FolderWriter, read_folder
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError
@@ -96,7 +96,7 @@ class Problem:
         Whole numbers become float64, and a float32 beside a float64 becomes float64; other arrays
         are not copied. Raises `InputError` as the class does, and for NaN or infinity.
         """
-        X_, Y_ = np.asanyarray(X), np.asanyarray(Y)
+        X_, Y_ = unmasked("X", X), unmasked("Y", Y)
         check_xy(X_, Y_)
         dtype = np.float32 if X_.dtype == Y_.dtype == np.float32 else np.float64
         runs_ = np.ones(len(X_), dtype=np.int32) if runs is None else np.asarray(runs)

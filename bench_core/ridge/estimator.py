@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from bench_core.checks import check_alphas, check_xy
+from bench_core.checks import check_alphas, check_held_out, check_xy, kept, without_mask
 from bench_core.errors import InputError, ResourceError
 from bench_core.progress import Progress, silent
 from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
@@ -114,7 +114,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         solver: str = "auto",
         progress: Progress | None = None,
     ) -> None:
-        self.alphas = alphas
+        self.alphas = kept(alphas)
         self.fit_intercept = fit_intercept
         self.cv = cv
         self.scoring = scoring
@@ -171,6 +171,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         it must still be there, unchanged.
         """
         check_is_fitted(self)
+        X = without_mask("X", X)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         if hasattr(self, "coef_"):
             result: NDArray[Any] = X @ self.coef_.T + self.intercept_
@@ -240,8 +241,9 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
+        X = without_mask("X", X)
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        Y = as_targets(y)
+        Y = as_targets(without_mask("y", y))
         self._one_target = Y.ndim == 1
         Y = Y[:, None] if self._one_target else Y
         check_xy(X, Y, finite=False)
@@ -269,8 +271,9 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return self._solve(solution, targets, held_out)
 
     def _held_out(self, test: tuple[Any, Any], s: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        X = validate_data(self, test[0], dtype=[np.float64, np.float32], reset=False)
-        Y = as_targets(test[1])
+        X, Y = without_mask("X_test", test[0]), as_targets(without_mask("y_test", test[1]))
+        check_held_out(len(Y))
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         Y = Y[:, None] if Y.ndim == 1 else Y
         if Y.shape != (X.shape[0], s):
             raise InputError(

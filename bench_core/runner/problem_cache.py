@@ -172,7 +172,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _make(spec: FitSpec, source: dict[str, Any], folder: Path) -> None:
-    from bench_core.checks import check_xy
+    from bench_core.checks import check_held_out, check_xy
     from bench_core.data import Problem, make, random_split, run_split
 
     partial = folder.with_name(f"{folder.name}.partial")
@@ -201,6 +201,7 @@ def _make(spec: FitSpec, source: dict[str, Any], folder: Path) -> None:
             whole = _as_dtype(given, spec.dtype)
         split = run_split(whole) if spec.split == "run" else random_split(whole, seed=spec.seed)
         train, test = split.apply(whole, partial)
+        check_held_out(test.t)
         facts = {
             "kind": split.kind,
             "warning": split.warning,

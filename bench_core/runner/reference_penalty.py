@@ -119,15 +119,22 @@ def _work(job: RidgeCVJob, progress: Progress, keep: Keep) -> RidgeCVResult:
     options = scored_options(None, job.cv, train.t)
     fit = RidgeCV(alphas=list(job.alphas), fit_intercept=job.fit_intercept, **options)
     fit.fit(np.asarray(train.X), np.asarray(train.Y))
-    error = score_error(train.X, min(job.alphas), job.fit_intercept) if job.exactness else None
+    error = None
+    if job.exactness:
+        # Leave-one-out tells the intercept by its eigenvalue, t: rounding must be small to it, too.
+        least = train.t if job.fit_intercept and job.cv is None else None
+        error = score_error(train.X, min(job.alphas), job.fit_intercept, least)
     return RidgeCVResult("ok", None, None, float(fit.alpha_), float(fit.best_score_), error)
 
 
-def score_error(X: NDArray[Any], alpha: float, fit_intercept: bool) -> float:
+def score_error(
+    X: NDArray[Any], alpha: float, fit_intercept: bool, least: float | None = None
+) -> float:
     """Return the relative error of squared errors that come from the square of X (t, p).
 
     2 · 4 ε w_max / (w_min + λ), tenfold for room: see `bench_core.ridge.formulas.eigensystem`. It
-    holds for RidgeCV's decompositions, and for Ridge's Cholesky factors in folds.
+    holds for RidgeCV's decompositions, and for Ridge's Cholesky factors in folds. ``least`` is an
+    eigenvalue to tell apart beside those of X.
     """
     import numpy as np
     from scipy.linalg import svdvals
@@ -136,8 +143,8 @@ def score_error(X: NDArray[Any], alpha: float, fit_intercept: bool) -> float:
     if fit_intercept:
         values -= values.mean(axis=0)
     w = svdvals(values, overwrite_a=True, check_finite=False) ** 2
-    least = w[w > (max(X.shape) * np.finfo(np.float64).eps) ** 2 * w[0]]
-    smallest = float(least[-1]) if len(least) else float("inf")
+    seen = w[w > (max(X.shape) * np.finfo(np.float64).eps) ** 2 * w[0]]
+    smallest = min([*seen[-1:], *([] if least is None else [least])], default=float("inf"))
     return float(min(1.0, 80 * np.finfo(np.float64).eps * w[0] / (smallest + alpha)))
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from bench_core.checks import check_alphas, check_xy, row_blocks
+from bench_core.checks import check_alphas, check_held_out, check_xy, kept, row_blocks, unmasked
 from bench_core.cluster import forget_pages
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
@@ -92,7 +92,7 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         fit_intercept: bool = True,
         cluster: Cluster | None = None,
     ) -> None:
-        self.alphas = alphas
+        self.alphas = kept(alphas)
         self.fit_intercept = fit_intercept
         self.cluster = cluster
 
@@ -144,10 +144,12 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Fit, and return Pearson's r (s,) of held-out targets (n, s) with their predictions.
 
         NaN where a target or its prediction is constant. A strategy may override it to score
-        while it solves.
+        while it solves. Raises `InputError` as `fit`, and for fewer than 3 held-out samples.
         """
+        Y_test = unmasked("Y_test", Y_test)
+        check_held_out(len(Y_test))
         self.fit(X, Y)
-        r: NDArray[np.float64] = pearson(np.asanyarray(Y_test), self.predict(X_test))
+        r: NDArray[np.float64] = pearson(Y_test, self.predict(X_test))
         return r
 
     def _checked(
@@ -160,7 +162,7 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self.running_cluster()
         if not self.distributed and self.cluster is not None:
             raise InputError(f"{self.name} runs in this process: leave cluster out")
-        return alphas, np.asanyarray(X), np.asanyarray(Y)
+        return alphas, unmasked("X", X), unmasked("Y", Y)
 
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Set ``coef_``, ``intercept_``, ``alpha_`` and ``cv_results_``.
@@ -198,7 +200,7 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Raises `InputError` for another number of features.
         """
         check_is_fitted(self, "coef_")
-        X = np.asanyarray(X)
+        X = unmasked("X", X)
         p = self.coef_.shape[1]
         if X.ndim != 2 or X.shape[1] != p:
             raise InputError(f"X has shape {X.shape}: the fit had {p} features, so give (t, {p})")

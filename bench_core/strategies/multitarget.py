@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from bench_core.checks import check_xy
+from bench_core.checks import check_held_out, check_xy, unmasked
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
 from bench_core.progress import Progress
@@ -132,6 +132,7 @@ class MultiTarget(Strategy):
 
         With ``coef=None`` neither coefficients nor all predictions are ever held.
         """
+        check_held_out(len(np.asanyarray(Y_test)))
         alphas, X, Y = self._checked(X, Y)
         model = self._estimator(X.shape[0])
         r: NDArray[np.float64] = model.fit_score(X, Y, X_test, Y_test)
@@ -167,7 +168,7 @@ class MultiTarget(Strategy):
         """
         if self.coef is not None or not hasattr(self, "_model"):
             return super().predict(X)
-        X = np.asanyarray(X)
+        X = unmasked("X", X)
         p = self.n_features_in_
         if X.ndim != 2 or X.shape[1] != p:
             raise InputError(f"X has shape {X.shape}: the fit had {p} features, so give (t, {p})")
