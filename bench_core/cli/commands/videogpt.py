@@ -41,6 +41,7 @@ def command() -> None:
 @option("subject")
 @click.option("--side", default=128, show_default=True, help="Pixels; 64 or 128 as published.")
 @click.option("--frame-rate", type=float, help="Frames per second to keep.  [default: all]")
+@option("clock")
 @click.option("--root", type=_path, help="Where events files' recordings are.  [default: beside]")
 def prepare(
     sources: Sequence[Path],
@@ -48,6 +49,7 @@ def prepare(
     subject: str,
     side: int,
     frame_rate: float | None,
+    clock: str,
     root: Path | None,
 ) -> None:
     """Write videos, recordings (.bk2) or events files (.tsv) as runs of clips.
@@ -64,6 +66,7 @@ def prepare(
     from encoders.videogpt.clips.store import ClipStore
 
     options: dict[str, Any] = {"subject": subject, "side": side, "frame_rate": frame_rate}
+    written: list[str] = []
     with bars() as progress:
         for source in progress.track(sources, description="preparing"):
             name = source.stem.removesuffix("_events")
@@ -76,8 +79,13 @@ def prepare(
             elif source.suffix == ".bk2":
                 prepare_recordings(out, name, [Recording(source)], **options)
             else:
-                prepare_video(out, name, source, **options)
+                prepare_video(out, name, source, clock=clock, **options)
+            written.append(name)
     store = ClipStore(out)
+    for run in store.runs:
+        if run.name in written:
+            for note in run.notes:
+                click.echo(f"{run.name}: {note}", err=True)
     click.echo(f"{out}: {store.frames} frames of {store.side} px in {len(store.runs)} runs")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bench_core.errors import InputError
+from encoders.film import film_of
 from encoders.videogpt.clips.events import frame_times, read_events
 from encoders.videogpt.clips.recordings import length, machine_rate, replay
 from encoders.videogpt.clips.sampling import ShownFrame, read_video, sample_frames
@@ -30,11 +31,23 @@ class Recording:
 
 
 def prepare_video(
-    folder: Path, name: str, path: Path, *, subject: str, side: int, frame_rate: float | None = None
+    folder: Path,
+    name: str,
+    path: Path,
+    *,
+    subject: str,
+    side: int,
+    frame_rate: float | None = None,
+    clock: str = "file",
 ) -> Path:
-    """Write a video file as the run ``name`` of the store ``folder``; return the run's file."""
-    stretch = read_video(path, side, frame_rate)
-    return write_run(folder, name, [stretch], subject=subject, source=path.name)
+    """Write a video file as the run ``name`` of the store ``folder``; return the run's file.
+
+    Times count on the ``clock`` of `encoders.video.frames`. What is irregular about the film is
+    in the run's notes.
+    """
+    film = film_of(path, clock)
+    stretch = read_video(path, side, frame_rate, clock)
+    return write_run(folder, name, [stretch], subject=subject, source=path.name, notes=film.notes())
 
 
 def prepare_recordings(

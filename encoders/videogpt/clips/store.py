@@ -9,11 +9,14 @@ interrupted and continued, and several processes can prepare different runs. A f
     (n,) seconds on the run's clock (with fMRI events: the scanner's).
 ``segments``
     (k, 2) first frame and one past the last of each stretch without a gap.
+
+Its attribute ``notes`` (JSON) lists what was irregular when the run was prepared.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +43,10 @@ class Stretch:
 
 @dataclass(frozen=True)
 class ClipRun:
-    """Description of one run's file, without its frames."""
+    """Description of one run's file, without its frames.
+
+    ``notes`` are sentences on what was irregular when it was prepared.
+    """
 
     name: str
     subject: str
@@ -48,12 +54,21 @@ class ClipRun:
     frames: int
     side: int
     segments: NDArray[np.int64]
+    notes: Sequence[str] = ()
 
 
 def write_run(
-    folder: Path, name: str, stretches: Iterable[Stretch], *, subject: str, source: str
+    folder: Path,
+    name: str,
+    stretches: Iterable[Stretch],
+    *,
+    subject: str,
+    source: str,
+    notes: Sequence[str] = (),
 ) -> Path:
     """Write one run, stretch by stretch, and return its file.
+
+    ``notes`` are read after the last stretch.
 
     Raises `InputError` for a run without frames and for a stretch whose times do not increase.
     """
@@ -62,6 +77,7 @@ def write_run(
         with h5py.File(part, "w") as file:
             _fill(file, stretches, name)
             file.attrs.update({"format": FORMAT, "subject": subject, "source": source})
+            file.attrs["notes"] = json.dumps(list(notes))
 
     return replace_file(folder / f"{name}.h5", save)
 
@@ -202,8 +218,9 @@ def _runs(folder: Path) -> Iterator[ClipRun]:
                 count, side = file["frames"].shape[:2]
                 segments = file["segments"][:]
                 subject = str(file.attrs["subject"])
+                notes = json.loads(file.attrs.get("notes", "[]"))
         except OSError as error:
             raise InputError(
                 f"{path} cannot be read as HDF5 ({error}): delete it and prepare the run again"
             ) from None
-        yield ClipRun(path.stem, subject, path, count, side, segments)
+        yield ClipRun(path.stem, subject, path, count, side, segments, notes)
