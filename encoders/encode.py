@@ -34,11 +34,13 @@ class Encoded:
     features : the stored features.
     computed : number of rows computed by this call; 0 when all were stored before.
     film : the film's clock, orientation and other properties.
+    known_as : the run that the same film was stored under before; None for the same name.
     """
 
     features: StoredFeatures
     computed: int
     film: Film
+    known_as: str | None = None
 
 
 def encode(
@@ -174,15 +176,20 @@ class _EncodingJob:
     def run(self, film: _FilmFile, layers: Sequence[str]) -> list[Encoded]:
         """Return the features of every layer; compute the missing ones in one pass."""
         wanted = {layer: self.identity(film, layer) for layer in layers}
-        found = {layer: self.store.get(identity) for layer, identity in wanted.items()}
+        found = {layer: self.stored(identity, film) for layer, identity in wanted.items()}
         missing = {layer: wanted[layer] for layer in layers if found[layer] is None}
         computed = self.compute(film, missing) if missing else {}
         return [
-            Encoded(stored, 0, film.film)
-            if (stored := found[layer]) is not None
-            else computed[layer]
-            for layer in layers
+            stored if (stored := found[layer]) is not None else computed[layer] for layer in layers
         ]
+
+    def stored(self, identity: Identity, film: _FilmFile) -> Encoded | None:
+        """Return features that are in the store, under the run's own name; None without any."""
+        found = self.store.get(identity)
+        if found is None:
+            return None
+        own = self.store.under(identity, found)
+        return Encoded(own, 0, film.film, None if found.run == own.run else found.run)
 
     def compute(self, film: _FilmFile, missing: Mapping[str, Identity]) -> dict[str, Encoded]:
         spec = self.encoder.input_spec
@@ -288,7 +295,7 @@ def _fitted(
         # The key holds the training runs and not the fit, so that it is known before fitting.
         further = {**reducer.identity(), "training": learned}
         wanted = {run: job.identity(film, layer, [further]) for run, film in films.items()}
-        found = {run: job.store.get(identity) for run, identity in wanted.items()}
+        found = {run: job.stored(identity, films[run]) for run, identity in wanted.items()}
         if not all(found.values()):
             # The fit has one key for all runs, without a stimulus.
             key = job.identity(None, layer, [further]).key()
@@ -304,7 +311,7 @@ def _fitted(
         for run, film in films.items():
             stored = found[run]
             if stored is not None:
-                encoded[run, layer] = Encoded(stored, 0, film.film)
+                encoded[run, layer] = stored
                 continue
             source = before[run, layer]
             reduced = [reducer.reduce(rows, 1) for rows in source.features.batches()]

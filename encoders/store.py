@@ -13,6 +13,7 @@ have the further attribute ``note``.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -200,13 +201,30 @@ class FeatureStore:
         return self.folder / ("_".join(part.replace("/", "-") for part in parts) + ".h5")
 
     def get(self, identity: Identity) -> StoredFeatures | None:
-        """Return the stored features of ``identity`` under any run name, None without any."""
+        """Return the stored features of ``identity``, None without any.
+
+        Those of the same run are returned where there are some, else those of any run.
+        """
         key = identity.key()
-        for path in sorted(self.folder.glob(f"*_{key[:16]}.h5")):
-            found = open_features(path)
-            if found.key == key:
-                return found
-        return None
+        paths = sorted(self.folder.glob(f"*_{key[:16]}.h5"))
+        found = [each for each in map(open_features, paths) if each.key == key]
+        found.sort(key=lambda each: each.run != identity.run)
+        return found[0] if found else None
+
+    def under(self, identity: Identity, stored: StoredFeatures) -> StoredFeatures:
+        """Return ``stored`` under the run of ``identity``; copy them if they have another.
+
+        A renamed film, or one that is there twice, has its features under every name.
+        """
+        if stored.run == identity.run:
+            return stored
+
+        def save(part: Path) -> None:
+            shutil.copyfile(stored.path, part)
+            with h5py.File(part, "r+") as file:
+                file.attrs["run"] = identity.run
+
+        return open_features(replace_file(self.path(identity), save))
 
     def find(self, *, run: str | None = None, layer: str | None = None) -> list[StoredFeatures]:
         """Return all stored features, sorted by file name; of one ``run`` or ``layer`` if given."""

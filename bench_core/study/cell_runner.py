@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench_core.brain.features import StoreSettings
+from bench_core.brain.stored_features import StoreSettings
 from bench_core.errors import InputError, RidgebenchError
 from bench_core.files import replace_file
 from bench_core.progress import Progress
@@ -211,7 +211,7 @@ def encode_features(
         done[run] = trs
         notify("features", sum(done.values()), 0)
 
-    encode(
+    encoded = encode(
         study.videos,
         encoder,
         [cell.layer],
@@ -228,6 +228,7 @@ def encode_features(
         encoder="videogpt",
         weights=encoder.weights.digest,
         reducers=tuple(str(each.identity()["name"]) for each in reducers) or ("none",),
+        keys=tuple(each.features.key for each in encoded),
     )
 
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from bench_core import strategies
 from bench_core.accuracy import summary
 from bench_core.brain.build import build, plan
-from bench_core.brain.features import StoreSettings
 from bench_core.brain.pairing import pair
 from bench_core.brain.settings import ProblemSettings
+from bench_core.brain.stored_features import StoreSettings
 from bench_core.brain.targets import Exclusion, FmriRun, Targets
 from bench_core.data import Problem, run_split
 from bench_core.data.space import TargetSpace

@@ -205,5 +205,6 @@ def _report(encoded: Sequence[Encoded], encoder: Encoder) -> None:
         n, q = each.features.shape
         what = f"{n} TRs x {q} features"
         how = f"{each.computed} computed" if each.computed else "stored before"
+        how += f" as {each.known_as}" if each.known_as else ""
         mark = "" if encoder.weights.trained else ", untrained"
         click.echo(f"{each.features.path}: {what}, {how}{mark}")
