@@ -179,6 +179,7 @@ def _vqvae(
         folder=folder,
         device=place,
         on_step=_steps(notify, "VQ-VAE", recipe.steps),
+        progress=notify,
     )
     assert isinstance(trained.model, VQVAE)
     return trained.model, *_history(folder)

@@ -18,7 +18,7 @@ from encoders.reducers import parse
 from encoders.videogpt.clips.store import ClipStore
 from encoders.videogpt.training.settings import FREE, TrainSettings
 
-FORMAT = "ridgebench-study/2"
+FORMAT = "ridgebench-study/3"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +39,13 @@ class Study:
         """
         train, held = open_clips(settings)
         videos = _videos(settings, train)
+        known = digests.KnownDigests(settings.out / "digests.json")
         subjects = [
-            open_subject(name, path, list(videos), settings.fit)
+            open_subject(name, path, list(videos), settings.fit, known)
             for name, path in settings.subjects.items()
         ]
+        if settings.out.is_dir():
+            known.save()
         parse(settings.features.reduce)
         return cls(settings, train, held, videos, subjects)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import multiprocessing
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -138,6 +139,39 @@ def test_nothing_is_computed_twice(
     settings, rows = study
     monkeypatch.setattr(running, "in_process", forbidden)
     assert run_study(settings, Silent()) == rows
+
+
+def test_a_study_that_was_moved_or_copied_computes_nothing(
+    study: tuple[StudySettings, list[dict[str, Any]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings, rows = study
+    monkeypatch.setattr(running, "in_process", forbidden)
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(settings.path.parent, copy)
+    for path in copy.rglob("*"):
+        os.utime(path, (1, 1))
+    assert run_study(StudySettings.read(copy / settings.path.name), Silent()) == rows
+
+
+def test_targets_of_the_same_size_and_time_are_other_targets(
+    study: tuple[StudySettings, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    settings, _ = study
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(settings.path.parent, copy)
+    own = Study.open(settings).subjects[0]
+    first = own.targets.runs[0].files[0]
+    path = copy / first.relative_to(settings.path.parent.resolve())
+    values = np.load(path)
+    values.flat[0] += 1
+    np.save(path, values)
+    os.utime(path, ns=(first.stat().st_mtime_ns, first.stat().st_mtime_ns))
+    assert path.stat().st_size == first.stat().st_size
+    changed_study = Study.open(StudySettings.read(copy / settings.path.name))
+    assert changed_study.subjects[0].key != own.key
+    assert changed_study.subjects[1].key == Study.open(settings).subjects[1].key
 
 
 def test_dry_run_and_figures(study: tuple[StudySettings, list[dict[str, Any]]]) -> None:
