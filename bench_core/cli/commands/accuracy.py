@@ -21,7 +21,13 @@ from bench_core.cli.options import option
 )
 @click.option("--permutations", default=1000, show_default=True, help="Number of permutations.")
 @option("seed")
-@click.option("--rate", default=0.05, show_default=True, help="False-discovery rate.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.05,
+    show_default=True,
+    help="False-discovery rate.",
+)
 @click.option("--family-wise", is_flag=True, help="Hold the rate for all targets together.")
 @click.option(
     "--regions", metavar="ATLAS", type=click.Path(path_type=Path), help="Average r over its labels."

@@ -55,6 +55,7 @@ def command() -> None:
 @click.option("--frame-rate", type=_above_zero, help="Frames per second to keep.  [default: all]")
 @option("clock")
 @click.option("--root", type=_path, help="Where events files' recordings are.  [default: beside]")
+@click.option("--strict", is_flag=True, help="Refuse what is irregular instead of noting it.")
 def prepare(
     sources: Sequence[Path],
     out: Path,
@@ -63,12 +64,15 @@ def prepare(
     frame_rate: float | None,
     clock: str,
     root: Path | None,
+    strict: bool,
 ) -> None:
     """Write videos, recordings (.bk2) or events files (.tsv) as runs of clips.
 
     An events file makes one run of all the recordings that it names, stretched to their durations
-    in the scanner. Runs that are there already are left alone.
+    in the scanner. Runs that are there already are left alone. What is irregular (rows without a
+    recording, overlaps, durations that do not fit, late or turned pictures) is printed and kept.
     """
+    from encoders.videogpt.clips.irregular import rows_without_recording
     from encoders.videogpt.clips.prepare import (
         Recording,
         prepare_recordings,
@@ -78,6 +82,7 @@ def prepare(
     from encoders.videogpt.clips.store import ClipStore
 
     options: dict[str, Any] = {"subject": subject, "side": side, "frame_rate": frame_rate}
+    options["strict"] = strict
     written: list[str] = []
     with bars() as progress:
         for source in progress.track(sources, description="preparing"):
@@ -87,7 +92,8 @@ def prepare(
                 continue
             if source.suffix == ".tsv":
                 parts = recordings_of(source, root or source.parent)
-                prepare_recordings(out, name, parts, **options)
+                notes = rows_without_recording(source)
+                prepare_recordings(out, name, parts, notes=notes, **options)
             elif source.suffix == ".bk2":
                 prepare_recordings(out, name, [Recording(source)], **options)
             else:
