@@ -229,7 +229,9 @@ class _EncodingJob:
                     new = trs > done[layer]
                     features = self.reduced(layer, outputs[layer])
                     rows.append(features[new], trs[new], times[new])
-                self.progress(film.run, int(trs[-1]) + 1, total)
+                # Headers round: no more is done than there is.
+                done_trs = int(trs[-1]) + 1
+                self.progress(film.run, done_trs, max(total, done_trs) if total else 0)
             encoded = {}
             for layer, identity in missing.items():
                 rows_ = partial[layer].rows()

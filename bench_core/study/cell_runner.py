@@ -206,11 +206,9 @@ def encode_features(
     )
     reducers = parse(settings.features.reduce)
     folder = settings.out / "features" / keys["features"][:16]
-    done = dict.fromkeys(study.videos, 0)
 
     def show(run: str, trs: int = 0, total: int = 0, /) -> None:
-        done[run] = trs
-        notify("features", sum(done.values()), 0)
+        notify(f"features of {run}", trs, total)
 
     encoded = encode(
         study.videos,

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bench_core.cli.bars import show_progress
 from bench_core.cli.options import option
 
 
@@ -79,7 +80,7 @@ def command(
         task = progress.add_task("reading", total=None)
 
         def show(what: str, done: int = 0, total: int = 0) -> None:
-            progress.update(task, description=what, completed=done, total=total)
+            show_progress(progress, task, what, done, total)
 
         found = accuracy_report(folder, request, progress=show)
     if as_json:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench_core.cli.bars import show_progress
 from bench_core.cli.commands._videogpt import bars, follow, told
 from bench_core.cli.options import named_values, option
 from bench_core.cli.parameters import Option
@@ -234,7 +236,7 @@ def generate(
             given,
             clips=count,
             sampling=sampling,
-            progress=lambda _, done=0, total=0: progress.update(bar, completed=done, total=total),
+            progress=partial(show_progress, progress, bar),
         )
     shown = np.concatenate([truth[:length], made[0].cpu().numpy()])
     for path in write_comparison(out, "continuation", [truth, shown], rate):
