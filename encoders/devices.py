@@ -15,8 +15,12 @@ def checked_device(device: str | torch.device) -> torch.device:
     """
     try:
         found = torch.device(device)
-        torch.empty(1, device=found)
-    except Exception as error:  # AssertionError without CUDA, RuntimeError, NotImplementedError
+        if found.type == "cuda":  # without the memory that a first tensor takes
+            if (found.index or 0) >= torch.cuda.device_count():
+                raise RuntimeError(f"torch finds {torch.cuda.device_count()} GPUs")
+        elif found.type != "cpu":
+            torch.empty(1, device=found)
+    except Exception as error:  # RuntimeError, AssertionError, NotImplementedError
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise InputError(
             f"device {str(device)!r} cannot be used here ({reason}): torch finds {_here()}"

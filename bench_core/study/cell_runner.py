@@ -81,7 +81,7 @@ def compute(settings: StudySettings, cell: Cell, notify: Notify) -> dict[str, An
             notify("held-out loss", 0, 1)
             held = held_out_loss(trained.model, study.held, out / "codes", recipe.batch_size, place)
         started = time.perf_counter()
-        features = encode_features(study, cell, folder / state.NAME, keys, place, notify)
+        features, notes = encode_features(study, cell, folder / state.NAME, keys, place, notify)
         seconds_encode = time.perf_counter() - started
         gpu = torch.cuda.max_memory_allocated(place) if place.type == "cuda" else None
     subjects = _fits(study, features, keys["cell"], notify)
@@ -99,6 +99,7 @@ def compute(settings: StudySettings, cell: Cell, notify: Notify) -> dict[str, An
         "samples": found.samples,
         "steps": found.steps,
         "checkpoint": str((folder / state.NAME).relative_to(out)),
+        "films": notes,
         "subjects": subjects,
     }
 
@@ -192,8 +193,11 @@ def encode_features(
     keys: dict[str, str],
     place: torch.device,
     notify: Notify,
-) -> StoreSettings:
-    """Store the features of every stimulus at the cell's layer; return where they are."""
+) -> tuple[StoreSettings, dict[str, list[str]]]:
+    """Store the features of every stimulus at the cell's layer.
+
+    Returns where they are, and film → sentences on what is irregular about it.
+    """
     settings = study.settings
     for name, path in study.videos.items():
         if not path.is_file():
@@ -219,9 +223,11 @@ def encode_features(
         training=study.training_stimuli,
         tr=settings.samples.tr,
         batch=settings.features.batch,
+        clock=settings.features.clock,
         progress=show,
     )
-    return StoreSettings(
+    notes = {each.features.run: each.film.notes() for each in encoded if each.film.notes()}
+    found = StoreSettings(
         folder=folder,
         layer=cell.layer,
         encoder="videogpt",
@@ -229,6 +235,7 @@ def encode_features(
         reducers=tuple(str(each.identity()["name"]) for each in reducers) or ("none",),
         keys=tuple(each.features.key for each in encoded),
     )
+    return found, notes
 
 
 def _steps(notify: Notify, what: str, total: int) -> Callable[[dict[str, float | int]], None]:

@@ -14,6 +14,7 @@ from bench_core.study.cells import Cell, TrainingData, open_clips, training_data
 from bench_core.study.settings import StudySettings, chosen
 from bench_core.study.subjects import Subject, open_subject
 from encoders import digests
+from encoders.devices import checked_device
 from encoders.reducers import parse
 from encoders.videogpt.clips.store import ClipStore
 from encoders.videogpt.training.settings import FREE, TrainSettings
@@ -37,6 +38,8 @@ class Study:
 
         Raises `InputError` or `UnknownNameError` for data that do not fit it.
         """
+        if settings.device != "auto":
+            checked_device(settings.device)
         train, held = open_clips(settings)
         videos = _videos(settings, train)
         known = digests.KnownDigests(settings.out / "digests.json")

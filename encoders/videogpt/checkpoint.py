@@ -122,7 +122,10 @@ def _config_of(
             ) from None
     hyper = published.hyper_parameters(content)
     if hyper is None:
-        raise InputError(f"{path} does not state its sizes: give them as config=preset(…)")
+        raise InputError(
+            f"{path} does not state its sizes: give the checkpoint (.pt) that training wrote, or, "
+            "from Python, the sizes as config=preset(…)"
+        )
     try:
         return published.sizes(hyper, state)
     except (KeyError, InputError) as error:

@@ -45,6 +45,7 @@ class Silent:
     def __init__(self) -> None:
         self.ended: list[tuple[str, str]] = []
         self.seen: list[str] = []
+        self.noted: list[str] = []
 
     def cell(self, name: str, number: int, total: int) -> None:
         pass
@@ -54,6 +55,9 @@ class Silent:
 
     def finished(self, name: str, status: str, reason: str | None) -> None:
         self.ended.append((name, status))
+
+    def note(self, text: str) -> None:
+        self.noted.append(text)
 
 
 def changed(config: Path, name: str, changes: dict[str, str]) -> StudySettings:
@@ -243,11 +247,12 @@ def test_failures_are_rows_and_are_tried_again(
 
     def ok(settings: StudySettings, cell: Cell, log: Path, notify: Any) -> dict[str, Any]:
         tried.append(cell.level)
-        return {"subjects": {}, "data": {}}
+        return {"subjects": {}, "data": {}, "films": {"run-1": ["its first picture is late"]}}
 
     monkeypatch.setattr(running, "in_process", ok)
     run_study(settings, progress)
     assert tried == ["48", "288"]
+    assert progress.noted == ["run-1: its first picture is late"]
 
 
 def test_a_damaged_record_is_named(study: tuple[StudySettings, list[dict[str, Any]]]) -> None:
@@ -291,9 +296,10 @@ def test_bmor_shared_gives_the_same_r(
     keys = opened.keys(cell.cell)
     assert cell.record is not None
     checkpoint = settings.out / cell.record["checkpoint"]
-    features = cell_runner.encode_features(
+    features, notes = cell_runner.encode_features(
         opened, cell.cell, checkpoint, keys, torch.device("cpu"), lambda *_: None
     )
+    assert notes == {} == cell.record["films"]
     fit = replace(settings.fit, strategy="bmor-shared", threads=1)
     found = fit_subject(
         opened.subjects[0], features, settings.samples, fit, cache=tmp_path, scratch=tmp_path

@@ -75,7 +75,10 @@ def command(
     """
     _needs()
     from encoders.alignment import THESIS_TR
+    from encoders.devices import checked_device
     from encoders.registry import make
+
+    checked_device(device)  # before weights are fetched
 
     # What the constructor of an encoder takes too is passed on to it.
     own = {"tr": THESIS_TR if tr is None else tr, "phase": phase, "dtype": dtype, "batch": batch}

@@ -102,6 +102,9 @@ class _Shown:
         if status != "ok":
             self.bars.console.print(f"{name}: {status}: {reason}", highlight=False, markup=False)
 
+    def note(self, text: str) -> None:
+        self.bars.console.print(text, highlight=False, markup=False)
+
 
 def _print(rows: list[Row]) -> None:
     from rich.box import SIMPLE
