@@ -199,7 +199,7 @@ class _EncodingJob:
             partial = {
                 layer: stack.enter_context(
                     PartialRows(
-                        self.store.path(identity).with_suffix(".partial"),
+                        self.store.partial(identity),
                         identity.key(),
                         spec.frames,
                         self.dtype,

@@ -200,6 +200,11 @@ class FeatureStore:
         parts = (identity.run, name, identity.layer, reducers, identity.key()[:16])
         return self.folder / ("_".join(part.replace("/", "-") for part in parts) + ".h5")
 
+    def partial(self, identity: Identity) -> Path:
+        """Return the file for unfinished rows of ``identity``; one under another name goes on."""
+        begun = sorted(self.folder.glob(f"*_{identity.key()[:16]}.partial"))
+        return begun[0] if begun else self.path(identity).with_suffix(".partial")
+
     def get(self, identity: Identity) -> StoredFeatures | None:
         """Return the stored features of ``identity``, None without any.
 

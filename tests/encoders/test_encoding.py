@@ -164,6 +164,18 @@ def test_an_interrupted_run_goes_on_where_it_stopped(torn: int, videos, store, t
     assert [path.suffix for path in store.folder.iterdir()] == [".h5"]
 
 
+def test_an_interrupted_run_goes_on_under_another_name(videos, store, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        one(videos, Interrupted(), store, batch=3)
+    renamed = tmp_path / "renamed.mp4"
+    renamed.write_bytes(videos["run-0"].read_bytes())
+    encoder = Tiny()
+    (found,) = encode({"renamed": renamed}, encoder, ["head"], store, tr=TR, batch=3)
+    assert encoder.samples == found.computed == found.features.shape[0] - 6
+    assert [path.name for path in store.folder.iterdir()] == [found.features.path.name]
+    assert found.features.run == "renamed"
+
+
 def test_a_damaged_partial_file_is_started_again(videos, store) -> None:
     with pytest.raises(KeyboardInterrupt):
         one(videos, Interrupted(), store, batch=3)
