@@ -7,12 +7,15 @@ user's umask grants, as for any program's output: temporary names are created by
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +25,52 @@ PARTIAL = ".partial-"
 
 def partial_name(path: Path) -> Path:
     """Return an unused hidden name beside ``path``, of the same suffixes."""
-    return path.with_name(
-        f".{path.name}{PARTIAL}{secrets.token_hex(4)}{''.join(path.suffixes[-2:])}"
-    )
+    return path.with_name(f".{path.name}{PARTIAL}{_owner()}{''.join(path.suffixes[-2:])}")
+
+
+def _owner() -> str:
+    """Return this machine, this process and a random number, for a temporary name."""
+    return f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+@cache
+def _machine() -> str:
+    """Return a digest of what process numbers are counted in: the host and its namespace."""
+    space = Path("/proc/self/ns/pid")
+    number = space.stat().st_ino if space.exists() else 0
+    return hashlib.sha256(f"{socket.gethostname()} {number}".encode()).hexdigest()[:8]
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what processes that have ended left unfinished of the file or folder ``path``."""
+    start = f".{path.name}{PARTIAL}{_machine()}-"
+    for part in path.parent.iterdir() if path.parent.is_dir() else ():
+        number = part.name.removeprefix(start).partition("-")[0]
+        if part.name.startswith(start) and number.isdigit() and not _runs(int(number)):
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it runs and is another user's
+        return True
+    return True
 
 
 def replace_file(path: Path, save: Callable[[Path], object]) -> Path:
     """Let ``save`` write a file of the same suffixes beside ``path``, then put it in its place.
 
-    The parent folder is created where it is missing. Returns ``path``.
+    The parent folder is created where it is missing. What a process that was killed left of
+    ``path`` is removed. Returns ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_unfinished(path)
     part = partial_name(path)
     try:
         save(part)
@@ -89,7 +127,8 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 def make_partial_folder(path: Path) -> Path:
     """Create and return an empty hidden folder beside ``path``, for what will be ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}{PARTIAL}{secrets.token_hex(4)}")
+    remove_unfinished(path)
+    part = path.with_name(f".{path.name}{PARTIAL}{_owner()}")
     part.mkdir()
     return part
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from encoders import hooks
+from encoders.devices import checked_device
 from encoders.protocol import Frames, InputSpec, WeightsInfo
 
 
@@ -74,7 +75,7 @@ class TorchEncoder(ABC):
             input_spec = input_spec or takes
         if input_spec is None:
             raise TypeError("TorchEncoder needs input_spec=InputSpec(…)")
-        self.device = torch.device(device)
+        self.device = checked_device(device)
         self.network = network.eval().requires_grad_(False).to(self.device)
         self.input_spec = input_spec
         self.preprocessing = preprocessing

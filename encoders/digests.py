@@ -6,9 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench_core.errors import InputError
+from bench_core.files import write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +24,36 @@ def of_file(path: str | Path, algorithm: str = "sha256") -> str:
         raise InputError(
             f"{path} cannot be read ({error.strerror}): give a readable file"
         ) from error
+
+
+class KnownDigests:
+    """Digests of large files, kept in a JSON file so that unchanged ones are read once.
+
+    A file is unchanged while its path, size and time of change are.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known: dict[str, list[Any]] = {}
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            self._known = found if isinstance(found, dict) else {}
+        except (OSError, ValueError):
+            pass  # none yet, or damaged: files are read again
+
+    def of_file(self, path: Path) -> str:
+        """Return the hex SHA-256 of a file's bytes."""
+        name, stat = str(path.resolve()), path.stat()
+        seen = [stat.st_size, stat.st_mtime_ns]
+        known = self._known.get(name)
+        if not (isinstance(known, list) and known[:2] == seen and len(known) == 3):
+            known = self._known[name] = [*seen, of_file(path)]
+        return str(known[2])
+
+    def save(self) -> None:
+        """Write the digests, if there are any."""
+        if self._known:
+            write_json(self.path, self._known)
 
 
 def of_json(description: object) -> str:

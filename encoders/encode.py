@@ -15,6 +15,7 @@ from bench_core.errors import InputError, unknown
 from bench_core.progress import Progress, silent
 from encoders import digests
 from encoders.alignment import THESIS_TR, Alignment
+from encoders.film import Film, film_of
 from encoders.partial import PartialRows
 from encoders.prefetch import prefetch
 from encoders.protocol import Encoder
@@ -32,10 +33,14 @@ class Encoded:
     ----------
     features : the stored features.
     computed : number of rows computed by this call; 0 when all were stored before.
+    film : the film's clock, orientation and other properties.
+    known_as : the run that the same film was stored under before; None for the same name.
     """
 
     features: StoredFeatures
     computed: int
+    film: Film
+    known_as: str | None = None
 
 
 def encode(
@@ -48,6 +53,7 @@ def encode(
     training: Sequence[str] | None = None,
     tr: float = THESIS_TR,
     phase: float = 0.0,
+    clock: str = "file",
     dtype: str = "float32",
     batch: int = 16,
     progress: Progress = silent,
@@ -62,6 +68,8 @@ def encode(
         on are stored as well.
     training : the runs that a fitted reducer is fitted on.
     tr, phase : seconds. TR i is at i · ``tr`` + ``phase``; each TR gives one row.
+    clock : ``"file"``, times count from the file's time 0 (see `encoders.film`); ``"picture"``,
+        from the first picture.
     dtype : ``"float32"`` or ``"float16"``.
     batch : samples per forward pass.
     progress : called after each batch with the run's name, the TRs done and their expected number
@@ -69,9 +77,9 @@ def encode(
 
     Raises
     ------
-    UnknownNameError : an unknown layer, training run or dtype; the message has near names.
-    InputError : a video that cannot be decoded, values that ``dtype`` cannot hold, or a fitted
-        reducer that is not the last or has no training runs.
+    UnknownNameError : an unknown layer, training run, clock or dtype; the message has near names.
+    InputError : a video that cannot be decoded, values that ``dtype`` cannot hold, an encoder made
+        for another TR, or a fitted reducer that is not the last or has no training runs.
 
     Examples
     --------
@@ -92,20 +100,44 @@ def encode(
     if batch < 1:
         raise InputError(f"batch {batch}: give 1 sample or more")
     Alignment(tr=tr, phase=phase)
+    _check_tr(encoder, tr)
     for layer in layers:
         encoder.channel_axis(layer)  # raises for an unknown layer before anything is decoded
     stages = list(reducers) or [NoReduction()]
     fitted = stages.pop() if isinstance(stages[-1], FittedReducer) else None
     stages = stages or [NoReduction()]
-    job = _EncodingJob(encoder, store, stages, tr, phase, dtype, batch, progress)
-    stimuli = {run: digests.of_file(path) for run, path in videos.items()}
+    job = _EncodingJob(encoder, store, stages, tr, phase, clock, dtype, batch, progress)
+    films = {
+        run: _FilmFile(run, Path(path), digests.of_file(path), film_of(path, clock))
+        for run, path in videos.items()
+    }
     if not isinstance(fitted, FittedReducer):
-        return [
-            each
-            for run, path in videos.items()
-            for each in job.run(run, Path(path), stimuli[run], layers)
-        ]
-    return _fitted(job, fitted, videos, stimuli, layers, training)
+        return [each for film in films.values() for each in job.run(film, layers)]
+    return _fitted(job, fitted, films, layers, training)
+
+
+def _check_tr(encoder: Encoder, tr: float) -> None:
+    made = getattr(encoder, "tr", None)
+    if made is not None and abs(made - tr) > 1e-9:
+        raise InputError(
+            f"{encoder.name} was made for clips of {made:g} s and the TR is {tr:g} s: make it with "
+            f"tr={tr:g}"
+        )
+
+
+@dataclass(frozen=True)
+class _FilmFile:
+    """A film to encode: its run, its file, the file's digest, and its properties."""
+
+    run: str
+    path: Path
+    digest: str
+    film: Film
+
+    def content(self) -> str:
+        """Return text that changes with what is read of the film."""
+        irregular = self.film.identity()
+        return digests.of_json([self.digest, irregular]) if irregular else self.digest
 
 
 @dataclass(frozen=True)
@@ -115,49 +147,59 @@ class _EncodingJob:
     reducers: Sequence[Reducer]
     tr: float
     phase: float
+    clock: str
     dtype: str
     batch: int
     progress: Progress
 
     def identity(
-        self, run: str, stimulus: str, layer: str, further: Sequence[Mapping[str, Any]] = ()
+        self, film: _FilmFile | None, layer: str, further: Sequence[Mapping[str, Any]] = ()
     ) -> Identity:
+        """Return the identity of a film's features; without a film, of what all films share."""
         spec = self.encoder.input_spec
         return Identity(
-            run=run,
+            run="" if film is None else film.run,
             encoder=self.encoder.name,
             preprocessing=self.encoder.preprocessing,
             layer=layer,
             weights=self.encoder.weights.digest,
             trained=self.encoder.weights.trained,
             reducers=(*(reducer.identity() for reducer in self.reducers), *further),
-            stimulus=stimulus,
+            stimulus="" if film is None else film.digest,
             tr=self.tr,
             phase=self.phase,
             input_spec={**asdict(spec), "size": list(spec.size)},
             dtype=self.dtype,
+            film={} if film is None else film.film.identity(),
         )
 
-    def run(self, run: str, path: Path, stimulus: str, layers: Sequence[str]) -> list[Encoded]:
+    def run(self, film: _FilmFile, layers: Sequence[str]) -> list[Encoded]:
         """Return the features of every layer; compute the missing ones in one pass."""
-        wanted = {layer: self.identity(run, stimulus, layer) for layer in layers}
-        found = {layer: self.store.get(identity) for layer, identity in wanted.items()}
+        wanted = {layer: self.identity(film, layer) for layer in layers}
+        found = {layer: self.stored(identity, film) for layer, identity in wanted.items()}
         missing = {layer: wanted[layer] for layer in layers if found[layer] is None}
-        computed = self.compute(run, path, missing) if missing else {}
+        computed = self.compute(film, missing) if missing else {}
         return [
-            Encoded(stored, 0) if (stored := found[layer]) is not None else computed[layer]
-            for layer in layers
+            stored if (stored := found[layer]) is not None else computed[layer] for layer in layers
         ]
 
-    def compute(self, run: str, path: Path, missing: Mapping[str, Identity]) -> dict[str, Encoded]:
+    def stored(self, identity: Identity, film: _FilmFile) -> Encoded | None:
+        """Return features that are in the store, under the run's own name; None without any."""
+        found = self.store.get(identity)
+        if found is None:
+            return None
+        own = self.store.under(identity, found)
+        return Encoded(own, 0, film.film, None if found.run == own.run else found.run)
+
+    def compute(self, film: _FilmFile, missing: Mapping[str, Identity]) -> dict[str, Encoded]:
         spec = self.encoder.input_spec
-        seconds = duration(path)
+        seconds = duration(film.path, self.clock)
         total = 0 if seconds is None else max(1, round(seconds / self.tr))
         with ExitStack() as stack:
             partial = {
                 layer: stack.enter_context(
                     PartialRows(
-                        self.store.path(identity).with_suffix(".partial"),
+                        self.store.partial(identity),
                         identity.key(),
                         spec.frames,
                         self.dtype,
@@ -170,7 +212,13 @@ class _EncodingJob:
             done = {layer: -1 if tr is None else tr for layer, tr in last.items()}
             before = {layer: rows.count for layer, rows in partial.items()}
             decoded = batches(
-                path, spec, self.batch, tr=self.tr, phase=self.phase, start=min(done.values()) + 1
+                film.path,
+                spec,
+                self.batch,
+                tr=self.tr,
+                phase=self.phase,
+                start=min(done.values()) + 1,
+                clock=self.clock,
             )
             ready = (
                 (trs, frames.times, self.encoder.preprocess(frames)) for trs, frames in decoded
@@ -181,17 +229,22 @@ class _EncodingJob:
                     new = trs > done[layer]
                     features = self.reduced(layer, outputs[layer])
                     rows.append(features[new], trs[new], times[new])
-                self.progress(run, int(trs[-1]) + 1, total)
+                # Headers round: no more is done than there is.
+                done_trs = int(trs[-1]) + 1
+                self.progress(film.run, done_trs, max(total, done_trs) if total else 0)
             encoded = {}
             for layer, identity in missing.items():
                 rows_ = partial[layer].rows()
                 if rows_ is None:
                     raise InputError(
-                        f"{path} is too short for one sample of {self.encoder.name}: give a video "
-                        f"of {spec.frames} frames or more"
+                        f"{film.path} is too short for one sample of {self.encoder.name}: give a "
+                        f"video of {spec.frames} frames or more"
+                        + "".join(f"; {note}" for note in film.film.notes())
                     )
-                stored = self.store.write(identity, rows_["features"], rows_["tr"], rows_["time"])
-                encoded[layer] = Encoded(stored, partial[layer].count - before[layer])
+                stored = self.store.write(
+                    identity, rows_["features"], rows_["tr"], rows_["time"], film.film
+                )
+                encoded[layer] = Encoded(stored, partial[layer].count - before[layer], film.film)
         for rows in partial.values():
             rows.path.unlink()
         return encoded
@@ -220,8 +273,7 @@ def as_dtype(features: NDArray[Any], dtype: str, layer: str) -> NDArray[Any]:
 def _fitted(
     job: _EncodingJob,
     reducer: FittedReducer,
-    videos: Mapping[str, str | Path],
-    stimuli: Mapping[str, str],
+    films: Mapping[str, _FilmFile],
     layers: Sequence[str],
     training: Sequence[str] | None,
 ) -> list[Encoded]:
@@ -230,27 +282,27 @@ def _fitted(
             f"{reducer.identity()['name']} must be fitted: name the training runs (training=…)"
         )
     for run in training:
-        if run not in videos:
-            raise unknown("training run", run, videos)
+        if run not in films:
+            raise unknown("training run", run, films)
     encoded: dict[tuple[str, str], Encoded] = {}
     before: dict[tuple[str, str], Encoded] = {}
 
     def unreduced(run: str) -> None:
         if (run, layers[0]) not in before:
-            for each in job.run(run, Path(videos[run]), stimuli[run], layers):
+            for each in job.run(films[run], layers):
                 before[run, each.features.layer] = each
 
-    learned = sorted(stimuli[run] for run in training)
+    learned = sorted(films[run].content() for run in training)
     for layer in layers:
         # The key holds the training runs and not the fit, so that it is known before fitting.
         further = {**reducer.identity(), "training": learned}
-        wanted = {run: job.identity(run, stimuli[run], layer, [further]) for run in videos}
-        found = {run: job.store.get(identity) for run, identity in wanted.items()}
+        wanted = {run: job.identity(film, layer, [further]) for run, film in films.items()}
+        found = {run: job.stored(identity, films[run]) for run, identity in wanted.items()}
         if not all(found.values()):
             # The fit has one key for all runs, without a stimulus.
-            key = job.identity("", "", layer, [further]).key()
+            key = job.identity(None, layer, [further]).key()
             state = job.store.fitted(key)
-            for run in videos:
+            for run in films:
                 if found[run] is None or (state is None and run in training):
                     unreduced(run)
             if state is None:
@@ -258,10 +310,10 @@ def _fitted(
                 job.store.write_fitted(key, reducer.state())
             else:
                 reducer.restore(state)
-        for run in videos:
+        for run, film in films.items():
             stored = found[run]
             if stored is not None:
-                encoded[run, layer] = Encoded(stored, 0)
+                encoded[run, layer] = stored
                 continue
             source = before[run, layer]
             reduced = [reducer.reduce(rows, 1) for rows in source.features.batches()]
@@ -271,10 +323,12 @@ def _fitted(
                     as_dtype(np.concatenate(reduced), job.dtype, layer),
                     source.features.trs,
                     source.features.times,
+                    film.film,
                 ),
                 source.computed,
+                film.film,
             )
-    return [encoded[run, layer] for run in videos for layer in layers]
+    return [encoded[run, layer] for run in films for layer in layers]
 
 
 def _fit(reducer: FittedReducer, training: Sequence[StoredFeatures]) -> None:

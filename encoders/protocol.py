@@ -154,6 +154,9 @@ class Encoder(Protocol):
     preprocessing : a description of the preprocessing. It is part of the key of stored features,
         so it must differ wherever the network's input would.
     weights : source and digest of the weights, also part of that key.
+
+    An encoder whose samples last one TR may have the further attribute ``tr``, in seconds. `encode`
+    then refuses another TR.
     """
 
     name: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 from bench_core.plugins import Registry
@@ -19,10 +21,20 @@ def names() -> list[str]:
     return ENCODERS.names()
 
 
-def make(name: str, weights: object = None, **options: Any) -> Encoder:
+def make(
+    name: str, weights: object = None, *, offered: Mapping[str, Any] | None = None, **options: Any
+) -> Encoder:
     """Return the encoder ``name``, made with ``weights`` and its own ``options``.
+
+    Parameters
+    ----------
+    offered : options of the caller's own, such as the TR. Those that the encoder's constructor
+        names are passed on to it.
 
     Raises `bench_core.errors.UnknownNameError`, with near names, for an unknown encoder.
     """
-    encoder: Encoder = ENCODERS.get(name)(weights, **options)
+    factory = ENCODERS.get(name)
+    named = signature(factory).parameters
+    taken = {key: value for key, value in (offered or {}).items() if key in named}
+    encoder: Encoder = factory(weights, **taken, **options)
     return encoder

@@ -153,7 +153,7 @@ def measured(
     if path.exists():
         known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return known
-    encoder = make(name, device=device, **options)
+    encoder = make(name, offered={"tr": tr}, device=device, **options)
     if not isinstance(encoder, TorchEncoder):
         raise InputError(
             f"{name} is not a TorchEncoder, whose speed is compared with torch's matrix product: "

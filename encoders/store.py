@@ -6,16 +6,17 @@ interruption are kept in a ``.partial`` file beside the store's and are not comp
 
 A file holds ``features`` (n, q), one row per TR of the stimulus; ``tr`` (n,), the TR of each row;
 ``time`` (n, frames), the presentation time stamps in seconds of the row's frames; and the
-attributes ``run``, ``trained`` and ``identity`` (JSON). Features of an untrained network have the
-further attribute ``note``.
+attributes ``run``, ``trained``, ``identity`` and ``film`` (JSON). Features of an untrained network
+have the further attribute ``note``.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from bench_core.errors import InputError, unknown
 from bench_core.files import replace_file
 from encoders import digests
+from encoders.film import Film
 
 FORMAT = "ridgebench-features/1"
 DTYPES = ("float32", "float16")
@@ -48,6 +50,7 @@ class Identity:
     tr, phase : seconds; TR i is read at i · tr + phase.
     input_spec : the fields of `encoders.protocol.InputSpec`.
     dtype : of the stored features.
+    film : `encoders.film.Film.identity`: what is irregular about the film; empty for most.
     """
 
     run: str
@@ -62,12 +65,17 @@ class Identity:
     phase: float
     input_spec: Mapping[str, Any]
     dtype: str
+    film: Mapping[str, Any] = field(default_factory=dict)
 
     def description(self) -> dict[str, Any]:
         """Return the JSON object that the key is a hash of."""
         fields = {name: value for name, value in vars(self).items() if name != "run"}
         # Its name in files of format 1.
         fields["takes"] = fields.pop("input_spec")
+        # Without an entry for a regular film, as in files that were written before there was one.
+        film = fields.pop("film")
+        if film:
+            fields["film"] = dict(film)
         return {"format": FORMAT, **fields, "reducers": [dict(r) for r in self.reducers]}
 
     def key(self) -> str:
@@ -88,6 +96,7 @@ class StoredFeatures:
     shape : (n, q).
     trs : (n,) the TR of each row, ascending.
     times : (n, frames) presentation time stamps in seconds.
+    film : the fields of `encoders.film.Film`; None in files that were written without them.
     """
 
     path: Path
@@ -99,6 +108,7 @@ class StoredFeatures:
     shape: tuple[int, int]
     trs: NDArray[np.int64]
     times: NDArray[np.float64]
+    film: Mapping[str, Any] | None = None
 
     @property
     def key(self) -> str:
@@ -146,6 +156,7 @@ def open_features(path: str | Path) -> StoredFeatures:
             shape=(int(features.shape[0]), int(features.shape[1])),
             trs=trs,
             times=times,
+            film=json.loads(file.attrs["film"]) if "film" in file.attrs else None,
         )
 
 
@@ -189,14 +200,36 @@ class FeatureStore:
         parts = (identity.run, name, identity.layer, reducers, identity.key()[:16])
         return self.folder / ("_".join(part.replace("/", "-") for part in parts) + ".h5")
 
+    def partial(self, identity: Identity) -> Path:
+        """Return the file for unfinished rows of ``identity``; one under another name goes on."""
+        begun = sorted(self.folder.glob(f"*_{identity.key()[:16]}.partial"))
+        return begun[0] if begun else self.path(identity).with_suffix(".partial")
+
     def get(self, identity: Identity) -> StoredFeatures | None:
-        """Return the stored features of ``identity`` under any run name, None without any."""
+        """Return the stored features of ``identity``, None without any.
+
+        Those of the same run are returned where there are some, else those of any run.
+        """
         key = identity.key()
-        for path in sorted(self.folder.glob(f"*_{key[:16]}.h5")):
-            found = open_features(path)
-            if found.key == key:
-                return found
-        return None
+        paths = sorted(self.folder.glob(f"*_{key[:16]}.h5"))
+        found = [each for each in map(open_features, paths) if each.key == key]
+        found.sort(key=lambda each: each.run != identity.run)
+        return found[0] if found else None
+
+    def under(self, identity: Identity, stored: StoredFeatures) -> StoredFeatures:
+        """Return ``stored`` under the run of ``identity``; copy them if they have another.
+
+        A renamed film, or one that is there twice, has its features under every name.
+        """
+        if stored.run == identity.run:
+            return stored
+
+        def save(part: Path) -> None:
+            shutil.copyfile(stored.path, part)
+            with h5py.File(part, "r+") as file:
+                file.attrs["run"] = identity.run
+
+        return open_features(replace_file(self.path(identity), save))
 
     def find(self, *, run: str | None = None, layer: str | None = None) -> list[StoredFeatures]:
         """Return all stored features, sorted by file name; of one ``run`` or ``layer`` if given."""
@@ -231,6 +264,7 @@ class FeatureStore:
         features: NDArray[Any],
         trs: NDArray[np.int64],
         times: NDArray[np.float64],
+        film: Film | None = None,
     ) -> StoredFeatures:
         """Write ``features`` (n, q) atomically and return them as stored."""
 
@@ -244,6 +278,8 @@ class FeatureStore:
                 )
                 if not identity.trained:
                     file.attrs["note"] = _UNTRAINED
+                if film is not None:
+                    file.attrs["film"] = json.dumps(film.to_dict())
                 file["tr"], file["time"] = trs, times
                 stored = file.create_dataset("features", features.shape, features.dtype)
                 # In blocks: the rows may be a map of a file larger than memory.

@@ -1,13 +1,12 @@
 """Weights: read from files, checked against the network, downloaded on request.
 
-The suffix chooses the format (``.pth``, ``.pt``, ``.safetensors``). `torch.load` is called with
-``weights_only=True``, so that no code in a file runs. Errors name the file and the tensor.
+The suffix chooses the format (``.pth``, ``.pt``, ``.safetensors``). No code in a file runs. Errors
+name the file and the tensor.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from bench_core.files import replace_file
 from bench_core.progress import Progress, silent
 from encoders import digests
 from encoders.protocol import WeightsInfo
+from encoders.torch_files import load_plain
 
 _BLOCK = 2**20
 
@@ -115,13 +115,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise InputError(
-            f"{path} is damaged, cut short or holds code ({reason}): save its state_dict alone"
-        ) from error
+    found = load_plain(path)
     if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
         found = found["state_dict"]
     if not isinstance(found, Mapping):
@@ -135,7 +129,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
     try:
         return load_file(path)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError) as error:
         raise InputError(f"{path} is damaged or cut short ({error}): copy it again") from error
 
 

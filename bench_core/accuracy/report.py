@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from bench_core.progress import Progress, silent
 
 FOLDER = "accuracy"
 SCHEMA = "ridgebench-accuracy/1"
+_INSTALL = "pip install 'ridgebench[brain]'"
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,15 @@ def accuracy_report(
     noise ceiling of every target), ``regions.tsv``, and maps as NIfTI and figures for problems
     with the positions of their targets. An older report is replaced once the new one is complete.
 
-    Raises `InputError` for a folder without a fit, or a problem that has changed since.
+    Where nilearn or matplotlib is not installed, figures are left out, with the reason under
+    "not drawn"; without nibabel maps are left out too.
+
+    Raises `InputError` for a folder without a fit, a problem that has changed since, and regions
+    without nibabel, which reads them.
     """
     folder, request = Path(folder), request or AccuracyRequest()
+    if request.regions is not None and find_spec("nibabel") is None:
+        raise InputError(f"regions {request.regions} need nibabel: {_INSTALL}")
     result = FitResult.open(folder)
     problem = result.open_problem()
     r = held_out_r(result, problem)
@@ -267,8 +275,15 @@ def _write_maps(
     progress: Progress,
 ) -> dict[str, str]:
     """Write the map of r, and of the regions' r if there are regions; return what is not drawn."""
+    if find_spec("nibabel") is None:
+        return {"maps and figures": f"nibabel is not installed: {_INSTALL}"}
     from bench_core.accuracy.maps import write_maps
 
+    absent = [name for name in ("nilearn", "matplotlib") if find_spec(name) is None]
+    left_out = {}
+    if figures and absent:
+        figures = False
+        left_out["figures"] = f"not installed: {', '.join(absent)}; {_INSTALL}"
     progress("drawing", 0, len(maps))
     written = write_maps(problem, maps["r"], folder, chosen=chosen, title=title, figures=figures)
     if "region_r" in maps:
@@ -282,7 +297,7 @@ def _write_maps(
             figures=figures,
         )
     progress("drawing", len(maps), len(maps))
-    return written.not_drawn
+    return left_out | written.not_drawn
 
 
 def _write_table(path: Path, names: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:

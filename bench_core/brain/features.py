@@ -1,4 +1,4 @@
-"""Features of the stimuli: from the encoders' store, from ``.npy`` files, or from events."""
+"""Features of the stimuli: from ``.npy`` files, or from events (`stored_features`: a store)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from bench_core.errors import InputError, unknown
 
 if TYPE_CHECKING:
     from encoders.alignment import Alignment
-    from encoders.store import StoredFeatures
 
 
 class Features(Protocol):
@@ -43,60 +42,6 @@ class Features(Protocol):
 
     def file(self, stimulus: str) -> Path:
         """Return the file that holds them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoreSettings:
-    """``[features]`` with ``source = "store"``: the output of ``ridgebench encode``."""
-
-    folder: Annotated[Path, "the folder given to ridgebench encode as --out"]
-    layer: Annotated[str | None, "the layer, where several are stored"] = None
-    encoder: Annotated[str | None, "the encoder, where features of several are stored"] = None
-    weights: Annotated[str | None, "the beginning of the digest of the weights"] = None
-    reducers: Annotated[tuple[str, ...] | None, "names of the reducers, in order"] = None
-
-    def open(self, alignment: Alignment) -> StoredStimuli:
-        """Return the features; raise `InputError` unless the keys select one set of them."""
-        from encoders.store import FeatureStore
-
-        if not self.folder.is_dir():
-            raise InputError(f"features.folder {self.folder} does not exist: run ridgebench encode")
-        every = FeatureStore(self.folder).find()
-        found = [each for each in every if self._wants(each)]
-        kinds = {_kind(each): each for each in found}
-        if not found:
-            known = ", ".join(sorted({_words(each) for each in every})) or "nothing"
-            raise InputError(f"{self.folder} has no features as selected: it has {known}")
-        if len(kinds) > 1:
-            raise InputError(
-                f"{self.folder} has several kinds of features: "
-                f"{'; '.join(sorted(_words(each) for each in kinds.values()))}. Choose with "
-                "features.layer, .encoder, .weights and .reducers"
-            )
-        stimuli: dict[str, StoredFeatures] = {}
-        for each in found:
-            if each.run in stimuli:
-                raise InputError(
-                    f"{self.folder} has features of two stimuli called {each.run}: "
-                    f"{stimuli[each.run].path.name} and {each.path.name}; delete one"
-                )
-            stimuli[each.run] = each
-        made = float(found[0].identity["tr"])
-        if abs(made - alignment.tr) > 1e-6:
-            raise InputError(
-                f"the features were made for a TR of {made} s and samples.tr is {alignment.tr} s: "
-                "correct samples.tr, or encode again"
-            )
-        return StoredStimuli(stimuli)
-
-    def _wants(self, each: StoredFeatures) -> bool:
-        reducers = tuple(str(reducer["name"]) for reducer in each.identity["reducers"])
-        return (
-            self.layer in (None, each.layer)
-            and self.encoder in (None, each.encoder)
-            and str(each.identity["weights"]).startswith(self.weights or "")
-            and self.reducers in (None, reducers)
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,52 +95,6 @@ class EventSettings:
                 f"samples.first is {alignment.first}: events need 0, as onsets count from volume 0"
             )
         return EventStimuli(files, kept, used, alignment.tr, max(alignment.delays))
-
-
-@dataclass(frozen=True)
-class StoredStimuli:
-    """Stored features of the encoders; see `Features`."""
-
-    stored: Mapping[str, StoredFeatures]
-    columns: Sequence[str] | None = None
-
-    @property
-    def stimuli(self) -> Sequence[str]:
-        """Names of the stimuli."""
-        return sorted(self.stored)
-
-    @property
-    def _one(self) -> StoredFeatures:
-        return next(iter(self.stored.values()))
-
-    @property
-    def q(self) -> int:
-        """Features per TR."""
-        return self._one.shape[1]
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """Description for the problem's ``meta``."""
-        identity = self._one.identity
-        names = ("encoder", "layer", "weights", "trained", "preprocessing", "reducers", "dtype")
-        about = {name: identity[name] for name in names}
-        return about if identity["trained"] else {**about, "note": "untrained: random weights"}
-
-    def trs(self, stimulus: str, volumes: int) -> NDArray[np.int64]:
-        """Return the TRs that have features."""
-        return self.stored[stimulus].trs
-
-    def length(self, stimulus: str) -> int | None:
-        """Return the TRs up to the last that has features."""
-        return int(self.stored[stimulus].trs[-1]) + 1
-
-    def read(self, stimulus: str, volumes: int) -> NDArray[Any]:
-        """Return the features (n, q)."""
-        return self.stored[stimulus].read()
-
-    def file(self, stimulus: str) -> Path:
-        """Return the file that is read."""
-        return self.stored[stimulus].path
 
 
 @dataclass(frozen=True)
@@ -282,15 +181,3 @@ class EventStimuli:
     def file(self, stimulus: str) -> Path:
         """Return the table that is read."""
         return self.files[stimulus]
-
-
-def _kind(each: StoredFeatures) -> str:
-    """Return, as text, the properties that features of one kind share."""
-    identity = {name: each.identity[name] for name in sorted(each.identity) if name != "stimulus"}
-    return f"{identity} {each.shape[1]}"
-
-
-def _words(each: StoredFeatures) -> str:
-    reducers = "-".join(str(reducer["name"]) for reducer in each.identity["reducers"])
-    weights = str(each.identity["weights"])[:12]
-    return f"{each.encoder} {each.layer} ({reducers}, weights {weights}, TR {each.identity['tr']})"

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from bench_core.brain.features import EventSettings, NpyFeatureSettings, StoreSettings
+from bench_core.brain.features import EventSettings, NpyFeatureSettings
 from bench_core.brain.images import FmriprepSettings, NiftiSettings
 from bench_core.brain.pairing import PairingSettings
+from bench_core.brain.stored_features import StoreSettings
 from bench_core.brain.timeseries import AlgonautsSettings, CneuromodSettings, NpySettings
 from bench_core.brain.toml import read_section, read_toml
 from bench_core.errors import InputError, unknown

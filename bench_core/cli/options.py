@@ -146,6 +146,15 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         ("--json", "as_json"),
         {"is_flag": True, "help": "Print the result as JSON."},
     ),
+    "clock": (
+        ("--clock",),
+        {
+            "type": click.Choice(["file", "picture"]),
+            "default": "file",
+            "show_default": True,
+            "help": "Count times from the film's time 0, or from its first picture.",
+        },
+    ),
     "device": (
         ("--device",),
         {"default": "cpu", "show_default": True, "help": "Device: cpu, cuda, cuda:1, …"},

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench_core.brain.features import StoreSettings
+from bench_core.brain.stored_features import StoreSettings
 from bench_core.errors import InputError, RidgebenchError
 from bench_core.files import replace_file
 from bench_core.progress import Progress
@@ -81,7 +81,7 @@ def compute(settings: StudySettings, cell: Cell, notify: Notify) -> dict[str, An
             notify("held-out loss", 0, 1)
             held = held_out_loss(trained.model, study.held, out / "codes", recipe.batch_size, place)
         started = time.perf_counter()
-        features = encode_features(study, cell, folder / state.NAME, keys, place, notify)
+        features, notes = encode_features(study, cell, folder / state.NAME, keys, place, notify)
         seconds_encode = time.perf_counter() - started
         gpu = torch.cuda.max_memory_allocated(place) if place.type == "cuda" else None
     subjects = _fits(study, features, keys["cell"], notify)
@@ -99,6 +99,7 @@ def compute(settings: StudySettings, cell: Cell, notify: Notify) -> dict[str, An
         "samples": found.samples,
         "steps": found.steps,
         "checkpoint": str((folder / state.NAME).relative_to(out)),
+        "films": notes,
         "subjects": subjects,
     }
 
@@ -179,6 +180,7 @@ def _vqvae(
         folder=folder,
         device=place,
         on_step=_steps(notify, "VQ-VAE", recipe.steps),
+        progress=notify,
     )
     assert isinstance(trained.model, VQVAE)
     return trained.model, *_history(folder)
@@ -191,8 +193,11 @@ def encode_features(
     keys: dict[str, str],
     place: torch.device,
     notify: Notify,
-) -> StoreSettings:
-    """Store the features of every stimulus at the cell's layer; return where they are."""
+) -> tuple[StoreSettings, dict[str, list[str]]]:
+    """Store the features of every stimulus at the cell's layer.
+
+    Returns where they are, and film → sentences on what is irregular about it.
+    """
     settings = study.settings
     for name, path in study.videos.items():
         if not path.is_file():
@@ -205,13 +210,11 @@ def encode_features(
     )
     reducers = parse(settings.features.reduce)
     folder = settings.out / "features" / keys["features"][:16]
-    done = dict.fromkeys(study.videos, 0)
 
     def show(run: str, trs: int = 0, total: int = 0, /) -> None:
-        done[run] = trs
-        notify("features", sum(done.values()), 0)
+        notify(f"features of {run}", trs, total)
 
-    encode(
+    encoded = encode(
         study.videos,
         encoder,
         [cell.layer],
@@ -220,15 +223,19 @@ def encode_features(
         training=study.training_stimuli,
         tr=settings.samples.tr,
         batch=settings.features.batch,
+        clock=settings.features.clock,
         progress=show,
     )
-    return StoreSettings(
+    notes = {each.features.run: each.film.notes() for each in encoded if each.film.notes()}
+    found = StoreSettings(
         folder=folder,
         layer=cell.layer,
         encoder="videogpt",
         weights=encoder.weights.digest,
         reducers=tuple(str(each.identity()["name"]) for each in reducers) or ("none",),
+        keys=tuple(each.features.key for each in encoded),
     )
+    return found, notes
 
 
 def _steps(notify: Notify, what: str, total: int) -> Callable[[dict[str, float | int]], None]:

@@ -120,12 +120,12 @@ def training_data(settings: StudySettings, cell: Cell, store: ClipStore) -> Trai
     """Return the cell's data; raise `ResourceError` when there are fewer frames than its level."""
     assert cell.config is not None
     clip, pair = cell.config.vqvae.sequence_length, cell.config.clip_frames
-    stride = settings.clips.stride or clip
+    stride = clip if settings.clips.stride is None else settings.clips.stride
     frames = cell.levels["training_frames"]
     if frames is None:
         subset = all_frames(store)
     else:
-        block = settings.clips.block or max(pair, stride)
+        block = max(pair, stride) if settings.clips.block is None else settings.clips.block
         if block < pair:
             raise InputError(f"clips.block {block} is shorter than a sample of {pair} frames")
         subset = draw_subset(store, frames, block=block, seed=settings.seed)

@@ -14,11 +14,12 @@ from bench_core.study.cells import Cell, TrainingData, open_clips, training_data
 from bench_core.study.settings import StudySettings, chosen
 from bench_core.study.subjects import Subject, open_subject
 from encoders import digests
+from encoders.devices import checked_device
 from encoders.reducers import parse
 from encoders.videogpt.clips.store import ClipStore
 from encoders.videogpt.training.settings import FREE, TrainSettings
 
-FORMAT = "ridgebench-study/2"
+FORMAT = "ridgebench-study/3"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +38,17 @@ class Study:
 
         Raises `InputError` or `UnknownNameError` for data that do not fit it.
         """
+        if settings.device != "auto":
+            checked_device(settings.device)
         train, held = open_clips(settings)
         videos = _videos(settings, train)
+        known = digests.KnownDigests(settings.out / "digests.json")
         subjects = [
-            open_subject(name, path, list(videos), settings.fit)
+            open_subject(name, path, list(videos), settings.fit, known)
             for name, path in settings.subjects.items()
         ]
+        if settings.out.is_dir():
+            known.save()
         parse(settings.features.reduce)
         return cls(settings, train, held, videos, subjects)
 

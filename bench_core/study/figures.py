@@ -31,6 +31,8 @@ LABELS = {
     "precision": "precision of training",
 }
 _MARKERS = "osD^vP*X"
+_GAP = 1.0  # pixels between the labels of ticks
+_SMALL = 7
 
 
 def draw_figures(settings: StudySettings, rows: Sequence[Row], folder: Path) -> list[Path]:
@@ -63,6 +65,7 @@ def _figure(study: str, factor: str, number: str, rows: Sequence[Row]) -> Any:
     published = [each for each in published_r() if each.factor == factor]
     order = _order(factor, rows, [each.level for each in published])
     subjects = list(dict.fromkeys(row["subject"] for row in rows))
+    ends: dict[str, tuple[float, float]] = {}
     for axis, (column, words) in zip(panels, STATISTICS.items(), strict=True):
         if column == "r_max":
             for i, subject in enumerate(sorted({each.subject for each in published})):
@@ -70,7 +73,7 @@ def _figure(study: str, factor: str, number: str, rows: Sequence[Row]) -> Any:
                 places = [_place(level, order) for level, _ in line]
                 label = LABEL if i == 0 else None
                 axis.plot(places, [r for _, r in line], "--", color="0.7", lw=1, label=label)
-                axis.annotate(subject, (places[-1], line[-1][1]), color="0.5", fontsize=7)
+                ends[subject] = (places[-1], line[-1][1])
         for i, subject in enumerate(subjects):
             found = [
                 (_place(row[factor] or row["frames"], order), row[column])
@@ -84,14 +87,63 @@ def _figure(study: str, factor: str, number: str, rows: Sequence[Row]) -> Any:
             )
         _dress(axis, factor, order, words)
         axis.axhline(0, color="0.85", lw=0.8, zorder=0)
-    panels[0].legend(fontsize=8)
-    panels[-1].legend(fontsize=8)
+    _name_ends(panels[-1], ends)
+    # Beside the panels: within them it would lie on points.
+    handles, labels = panels[-1].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, loc="outside lower center", ncols=7)
     title = f"{study}: r on held-out runs against {LABELS[factor]} (as figure {number})"
     lost = {f"{row['level']} ({row['status']})" for row in rows if row["status"] != "ok"}
     if lost:
         title += f"\nwithout {', '.join(sorted(lost))}"
     figure.suptitle(title, fontsize=10)
+    _part_labels(figure)
     return figure
+
+
+def _name_ends(axis: Axes, ends: dict[str, tuple[float, float]]) -> None:
+    """Write names right of the lines' ends, with room between them."""
+    if ends:
+        axis.margins(x=0.18)
+    low, high = axis.get_ylim()
+    room, last = (high - low) * 0.045, -np.inf
+    for name, (x, y) in sorted(ends.items(), key=lambda each: each[1][1]):
+        last = max(y, last + room)
+        axis.annotate(
+            name,
+            (x, last),
+            xytext=(4, 0),
+            textcoords="offset points",
+            color="0.5",
+            fontsize=7,
+            va="center",
+        )
+
+
+def _part_labels(figure: Any) -> None:
+    """Turn labels of ticks that run into each other, and leave out those that still do."""
+    for axis in figure.axes:
+        if all(_apart(figure, axis)):
+            continue
+        axis.tick_params(axis="x", labelrotation=90)
+        words = [label.get_text() for label in axis.get_xticklabels()]
+        axis.set_xticks(axis.get_xticks(), words, fontsize=_SMALL)
+        kept = _apart(figure, axis)
+        axis.set_xticks(
+            axis.get_xticks(),
+            [word if keep else "" for word, keep in zip(words, kept, strict=True)],
+            fontsize=_SMALL,
+        )
+
+
+def _apart(figure: Any, axis: Axes) -> list[bool]:
+    """Return for each label whether it keeps apart from the last one before it that does."""
+    figure.draw_without_rendering()
+    last, apart = -np.inf, []
+    for label in axis.get_xticklabels():
+        box = label.get_window_extent()
+        apart.append(bool(box.x0 >= last + _GAP))
+        last = box.x1 if apart[-1] else last
+    return apart
 
 
 def _order(factor: str, rows: Iterable[Row], published: Iterable[Any]) -> list[str] | None:

@@ -33,6 +33,9 @@ class StudyProgress(Protocol):
     def finished(self, name: str, status: str, reason: str | None) -> None:
         """Say what became of a cell."""
 
+    def note(self, text: str) -> None:
+        """Say what is irregular about the study's films."""
+
 
 @dataclass(frozen=True)
 class PlannedCell:
@@ -83,6 +86,7 @@ def run_study(settings: StudySettings, progress: StudyProgress) -> list[Row]:
     study = Study.open(settings)
     shutil.rmtree(settings.out / "scratch", ignore_errors=True)  # of an interrupted run
     rows: list[Row] = []
+    noted: set[str] = set()
     every = planned(study)
     for number, each in enumerate(every):
         progress.cell(each.cell.name, number, len(every))
@@ -91,6 +95,10 @@ def run_study(settings: StudySettings, progress: StudyProgress) -> list[Row]:
         record = _record(settings, each, progress)
         reason = record.get("reason")
         progress.finished(each.cell.name, record["status"], reason)
+        for film, notes in record.get("films", {}).items():
+            if film not in noted:
+                noted.add(film)
+                progress.note(f"{film}: {'; '.join(notes)}")
         rows += rows_of(_identity(settings, each), settings.subjects, record)
         write_table(settings.out / TABLE, rows)
     return rows

@@ -123,6 +123,9 @@ class FeatureSettings:
     layer: Annotated[str, '"thesis" (table 4.4), "last", or a module\'s name'] = "thesis"
     reduce: Annotated[str, "reducers in order, as for ridgebench encode"] = "pool"
     batch: Annotated[int, "clips at a time"] = 16
+    clock: Annotated[
+        Literal["file", "picture"], "what times of videos count from, as for ridgebench encode"
+    ] = "file"
 
 
 @dataclass(frozen=True, kw_only=True)

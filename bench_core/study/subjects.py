@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from bench_core import strategies
 from bench_core.accuracy import summary
 from bench_core.brain.build import build, plan
-from bench_core.brain.features import StoreSettings
 from bench_core.brain.pairing import pair
 from bench_core.brain.settings import ProblemSettings
+from bench_core.brain.stored_features import StoreSettings
 from bench_core.brain.targets import Exclusion, FmriRun, Targets
 from bench_core.data import Problem, run_split
 from bench_core.data.space import TargetSpace
@@ -82,7 +82,7 @@ class Subject:
     ----------
     stimuli : of every paired run, in the problem's order.
     test : the runs that test, by name.
-    key : digest of the settings and of the targets' files.
+    key : digest of the settings and of the content of the targets' files.
     """
 
     name: str
@@ -98,8 +98,17 @@ class Subject:
         return {self.stimuli[run] for run in self.test}
 
 
-def open_subject(name: str, path: Path, stimuli: Sequence[str], fit: FitSettings) -> Subject:
-    """Return the subject; raise `InputError` when no run would be left to train or to test."""
+def open_subject(
+    name: str,
+    path: Path,
+    stimuli: Sequence[str],
+    fit: FitSettings,
+    known: digests.KnownDigests,
+) -> Subject:
+    """Return the subject; raise `InputError` when no run would be left to train or to test.
+
+    ``known`` holds the digests of files that were read before.
+    """
     settings = ProblemSettings.read(path)
     base = settings.path.resolve().parent
     targets: Targets = settings.targets.open(base, settings.dtype, settings.pairing.exclude)
@@ -115,12 +124,30 @@ def open_subject(name: str, path: Path, stimuli: Sequence[str], fit: FitSettings
             f"subject {name} has {len(runs)} runs, of which {len(test)} test: at least one has to "
             "train and one to test; change fit.test_runs or fit.test_fraction"
         )
-    files = {file for run in targets.runs for file in run.files} | set(targets.files)
-    seen = {str(f): (f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(files)}
-    about = settings.description()
-    used = {part: about[part] for part in ("targets", "pairing")} | {"dtype": settings.dtype}
-    key = digests.of_json({"settings": used, "files": seen, "stimuli": shown, "test": test})
+    seen = {run.name: [known.of_file(file) for file in run.files] for run in targets.runs}
+    shared = sorted(known.of_file(file) for file in targets.files)
+    # Content and not paths decides: a study may be moved or copied.
+    used = {
+        "targets": _without_paths(asdict(settings.targets)),
+        "pairing": _without_paths(asdict(settings.pairing)),
+        "dtype": settings.dtype,
+    }
+    key = digests.of_json(
+        {"settings": used, "runs": seen, "files": shared, "stimuli": shown, "test": test}
+    )
     return Subject(name, settings, targets, shown, test, key)
+
+
+def _without_paths(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_paths(v) for k, v in value.items() if not _is_path(v)}
+    if isinstance(value, list | tuple):
+        return [_without_paths(each) for each in value if not _is_path(each)]
+    return value
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, Path) or (isinstance(value, str) and Path(value).is_absolute())
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,8 +67,9 @@ class VideoGPTEncoder(TorchEncoder):
         tr: float = THESIS_TR,
         attention: Attention = "sdpa",
     ) -> None:
-        if not tr > 0:
-            raise InputError(f"TR {tr} s must be above 0")
+        if not 0 < tr < float("inf"):
+            raise InputError(f"TR {tr} s must be above 0 and finite")
+        self.tr = tr
         network = _network(weights, seed, preset, attention)
         sizes = network.config.vqvae
         frames, side = sizes.sequence_length, sizes.resolution

@@ -1,26 +1,25 @@
 """Checkpoints: published ones (also from Lightning), and those of `encoders.videogpt.training`.
 
-Files are read with ``weights_only=True``: no code in them runs. Besides tensors and plain values
+No code in them runs. Besides tensors and plain values
 only `argparse.Namespace` is allowed, in which published checkpoints store hyper-parameters.
 """
 
 from __future__ import annotations
 
 import argparse
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
-import torch
 from torch import Tensor, nn
 
 from bench_core.errors import InputError
+from encoders.torch_files import load_plain
 from encoders.videogpt import published
 from encoders.videogpt.config import Attention, LayerNormKind, VideoGPTConfig
 from encoders.videogpt.gpt import VideoGPT
 from encoders.videogpt.vqvae import VQVAE
+from encoders.weights import read_tensors
 
 FORMAT = "ridgebench-videogpt/1"
 
@@ -30,21 +29,9 @@ def read(path: Path) -> dict[str, Any]:
 
     Raises `InputError` for a file that is missing, truncated, or holds code.
     """
-    if not path.is_file():
-        raise InputError(f"{path} is not a file: give a checkpoint")
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0] if str(error) else "not a torch file"
-        raise InputError(
-            f"{path} holds more than weights and plain values, or is not a torch file ({reason}): "
-            "save its state_dict and hyper-parameters alone"
-        ) from None
-    except (RuntimeError, EOFError, BadZipFile, ValueError, KeyError) as error:
-        raise InputError(
-            f"{path} is truncated or not a torch file ({error}): copy it again"
-        ) from None
+    if path.suffix == ".safetensors":
+        return {"state_dict": read_tensors(path)}
+    content = load_plain(path, allowed=[argparse.Namespace])
     if not isinstance(content, Mapping):
         raise InputError(f"{path} holds a {type(content).__name__}: save a state_dict instead")
     if "state_dict" in content:
@@ -127,10 +114,18 @@ def _config_of(
     content: Mapping[str, Any], state: Mapping[str, Tensor], path: Path
 ) -> VideoGPTConfig:
     if content.get("format") == FORMAT:
-        return VideoGPTConfig.from_dict(content["config"])
+        try:
+            return VideoGPTConfig.from_dict(content["config"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{path} states sizes that no model here has ({error!r}): give another checkpoint"
+            ) from None
     hyper = published.hyper_parameters(content)
     if hyper is None:
-        raise InputError(f"{path} does not state its sizes: give them as config=preset(…)")
+        raise InputError(
+            f"{path} does not state its sizes: give the checkpoint (.pt) that training wrote, or, "
+            "from Python, the sizes as config=preset(…)"
+        )
     try:
         return published.sizes(hyper, state)
     except (KeyError, InputError) as error:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from bench_core.errors import InputError, unknown
 from encoders.videogpt.size_checks import (
     at_least_one,
+    check_like,
     check_width,
     multiple_of,
     nearest,
@@ -218,6 +219,7 @@ class VideoGPTConfig:
         for name in changes:
             if name not in vqvae and name not in gpt:
                 raise unknown("size", name, [*vqvae, *gpt])
+            check_like(name, changes[name], _DEFAULTS[name])
         return VideoGPTConfig(
             vqvae=replace(self.vqvae, **{k: v for k, v in changes.items() if k in vqvae}),
             gpt=replace(self.gpt, **{k: v for k, v in changes.items() if k in gpt}),
@@ -232,6 +234,8 @@ class VideoGPTConfig:
         """Return the configuration that `to_dict` described."""
         return cls(vqvae=VQVAEConfig(**values["vqvae"]), gpt=GPTConfig(**values["gpt"]))
 
+
+_DEFAULTS: dict[str, Any] = {**asdict(VQVAEConfig()), **asdict(GPTConfig())}
 
 PRESETS: dict[str, VideoGPTConfig] = {
     # Tables 4.3a and 4.3b: these give the thesis's parameter counts and activation shapes.

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from bench_core.errors import InputError
+
+
+def check_like(name: str, value: object, example: object, *, none: bool = False) -> None:
+    """Raise `InputError` unless ``value`` is of the kind of ``example``, and finite.
+
+    An integer is a number, and a list is like a tuple. ``none`` allows None.
+
+    >>> check_like("learning_rate", 1, 3e-4)
+    """
+    if none and value is None:
+        return
+    if isinstance(example, bool) or not isinstance(example, int | float):
+        kinds: tuple[type, ...] = (list, tuple) if isinstance(example, tuple) else (type(example),)
+    else:
+        kinds = (int,) if isinstance(example, int) else (int, float)
+    fits = isinstance(value, kinds) and (isinstance(value, bool) <= isinstance(example, bool))
+    if fits and isinstance(value, list | tuple) and isinstance(example, tuple):
+        for each in value:
+            check_like(name, each, example[0])
+    if not fits or (isinstance(value, float) and not math.isfinite(value)):
+        raise InputError(f"{name} is {value!r}: give a value such as {example!r}")
 
 
 def at_least_one(name: str, value: int) -> None:

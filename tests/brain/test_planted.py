@@ -67,7 +67,7 @@ def test_features_are_of_the_frame_on_the_screen(example, built):
         if "left_out" in row:
             continue
         decoded = list(frames(example / "stimuli" / f"{row['stimulus']}.mkv"))
-        starts = np.array([start for start, _, _ in decoded])
+        starts = np.array([each.start for each in decoded])
         samples = np.flatnonzero(problem.runs == row["number"])
         for sample in samples[:: len(samples) // 7]:
             for k, delay in enumerate((1, 2, 3, 4)):

@@ -99,7 +99,11 @@ def test_features_follow_the_video_and_not_its_name(videos, store, tmp_path: Pat
     renamed = tmp_path / "other.mp4"
     renamed.write_bytes(videos["run-0"].read_bytes())
     encoder = Tiny()
-    assert encode({"new": renamed}, encoder, ["head"], store, tr=TR)[0].computed == 0
+    (found,) = encode({"new": renamed}, encoder, ["head"], store, tr=TR)
+    assert (found.computed, found.known_as, found.features.run) == (0, "run-0", "new")
+    assert store.one("new", "head").key == store.one("run-0", "head").key
+    (again,) = encode({"new": renamed}, encoder, ["head"], store, tr=TR)
+    assert (again.computed, again.known_as) == (0, None)
     renamed.write_bytes(videos["run-1"].read_bytes())
     assert encode({"new": renamed}, encoder, ["head"], store, tr=TR)[0].computed > 0
 
@@ -158,6 +162,18 @@ def test_an_interrupted_run_goes_on_where_it_stopped(torn: int, videos, store, t
     np.testing.assert_array_equal(resumed.features.trs, whole.features.trs)
     np.testing.assert_array_equal(resumed.features.times, whole.features.times)
     assert [path.suffix for path in store.folder.iterdir()] == [".h5"]
+
+
+def test_an_interrupted_run_goes_on_under_another_name(videos, store, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        one(videos, Interrupted(), store, batch=3)
+    renamed = tmp_path / "renamed.mp4"
+    renamed.write_bytes(videos["run-0"].read_bytes())
+    encoder = Tiny()
+    (found,) = encode({"renamed": renamed}, encoder, ["head"], store, tr=TR, batch=3)
+    assert encoder.samples == found.computed == found.features.shape[0] - 6
+    assert [path.name for path in store.folder.iterdir()] == [found.features.path.name]
+    assert found.features.run == "renamed"
 
 
 def test_a_damaged_partial_file_is_started_again(videos, store) -> None:
@@ -289,6 +305,16 @@ def test_pca_is_fitted_once_and_kept_for_later_runs(videos, store) -> None:
     assert [each.computed > 0 for each in third] == [False, False, True]
     other = encode(videos, Tiny(), ["head"], store, **{**options, "training": ["run-0"]})
     assert other[0].features.key != third[0].features.key
+
+
+def test_pca_of_a_doubled_film_is_there_under_both_names(videos, store, tmp_path: Path) -> None:
+    twin = tmp_path / "twin.mp4"
+    twin.write_bytes(videos["run-0"].read_bytes())
+    both = {"run-0": videos["run-0"], "twin": twin}
+    options = {"training": ["run-0"], "tr": TR, "reducers": parse("pca=2")}
+    one, other = encode(both, Tiny(), ["head"], store, **options)
+    assert (one.features.run, other.features.run) == ("run-0", "twin")
+    np.testing.assert_array_equal(one.features.read(), other.features.read())
 
 
 def test_pca_after_other_reducers(videos, store) -> None:

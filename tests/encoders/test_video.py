@@ -34,14 +34,15 @@ def on_screen(times: np.ndarray, at: float) -> int:
 def test_frames_come_in_order_of_presentation(suffix: str, tmp_path: Path) -> None:
     times = irregular(90) + 2.0
     path = video(tmp_path / f"x{suffix}", times)
-    found = list(frames(path))
-    starts, ends = np.array([each[:2] for each in found]).T
-    numbers = [read_number(each[2].to_ndarray(format="rgb24")) for each in found]
-    assert numbers == list(range(90))
-    np.testing.assert_allclose(starts, times - times[0], atol=1.1e-3)
-    np.testing.assert_array_equal(starts[1:], ends[:-1])
-    assert ends[-1] > starts[-1]
-    assert duration(path) == pytest.approx(ends[-1], abs=0.2)
+    for clock, first in (("file", 0.0), ("picture", times[0])):
+        found = list(frames(path, clock))
+        starts, ends = np.array([each[:2] for each in found]).T
+        numbers = [read_number(each.pixels()) for each in found]
+        assert numbers == list(range(90))
+        np.testing.assert_allclose(starts, times - first, atol=1.1e-3)
+        np.testing.assert_array_equal(starts[1:], ends[:-1])
+        assert ends[-1] > starts[-1]
+        assert duration(path, clock) == pytest.approx(ends[-1], abs=0.2)
 
 
 @settings(max_examples=15, deadline=None)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
+from rich.progress import Progress
 from test_study_settings import STUDY, write
 
+from bench_core.cli.bars import show_progress
 from bench_core.study import costs, figures
 from bench_core.study.cells import cells
 from bench_core.study.published_r import LABEL, published_r
@@ -124,6 +127,51 @@ def test_figures_have_the_thesis_in_grey_and_ours(tmp_path: Path) -> None:
     assert grey[0].get_label() == LABEL
     assert grey[0].get_xydata().tolist() == [[1, 0.69], [4, 0.61], [8, 0.64]]
     assert not [line for line in mean.get_lines() if line.get_linestyle() == "--"]
+
+
+@pytest.mark.parametrize(
+    ("factor", "levels"),
+    [
+        ("hidden_dim", [6, 24, 30, 48, 126, 576, 1000, 1024]),
+        ("training_frames", [10_000, 11_000, 200_000, 6_000_000]),
+        ("layers", list(range(1, 33))),
+        ("precision", ["fp32", "bf16", "fp16"]),
+    ],
+)
+def test_labels_keep_apart_and_the_legend_lies_on_no_panel(factor: str, levels: list) -> None:
+    rows = [
+        {
+            "factor": factor, "level": str(level), "subject": f"sub-{subject:02}", "status": "ok",
+            "frames": 480, "r_mean": 0.1 * i, "r_p95": 0.2, "r_max": 0.3, factor: level,
+        }
+        for i, level in enumerate(levels)
+        for subject in range(6)
+    ]  # fmt: skip
+    figure = figures._figure("made", factor, "4.3", rows)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert {text.get_text() for text in legend.get_texts()} >= {f"sub-{k:02}" for k in range(6)}
+    for axis in figure.axes:
+        assert not axis.get_tightbbox().overlaps(box)
+        assert axis.get_legend() is None
+        shown = [label for label in axis.get_xticklabels() if label.get_text()]
+        assert len(axis.get_xticks()) >= len(levels)
+        assert len(shown) >= 3
+        boxes = [label.get_window_extent() for label in shown]
+        assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+        names = [text.get_window_extent() for text in axis.texts]
+        assert not any(one.overlaps(other) for one, other in combinations(names, 2))
+
+
+def test_a_bar_ends_at_its_own_total() -> None:
+    with Progress(disable=True) as bars:
+        task = bars.add_task("")
+        for what, done, total in (("export", 0, 1), ("features", 96, 0), ("fit", 2, 3)):
+            show_progress(bars, task, what, done, total)
+            (shown,) = bars.tasks
+            assert (shown.description, shown.completed) == (what, done)
+            assert shown.total == (total or None)
 
 
 def test_a_product_is_drawn_where_the_other_factors_are_at_the_baseline(tmp_path: Path) -> None:

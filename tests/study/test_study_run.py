@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import multiprocessing
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,7 @@ class Silent:
     def __init__(self) -> None:
         self.ended: list[tuple[str, str]] = []
         self.seen: list[str] = []
+        self.noted: list[str] = []
 
     def cell(self, name: str, number: int, total: int) -> None:
         pass
@@ -53,6 +55,9 @@ class Silent:
 
     def finished(self, name: str, status: str, reason: str | None) -> None:
         self.ended.append((name, status))
+
+    def note(self, text: str) -> None:
+        self.noted.append(text)
 
 
 def changed(config: Path, name: str, changes: dict[str, str]) -> StudySettings:
@@ -140,6 +145,39 @@ def test_nothing_is_computed_twice(
     assert run_study(settings, Silent()) == rows
 
 
+def test_a_study_that_was_moved_or_copied_computes_nothing(
+    study: tuple[StudySettings, list[dict[str, Any]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings, rows = study
+    monkeypatch.setattr(running, "in_process", forbidden)
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(settings.path.parent, copy)
+    for path in copy.rglob("*"):
+        os.utime(path, (1, 1))
+    assert run_study(StudySettings.read(copy / settings.path.name), Silent()) == rows
+
+
+def test_targets_of_the_same_size_and_time_are_other_targets(
+    study: tuple[StudySettings, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    settings, _ = study
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(settings.path.parent, copy)
+    own = Study.open(settings).subjects[0]
+    first = own.targets.runs[0].files[0]
+    path = copy / first.relative_to(settings.path.parent.resolve())
+    values = np.load(path)
+    values.flat[0] += 1
+    np.save(path, values)
+    os.utime(path, ns=(first.stat().st_mtime_ns, first.stat().st_mtime_ns))
+    assert path.stat().st_size == first.stat().st_size
+    changed_study = Study.open(StudySettings.read(copy / settings.path.name))
+    assert changed_study.subjects[0].key != own.key
+    assert changed_study.subjects[1].key == Study.open(settings).subjects[1].key
+
+
 def test_dry_run_and_figures(study: tuple[StudySettings, list[dict[str, Any]]]) -> None:
     settings, _ = study
     found = CliRunner().invoke(command, [str(settings.path), "--dry-run"])
@@ -209,11 +247,12 @@ def test_failures_are_rows_and_are_tried_again(
 
     def ok(settings: StudySettings, cell: Cell, log: Path, notify: Any) -> dict[str, Any]:
         tried.append(cell.level)
-        return {"subjects": {}, "data": {}}
+        return {"subjects": {}, "data": {}, "films": {"run-1": ["its first picture is late"]}}
 
     monkeypatch.setattr(running, "in_process", ok)
     run_study(settings, progress)
     assert tried == ["48", "288"]
+    assert progress.noted == ["run-1: its first picture is late"]
 
 
 def test_a_damaged_record_is_named(study: tuple[StudySettings, list[dict[str, Any]]]) -> None:
@@ -257,9 +296,10 @@ def test_bmor_shared_gives_the_same_r(
     keys = opened.keys(cell.cell)
     assert cell.record is not None
     checkpoint = settings.out / cell.record["checkpoint"]
-    features = cell_runner.encode_features(
+    features, notes = cell_runner.encode_features(
         opened, cell.cell, checkpoint, keys, torch.device("cpu"), lambda *_: None
     )
+    assert notes == {} == cell.record["films"]
     fit = replace(settings.fit, strategy="bmor-shared", threads=1)
     found = fit_subject(
         opened.subjects[0], features, settings.samples, fit, cache=tmp_path, scratch=tmp_path

@@ -173,6 +173,14 @@ def test_a_prepared_run_as_video_on_the_scanner_s_clock(tmp_path):
     np.testing.assert_array_equal(found.frames, np.concatenate([black, a, black, b, black]))
     wanted = np.concatenate([[0.0], times[0], [3.0], times[1], [4.3]])
     np.testing.assert_allclose(found.times, wanted, atol=1e-3)
+    # The later of two overlapping stretches is shown from its start on.
+    overlapping = [Stretch(a, times[0]), Stretch(b, times[1] - 1.5)]
+    write_run(tmp_path / "clips", "run-3", overlapping, subject="s", source="made")
+    export_run(ClipStore(tmp_path / "clips"), "run-3", tmp_path / "run-3.mkv")
+    found = read_video(tmp_path / "run-3.mkv", 16)
+    np.testing.assert_array_equal(found.frames, np.concatenate([black, a[:5], b, black]))
+    wanted = np.concatenate([[0.0], times[0][:5], times[1] - 1.5, [2.8]])
+    np.testing.assert_allclose(found.times, wanted, atol=1e-3)
     with pytest.raises(UnknownNameError, match="'run-2'"):
         export_run(store, "run-2", tmp_path / "run-2.mkv")
 

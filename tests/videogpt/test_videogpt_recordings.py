@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from bench_core.cli.commands.videogpt import command
 from bench_core.errors import InputError
 from encoders.videogpt.clips.prepare import Recording, prepare_recordings, recordings_of
 from encoders.videogpt.clips.recordings import length, machine_rate, replay
@@ -87,3 +89,43 @@ def test_what_is_no_recording(recorded, tmp_path):
     events.write_text("onset\tduration\tstim_file\n3.0\t1.6\tnone.bk2\n")
     with pytest.raises(InputError, match=r"none.bk2"):
         recordings_of(events, tmp_path)
+
+
+def test_what_is_irregular_is_said_or_refused(recorded, tmp_path):
+    path, _ = recorded
+    rate = machine_rate(path)
+    right = FRAMES / rate
+    rows = [
+        ("0", "2", "n/a"),
+        ("3", f"{right}", path.name),
+        ("4", f"{2 * right}", path.name),  # begins before the other ends, and lasts twice as long
+        ("20", "1", "Missing file"),
+        ("30", f"{right * 1.01}", path.name),
+    ]
+    events = tmp_path / "run-1_events.tsv"
+    events.write_text("onset\tduration\tstim_file\n" + "\n".join("\t".join(row) for row in rows))
+    arguments = ["prepare", str(events), "--side", "16", "--root", str(path.parent), "--out"]
+    refused = CliRunner().invoke(command, [*arguments, str(tmp_path / "none"), "--strict"])
+    assert isinstance(refused.exception, InputError)
+    assert not (tmp_path / "none").exists()
+    found = CliRunner().invoke(command, [*arguments, str(tmp_path / "clips")])
+    assert found.exit_code == 0, found.output
+    (run,) = ClipStore(tmp_path / "clips").runs
+    assert run.frames == 3 * FRAMES
+    assert len(run.notes) == 3
+    assert all(f"run-1: {note}" in found.stderr for note in run.notes)
+    skipped, overlap, slow = run.notes
+    assert "0, 20 s" in skipped
+    assert f"until {3 + right:g} s" in overlap
+    assert "4 s" in overlap
+    assert f"{FRAMES} frames" in slow
+    assert f"{rate / 2:.1f} per second" in slow
+    assert f"{rate:.1f}" in slow
+
+
+def test_a_regular_run_has_no_notes(recorded, tmp_path):
+    path, _ = recorded
+    duration = FRAMES / machine_rate(path)
+    parts = [Recording(path, 1.0, duration), Recording(path, 1.0 + duration, duration * 0.99)]
+    prepare_recordings(tmp_path, "run-1", parts, subject="sub-01", side=16, strict=True)
+    assert ClipStore(tmp_path).runs[0].notes == []

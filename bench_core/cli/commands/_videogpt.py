@@ -37,3 +37,18 @@ def follow(progress: Progress, steps: int, out: Path) -> Callable[[dict[str, Any
         progress.update(bar, completed=row["step"] + 1, description=text)
 
     return show
+
+
+def told(progress: Progress, out: Path) -> Callable[..., None]:
+    """Return what shows the progress of a run's preparation; sentences stay on the screen."""
+    tasks: dict[str, Any] = {}
+
+    def show(what: str, done: int = 0, total: int = 0, /) -> None:
+        if not total:
+            progress.console.print(f"{out}: {what}", markup=False, highlight=False, soft_wrap=True)
+            return
+        if what not in tasks:
+            tasks[what] = progress.add_task(what, total=total)
+        progress.update(tasks[what], completed=done)
+
+    return show

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bench_core.cli.bars import show_progress
 from bench_core.cli.options import option
 
 
@@ -21,7 +22,13 @@ from bench_core.cli.options import option
 )
 @click.option("--permutations", default=1000, show_default=True, help="Number of permutations.")
 @option("seed")
-@click.option("--rate", default=0.05, show_default=True, help="False-discovery rate.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.05,
+    show_default=True,
+    help="False-discovery rate.",
+)
 @click.option("--family-wise", is_flag=True, help="Hold the rate for all targets together.")
 @click.option(
     "--regions", metavar="ATLAS", type=click.Path(path_type=Path), help="Average r over its labels."
@@ -73,7 +80,7 @@ def command(
         task = progress.add_task("reading", total=None)
 
         def show(what: str, done: int = 0, total: int = 0) -> None:
-            progress.update(task, description=what, completed=done, total=total)
+            show_progress(progress, task, what, done, total)
 
         found = accuracy_report(folder, request, progress=show)
     if as_json:

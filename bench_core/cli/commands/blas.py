@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench_core.cli.bars import show_progress
 from bench_core.cli.options import option
 
 if TYPE_CHECKING:
@@ -153,6 +154,6 @@ def _progress() -> Iterator[Progress]:
         task = bar.add_task("looking", total=None)
 
         def show(what: str, done: int = 0, total: int = 0) -> None:
-            bar.update(task, description=what, completed=done, total=total)
+            show_progress(bar, task, what, done, total)
 
         yield show

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--phase", default=0.0, show_default=True, help="Seconds after a TR's onset to take its frame."
 )
+@option("clock")
 @click.option(
     "--reduce",
     "reducers",
@@ -58,6 +60,7 @@ def command(
     seed: int,
     tr: float | None,
     phase: float,
+    clock: str,
     reducers: str,
     train: Sequence[str],
     dtype: str,
@@ -71,21 +74,28 @@ def command(
     computed again; what was interrupted goes on where it stopped.
     """
     _needs()
+    from encoders.alignment import THESIS_TR
+    from encoders.devices import checked_device
+    from encoders.registry import make
+
+    checked_device(device)  # before weights are fetched
+
+    # What the constructor of an encoder takes too is passed on to it.
+    own = {"tr": THESIS_TR if tr is None else tr, "phase": phase, "dtype": dtype, "batch": batch}
+    make_encoder = partial(make, encoder_name, weights, offered=own, seed=seed, device=device)
     if listing:
-        _list(encoder_name if _given("encoder_name") else None)
+        _list(make_encoder if _given("encoder_name") or weights is not None else None)
         return
     if not videos or out is None:
         raise click.UsageError("give one or more VIDEOs and --out DIR, or --list")
     runs = _runs(videos)
 
-    from encoders.alignment import THESIS_TR
     from encoders.reducers import parse
-    from encoders.registry import make
     from encoders.store import FeatureStore
 
     stages = parse(reducers)
     store = FeatureStore(out)
-    encoder = make(encoder_name, weights, seed=seed, device=device)
+    encoder = make_encoder()
     _announce(encoder)
     encoded = _with_progress(
         runs,
@@ -94,10 +104,8 @@ def command(
         store,
         reducers=stages,
         training=train,
-        tr=THESIS_TR if tr is None else tr,
-        phase=phase,
-        dtype=dtype,
-        batch=batch,
+        clock=clock,
+        **own,
     )
     _report(encoded, encoder)
 
@@ -129,21 +137,21 @@ def _runs(videos: Sequence[Path]) -> dict[str, Path]:
     return runs
 
 
-def _list(encoder_name: str | None) -> None:
+def _list(make_encoder: Callable[[], Encoder] | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from encoders.registry import ENCODERS, make, names
+    from encoders.registry import ENCODERS, names
 
     console = Console()
-    if encoder_name is None:
+    if make_encoder is None:
         table = Table("encoder", "what it is", box=None)
         for name in names():
             table.add_row(name, getattr(ENCODERS.get(name), "summary", ""))
         console.print(table)
         console.print("Layers: ridgebench encode --list --encoder NAME")
         return
-    encoder = make(encoder_name)
+    encoder = make_encoder()
     spec = encoder.input_spec
     console.print(f"{encoder.name}: {encoder.summary}", highlight=False)
     console.print(
@@ -193,9 +201,13 @@ def _with_progress(
 
 
 def _report(encoded: Sequence[Encoded], encoder: Encoder) -> None:
+    for run, film in {each.features.run: each.film for each in encoded}.items():
+        for note in film.notes():
+            click.echo(f"{run}: {note}", err=True)
     for each in encoded:
         n, q = each.features.shape
         what = f"{n} TRs x {q} features"
         how = f"{each.computed} computed" if each.computed else "stored before"
+        how += f" as {each.known_as}" if each.known_as else ""
         mark = "" if encoder.weights.trained else ", untrained"
         click.echo(f"{each.features.path}: {what}, {how}{mark}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench_core.cli.bars import show_progress
 from bench_core.cli.options import named_values, option, threads_per_node
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def command(
             if not console.is_terminal and what != said:  # a job's log: a line for every step
                 console.print(f"{perf_counter() - began:8.1f} s  {what}", highlight=False)
                 said = what
-            bar.update(task, description=what, completed=done, total=total or None)
+            show_progress(bar, task, what, done, total)
 
         outcome = fit(
             request,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench_core.cli.bars import show_progress
 from bench_core.cli.options import option
 from bench_core.errors import RidgebenchError, readable_bytes
 
@@ -91,15 +92,18 @@ class _Shown:
 
     def cell(self, name: str, number: int, total: int) -> None:
         self.bars.update(self.all, description=f"cells: {name}", completed=number, total=total)
-        self.bars.update(self.one, description="starting", completed=0, total=None)
+        show_progress(self.bars, self.one, "starting")
 
     def within(self, what: str, done: int, total: int) -> None:
-        self.bars.update(self.one, description=what, completed=done, total=total or None)
+        show_progress(self.bars, self.one, what, done, total)
 
     def finished(self, name: str, status: str, reason: str | None) -> None:
         self.bars.advance(self.all)
         if status != "ok":
             self.bars.console.print(f"{name}: {status}: {reason}", highlight=False, markup=False)
+
+    def note(self, text: str) -> None:
+        self.bars.console.print(text, highlight=False, markup=False)
 
 
 def _print(rows: list[Row]) -> None:

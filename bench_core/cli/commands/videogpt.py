@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench_core.cli.commands._videogpt import bars, follow
+from bench_core.cli.bars import show_progress
+from bench_core.cli.commands._videogpt import bars, follow, told
 from bench_core.cli.options import named_values, option
 from bench_core.cli.parameters import Option
 from bench_core.errors import RidgebenchError
@@ -19,8 +21,18 @@ if TYPE_CHECKING:
 _path = click.Path(path_type=Path)
 _device = option("device", default="auto", help="Device: auto, cpu, cuda, cuda:1, …")
 _run = click.option("--run", "run_name", help="Run of CLIPS.  [default: the first]")
-_start = click.option("--start", default=0, show_default=True, help="First frame of the clip.")
-_rate = click.option("--rate", default=10.0, show_default=True, help="Frames per second to show.")
+_count = click.IntRange(min=1)
+_above_zero = click.FloatRange(min=0, min_open=True)
+_start = click.option(
+    "--start",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="First frame of the clip.",
+)
+_rate = click.option(
+    "--rate", type=_above_zero, default=10.0, show_default=True, help="Frames per second to show."
+)
 
 
 @click.group()
@@ -39,22 +51,30 @@ def command() -> None:
 @click.argument("sources", nargs=-1, required=True, type=_path)
 @click.option("--out", required=True, type=_path, help="Folder of clips.")
 @option("subject")
-@click.option("--side", default=128, show_default=True, help="Pixels; 64 or 128 as published.")
-@click.option("--frame-rate", type=float, help="Frames per second to keep.  [default: all]")
+@click.option(
+    "--side", type=_count, default=128, show_default=True, help="Pixels; 64 or 128 as published."
+)
+@click.option("--frame-rate", type=_above_zero, help="Frames per second to keep.  [default: all]")
+@option("clock")
 @click.option("--root", type=_path, help="Where events files' recordings are.  [default: beside]")
+@click.option("--strict", is_flag=True, help="Refuse what is irregular instead of noting it.")
 def prepare(
     sources: Sequence[Path],
     out: Path,
     subject: str,
     side: int,
     frame_rate: float | None,
+    clock: str,
     root: Path | None,
+    strict: bool,
 ) -> None:
     """Write videos, recordings (.bk2) or events files (.tsv) as runs of clips.
 
     An events file makes one run of all the recordings that it names, stretched to their durations
-    in the scanner. Runs that are there already are left alone.
+    in the scanner. Runs that are there already are left alone. What is irregular (rows without a
+    recording, overlaps, durations that do not fit, late or turned pictures) is printed and kept.
     """
+    from encoders.videogpt.clips.irregular import rows_without_recording
     from encoders.videogpt.clips.prepare import (
         Recording,
         prepare_recordings,
@@ -64,6 +84,8 @@ def prepare(
     from encoders.videogpt.clips.store import ClipStore
 
     options: dict[str, Any] = {"subject": subject, "side": side, "frame_rate": frame_rate}
+    options["strict"] = strict
+    written: list[str] = []
     with bars() as progress:
         for source in progress.track(sources, description="preparing"):
             name = source.stem.removesuffix("_events")
@@ -72,12 +94,18 @@ def prepare(
                 continue
             if source.suffix == ".tsv":
                 parts = recordings_of(source, root or source.parent)
-                prepare_recordings(out, name, parts, **options)
+                notes = rows_without_recording(source)
+                prepare_recordings(out, name, parts, notes=notes, **options)
             elif source.suffix == ".bk2":
                 prepare_recordings(out, name, [Recording(source)], **options)
             else:
-                prepare_video(out, name, source, **options)
+                prepare_video(out, name, source, clock=clock, **options)
+            written.append(name)
     store = ClipStore(out)
+    for run in store.runs:
+        if run.name in written:
+            for note in run.notes:
+                click.echo(f"{run.name}: {note}", err=True)
     click.echo(f"{out}: {store.frames} frames of {store.side} px in {len(store.runs)} runs")
 
 
@@ -90,10 +118,10 @@ def prepare(
 @click.option(
     "--set", "changes", type=Option(), multiple=True, help="Change a size; repeat for several."
 )
-@click.option("--steps", default=1000, show_default=True, help="Steps in total.")
+@click.option("--steps", type=_count, default=1000, show_default=True, help="Steps in total.")
 @option("option", help="Change a training setting; repeat for several.")
-@click.option("--frames", type=int, help="Train on so many frames.  [default: all]")
-@click.option("--stride", type=int, help="Frames between windows.  [default: a clip's length]")
+@click.option("--frames", type=_count, help="Train on so many frames.  [default: all]")
+@click.option("--stride", type=_count, help="Frames between windows.  [default: a clip's length]")
 @click.option("--no-cache", is_flag=True, help="Encode frames anew at every step of the GPT.")
 @_device
 def train(
@@ -132,13 +160,16 @@ def train(
     settings = thesis_settings("vqvae" if phase == "vqvae" else "gpt", steps, **recipe)
     store = ClipStore(clips)
     block = max(config.clip_frames, stride or 0)
-    subset = draw_subset(store, frames, block=block, seed=settings.seed) if frames else None
+    subset = None
+    if frames is not None:
+        subset = draw_subset(store, frames, block=block, seed=settings.seed)
     data = Data(store, subset, stride)
     with process_group(device) as place, bars() as progress:
         shared: dict[str, Any] = {
             "folder": out,
             "device": place,
             "on_step": follow(progress, steps, out),
+            "progress": told(progress, out),
         }
         if phase == "vqvae":
             trained = train_vqvae(data, config, settings, **shared)
@@ -158,10 +189,12 @@ def train(
 @click.argument("clips", type=_path)
 @click.option("--out", required=True, type=_path, help="Folder for the video and the picture.")
 @click.option("--greedy", is_flag=True, help="Take the likeliest code instead of sampling.")
-@click.option("--temperature", default=1.0, show_default=True)
-@click.option("--top-k", type=int, help="Sample from the likeliest only.")
+@click.option("--temperature", type=_above_zero, default=1.0, show_default=True)
+@click.option("--top-k", type=_count, help="Sample from the likeliest only.")
 @option("seed")
-@click.option("--count", default=1, show_default=True, help="Clips, each after the one before.")
+@click.option(
+    "--count", type=_count, default=1, show_default=True, help="Clips, each after the one before."
+)
 @_run
 @_start
 @_rate
@@ -203,7 +236,7 @@ def generate(
             given,
             clips=count,
             sampling=sampling,
-            progress=lambda _, done=0, total=0: progress.update(bar, completed=done, total=total),
+            progress=partial(show_progress, progress, bar),
         )
     shown = np.concatenate([truth[:length], made[0].cpu().numpy()])
     for path in write_comparison(out, "continuation", [truth, shown], rate):

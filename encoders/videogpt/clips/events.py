@@ -34,7 +34,7 @@ def read_events(path: Path) -> list[ClipEvent]:
     """
     events = []
     for event in table.read_events(path, columns=("stim_file",)):
-        if event.stim_file in (None, "Missing file"):
+        if not names_recording(event):
             continue
         assert event.stim_file is not None
         if not event.duration > 0:
@@ -44,6 +44,11 @@ def read_events(path: Path) -> list[ClipEvent]:
             )
         events.append(ClipEvent(event.onset, event.duration, event.stim_file))
     return sorted(events, key=lambda event: event.onset)
+
+
+def names_recording(event: table.Event) -> bool:
+    """Return False for a row whose ``stim_file`` is empty, "n/a" or "Missing file"."""
+    return event.stim_file not in (None, "Missing file")
 
 
 def frame_times(count: int, onset: float, duration: float) -> NDArray[np.float64]:

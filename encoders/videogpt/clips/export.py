@@ -20,7 +20,8 @@ def export_run(store: ClipStore, name: str, path: Path) -> None:
     """Write the run ``name`` as a lossless Matroska video whose time 0 is the run's time 0.
 
     Each frame is shown at its time. The video is black before the first stretch of frames, in the
-    gaps between stretches, and after the last frame.
+    gaps between stretches, and after the last frame. Where two stretches overlap, the later is
+    shown from its start on.
 
     Raises `UnknownNameError` for an unknown run, and `InputError` for a run that starts before
     time 0.
@@ -55,14 +56,18 @@ def export_run(store: ClipStore, name: str, path: Path) -> None:
             if times[0] > 0:
                 show(black, 0.0)
             for (first, last), end in zip(store.runs[number].segments, ends, strict=True):
-                for i in range(first, last):
-                    show(store.read(number, i, 1)[0], float(times[i]))
                 following = times[last] if last < len(times) else np.inf
+                for i in range(first, last):
+                    if times[i] < following:
+                        show(store.read(number, i, 1)[0], float(times[i]))
                 if following - end > float(CLOCK):
                     show(black, end)
             container.mux(stream.encode())
 
-    replace_file(path, save)
+    try:
+        replace_file(path, save)
+    except av.FFmpegError as error:
+        raise InputError(f"{path} cannot be written ({error}): choose another file") from error
 
 
 def _ends(segments: np.ndarray, times: np.ndarray) -> list[float]:

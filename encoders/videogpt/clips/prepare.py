@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from bench_core.errors import InputError
-from encoders.videogpt.clips.events import frame_times, read_events
+from encoders.film import film_of
+from encoders.videogpt.clips.events import ClipEvent, frame_times, read_events
+from encoders.videogpt.clips.irregular import overlaps, refuse, stretched
 from encoders.videogpt.clips.recordings import length, machine_rate, replay
 from encoders.videogpt.clips.sampling import ShownFrame, read_video, sample_frames
 from encoders.videogpt.clips.store import Stretch, write_run
@@ -30,11 +32,26 @@ class Recording:
 
 
 def prepare_video(
-    folder: Path, name: str, path: Path, *, subject: str, side: int, frame_rate: float | None = None
+    folder: Path,
+    name: str,
+    path: Path,
+    *,
+    subject: str,
+    side: int,
+    frame_rate: float | None = None,
+    clock: str = "file",
+    strict: bool = False,
 ) -> Path:
-    """Write a video file as the run ``name`` of the store ``folder``; return the run's file."""
-    stretch = read_video(path, side, frame_rate)
-    return write_run(folder, name, [stretch], subject=subject, source=path.name)
+    """Write a video file as the run ``name`` of the store ``folder``; return the run's file.
+
+    Times count on the ``clock`` of `encoders.video.frames`. What is irregular about the film is
+    in the run's notes; with ``strict`` it raises `InputError`.
+    """
+    notes = film_of(path, clock).notes()
+    if strict:
+        refuse(str(path), notes)
+    stretch = read_video(path, side, frame_rate, clock)
+    return write_run(folder, name, [stretch], subject=subject, source=path.name, notes=notes)
 
 
 def prepare_recordings(
@@ -45,15 +62,38 @@ def prepare_recordings(
     subject: str,
     side: int,
     frame_rate: float | None = None,
+    notes: Sequence[str] = (),
+    strict: bool = False,
 ) -> Path:
-    """Write the recordings of one run as ``name`` of the store ``folder``; return its file."""
+    """Write the recordings of one run as ``name`` of the store ``folder``; return its file.
+
+    What is irregular about them follows ``notes`` in those of the run; with ``strict`` it raises
+    `InputError` before anything is replayed.
+    """
+    notes = [*notes, *irregularities(recordings)]
+    if strict:
+        refuse(f"run {name}", notes)
 
     def stretches() -> Iterator[Stretch]:
         for recording in recordings:
             yield _replayed(recording, side, frame_rate)
 
     source = ", ".join(recording.path.name for recording in recordings)
-    return write_run(folder, name, stretches(), subject=subject, source=source)
+    return write_run(folder, name, stretches(), subject=subject, source=source, notes=notes)
+
+
+def irregularities(recordings: Sequence[Recording]) -> list[str]:
+    """Return a sentence on every recording that overlaps the next or has a wrong duration."""
+    events = [
+        ClipEvent(each.onset, each.duration, each.path.name)
+        for each in recordings
+        if each.onset is not None and each.duration is not None
+    ]
+    notes = overlaps(events)
+    timed = [each for each in recordings if each.onset is not None and each.duration is not None]
+    for event, recording in zip(events, timed, strict=True):
+        notes += stretched(event, length(recording.path), machine_rate(recording.path))
+    return notes
 
 
 def recordings_of(events: Path, root: Path) -> list[Recording]:

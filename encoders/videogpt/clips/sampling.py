@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,19 +23,21 @@ BATCH = 64
 _SAME = 1e-6
 
 
-def read_video(path: Path, side: int, frame_rate: float | None = None) -> Stretch:
-    """Return the frames of a video file, resized to ``side``; see `sample_frames`.
+def read_video(
+    path: Path, side: int, frame_rate: float | None = None, clock: str = "file"
+) -> Stretch:
+    """Return the frames of a video file, upright and resized to ``side``; see `sample_frames`.
 
-    Times count from the first frame.
+    Times count on the ``clock`` of `encoders.video.frames`.
 
     Raises `InputError` for a file that is not a video or is cut short.
     """
 
-    def shown() -> Iterator[ShownFrame]:
-        for start, until, frame in video.frames(path):
-            yield start, until, partial(frame.to_ndarray, format="rgb24")
+    def pictures() -> Iterator[ShownFrame]:
+        for shown in video.frames(path, clock):
+            yield shown.start, shown.end, shown.pixels
 
-    return sample_frames(shown(), side, frame_rate)
+    return sample_frames(pictures(), side, frame_rate)
 
 
 def sample_frames(

@@ -9,11 +9,15 @@ interrupted and continued, and several processes can prepare different runs. A f
     (n,) seconds on the run's clock (with fMRI events: the scanner's).
 ``segments``
     (k, 2) first frame and one past the last of each stretch without a gap.
+
+Its attribute ``digest`` is that of the frames, times and segments, and ``notes`` (JSON) lists
+what was irregular when the run was prepared.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +44,11 @@ class Stretch:
 
 @dataclass(frozen=True)
 class ClipRun:
-    """Description of one run's file, without its frames."""
+    """Description of one run's file, without its frames.
+
+    ``digest`` is that of the content, None in files that were written without. ``notes`` are
+    sentences on what was irregular when it was prepared.
+    """
 
     name: str
     subject: str
@@ -48,12 +56,22 @@ class ClipRun:
     frames: int
     side: int
     segments: NDArray[np.int64]
+    notes: Sequence[str] = ()
+    digest: str | None = None
 
 
 def write_run(
-    folder: Path, name: str, stretches: Iterable[Stretch], *, subject: str, source: str
+    folder: Path,
+    name: str,
+    stretches: Iterable[Stretch],
+    *,
+    subject: str,
+    source: str,
+    notes: Sequence[str] = (),
 ) -> Path:
     """Write one run, stretch by stretch, and return its file.
+
+    ``notes`` are read after the last stretch.
 
     Raises `InputError` for a run without frames and for a stretch whose times do not increase.
     """
@@ -62,12 +80,14 @@ def write_run(
         with h5py.File(part, "w") as file:
             _fill(file, stretches, name)
             file.attrs.update({"format": FORMAT, "subject": subject, "source": source})
+            file.attrs["notes"] = json.dumps(list(notes))
 
     return replace_file(folder / f"{name}.h5", save)
 
 
 def _fill(file: h5py.File, stretches: Iterable[Stretch], name: str) -> None:
     frames: Any = None
+    digest = _ContentDigest()
     times: list[NDArray[np.float64]] = []
     segments: list[tuple[int, int]] = []
     total = 0
@@ -87,6 +107,7 @@ def _fill(file: h5py.File, stretches: Iterable[Stretch], name: str) -> None:
             )
         frames.resize(total + count, axis=0)
         frames[total:] = stretch.frames
+        digest.add(stretch.frames, stretch.times)
         times.append(stretch.times)
         segments.append((total, total + count))
         total += count
@@ -94,6 +115,34 @@ def _fill(file: h5py.File, stretches: Iterable[Stretch], name: str) -> None:
         raise InputError(f"run {name} has no frames: give one or more")
     file["times"] = np.concatenate(times)
     file["segments"] = np.array(segments, dtype=np.int64)
+    file.attrs["digest"] = digest.hex()
+
+
+class _ContentDigest:
+    """Digest of stretches of frames and their times, independent of the pieces they come in."""
+
+    def __init__(self) -> None:
+        self._frames = hashlib.sha256()
+        self._times = hashlib.sha256()
+
+    def add(self, frames: NDArray[np.uint8], times: NDArray[np.float64]) -> None:
+        """Add the frames (n, side, side, 3) and times (n,) of one stretch."""
+        self._frames.update(np.ascontiguousarray(frames).data)
+        self._times.update(f"{frames.shape}".encode())
+        self._times.update(np.ascontiguousarray(times, dtype="<f8").data)
+
+    def hex(self) -> str:
+        """Return the digest of what was added."""
+        return hashlib.sha256(self._frames.digest() + self._times.digest()).hexdigest()
+
+
+def _digest_of(path: Path) -> str:
+    """Return the digest of a file that was written without one, by reading it."""
+    with h5py.File(path, "r") as file:
+        frames, times, digest = file["frames"], file["times"][:], _ContentDigest()
+        for first, last in file["segments"][:]:
+            digest.add(frames[first:last], times[first:last])
+    return digest.hex()
 
 
 class ClipStore:
@@ -129,6 +178,7 @@ class ClipStore:
             )
         self.side = sides[0]
         self._open: dict[int, h5py.File] = {}
+        self._digest: str | None = None
 
     @property
     def frames(self) -> int:
@@ -156,12 +206,13 @@ class ClipStore:
         return np.stack([self.read(int(run), int(start), count) for run, start in windows])
 
     def digest(self) -> str:
-        """Return a hex digest that changes with the files of the runs."""
-        found = hashlib.sha256()
-        for run in self.runs:
-            stat = run.path.stat()
-            found.update(f"{run.name} {run.frames} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-        return found.hexdigest()
+        """Return a hex digest of the runs' names and content, wherever their files are."""
+        if self._digest is None:
+            found = hashlib.sha256()
+            for run in self.runs:
+                found.update(f"{run.name} {run.digest or _digest_of(run.path)}\n".encode())
+            self._digest = found.hexdigest()
+        return self._digest
 
     def close(self) -> None:
         """Close all files."""
@@ -202,8 +253,10 @@ def _runs(folder: Path) -> Iterator[ClipRun]:
                 count, side = file["frames"].shape[:2]
                 segments = file["segments"][:]
                 subject = str(file.attrs["subject"])
+                notes = json.loads(file.attrs.get("notes", "[]"))
+                digest = file.attrs.get("digest")
         except OSError as error:
             raise InputError(
                 f"{path} cannot be read as HDF5 ({error}): delete it and prepare the run again"
             ) from None
-        yield ClipRun(path.stem, subject, path, count, side, segments)
+        yield ClipRun(path.stem, subject, path, count, side, segments, notes, digest)

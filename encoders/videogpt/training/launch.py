@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import torch
 import torch.distributed as dist
 
+from encoders.devices import checked_device
+
 
 @contextmanager
 def process_group(device: str = "auto") -> Iterator[torch.device]:
@@ -21,13 +23,15 @@ def process_group(device: str = "auto") -> Iterator[torch.device]:
     device : a name for `torch.device`, or ``"auto"``: the GPU of this process's local rank where
         CUDA is available, else the CPU.
 
+    Raises `InputError` for a device that torch does not find here.
+
     Examples
     --------
     >>> with process_group("cpu") as device:
     ...     device
     device(type='cpu')
     """
-    chosen = torch.device(device if device != "auto" else _default_device())
+    chosen = checked_device(device if device != "auto" else _default_device())
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:

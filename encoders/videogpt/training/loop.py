@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from bench_core.errors import RidgebenchError
 from bench_core.files import replace_file
+from encoders.devices import checked_device
 from encoders.prefetch import prefetch
 from encoders.videogpt import distributed
 from encoders.videogpt.training import state
@@ -56,7 +57,7 @@ class Trainer:
         folder: Path | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.device = torch.device(device)
+        self.device = checked_device(device)
         self.phase = phase.to(self.device)
         self.source = source
         self.settings = settings

@@ -66,6 +66,15 @@ class Metrics:
         self._writer = csv.DictWriter(self._file, names)
 
 
+def recorded_steps(folder: Path) -> int:
+    """Return the number of steps in the ``metrics.csv`` of a run's folder, 0 without one."""
+    path = folder / "metrics.csv"
+    if not path.is_file():
+        return 0
+    with path.open(encoding="utf-8", newline="") as file:
+        return max((int(row["step"]) + 1 for row in csv.DictReader(file)), default=0)
+
+
 def _rows_before(path: Path, first: int) -> list[dict[str, str]]:
     if not path.is_file():
         return []

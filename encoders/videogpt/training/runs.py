@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from encoders.videogpt.clips.subsets import Subset, all_frames
 from encoders.videogpt.config import VideoGPTConfig
 from encoders.videogpt.gpt import VideoGPT
 from encoders.videogpt.training import state
+from encoders.videogpt.training.folder import locked, repeated_steps, start_message
 from encoders.videogpt.training.loop import Row, StepCallback, Trainer
 from encoders.videogpt.training.phases import GPTPhase, Phase, VQVAEPhase
 from encoders.videogpt.training.settings import TrainSettings
@@ -57,11 +59,12 @@ class Data:
 
     def chosen(self) -> Subset:
         """Return the subset, or that of all frames."""
-        return self.subset or all_frames(self.store)
+        return all_frames(self.store) if self.subset is None else self.subset
 
     def frame_source(self, frames: int, clip_frames: int) -> FrameSource:
         """Return windows of ``frames`` frames as a source of batches."""
-        windows = self.chosen().windows(frames, self.stride or clip_frames)
+        stride = clip_frames if self.stride is None else self.stride
+        windows = self.chosen().windows(frames, stride)
         return FrameSource(self.store, windows, frames)
 
 
@@ -74,11 +77,15 @@ class Trained:
     model : in evaluation mode.
     rows : metrics of the steps of this call.
     sizes : of the data, as `Subset.sizes` returns them.
+    first : step that this call began with; above 0 after a checkpoint.
+    repeated : steps of an earlier call that were done again, for want of a later checkpoint.
     """
 
     model: VQVAE | VideoGPT
     rows: list[Row]
     sizes: dict[str, Any]
+    first: int = 0
+    repeated: int = 0
 
 
 def train_vqvae(
@@ -89,10 +96,12 @@ def train_vqvae(
     folder: Path | None = None,
     device: torch.device | str = "cpu",
     on_step: StepCallback | None = None,
+    progress: Progress = silent,
 ) -> Trained:
     """Train a VQ-VAE; a checkpoint in ``folder`` is continued.
 
-    ``on_step`` is called with the metrics of every step.
+    ``on_step`` is called with the metrics of every step, and ``progress`` with a sentence, before
+    the first, where an earlier call is continued or done again.
 
     Raises `InputError` for frames of another size than the model's, and `NonFiniteLossError`.
     """
@@ -101,8 +110,8 @@ def train_vqvae(
     torch.manual_seed(settings.seed)
     model = VQVAE(sizes, config.gpt.attention)
     source = data.frame_source(sizes.sequence_length, sizes.sequence_length)
-    rows = _train(VQVAEPhase(model), source, settings, folder, device, on_step)
-    return Trained(model.eval(), rows, data.chosen().sizes(sizes.sequence_length))
+    found = _train(VQVAEPhase(model), source, settings, folder, device, on_step, progress)
+    return Trained(model.eval(), found[0], data.chosen().sizes(sizes.sequence_length), *found[1:])
 
 
 def train_gpt(
@@ -124,7 +133,8 @@ def train_gpt(
     cache : folder for the codes of the data, which are computed once. None encodes the frames of
         every batch, as in the published training.
     on_step : called with the metrics of every step.
-    progress : called while codes are computed, as in `codes.cached`.
+    progress : called while codes are computed, as in `codes.cached`, and with a sentence, before
+        the first step, where an earlier call is continued or done again.
 
     Raises `InputError` for a VQ-VAE of other sizes than ``config``'s, and `NonFiniteLossError`.
     """
@@ -145,8 +155,9 @@ def train_gpt(
         source = CodeSource(
             codes.cached(cache, data.store, source.windows, model.vqvae, progress=progress)
         )
-    rows = _train(GPTPhase(model), source, settings, folder, device, on_step)
-    return Trained(model.eval(), rows, data.chosen().sizes(config.vqvae.sequence_length))
+    found = _train(GPTPhase(model), source, settings, folder, device, on_step, progress)
+    sizes = data.chosen().sizes(config.vqvae.sequence_length)
+    return Trained(model.eval(), found[0], sizes, *found[1:])
 
 
 def _train(
@@ -156,11 +167,24 @@ def _train(
     folder: Path | None,
     device: torch.device | str,
     on_step: StepCallback | None,
-) -> list[Row]:
+    progress: Progress,
+) -> tuple[list[Row], int, int]:
+    """Return the metrics of all steps, the first step, and the steps that are done again."""
     trainer = Trainer(phase, source, settings, folder=folder, device=device)
-    if folder is not None and (folder / state.NAME).is_file():
-        trainer.resume(folder / state.NAME)
-    return trainer.train(on_step if distributed.rank() == 0 else None)
+    if distributed.rank() > 0:
+        on_step, progress = None, silent
+    with locked(folder) if folder is not None and distributed.rank() == 0 else nullcontext():
+        repeated = 0
+        if folder is not None:
+            there = (folder / state.NAME).is_file()
+            if there:
+                trainer.resume(folder / state.NAME)
+            repeated = repeated_steps(folder, trainer.step)
+            message = start_message(trainer.step, repeated, there)
+            if message is not None and trainer.step < settings.steps:
+                progress(message, 0, 0)
+        first = trainer.step
+        return trainer.train(on_step), first, repeated
 
 
 def _check_side(store: ClipStore, config: VideoGPTConfig) -> None:

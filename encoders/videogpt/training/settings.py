@@ -7,6 +7,7 @@ from math import cos, pi
 from typing import Any, Literal
 
 from bench_core.errors import InputError, unknown
+from encoders.videogpt.size_checks import check_like
 
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -14,6 +15,10 @@ SCHEDULES = ("constant", "cosine")
 
 # Settings that may differ between a run and its continuation.
 FREE = ("steps", "checkpoint_every", "tensorboard")
+
+
+# What values are like where a default is missing or None.
+_EXAMPLES: dict[str, Any] = {"steps": 1000, "clip_gradient": 1.0}
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,12 @@ class TrainSettings:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "betas", tuple(self.betas))
+        for field in fields(self):
+            example = _EXAMPLES.get(field.name, field.default)
+            check_like(field.name, getattr(self, field.name), example, none=field.default is None)
+        object.__setattr__(self, "betas", tuple(map(float, self.betas)))
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise InputError(f"betas {self.betas}: give two numbers from 0 to below 1")
         for name in ("steps", "batch_size", "schedule_steps", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)} is below 1: use 1 or more")

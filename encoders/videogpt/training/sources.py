@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Protocol
 
 import numpy as np
@@ -44,9 +45,10 @@ class FrameSource:
         return {"frames": torch.from_numpy(self.store.windows(self.windows[samples], self.count))}
 
     def identity(self) -> str:
-        """Return the names of the runs, the windows' number and length, and a checksum."""
-        names = ",".join(f"{run.name}:{run.frames}" for run in self.store.runs)
-        return f"{names} {len(self.windows)}x{self.count} {_checksum(self.windows)}"
+        """Return a digest of the frames and the windows, with the windows' number and length."""
+        windows = np.ascontiguousarray(self.windows, dtype="<i8")
+        found = hashlib.sha256(self.store.digest().encode() + windows.tobytes()).hexdigest()
+        return f"{len(self.windows)} windows of {self.count} frames, sha256 {found}"
 
 
 class CodeSource:
@@ -75,9 +77,3 @@ class CodeSource:
     def identity(self) -> str:
         """Return the key of the codes."""
         return self.codes.key
-
-
-def _checksum(windows: NDArray[np.int64]) -> int:
-    """Return a checksum of ``windows`` that depends on their order."""
-    weights = np.arange(1, windows.size + 1, dtype=np.int64) % 1_000_003
-    return int((windows.reshape(-1) * weights).sum() % (1 << 61))

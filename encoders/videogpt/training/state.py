@@ -17,6 +17,7 @@ from encoders.videogpt.training.phases import Phase
 from encoders.videogpt.training.settings import TrainSettings
 
 NAME = "last.pt"
+_PARTS = ("settings", "phase", "config", "data", "generators", "scaler", "step")
 
 
 def save(
@@ -67,6 +68,11 @@ def restore(
         raise InputError(
             f"{path} holds weights alone, and cannot be continued: start a new run in another "
             "folder"
+        )
+    missing = [name for name in _PARTS if name not in content]
+    if missing:
+        raise InputError(
+            f"{path} lacks {', '.join(missing)}: it is damaged; start a new run in another folder"
         )
     settings.check_continues(content["settings"])
     same = {
