@@ -2,29 +2,33 @@
 
 Everything that ridgebench leaves for its user is written here. The permissions are those that the
 user's umask grants, as for any program's output: temporary names are created by ``open`` and
-``mkdir`` rather than by `tempfile`, whose files are readable by their owner alone.
+``mkdir`` rather than by `tempfile`, whose files are readable by their owner alone. What a killed
+process left beside a path is removed when the next one writes there (`bench_core.leftovers`).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-PARTIAL = ".partial-"
-"""Part of the name of everything that is not finished yet."""
+from bench_core.leftovers import PARTIAL, REPLACED, partial_name, remove_leftovers, tag
 
-
-def partial_name(path: Path) -> Path:
-    """Return an unused hidden name beside ``path``, of the same suffixes."""
-    return path.with_name(
-        f".{path.name}{PARTIAL}{secrets.token_hex(4)}{''.join(path.suffixes[-2:])}"
-    )
+__all__ = [
+    "PARTIAL",
+    "make_partial_folder",
+    "new_folder",
+    "partial_name",
+    "publish_folder",
+    "replace_file",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
 
 
 def replace_file(path: Path, save: Callable[[Path], object]) -> Path:
@@ -33,6 +37,7 @@ def replace_file(path: Path, save: Callable[[Path], object]) -> Path:
     The parent folder is created where it is missing. Returns ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent)
     part = partial_name(path)
     try:
         save(part)
@@ -89,7 +94,8 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 def make_partial_folder(path: Path) -> Path:
     """Create and return an empty hidden folder beside ``path``, for what will be ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}{PARTIAL}{secrets.token_hex(4)}")
+    remove_leftovers(path.parent)
+    part = path.with_name(f".{path.name}{PARTIAL}{tag()}")
     part.mkdir()
     return part
 
@@ -106,7 +112,7 @@ def publish_folder(part: Path, path: Path, *, replace: bool = False) -> None:
                 f"{path} was created by another process meanwhile: choose another name"
             ) from error
         return
-    old = path.with_name(f".{path.name}.replaced-{secrets.token_hex(4)}")
+    old = path.with_name(f".{path.name}{REPLACED}{tag()}")
     path.rename(old)
     try:
         part.rename(path)
