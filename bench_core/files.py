@@ -2,75 +2,42 @@
 
 Everything that ridgebench leaves for its user is written here. The permissions are those that the
 user's umask grants, as for any program's output: temporary names are created by ``open`` and
-``mkdir`` rather than by `tempfile`, whose files are readable by their owner alone.
+``mkdir`` rather than by `tempfile`, whose files are readable by their owner alone. What a killed
+process left beside a path is removed when the next one writes there (`bench_core.leftovers`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import secrets
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-PARTIAL = ".partial-"
-"""Part of the name of everything that is not finished yet."""
+from bench_core.leftovers import PARTIAL, REPLACED, partial_name, remove_leftovers, tag
 
-
-def partial_name(path: Path) -> Path:
-    """Return an unused hidden name beside ``path``, of the same suffixes."""
-    return path.with_name(f".{path.name}{PARTIAL}{_owner()}{''.join(path.suffixes[-2:])}")
-
-
-def _owner() -> str:
-    """Return this machine, this process and a random number, for a temporary name."""
-    return f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
-
-
-@cache
-def _machine() -> str:
-    """Return a digest of what process numbers are counted in: the host and its namespace."""
-    space = Path("/proc/self/ns/pid")
-    number = space.stat().st_ino if space.exists() else 0
-    return hashlib.sha256(f"{socket.gethostname()} {number}".encode()).hexdigest()[:8]
-
-
-def remove_unfinished(path: Path) -> None:
-    """Remove what processes that have ended left unfinished of the file or folder ``path``."""
-    start = f".{path.name}{PARTIAL}{_machine()}-"
-    for part in path.parent.iterdir() if path.parent.is_dir() else ():
-        number = part.name.removeprefix(start).partition("-")[0]
-        if part.name.startswith(start) and number.isdigit() and not _runs(int(number)):
-            if part.is_dir():
-                shutil.rmtree(part, ignore_errors=True)
-            else:
-                part.unlink(missing_ok=True)
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it runs and is another user's
-        return True
-    return True
+__all__ = [
+    "PARTIAL",
+    "make_partial_folder",
+    "new_folder",
+    "partial_name",
+    "publish_folder",
+    "replace_file",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
 
 
 def replace_file(path: Path, save: Callable[[Path], object]) -> Path:
     """Let ``save`` write a file of the same suffixes beside ``path``, then put it in its place.
 
-    The parent folder is created where it is missing. What a process that was killed left of
-    ``path`` is removed. Returns ``path``.
+    The parent folder is created where it is missing. Returns ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_unfinished(path)
+    remove_leftovers(path.parent)
     part = partial_name(path)
     try:
         save(part)
@@ -127,8 +94,8 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 def make_partial_folder(path: Path) -> Path:
     """Create and return an empty hidden folder beside ``path``, for what will be ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_unfinished(path)
-    part = path.with_name(f".{path.name}{PARTIAL}{_owner()}")
+    remove_leftovers(path.parent)
+    part = path.with_name(f".{path.name}{PARTIAL}{tag()}")
     part.mkdir()
     return part
 
@@ -145,7 +112,7 @@ def publish_folder(part: Path, path: Path, *, replace: bool = False) -> None:
                 f"{path} was created by another process meanwhile: choose another name"
             ) from error
         return
-    old = path.with_name(f".{path.name}.replaced-{secrets.token_hex(4)}")
+    old = path.with_name(f".{path.name}{REPLACED}{tag()}")
     path.rename(old)
     try:
         part.rename(path)

@@ -106,7 +106,10 @@ class SeriesTargets:
         if series.dataset is None:
             found = np.array(load_npy(series.file))
         else:
+            from bench_core.data.hdf5 import check_written
+
             with _h5(series.file) as file:
+                check_written(file[series.dataset], f"{series.file}:{series.dataset}")
                 found = file[series.dataset][()]
         check_finite_run(found, run)
         found = found.astype(self.dtype)

@@ -7,15 +7,20 @@ line of its docstring is its line in ``ridgebench --help``, which therefore impo
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from bench_core import __version__
+from bench_core.disk import FULL, REFUSED, explained
 from bench_core.errors import RidgebenchError, UnknownNameError
+from bench_core.interruption import ended_by_signals
 from bench_core.plugins import Registry
 
 COMMANDS = Registry("command", "bench_core.cli.commands", "command")
@@ -61,12 +66,30 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; errors that the user can correct are printed without a traceback.
 
-    Set ``RIDGEBENCH_TRACEBACK=1`` to see where such an error was raised.
+    Set ``RIDGEBENCH_TRACEBACK=1`` to see where such an error was raised. SIGTERM and SIGHUP end a
+    command as Ctrl-C does, with status 128 + the signal's number.
     """
-    try:
-        cli.main(prog_name="ridgebench")
-    except RidgebenchError as error:
-        if os.environ.get("RIDGEBENCH_TRACEBACK"):
-            raise
-        click.secho(f"ridgebench: {error}", fg="red" if sys.stderr.isatty() else None, err=True)
-        sys.exit(error.exit_code)
+    with ended_by_signals() as signals:
+        try:
+            cli.main(prog_name="ridgebench")
+        except RidgebenchError as error:
+            _fail(error)
+        except OSError as error:  # a file of the user's, in most cases
+            if error.errno not in (*FULL, *REFUSED):
+                raise
+            _fail(explained(error))
+        except SystemExit:
+            if not signals:
+                raise
+            name = signal.Signals(signals[0]).name
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                click.echo(f"ridgebench: ended by {name}; unfinished files are removed", err=True)
+            sys.exit(128 + signals[0])
+
+
+def _fail(error: RidgebenchError) -> NoReturn:
+    """Print the error and exit with its status."""
+    if os.environ.get("RIDGEBENCH_TRACEBACK"):
+        raise error
+    click.secho(f"ridgebench: {error}", fg="red" if sys.stderr.isatty() else None, err=True)
+    sys.exit(error.exit_code)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import shutil
-import uuid
 import weakref
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +13,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench_core.errors import InputError, ResourceError, readable_bytes
+from bench_core.errors import InputError
+from bench_core.leftovers import tag
+from bench_core.npy import create_npy, save_array, write_rows
 
 # Open mappings of this process: a new mapping would have to fault in every page again.
 _OPEN: dict[ArrayRef, np.memmap[Any, Any]] = {}
@@ -25,6 +25,8 @@ _WRITTEN: set[str] = set()
 
 # Rows are written in blocks of about this size, so that no second copy of all of them is made.
 _BLOCK_BYTES = 64 * 2**20
+
+_REMEDY = "free some, or name another folder for scratch (scratch=…, or the variable TMPDIR)"
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,8 @@ def share_array(array: ArrayLike, scratch: Path) -> ArrayRef:
         raise InputError(f"an array of dtype {values.dtype} cannot be shared: convert it to float")
     ref = _by_own_file(values)
     if ref is None:
-        path = scratch / f"array-{uuid.uuid4().hex}.npy"
-        _check_space(scratch, values.nbytes)
-        np.save(path, values)
+        path = scratch / f"array-{tag()}.npy"
+        save_array(path, values, remedy=_REMEDY)
         ref = _by_own_file(np.load(path, mmap_mode="r"))
         assert ref is not None
         _WRITTEN.add(ref.path)
@@ -187,21 +188,13 @@ def _is_still(ref: ArrayRef, array: NDArray[Any]) -> bool:
     return all(stored[at].tobytes() == array[at].tobytes() for at in ends)
 
 
-def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise ResourceError(
-            f"scratch {folder} has {readable_bytes(free)} free, {readable_bytes(needed)} are "
-            "needed: free some, or name another folder (scratch=…, or the variable TMPDIR)"
-        )
-
-
 @dataclass(frozen=True)
 class RowFile:
     """Two-dimensional ``.npy`` file whose rows several processes fill, each its own.
 
-    Ordinary writes are used: a full disk is an error rather than a signal that kills the process,
-    and other machines of a network file system see the rows once the file is closed.
+    Its space is reserved and ordinary writes are used: a full disk is an error rather than a
+    signal that kills the process, and other machines of a network file system see the rows once
+    the file is closed.
 
     Examples
     --------
@@ -221,10 +214,14 @@ class RowFile:
     @classmethod
     def create(cls, folder: Path, shape: tuple[int, int], dtype: np.dtype[Any]) -> RowFile:
         """Create the file with room for ``shape``; raise `ResourceError` for too little disk."""
-        _check_space(folder, shape[0] * shape[1] * dtype.itemsize)
-        path = folder / f"rows-{uuid.uuid4().hex}.npy"
-        empty = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-        return cls(str(path), empty.offset, shape, dtype.str)
+        path = folder / f"rows-{tag()}.npy"
+        try:
+            file, offset = create_npy(path, shape, dtype, remedy=_REMEDY)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        os.close(file)
+        return cls(str(path), offset, shape, dtype.str)
 
     def write(self, first: int, rows: NDArray[Any]) -> None:
         """Store ``rows`` (n × columns), converted to the file's dtype, from row ``first`` on."""
@@ -233,11 +230,13 @@ class RowFile:
         assert rows.shape[1] == columns
         assert 0 <= first <= first + len(rows) <= self.shape[0]
         step = max(1, _BLOCK_BYTES // row_bytes)
-        with open(self.path, "r+b") as file:
-            file.seek(self.offset + first * row_bytes)
+        file = os.open(self.path, os.O_WRONLY)
+        try:
             for start in range(0, len(rows), step):
                 block = np.ascontiguousarray(rows[start : start + step], dtype=self.dtype)
-                file.write(block.data)
+                write_rows(file, self.offset, row_bytes, first + start, block, Path(self.path))
+        finally:
+            os.close(file)
 
     def detach(self) -> np.memmap[Any, Any]:
         """Return the rows, mapped read-only, and unlink the file; it lives as long as the array."""

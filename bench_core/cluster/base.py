@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from bench_core.cluster import comm_bytes
 from bench_core.cluster.arrays import ArrayRef, RowFile, release, share_array
 from bench_core.errors import RidgebenchError
+from bench_core.leftovers import make_owned_folder
 
 Result = TypeVar("Result")
 
@@ -111,7 +112,7 @@ class Cluster:
         self.host = host
         self.blas = blas
         self.workers: list[NodeInfo] = []
-        self.scratch = Path(tempfile.mkdtemp(prefix="ridgebench-", dir=scratch))
+        self.scratch = make_owned_folder(Path(scratch or tempfile.gettempdir()), "ridgebench")
         self._closed = False
         self._processes: list[subprocess.Popen[bytes]] = []
         self._finalizer = weakref.finalize(self, _end, self._processes, self.scratch)

@@ -19,11 +19,15 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import DTypeLike, NDArray
 
-from bench_core.errors import InputError, ResourceError, readable_bytes
+from bench_core.disk import check_space, full_disk
+from bench_core.errors import InputError
 from bench_core.files import make_partial_folder, publish_folder
+from bench_core.leftovers import bytes_in
+from bench_core.npy import create_npy, write_rows
 
 SCHEMA = "ridgebench-problem/1"
 DESCRIPTION = "problem.json"
+REMEDY = "free some, choose another disk, or use a smaller scale or float32"
 
 
 class FolderWriter:
@@ -65,44 +69,32 @@ class FolderWriter:
         if self._folder.exists():
             raise InputError(f"{self._folder} exists already: choose another folder or remove it")
         self._folder.parent.mkdir(parents=True, exist_ok=True)
-        needed = sum(int(np.prod(s)) * d.itemsize for s, d in self._specs.values())
-        free = shutil.disk_usage(self._folder.parent).free
-        if needed > free:
-            raise ResourceError(
-                f"{self._folder} needs {readable_bytes(needed)} of disk ({needed} bytes) and "
-                f"{readable_bytes(free)} ({free} bytes) are free: use a smaller scale or float32"
-            )
         self._partial = self._begin()
-        for name, (shape, dtype) in self._specs.items():
-            self._create(self._partial / f"{name}.npy", name, shape, dtype)
+        needed = sum(int(np.prod(s)) * d.itemsize for s, d in self._specs.values())
+        try:
+            # What an earlier attempt wrote is there already.
+            check_space(self._folder, needed - bytes_in(self._partial), REMEDY)
+            for name, (shape, dtype) in self._specs.items():
+                path = self._partial / f"{name}.npy"
+                self._files[name], self._offsets[name] = create_npy(
+                    path, shape, dtype, remedy=REMEDY
+                )
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def _begin(self) -> Path:
         """Return the folder to write into."""
         return make_partial_folder(self._folder)
 
-    def _create(self, path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        header = {
-            "descr": npy.dtype_to_descr(dtype),
-            "fortran_order": False,
-            "shape": shape,
-        }
-        with path.open("r+b" if path.exists() else "wb") as stream:
-            npy.write_array_header_1_0(stream, header)
-            self._offsets[name] = stream.tell()
-            stream.truncate(stream.tell() + int(np.prod(shape)) * dtype.itemsize)
-        self._files[name] = os.open(path, os.O_WRONLY)
-
     def put(self, name: str, start: int, block: NDArray[Any]) -> None:
         """Write ``block`` as the rows from ``start`` on of array ``name``, converting its dtype."""
         shape, dtype = self._specs[name]
         row_bytes = int(np.prod(shape[1:])) * dtype.itemsize
-        data = np.ascontiguousarray(block, dtype=dtype).reshape(-1).view(np.uint8).data
-        at = self._offsets[name] + start * row_bytes
-        while len(data):
-            written = os.pwrite(self._files[name], data, at)
-            at += written
-            data = data[written:]
+        rows = np.ascontiguousarray(block, dtype=dtype)
+        path = self._folder / f"{name}.npy"
+        write_rows(self._files[name], self._offsets[name], row_bytes, start, rows, path)
 
     def commit(self) -> None:
         """Add the description and give the folder its name; raise `InputError` if that is taken."""
@@ -117,7 +109,8 @@ class FolderWriter:
         }
         self._close()
         text = json.dumps({"schema": self.schema, **self._description, "arrays": arrays}, indent=1)
-        (self._partial / self.description_file).write_text(text + "\n", encoding="utf-8")
+        with full_disk(self._folder / self.description_file, len(text), REMEDY):
+            (self._partial / self.description_file).write_text(text + "\n", encoding="utf-8")
         try:
             publish_folder(self._partial, self._folder)
         except FileExistsError as error:

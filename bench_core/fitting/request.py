@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from bench_core import strategies
 from bench_core.checks import check_alphas
 from bench_core.data import THESIS_ALPHAS, Problem, Split, random_split, run_split
 from bench_core.data import shape as named_shape
+from bench_core.disk import readable_path
 from bench_core.errors import InputError
 from bench_core.fitting.sources import ProblemSource
 from bench_core.runner.planning import check_options
@@ -55,6 +58,10 @@ class FitRequest:
             raise InputError(f"split {self.split!r}: give 'random' or 'run'")
         if self.test_runs is not None and self.split != "run":
             raise InputError(f"test runs {sorted(self.test_runs)} need --split run")
+        source = self.source
+        for place in (self.out.absolute(), source.problem, source.x, source.y, source.runs):
+            if place is not None:
+                readable_path(place)
         if self.out.exists():
             raise InputError(f"{self.out} exists already: choose another folder or remove it")
         if "coef" in self.options:
@@ -104,6 +111,15 @@ class FitRequest:
             subject=source.subject if source.named else None,
             scale=source.scale if source.named else None,
         )
+
+    def output_bytes(self, shape: ProblemShape, tests: int) -> dict[str, int]:
+        """Return the bytes of every array that the fit writes, for ``tests`` held-out samples."""
+        item = np.dtype(shape.dtype).itemsize
+        sizes = {"prediction": tests * shape.s * item, "coef": shape.s * shape.p * item}
+        sizes |= dict.fromkeys(("penalty", "r", "intercept"), shape.s * 8)
+        if not self.coef:
+            del sizes["coef"]
+        return sizes
 
     def expected_shape(self) -> ProblemShape | None:
         """Return the sizes of a named problem before it is made, None for any other source."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,27 +12,37 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from bench_core import strategies
 from bench_core.checks import check_xy
 from bench_core.cluster import forget_pages
 from bench_core.data import Problem, Split
-from bench_core.errors import InputError, RidgebenchError
+from bench_core.disk import check_space, check_writable, give_back, hold
+from bench_core.errors import InputError, ResourceError, RidgebenchError
 from bench_core.files import make_partial_folder
 from bench_core.fitting.output import write_results
 from bench_core.fitting.request import FitRequest
+from bench_core.leftovers import make_owned_folder
+from bench_core.npy import HEADER_BYTES
 from bench_core.progress import Progress, silent
 from bench_core.records.record import Record
 from bench_core.runner.arrays import FitData, ProblemRef
 from bench_core.runner.memory import INTERVAL_MS
 from bench_core.runner.planning import describe_plan
 from bench_core.runner.preflight import preflight
-from bench_core.runner.problem_cache import scratch_folder
-from bench_core.runner.protocol import WorkerResult
+from bench_core.runner.problem_cache import make_room, prepare_scratch
+from bench_core.runner.protocol import HELD, WorkerResult
 from bench_core.runner.run import (
     RunSettings,
     begin_record,
     finish_record,
     run_fit,
 )
+from bench_core.runner.spec import ProblemShape
+
+REMEDY = "free some, choose another disk with --out, or use --no-coef"
+
+REST_BYTES = 8 * 2**20
+"""Disk space for figures, maps, the record and the summary."""
 
 
 class FitFailedError(RidgebenchError, RuntimeError):
@@ -88,13 +97,15 @@ def fit(
         )
         if early.error is not None:
             raise early.error
-    root = scratch_folder(scratch).resolve()
-    root.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="fit-", dir=root))
+    # What will be written is tried first: nothing is computed for a place that refuses it.
+    check_writable(request.out.absolute().parent)
+    root = prepare_scratch(scratch, report)
     # Beside the result folder, so that what is written there only has to be renamed.
     part = make_partial_folder(request.out)
+    work = part
     try:
-        problem = request.source.open(work, report)
+        work = make_owned_folder(root, "fit")
+        problem = request.source.open(work, report, split_copied=request.split == "random")
         shape = request.shape(problem)
         spec = request.spec(shape)
         split = request.split_rows(problem)
@@ -104,6 +115,8 @@ def fit(
             show_plan(describe_plan(spec.strategy, *size, checked.plan))
         if checked.error is not None:
             raise checked.error
+        make_room(root, problem.nbytes if split.kind == "random" else 0, report)
+        _hold_space(request, problem, shape, len(split.test), part)
         report("checking the data")
         check_xy(problem.X, problem.Y)
         report("splitting")
@@ -136,11 +149,31 @@ def fit(
             _raise(found, part / "failed.log")
         record = finish_record(record, began, settings)
         report("writing")
+        give_back(part / HELD)
         files, not_drawn = write_results(request, problem, split, checked.plan, record, part)
         return FitOutcome(record, request.out, files, not_drawn)
     finally:
         shutil.rmtree(work, ignore_errors=True)
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _hold_space(
+    request: FitRequest, problem: Problem, shape: ProblemShape, tests: int, part: Path
+) -> None:
+    """Keep the disk space of everything that the fit will write, or raise `ResourceError`.
+
+    Predictions and what is small are written by the worker and again into the result folder.
+    """
+    sizes = request.output_bytes(shape, tests)
+    coef = sizes.pop("coef", 0)
+    needed = 2 * (sum(sizes.values()) + len(sizes) * HEADER_BYTES) + REST_BYTES + shape.t * 8
+    if request.keep_problem:
+        needed += problem.nbytes
+    check_space(request.out.absolute(), needed + coef, REMEDY)
+    # A strategy that writes its coefficients itself claims their space as it begins.
+    if "coef" not in strategies.get(request.strategy).supports:
+        needed += coef
+    hold(part / HELD, needed, REMEDY)
 
 
 def _split(problem: Problem, split: Split, work: Path) -> tuple[Problem, Problem]:
@@ -167,6 +200,8 @@ def _raise(found: WorkerResult, log: Path) -> None:
     reason = found.reason or "no reason given"
     if found.error in ("InputError", "UnknownNameError"):
         raise InputError(reason.partition(": ")[2])
+    if found.error == "ResourceError":
+        raise ResourceError(reason)
     lines = log.read_text("utf-8").strip().splitlines()[-8:] if log.is_file() else []
     traceback = os.linesep.join(["", *lines]) if lines else ""
     raise FitFailedError(f"the fit ended without a result: {reason}{traceback}")

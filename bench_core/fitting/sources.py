@@ -1,12 +1,15 @@
 """Sources of X and Y: a problem's name, a problem folder, or two array files.
 
-Array files are ``.npy`` or ``FILE.h5:DATASET``. They are mapped into memory where their layout
-allows, else copied once, block by block, into a ``.npy`` file on scratch.
+Array files are ``.npy`` or ``FILE.h5:DATASET`` (``.mat`` of version 7.3 too). They are mapped into
+memory where their layout allows, else copied once, block by block, into a ``.npy`` file on scratch.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.checks import check_xy, row_blocks
-from bench_core.data import Problem, make, names
+from bench_core.data import Problem, make, names, shape
+from bench_core.disk import check_space
 from bench_core.errors import InputError, unknown
+from bench_core.npy import create_npy, write_rows
 from bench_core.progress import Progress, silent
 
-HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
+HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".mat")
 COPY_BYTES = 32 * 2**20
+REMEDY = "free some, or name another folder for scratch (--scratch, RIDGEBENCH_SCRATCH)"
 
 
 @dataclass(frozen=True)
@@ -53,15 +59,27 @@ class ProblemSource:
         """True for the name of a problem, which is then made."""
         return self.problem in names()
 
-    def open(self, scratch: Path, progress: Progress = silent) -> Problem:
+    def open(
+        self, scratch: Path, progress: Progress = silent, *, split_copied: bool = False
+    ) -> Problem:
         """Return the problem, its arrays mapped; what has to be written goes to ``scratch``.
 
-        Raises `InputError` for a file that is missing, damaged or of the wrong shape,
-        `UnknownNameError` for a name that no problem has.
+        Parameters
+        ----------
+        split_copied : the split will copy all rows to ``scratch`` too, which has to have the room.
+
+        Raises
+        ------
+        InputError : a file is missing, damaged, of the wrong shape, or was never written in part.
+        UnknownNameError : no problem has this name.
+        ResourceError : the disk of ``scratch`` lacks the room.
         """
         if self.problem is None:
-            return self._of_files(scratch, progress)
+            return self._of_files(scratch, progress, split_copied)
         if self.named:
+            size = shape(self.problem, scale=self.scale, subject=self.subject)
+            needed = size.nbytes(self.dtype) * (1 + split_copied)
+            check_space(scratch / self.problem, needed, REMEDY)
             progress("making the problem")
             return make(
                 self.problem,
@@ -77,7 +95,7 @@ class ProblemSource:
             raise unknown("problem", self.problem, names())
         return Problem.open(self.problem)
 
-    def _of_files(self, scratch: Path, progress: Progress) -> Problem:
+    def _of_files(self, scratch: Path, progress: Progress, split_copied: bool) -> Problem:
         assert self.x is not None
         assert self.y is not None
         arrays = {"x": open_array(self.x), "y": open_array(self.y)}
@@ -98,6 +116,10 @@ class ProblemSource:
                 f"{self.x} has {arrays['x'].shape[0]} samples and {self.y} has "
                 f"{arrays['y'].shape[0]}: give the same number"
             )
+        if copied := [a for a in arrays.values() if not is_mapped(a, dtype)]:
+            whole = sum(map(_size, arrays.values())) * dtype.itemsize
+            needed = sum(map(_size, copied)) * dtype.itemsize + whole * split_copied
+            check_space(scratch / "x.npy", needed, REMEDY)
         X, Y = (
             as_mapped(array, dtype, scratch / f"{name}.npy", progress)
             for name, array in arrays.items()
@@ -107,16 +129,21 @@ class ProblemSource:
         return Problem(X, Y, runs, name=Path(self.y.partition(":")[0]).stem)
 
 
+def is_hdf5(path: Path) -> bool:
+    """Return whether the name is one of an HDF5 file."""
+    return path.suffix.lower() in HDF5_SUFFIXES
+
+
 def open_array(text: str) -> Any:
-    """Return the array that ``text`` names: mapped where possible, else an h5py dataset.
+    """Return the array that ``text`` names: mapped where possible, else an `Hdf5Array`.
 
     Raises `InputError` for a file or dataset that is not there or cannot be read.
     """
     name, colon, dataset = text.rpartition(":")
-    if colon and Path(name).suffix in HDF5_SUFFIXES:
+    if colon and is_hdf5(Path(name)):
         return _open_hdf5(Path(name), dataset)
     path = Path(text)
-    if path.suffix in HDF5_SUFFIXES:
+    if is_hdf5(path):
         raise InputError(f"{text}: name the dataset, as in {text}:{_example(path)}")
     if path.suffix != ".npy":
         raise InputError(f"{text}: give a .npy file, or FILE.h5:DATASET")
@@ -129,59 +156,64 @@ def open_array(text: str) -> Any:
 
 
 def _open_hdf5(path: Path, dataset: str) -> Any:
-    try:
-        import h5py
-    except ImportError:
-        raise InputError(f"{path} needs h5py: pip install 'ridgebench[brain]'") from None
-    if not path.is_file():
-        raise InputError(f"{path} cannot be read: there is no such file")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"{path} is no HDF5 file, or damaged ({error}): copy it again") from None
-    known = _datasets(file)
-    if dataset.strip("/") not in known:
-        raise unknown(f"dataset of {path}", dataset, known)
-    found = file[dataset]
-    offset = found.id.get_offset()
-    if found.chunks is None and offset is not None and found.size:
-        return np.memmap(path, found.dtype, "r", offset, found.shape)
-    return found
+    _needs_h5py(path)
+    from bench_core.data.hdf5 import open_dataset
+
+    return open_dataset(path, dataset)
 
 
-def _datasets(file: Any) -> list[str]:
-    import h5py
-
-    known: list[str] = []
-    file.visititems(
-        lambda name, item: known.append(name) if isinstance(item, h5py.Dataset) else None
-    )
-    return known
+def _needs_h5py(path: Path) -> None:
+    if find_spec("h5py") is None:
+        raise InputError(f"{path} needs h5py: pip install 'ridgebench[brain]'")
 
 
 def _example(path: Path) -> str:
     """Return the name of a dataset of the file, to show how one is named."""
-    try:
-        import h5py
+    _needs_h5py(path)
+    from bench_core.data.hdf5 import dataset_names
 
-        with h5py.File(path, "r") as file:
-            return next(iter(_datasets(file)), "DATASET")
-    except (ImportError, OSError):
-        return "DATASET"
+    return next(iter(dataset_names(path)), "DATASET")
+
+
+def is_mapped(array: Any, dtype: np.dtype[Any]) -> bool:
+    """Return whether ``array`` is a mapped file of this ``dtype``, which needs no copy."""
+    return isinstance(array, np.memmap) and array.dtype == dtype and array.dtype.isnative
 
 
 def as_mapped(array: Any, dtype: np.dtype[Any], path: Path, progress: Progress) -> NDArray[Any]:
-    """Return ``array`` if it is a mapped file of this ``dtype``, else its copy at ``path``."""
-    if isinstance(array, np.memmap) and array.dtype == dtype and array.dtype.isnative:
-        return array
+    """Return ``array`` if it is a mapped file of this ``dtype``, else its copy at ``path``.
+
+    Raises `ResourceError` where the disk lacks the space.
+    """
+    if is_mapped(array, dtype):
+        found: NDArray[Any] = array
+        return found
     progress(f"copying {path.stem} as {dtype}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    copy = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=tuple(array.shape))
-    for rows in row_blocks(copy.shape[0], copy.shape[1] * dtype.itemsize, COPY_BYTES):
-        copy[rows] = array[rows]
-    copy.flush()
+    t, n = array.shape
+    file, offset = create_npy(path, (t, n), dtype, remedy=REMEDY)
+    try:
+        for rows, columns, values in _blocks(array):
+            block = np.ascontiguousarray(values, dtype)
+            if columns == slice(0, n):
+                write_rows(file, offset, n * dtype.itemsize, rows.start, block, path)
+                continue
+            for i, row in enumerate(block, rows.start):
+                at = offset + (i * n + columns.start) * dtype.itemsize
+                write_rows(file, at, 0, 0, row, path)
+    finally:
+        os.close(file)
     mapped: NDArray[Any] = np.load(path, mmap_mode="r")
     return mapped
+
+
+def _blocks(array: Any) -> Iterator[tuple[slice, slice, NDArray[Any]]]:
+    """Yield (rows, columns, values) of an array that is mapped, or read from HDF5 by chunks."""
+    if not isinstance(array, np.ndarray):
+        yield from array.blocks(COPY_BYTES)
+        return
+    for rows in row_blocks(array.shape[0], array.shape[1] * array.itemsize, COPY_BYTES):
+        yield rows, slice(0, array.shape[1]), array[rows]
 
 
 def open_runs(text: str, t: int) -> NDArray[Any]:
@@ -198,3 +230,7 @@ def open_runs(text: str, t: int) -> NDArray[Any]:
         )
     found: NDArray[Any] = runs
     return found
+
+
+def _size(array: Any) -> int:
+    return int(array.shape[0]) * int(array.shape[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench_core.leftovers import owned_folder
 from bench_core.records import codec
 from bench_core.runner.launcher import launch, worker_environment
 from bench_core.runner.memory import INTERVAL_MS
@@ -30,8 +31,8 @@ def measure_overhead(
     if path.is_file():
         return codec.read(OverheadResult, path)
     folder = scratch_folder(scratch).resolve()
-    with cached(spec, scratch=folder) as entry:
-        data = entry.data(folder)
+    with cached(spec, scratch=folder) as entry, owned_folder(folder, "run") as own:
+        data = entry.data(own)
         found = launch(
             WORKER,
             FitJob(
@@ -39,7 +40,7 @@ def measure_overhead(
                 options=dict(spec.options),
                 train=data.train,
                 test=data.test,
-                scratch=str(folder),
+                scratch=str(own),
                 interval_ms=interval_ms,
                 pairs=pairs,
             ),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
+from bench_core.disk import check_writable, readable_path
 from bench_core.progress import Progress, silent
 from bench_core.records import codec
 from bench_core.records.record import Record
@@ -41,13 +42,17 @@ def measure(
     Raises
     ------
     UnknownNameError : no such problem, strategy, or option of the strategy.
-    InputError : a damaged problem folder, or data that no fit can use.
+    InputError : a damaged problem folder, data that no fit can use, or a store or scratch that
+        cannot be written.
     """
+    readable_path(store.absolute())
+    readable_path(spec.problem)
     path = store / f"{spec.stem}.json"
     if path.is_file() and not again:
         record = codec.read(Record, path)
         # Suites share records; each sees its own name in them.
         return replace(record, case=replace(record.case, suite=spec.suite))
+    check_writable(store)
     record = _measure_now(spec, path, progress or silent, scratch, timeout, interval_ms)
     codec.write(record, path)
     return record
@@ -65,7 +70,7 @@ def _measure_now(
     from bench_core.errors import ResourceError
     from bench_core.runner.planning import plan_record
     from bench_core.runner.preflight import preflight
-    from bench_core.runner.problem_cache import cached, problem_shape, scratch_folder
+    from bench_core.runner.problem_cache import cached, prepare_scratch, problem_shape
     from bench_core.runner.run import RunSettings, begin_record, finish_record, run_fit
 
     began = perf_counter()
@@ -73,7 +78,7 @@ def _measure_now(
     checked = preflight(spec, shape, shape.training_samples(spec.split), check_fits=True)
     record = begin_record(spec, shape, checked)
     settings = RunSettings(
-        scratch=scratch_folder(scratch).resolve(),
+        scratch=prepare_scratch(scratch, progress),
         log=path.with_suffix(".log"),
         timeout=timeout,
         progress=progress,

@@ -257,7 +257,9 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         device = find_device(self.device)
         # NaN and infinities in Y are found by the sums that they spoil, and named.
         quiet = np.errstate(invalid="ignore", over="ignore")
-        with quiet, full_float32_products(device):
+        with ExitStack() as stack, quiet, full_float32_products(device):
+            # Opened first: a disk that is too full is said before anything is computed.
+            file = self._coef_file(stack, (Y.shape[1], X.shape[1]), Y.dtype)
             try:
                 solver, targets = self._selected(X, Y, folds, Method(dtype))
             except InputError:
@@ -268,7 +270,16 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             if self.coef is None and held_out is None:
                 self._finish(solution, targets, None, None)
                 return np.empty(0)
-            return self._solve(solution, targets, held_out)
+            return self._solve(solution, targets, held_out, stack, file)
+
+    def _coef_file(
+        self, stack: ExitStack, shape: tuple[int, int], Y_dtype: np.dtype[Any]
+    ) -> CoefFile | None:
+        """Return the file for the coefficients, open while ``stack`` is; None for no file."""
+        if self.coef is None or self.coef == "memory":
+            return None
+        dtype = product_dtype(self.dtype, Y_dtype, Y_dtype)
+        return stack.enter_context(CoefFile(self.coef, shape, dtype))
 
     def _held_out(self, test: tuple[Any, Any], s: int) -> tuple[NDArray[Any], NDArray[Any]]:
         X, Y = without_mask("X_test", test[0]), as_targets(without_mask("y_test", test[1]))
@@ -371,6 +382,8 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         solution: Solution,
         targets: TargetColumns,
         held_out: tuple[NDArray[Any], NDArray[Any]] | None,
+        stack: ExitStack,
+        file: CoefFile | None,
     ) -> NDArray[np.float64]:
         """Run the pass over Y that forms coefficients and intercepts and scores held-out rows."""
         s, p = targets.Y.shape[1], self.n_features_in_
@@ -380,14 +393,12 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         r = np.full(s, np.nan)
         coefficients: NDArray[Any] | None = None
         buffer = np.empty((0, p), targets.dtype)
-        with ExitStack() as stack:
-            file = None
+        with stack:
             if self.coef == "memory":
                 coefficients = fresh_memory((s, p), dtype)
-            elif self.coef is not None:
-                file = stack.enter_context(CoefFile(self.coef, (s, p), dtype))
-                if device.is_numpy:  # one for all blocks: fresh memory costs page faults
-                    buffer = np.empty((min(targets.width, s), p), targets.dtype)
+            elif file is not None and device.is_numpy:
+                # One for all blocks: fresh memory costs page faults.
+                buffer = np.empty((min(targets.width, s), p), targets.dtype)
             origin = solution.predictor(np.zeros((1, p)))
             predict = solution.predictor(held_out[0]) if held_out else None
             for block in targets.blocks("solving"):

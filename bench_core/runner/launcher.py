@@ -10,15 +10,21 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+import psutil
+
 from bench_core.files import write_text
+from bench_core.leftovers import owned_folder
 from bench_core.progress import Progress, silent
 from bench_core.records import codec
 
 R = TypeVar("R")
+
+_GONE_S = 5.0
 
 
 def worker_environment(threads: int, kernels: str, blas: str | None) -> dict[str, str]:
@@ -63,8 +69,7 @@ def launch(
     log : file for what the process printed, written if it failed; None to discard it.
     progress : called from another thread.
     """
-    with tempfile.TemporaryDirectory(prefix="ridgebench-") as name:
-        folder = Path(name)
+    with owned_folder(Path(tempfile.gettempdir()), "ridgebench") as folder:
         write_text(folder / "job.json", codec.to_json(job))
         printed = folder / "printed"
         with printed.open("wb") as stderr:
@@ -85,8 +90,7 @@ def launch(
         except subprocess.TimeoutExpired:
             stopped = f"stopped after {timeout:g} s, the time it was given"
         finally:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _kill_all(process.pid)
             process.wait()
             if process.stdin is not None:
                 process.stdin.close()
@@ -102,6 +106,40 @@ def launch(
                 write_text(log, output)
         result: R = found
         return result
+
+
+def _kill_all(pid: int) -> None:
+    """Kill the worker ``pid`` and everything it started, stopped processes too, and wait for that.
+
+    Its nodes are of its group; what has left the group is found as a descendant.
+    """
+    family: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error):
+        family = psutil.Process(pid).children(recursive=True)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+        family += [each for each in psutil.process_iter() if _group(each.pid) == pid]
+    for each in family:
+        with contextlib.suppress(psutil.Error):
+            each.kill()
+    # Not for the worker, which is ours to reap, nor for what nobody reaps.
+    limit = time.monotonic() + _GONE_S
+    while time.monotonic() < limit and any(map(_runs, family)):
+        time.sleep(0.01)
+
+
+def _group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def _result(

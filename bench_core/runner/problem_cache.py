@@ -8,6 +8,7 @@ process make an entry while others wait, and keeps entries that are in use from 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -20,8 +21,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from bench_core.errors import InputError, ResourceError, readable_bytes, unknown
+from bench_core.disk import check_space, check_writable, readable_path
+from bench_core.errors import InputError, readable_bytes, unknown
 from bench_core.files import write_json
+from bench_core.leftovers import Leftover, bytes_in, remove_leftovers
 from bench_core.progress import Progress, silent
 from bench_core.runner.arrays import FitData, ProblemRef
 from bench_core.runner.spec import FitSpec, ProblemShape
@@ -71,8 +74,38 @@ def scratch_folder(given: Path | None = None) -> Path:
     return Path(caches) / "ridgebench"
 
 
+def prepare_scratch(given: Path | None = None, progress: Progress = silent) -> Path:
+    """Return the scratch folder (see `scratch_folder`), absolute, ready to be written.
+
+    What processes left there that were killed is removed, and told to ``progress``. Raises
+    `InputError` for a folder that cannot be written, and for a limit that is no number.
+    """
+    root = scratch_folder(given).absolute()
+    readable_path(root)
+    check_writable(root)
+    root = root.resolve()
+    size_limit()
+    removed = remove_leftovers(root, again=True)
+    problems = root / "problems"
+    if problems.is_dir():
+        removed += _remove_interrupted(problems)
+    if removed:
+        size = readable_bytes(sum(each.bytes for each in removed))
+        progress(f"removed {size} that killed runs had left in {root}")
+    return root
+
+
+def make_room(scratch: Path, needed: int, progress: Progress = silent) -> None:
+    """Delete problems out of use until ``needed`` more bytes fit the limit of ``scratch``."""
+    problems = scratch / "problems"
+    if problems.is_dir():
+        cleared = clear(problems, others=needed + _bytes_beside(problems))
+        if cleared:
+            progress(f"removed {len(cleared)} problems out of use from {scratch}, see {LIMIT}")
+
+
 def size_limit() -> int:
-    """Return the bytes that entries out of use may fill (``RIDGEBENCH_SCRATCH_GIB``, 50 GiB)."""
+    """Return the bytes beyond which entries out of use go (``RIDGEBENCH_SCRATCH_GIB``, 50 GiB)."""
     text = os.environ.get(LIMIT)
     try:
         gib = DEFAULT_LIMIT_GIB if not text else float(text)
@@ -111,30 +144,36 @@ def cached(
 
     Raises `ResourceError` where the disk lacks the room, and what making the problem raises.
     """
-    root = scratch_folder(scratch) / "problems"
-    root.mkdir(parents=True, exist_ok=True)
+    root = prepare_scratch(scratch, progress) / "problems"
+    root.mkdir(exist_ok=True)
     source = _source(spec)
     text = json.dumps(source, sort_keys=True)
     name = f"{source['name']}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     folder = root / name
-    with (root / f"{name}.lock").open("a") as lock:
+    with _open_lock(root / f"{name}.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         while not _is_whole(folder):
             progress("making the problem")
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not _is_whole(folder):
                 _make(spec, source, folder)
-                clear(root, keep=name)
+                clear(root, keep=name, others=_bytes_beside(root))
             # Turning an exclusive lock into a shared one lets others in for a moment: look again.
             fcntl.flock(lock, fcntl.LOCK_SH)
-        os.utime(folder)
+        with contextlib.suppress(PermissionError):  # another user's, whole and readable
+            os.utime(folder)
         yield CachedProblem(folder, json.loads((folder / "split.json").read_text("utf-8")))
 
 
-def clear(root: Path, *, keep: str = "", limit: int | None = None) -> list[str]:
+def clear(root: Path, *, keep: str = "", limit: int | None = None, others: int = 0) -> list[str]:
     """Delete the entries out of use for longest until the rest fit ``limit`` bytes.
 
-    Entries that another process holds stay. Returns the names of those deleted.
+    Entries that another process holds, or another user made, stay. Returns the names of those
+    deleted.
+
+    Parameters
+    ----------
+    others : bytes beside the entries that count too.
     """
     limit = size_limit() if limit is None else limit
     entries = sorted(
@@ -143,20 +182,50 @@ def clear(root: Path, *, keep: str = "", limit: int | None = None) -> list[str]:
     sizes = {path: _bytes_in(path) for path in entries}
     deleted = []
     for path in entries:
-        if sum(sizes.values()) <= limit:
+        if others + sum(sizes.values()) <= limit:
             break
-        if path.name == keep:
-            continue
-        with (root / f"{path.name.partition('.partial')[0]}.lock").open("a") as lock:
-            if _locked_by_others(lock):
-                continue
-            # Renamed first, so that no reader ever sees half an entry.
-            doomed = path.with_name(f"{path.name}.deleted")
-            path.rename(doomed)
-            shutil.rmtree(doomed)
-        deleted.append(path.name)
-        del sizes[path]
+        if path.name != keep and _delete(path):
+            deleted.append(path.name)
+            del sizes[path]
     return deleted
+
+
+def _delete(path: Path) -> bool:
+    """Delete an entry, whole or interrupted, unless it is in use; return whether it is gone."""
+    name = path.name.removesuffix(".deleted").removesuffix(".partial")
+    try:
+        with _open_lock(path.with_name(f"{name}.lock")) as lock:
+            if _locked_by_others(lock):
+                return False
+            # Renamed first, so that no reader ever sees half an entry.
+            doomed = path.with_name(f"{name}.deleted")
+            if doomed != path:
+                shutil.rmtree(doomed, ignore_errors=True)
+                path.rename(doomed)
+            shutil.rmtree(doomed)
+    except PermissionError:
+        return False
+    return True
+
+
+def _remove_interrupted(root: Path) -> list[Leftover]:
+    """Remove what processes that were killed had begun to make or to delete; return that."""
+    found = [path for path in root.iterdir() if path.suffix in (".partial", ".deleted")]
+    sizes = [Leftover(path, _bytes_in(path)) for path in found]
+    return [each for each in sizes if _delete(each.path)]
+
+
+def _bytes_beside(problems: Path) -> int:
+    """Return the bytes in scratch that are no cached problems: copies of running fits."""
+    return sum(bytes_in(path) for path in problems.parent.iterdir() if path != problems)
+
+
+def _open_lock(path: Path) -> IO[str]:
+    """Open an entry's lock file; that of another user, which cannot be written, for reading."""
+    try:
+        return path.open("a")
+    except PermissionError:
+        return path.open("r")
 
 
 def _locked_by_others(lock: IO[str]) -> bool:
@@ -180,12 +249,8 @@ def _make(spec: FitSpec, source: dict[str, Any], folder: Path) -> None:
     partial.mkdir()
     try:
         size = problem_shape(spec)
-        free = shutil.disk_usage(partial).free
-        if 2 * size.nbytes > free:
-            raise ResourceError(
-                f"{size.name} takes {readable_bytes(2 * size.nbytes)} of scratch while it is "
-                f"split, and {readable_bytes(free)} are free: set {LOCATION} to a larger disk"
-            )
+        # Whole and split, for a moment.
+        check_space(partial / size.name, 2 * size.nbytes, f"set {LOCATION} to a larger disk")
         if "scale" in source:
             whole = make(
                 spec.problem,

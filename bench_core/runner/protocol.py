@@ -7,11 +7,14 @@ as a failure and on stderr as a traceback.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import json
 import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +22,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, TypeVar
 
+import psutil
+
 from bench_core.files import write_text
+from bench_core.leftovers import remove_leftovers
 from bench_core.progress import Progress
 from bench_core.records import codec
 from bench_core.records.record import (
@@ -55,6 +61,11 @@ class Result(Protocol):
 
 R = TypeVar("R")
 
+_GONE_S = 2.0
+
+HELD = "held"
+"""Name of the file that keeps disk space for the arrays of a fit."""
+
 
 @dataclass(frozen=True)
 class FitJob:
@@ -66,7 +77,8 @@ class FitJob:
     cluster : name of the kind of cluster.
     scratch : folder for shared arrays. interval_ms : between two samples of memory.
     read_ahead : read X and Y once before the first fit, so that it does not wait for the disk.
-    output : folder to save predictions, penalties, r and intercepts to; None for nowhere.
+    output : folder to save predictions, penalties, r and intercepts to; None for nowhere. A file
+        ``HELD`` in it keeps their space, see `bench_core.disk.hold`.
     save_coef : save coefficients there too.
     pairs : number of paired fits with and without observation; 0 for an ordinary measurement.
     """
@@ -138,15 +150,22 @@ def serve(
 ) -> None:
     """Do ``work`` on the job in the file ``job_path`` and write its result to ``out_path``.
 
-    Another BLAS than the declared one makes the result invalid. Too little memory skips it. Any
-    other exception is a failure. This process ends with its caller.
+    Another BLAS than the declared one makes the result invalid. Too little memory or disk skips it.
+    Any other exception is a failure. This process ends with its caller.
     """
     out = Path(out_path)
     progress = _progress_channel()
-    threading.Thread(target=_end_with_caller, daemon=True).start()
     kept = threading.Event()
     sys.excepthook = _exception_hook(out, result_type, kept)
+    job = codec.read(job_type, Path(job_path))
+    scratch = getattr(job, "scratch", None)
+    gone = threading.Event()
+    watch = threading.Thread(target=_end_with_caller, args=(scratch, gone), daemon=True)
+    watch.start()
+    # Without its nodes the work fails: this process must not end before the watch is done.
+    atexit.register(lambda: watch.join() if gone.is_set() else None)
     from bench_core.blas import BlasMismatchError
+    from bench_core.disk import FULL, explained
     from bench_core.errors import ResourceError
 
     def keep(result: Any, missing: str) -> None:
@@ -154,11 +173,15 @@ def serve(
         kept.set()
 
     try:
-        result = work(codec.read(job_type, Path(job_path)), progress, keep)
+        result = work(job, progress, keep)
     except BlasMismatchError as error:
         result = result_type("invalid", str(error), type(error).__name__)
     except ResourceError as error:
         result = result_type("skipped", str(error), type(error).__name__)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        result = result_type("skipped", str(explained(error)), ResourceError.__name__)
     write_result(out, result)
 
 
@@ -185,10 +208,23 @@ def _progress_channel() -> Progress:
     return progress
 
 
-def _end_with_caller() -> None:
-    """End this process and its nodes when the caller has gone, in whatever way."""
+def _end_with_caller(scratch: str | None, gone: threading.Event) -> None:
+    """End this process and its nodes when the caller has gone, in whatever way.
+
+    A caller that was killed could not remove its folders in scratch: that is done here, after the
+    nodes, which would write there again.
+    """
     while os.read(0, 1):
         pass
+    gone.set()
+    for node in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            node.kill()  # even if it was stopped
+    if scratch is not None:
+        limit = time.monotonic() + _GONE_S  # the caller closes its files before it has ended
+        while os.path.exists(scratch) and time.monotonic() < limit:
+            remove_leftovers(Path(scratch).parent, again=True)
+            time.sleep(0.05)
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any, Literal, cast
 
 from bench_core import machine, strategies
+from bench_core.leftovers import owned_folder
 from bench_core.progress import Progress, silent
 from bench_core.records import codec
 from bench_core.records.provenance import (
@@ -170,26 +171,27 @@ def run_fit(
     )
     split = replace(record.case.split, warning=data.warning)
     record = replace(record, case=replace(record.case, problem=problem, split=split))
-    job = FitJob(
-        spec=spec,
-        options=dict(spec.options if settings.options is None else settings.options),
-        train=data.train,
-        test=data.test,
-        scratch=str(settings.scratch),
-        interval_ms=settings.interval_ms,
-        read_ahead=settings.read_ahead,
-        output=None if settings.output is None else str(settings.output),
-        save_coef=settings.save_coef,
-    )
-    found = launch(
-        WORKER,
-        job,
-        WorkerResult,
-        environment=worker_environment(spec.threads, spec.kernels, spec.blas),
-        log=settings.log,
-        timeout=settings.timeout,
-        progress=settings.progress,
-    )
+    with owned_folder(settings.scratch, "run") as own:
+        job = FitJob(
+            spec=spec,
+            options=dict(spec.options if settings.options is None else settings.options),
+            train=data.train,
+            test=data.test,
+            scratch=str(own),
+            interval_ms=settings.interval_ms,
+            read_ahead=settings.read_ahead,
+            output=None if settings.output is None else str(settings.output),
+            save_coef=settings.save_coef,
+        )
+        found = launch(
+            WORKER,
+            job,
+            WorkerResult,
+            environment=worker_environment(spec.threads, spec.kernels, spec.blas),
+            log=settings.log,
+            timeout=settings.timeout,
+            progress=settings.progress,
+        )
     record = replace(record, load=replace(record.load, after=_load()))
     agreement = _compare_penalty(found, spec, data, settings, cached)
     status, reason = found.status, found.reason

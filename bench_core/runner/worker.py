@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench_core.runner.protocol import FitJob, Keep, WorkerResult, serve
+from bench_core.runner.protocol import HELD, FitJob, Keep, WorkerResult, serve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -107,6 +107,9 @@ def _save(
     """Save the arrays of a fit to the job's output folder."""
     import numpy as np
 
+    from bench_core.disk import give_back
+    from bench_core.npy import HEADER_BYTES, save_array
+
     assert job.output is not None
     folder = Path(job.output)
     kept = {
@@ -118,7 +121,8 @@ def _save(
     if job.save_coef and not (folder / "coef.npy").exists():
         kept["coef"] = model.coef_
     for name, array in kept.items():
-        np.save(folder / f"{name}.npy", array)
+        give_back(folder / HELD, array.nbytes + HEADER_BYTES)
+        save_array(folder / f"{name}.npy", array)
 
 
 def _agreement(session: Session, predictions: NDArray[Any], chosen: NDArray[Any]) -> Any:

@@ -150,3 +150,14 @@ def test_a_scan_that_began_before_the_video(study):
     problem = build(study(SECTIONS["npy"], "[samples]\nfirst = -3"), study.folder / "p")
     assert problem.volumes[problem.runs == 1].tolist() == list(range(7, 30))
     np.testing.assert_array_equal(problem.X[0, :3], FEATURES["s01e01a"][7 - 3 - 1])
+
+
+def test_volumes_that_were_never_written_are_refused(study):
+    with h5py.File(study.folder / "algonauts.h5", "a") as file:
+        name = "ses-002_task-s01e02a"
+        del file[name]
+        file.create_dataset(name, (28, 6), "f8", chunks=(7, 6))[:14] = SERIES["ses-002", name[8:]][
+            :14
+        ]
+    with pytest.raises(InputError, match="2 of 4 chunks"):
+        build(study(SECTIONS["algonauts"]), study.folder / "p")

@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_named(tmp_path, arrays):
     (tmp_path / "not.h5").write_bytes(b"text")
     with pytest.raises(InputError, match=r"not.h5 is no HDF5 file"):
         open_array(f"{tmp_path / 'not.h5'}:X")
-    with pytest.raises(InputError, match=r"absent.h5 cannot be read: there is no such file"):
+    with pytest.raises(InputError, match=r"absent.h5 cannot be read: No such file"):
         open_array(f"{tmp_path / 'absent.h5'}:X")
     np.save(tmp_path / "words.npy", np.array([["a", "b"]] * 40))
     with pytest.raises(InputError, match=r"--y .*words.npy holds <U1: give real numbers"):

@@ -7,6 +7,7 @@ import pytest
 
 from bench_core import strategies
 from bench_core.data import Problem
+from bench_core.errors import InputError
 from bench_core.fitting.request import FitRequest
 from bench_core.fitting.run import fit
 from bench_core.fitting.sources import ProblemSource
@@ -95,3 +96,11 @@ def test_the_recorded_plan_is_for_the_samples_that_trained(problem, tmp_path):
     assert size.t_train < size.t * 0.9 + 1
     model = strategies.get("multitarget")(spec.penalties, coef=None)
     assert record.plan.flops == model.plan(size.t_train, size.p, size.s).flops
+
+
+def test_a_store_that_cannot_be_written_is_refused_before_measuring(tmp_path):
+    (tmp_path / "file").touch()
+    spec = FitSpec("parcels", "ridgecv", scale=1 / 512)
+    with pytest.raises(InputError, match="file"):
+        measure(spec, store=tmp_path / "file" / "store", scratch=tmp_path / "scratch")
+    assert not (tmp_path / "scratch").exists()

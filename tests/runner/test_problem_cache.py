@@ -201,7 +201,7 @@ def test_too_small_a_disk_is_said_before_anything_is_written(
 
     monkeypatch.setattr(problem_cache.shutil, "disk_usage", lambda path: Usage)
     with (
-        pytest.raises(ResourceError, match=r"1000 B are free.*RIDGEBENCH_SCRATCH"),
+        pytest.raises(ResourceError, match=r"1000 bytes.*RIDGEBENCH_SCRATCH"),
         cached(SMALL, scratch=tmp_path),
     ):
         pass

@@ -59,10 +59,26 @@ class LocalCluster(Cluster):
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    start_new_session=True,  # an interrupt from the terminal is ours to handle
+                    start_new_session=_hears_the_terminal(),
                 )
         finally:
             os.sched_setaffinity(0, before)
+
+
+def _hears_the_terminal() -> bool:
+    """Return whether an interrupt from a terminal reaches this process's group.
+
+    It is this process's to handle, so nodes get a session of their own. A worker of
+    `bench_core.runner.launcher` leads a session without a terminal: its nodes stay in its group,
+    and are killed with it, even while they are stopped.
+    """
+    if os.getsid(0) != os.getpid():
+        return True
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def local(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,8 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from bench_core.errors import InputError, ResourceError, readable_bytes
-from bench_core.files import partial_name
+from bench_core.disk import check_space
+from bench_core.errors import InputError
+from bench_core.leftovers import partial_name
+from bench_core.npy import create_npy, write_rows
+
+REMEDY = "free some, choose another folder, or coef=None"
 
 LARGE = 2**28
 """Bytes from which on an array is mapped by itself, in pages of the system's usual size."""
@@ -39,7 +42,8 @@ class CoefFile:
 
     The file appears under ``path`` when the context ends well and all rows are there. On an
     error or an interruption what was written is removed and an older file of that name stays.
-    Raises `InputError` when the folder does not exist, `ResourceError` when its disk is too full.
+    Its space is reserved on entry. Raises `InputError` when the folder does not exist,
+    `ResourceError` when its disk is too full.
     """
 
     def __init__(self, path: str | os.PathLike[str], shape: tuple[int, int], dtype: DTypeLike):
@@ -52,28 +56,24 @@ class CoefFile:
         if not self.path.parent.is_dir():
             raise InputError(f"folder {str(self.path.parent)!r} does not exist: create it first")
         needed = shape[0] * shape[1] * self.dtype.itemsize
-        free = shutil.disk_usage(self.path.parent).free
-        if needed > free:
-            raise ResourceError(
-                f"coefficients need {readable_bytes(needed)} on disk and "
-                f"{str(self.path.parent)!r} has {readable_bytes(free)} free: "
-                "choose another folder, or coef=None"
-            )
+        check_space(self.path, needed, REMEDY)
 
     def __enter__(self) -> CoefFile:
         self._temporary = partial_name(self.path)
-        self._file = self._temporary.open("wb")
-        header = {
-            "descr": np.lib.format.dtype_to_descr(self.dtype),
-            "fortran_order": False,
-            "shape": self.shape,
-        }
-        np.lib.format.write_array_header_1_0(self._file, header)
+        try:
+            self._file, self._offset = create_npy(
+                self._temporary, self.shape, self.dtype, remedy=REMEDY
+            )
+        except BaseException:
+            self._temporary.unlink(missing_ok=True)
+            raise
         return self
 
     def write(self, rows: NDArray[Any]) -> None:
         """Append coefficients (b, p) of the next b targets."""
-        self._file.write(np.ascontiguousarray(rows, self.dtype).data)
+        block = np.ascontiguousarray(rows, self.dtype)
+        row_bytes = self.shape[1] * self.dtype.itemsize
+        write_rows(self._file, self._offset, row_bytes, self._rows, block, self.path)
         self._rows += rows.shape[0]
 
     def __exit__(
@@ -85,9 +85,8 @@ class CoefFile:
         complete = kind is None and self._rows == self.shape[0]
         try:
             if complete:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-            self._file.close()
+                os.fsync(self._file)
+            os.close(self._file)
             if complete:
                 os.replace(self._temporary, self.path)
         finally:

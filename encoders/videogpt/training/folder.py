@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench_core.errors import InputError
-from bench_core.files import remove_unfinished
-from encoders.videogpt.training import state
+from bench_core.leftovers import remove_leftovers
 from encoders.videogpt.training.metrics import recorded_steps
 
 
@@ -32,7 +31,7 @@ def locked(folder: Path) -> Iterator[None]:
                 f"another process trains in {folder}: wait until it has finished, or give another "
                 "folder"
             ) from None
-        remove_unfinished(folder / state.NAME)
+        remove_leftovers(folder, again=True)
         yield
     finally:
         os.close(place)
