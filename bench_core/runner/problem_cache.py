@@ -2,8 +2,8 @@
 
 One entry is a folder with ``train`` and ``test`` (problem folders, opened memory-mapped) and
 ``split.json``. It is named after what it was made from, so data of another version of the
-generator, or of a folder that has changed since, are never taken for it. A file lock lets one
-process make an entry while others wait, and keeps entries that are in use from being cleared.
+generator, or of a folder that has changed since, are never taken for it. One file lock lets one
+process make an entry while others wait, another keeps entries that are in use from being cleared.
 """
 
 from __future__ import annotations
@@ -118,15 +118,16 @@ def cached(
     name = f"{source['name']}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     folder = root / name
     with (root / f"{name}.lock").open("a") as lock:
+        # Held from here to the end: nobody clears the entry, whole or half made.
         fcntl.flock(lock, fcntl.LOCK_SH)
-        while not _is_whole(folder):
+        if not _is_whole(folder):
             progress("making the problem")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not _is_whole(folder):
-                _make(spec, source, folder)
-                clear(root, keep=name)
-            # Turning an exclusive lock into a shared one lets others in for a moment: look again.
-            fcntl.flock(lock, fcntl.LOCK_SH)
+            # A lock of its own: to make the first one exclusive would wait for all who use it.
+            with (root / f"{name}.making.lock").open("a") as making:
+                fcntl.flock(making, fcntl.LOCK_EX)
+                if not _is_whole(folder):
+                    _make(spec, source, folder)
+                    clear(root, keep=name)
         os.utime(folder)
         yield CachedProblem(folder, json.loads((folder / "split.json").read_text("utf-8")))
 
