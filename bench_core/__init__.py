@@ -17,12 +17,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench_core import measure, strategies
+    from bench_core import strategies
     from bench_core.data import Problem
+    from bench_core.measure import MeasureModule
     from bench_core.records import Record
     from bench_core.ridge import MultiTargetRidgeCV
     from bench_core.runner.spec import FitSpec
     from bench_core.strategies import check_strategy
+
+    measure: MeasureModule
 
 __version__ = "0.1.0"
 

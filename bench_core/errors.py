@@ -30,7 +30,16 @@ class UnknownNameError(RidgebenchError, LookupError):
 
 
 class ConformanceError(RidgebenchError, AssertionError):
-    """A plug-in that breaks the contract of its kind; the message names the check that failed."""
+    """A plug-in that breaks the contract of its kind; the message names the check that failed.
+
+    Examples
+    --------
+    >>> try:
+    ...     raise ConformanceError("check_predictions: shape (3,) where (3, 2) is due")
+    ... except AssertionError as error:
+    ...     str(error).partition(":")[0]
+    'check_predictions'
+    """
 
 
 class ResourceError(RidgebenchError, RuntimeError):

@@ -18,7 +18,6 @@ ODDITIES = '''
 import os
 import signal
 import subprocess
-import time
 
 import numpy as np
 from sklearn.linear_model import RidgeCV
@@ -86,15 +85,17 @@ class Unchecked(Proper):
 
 
 class Hanging(Proper):
+    """Never ends, nor does its child; ``note`` is a `tests.lifeline.Lifeline`."""
+
     def __init__(self, alphas=(1.0,), *, fit_intercept=True, cluster=None, note=""):
         super().__init__(alphas, fit_intercept=fit_intercept, cluster=cluster)
         self.note = note
 
     def go_wrong(self):
-        child = subprocess.Popen(["sleep", "600"])
-        with open(self.note, "w") as file:
-            file.write(f"{os.getpid()} {child.pid}")
-        time.sleep(600)
+        with open(self.note, "w") as note:
+            child = subprocess.Popen(["sleep", "600"], stdout=note)
+            print(os.getpid(), child.pid, file=note, flush=True)
+            child.wait()
 
 
 class Greedy(Proper):
@@ -115,19 +116,18 @@ class Huge(Proper):
     def bytes_needed(cls, t, p, s, dtype, nodes):
         return 2**60
 '''
-#: A worker that never ends, and whose child does not either.
+#: A worker that never ends, and whose child does not either; see `tests.lifeline`.
 HANGING_WORKER = """
 import json
 import os
 import subprocess
 import sys
-import time
 
-child = subprocess.Popen(["sleep", "600"])
 print("it said this", file=sys.stderr, flush=True)
 with open(sys.argv[1]) as job, open(json.load(job)["note"], "w") as note:
-    note.write(f"{os.getpid()} {child.pid}")
-time.sleep(600)
+    child = subprocess.Popen(["sleep", "600"], stdout=note)
+    print(os.getpid(), child.pid, file=note, flush=True)
+    child.wait()
 """
 NAMES = [
     line.split()[1].partition("(")[0] for line in ODDITIES.splitlines() if line.startswith("class ")

@@ -77,9 +77,7 @@ def test_the_first_bad_value_is_named(t, p, where, value, dtype):
     bad[row, column] = value
     good = np.ones((t, 2), dtype)
     for X, Y, name in ((bad, good, "X"), (good, bad, "Y")):
-        with pytest.raises(
-            InputError, match=f"{name} holds {value} at row {row}, column {column} "
-        ):
+        with pytest.raises(InputError, match=f"{name}.*{value}.*row {row}, column {column} "):
             check_xy(X, Y)
         check_xy(X, Y, finite=False)
 
@@ -88,7 +86,7 @@ def test_a_bad_value_far_down_a_memory_map_is_found(tmp_path):
     Y = np.lib.format.open_memmap(tmp_path / "y.npy", "w+", "float32", (60_000, 100))
     Y[:] = 1
     Y[54_321, 77] = np.nan
-    with pytest.raises(InputError, match="Y holds nan at row 54321, column 77"):
+    with pytest.raises(InputError, match=r"Y.*nan.*54321.*77"):
         check_xy(Y[:, :3], Y)
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
+import pkgutil
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import bench_core
+import encoders
 
 ROOT = Path(bench_core.__file__).parent
 MODULES = sorted(
@@ -22,9 +26,52 @@ MODULES = sorted(
 def test_examples(name: str) -> None:
     module = importlib.import_module(name)
     found = doctest.testmod(module)
-    # The example of a cluster starts processes, which takes seconds: it is marked as skipped.
-    assert found.attempted > 0 or "doctest: +SKIP" in Path(str(module.__file__)).read_text("utf-8")
+    assert found.attempted > 0
     assert found.failed == 0
+
+
+def public_classes(package: ModuleType) -> dict[str, type]:
+    """Return the classes that public modules of a package list in ``__all__``, by full name."""
+    found = {}
+    modules = [package.__name__]
+    modules += [one.name for one in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
+    for name in modules:
+        if any(part.startswith("_") for part in name.split(".")):
+            continue
+        module = importlib.import_module(name)
+        for public in getattr(module, "__all__", ()):
+            value = getattr(module, public)
+            if inspect.isclass(value) and not public.startswith("_"):
+                found[f"{value.__module__}.{value.__qualname__}"] = value
+    return found
+
+
+PUBLIC = public_classes(bench_core) | public_classes(encoders)
+
+
+def runs(cls: type) -> bool:
+    """Return whether the docstring of a class itself has an example that is run."""
+    examples = doctest.DocTestParser().get_examples(vars(cls).get("__doc__") or "")
+    return any(not example.options.get(doctest.SKIP) for example in examples)
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_every_public_class_has_an_example_that_is_run(name: str) -> None:
+    assert runs(PUBLIC[name])
+
+
+def test_a_class_without_an_example_that_is_run_is_found() -> None:
+    class Bare:
+        """Nothing."""
+
+    class Inherits(bench_core.FitSpec):
+        pass
+
+    class Skipped:
+        """>>> 1  # doctest: +SKIP"""
+
+    assert not any(map(runs, (Bare, Inherits, Skipped)))
+    assert {"bench_core.records.record.Record", "bench_core.cluster.base.Cluster"} <= set(PUBLIC)
 
 
 def test_the_package_offers_its_public_names() -> None:

@@ -12,7 +12,14 @@ from bench_core.errors import InputError
 
 
 class Summary(TypedDict):
-    """Figures over the targets whose r is defined; None when there is none."""
+    """Figures over the targets whose r is defined; None when there is none.
+
+    Examples
+    --------
+    >>> found: Summary = summary([0.25, 0.75, np.nan])
+    >>> found["mean"], found["defined"], found["undefined"]
+    (0.5, 2, 1)
+    """
 
     mean: float | None
     median: float | None

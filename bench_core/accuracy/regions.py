@@ -16,6 +16,12 @@ class RegionAccuracy:
     """Figures over the targets of one region whose r is defined; None without any.
 
     ``significant`` is the number of significant targets, None where significance is unknown.
+
+    Examples
+    --------
+    >>> (found,) = by_region([0.25, 0.75], np.array([7, 7]))
+    >>> found.region, found.targets, found.max
+    (7, 2, 0.75)
     """
 
     region: int

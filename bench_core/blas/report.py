@@ -9,7 +9,18 @@ from bench_core.errors import RidgebenchError
 
 
 class BlasMismatchError(RidgebenchError):
-    """Another BLAS is loaded than the declared one: no figure may be recorded."""
+    """Another BLAS is loaded than the declared one: no figure may be recorded.
+
+    Examples
+    --------
+    >>> from bench_core.blas import detect, require
+    >>> other = "blis" if detect().numpy.name != "blis" else "mkl"
+    >>> try:
+    ...     require(other)
+    ... except BlasMismatchError as error:
+    ...     other in str(error)
+    True
+    """
 
 
 @dataclass(frozen=True)

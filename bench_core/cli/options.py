@@ -15,6 +15,7 @@ import click
 from bench_core.cli.parameters import Bytes, Numbers, Option, Scale
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -177,6 +178,14 @@ def option(*names: str, **changes: Any) -> Callable[[F], F]:
         return function
 
     return decorate
+
+
+def renamed(old: str, new: str, former: T | None, value: T) -> T:
+    """Return what the hidden option ``old`` was given, with a line that says so, else ``value``."""
+    if former is None:
+        return value
+    click.echo(f"{old} is now {new}; the old name goes with the next release", err=True)
+    return former
 
 
 def threads_per_node(threads: int | None, nodes: int) -> int:

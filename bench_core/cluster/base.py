@@ -38,7 +38,16 @@ _STOP_TIMEOUT_S = 3.0
 
 
 class NodeLostError(RidgebenchError, RuntimeError):
-    """A node's process ended early; the message names the node and the cause."""
+    """A node's process ended early; the message names the node and the cause.
+
+    Examples
+    --------
+    >>> try:
+    ...     raise NodeLostError("node 1 (process 4711) was killed: the fit is lost")
+    ... except RuntimeError as error:
+    ...     "node 1" in str(error)
+    True
+    """
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,12 @@ class NodeInfo:
     address : address of its Dask worker.
     pid, cpus : its process and the CPUs that the process may run on.
     blas : BLAS of its numpy and scipy, as `bench_core.blas.detect` found it there.
+
+    Examples
+    --------
+    >>> node = NodeInfo("tcp://127.0.0.1:40000", pid=4711, cpus=(2, 3), blas={})
+    >>> len(node.cpus)
+    2
     """
 
     address: str
@@ -90,7 +105,8 @@ class Cluster:
 
     Examples
     --------
-    >>> with local(nodes=2, threads=1) as cluster:  # doctest: +SKIP
+    >>> from bench_core.cluster import local
+    >>> with local(nodes=2, threads=1) as cluster:
     ...     cluster.map(divmod, [(7, 3), (8, 3)])
     [(2, 1), (2, 2)]
     """

@@ -1,9 +1,16 @@
 """Measurements: one fit in a process of its own, and one record of everything it showed.
 
 `measure` runs a `FitSpec` and returns its record; `docs/measurements.md` documents the record.
+The package itself can be called and does the same, so that both of these measure::
+
+    from bench_core import measure
+    from bench_core.measure import measure
 """
 
 import importlib
+import inspect
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bench_core.deprecated import renamed
@@ -24,6 +31,16 @@ __all__ = [
     "records_folder",
     "session_store",
 ]
+
+
+class MeasureModule(ModuleType):
+    """Type of this package: a module that is called as `measure`."""
+
+    __call__ = staticmethod(measure)
+    __signature__ = inspect.signature(measure)
+
+
+sys.modules[__name__].__class__ = MeasureModule
 
 _former = renamed(
     __name__,

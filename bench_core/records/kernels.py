@@ -15,7 +15,13 @@ Rate = Annotated[float, Field(gt=0)]
 
 @dataclass(frozen=True, config=STRICT)
 class KernelCase:
-    """Kernels of n × n matrices (eigh and svd: n / 2), and the threads they were timed with."""
+    """Kernels of n × n matrices (eigh and svd: n / 2), and the threads they were timed with.
+
+    Examples
+    --------
+    >>> KernelCase(threads=2, size=1024, blas=None, kernels="default", operations=("gemm",)).size
+    1024
+    """
 
     threads: Positive
     size: Positive
@@ -26,7 +32,13 @@ class KernelCase:
 
 @dataclass(frozen=True, config=STRICT)
 class KernelRate:
-    """Median time of one kernel, its rate, and that as a fraction of the gemm beside it."""
+    """Median time of one kernel, its rate, and that as a fraction of the gemm beside it.
+
+    Examples
+    --------
+    >>> KernelRate(seconds=0.5, gflops=4.0, fraction_of_gemm=1.0).gflops
+    4.0
+    """
 
     seconds: Seconds
     gflops: Rate
@@ -35,7 +47,15 @@ class KernelRate:
 
 @dataclass(frozen=True, config=STRICT)
 class KernelsRecord:
-    """Rates by precision and kernel; None where nothing was timed."""
+    """Rates by precision and kernel; None where nothing was timed.
+
+    Examples
+    --------
+    >>> case = KernelCase(2, 1024, None, "default", ("gemm",))
+    >>> rates = {"float64": {"gemm": KernelRate(0.5, 4.0, 1.0)}}
+    >>> KernelsRecord(SCHEMA_KERNELS, "ok", None, case, rates).rates["float64"]["gemm"].seconds
+    0.5
+    """
 
     schema: Literal["ridgebench-kernels/1"]
     status: Status

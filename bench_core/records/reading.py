@@ -30,7 +30,15 @@ KINDS: dict[str, type[Any]] = {
 
 @dataclass
 class RecordSet:
-    """Records of one place. ``problems`` has a line for everything that was skipped."""
+    """Records of one place. ``problems`` has a line for everything that was skipped.
+
+    Examples
+    --------
+    >>> from bench_core.records.skips import make_skips
+    >>> found = read_records([("line 1", "{"), ("line 2", record_line(make_skips({})))])
+    >>> len(found.records), len(found.problems)
+    (1, 1)
+    """
 
     records: list[AnyRecord] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)

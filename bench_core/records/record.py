@@ -294,6 +294,18 @@ class Record:
     started : UTC, ISO 8601. ``seconds`` : from start to record, everything included.
     plan : as it was carried out; None for strategies that make none, and in records of version 1.
     warnings : what a fit was warned of: values left out, or less exact than asked for.
+
+    Examples
+    --------
+    >>> from bench_core.records import parse_record, record_line
+    >>> from bench_core.runner.run import start_record
+    >>> from bench_core.runner.spec import FitSpec, ProblemShape
+    >>> spec = FitSpec("parcels", "bmor", nodes=2)
+    >>> record = start_record(spec, ProblemShape("parcels", 1081, 256, 6, "float64"))
+    >>> record.status, record.case.nodes
+    ('failed', 2)
+    >>> parse_record(record_line(record), "the example") == record
+    True
     """
 
     schema: Literal["ridgebench-measurement/2", "ridgebench-measurement/1"]

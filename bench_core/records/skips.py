@@ -17,7 +17,13 @@ FILE = "left-out.json"
 
 @dataclass(frozen=True, config=STRICT)
 class SkippedSets:
-    """A number of parameter sets of one suite that were skipped for one reason."""
+    """A number of parameter sets of one suite that were skipped for one reason.
+
+    Examples
+    --------
+    >>> SkippedSets("bench_nodes", "needs 4 cores of 2", 3).count
+    3
+    """
 
     suite: str
     reason: str
@@ -26,7 +32,13 @@ class SkippedSets:
 
 @dataclass(frozen=True, config=STRICT)
 class SkipsRecord:
-    """Parameter sets that one run of the suites skipped. ``case`` is empty."""
+    """Parameter sets that one run of the suites skipped. ``case`` is empty.
+
+    Examples
+    --------
+    >>> make_skips({("bench_nodes", "needs 4 cores of 2"): 3}).left_out[0].count
+    3
+    """
 
     schema: Literal["ridgebench-left-out/1"]
     status: Literal["skipped"]

@@ -2,8 +2,8 @@
 
 One entry is a folder with ``train`` and ``test`` (problem folders, opened memory-mapped) and
 ``split.json``. It is named after what it was made from, so data of another version of the
-generator, or of a folder that has changed since, are never taken for it. A file lock lets one
-process make an entry while others wait, and keeps entries that are in use from being cleared.
+generator, or of a folder that has changed since, are never taken for it. One file lock lets one
+process make an entry while others wait, another keeps entries that are in use from being cleared.
 """
 
 from __future__ import annotations
@@ -151,15 +151,16 @@ def cached(
     name = f"{source['name']}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     folder = root / name
     with _open_lock(root / f"{name}.lock") as lock:
+        # Held from here to the end: nobody clears the entry, whole or half made.
         fcntl.flock(lock, fcntl.LOCK_SH)
-        while not _is_whole(folder):
+        if not _is_whole(folder):
             progress("making the problem")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not _is_whole(folder):
-                _make(spec, source, folder)
-                clear(root, keep=name, others=_bytes_beside(root))
-            # Turning an exclusive lock into a shared one lets others in for a moment: look again.
-            fcntl.flock(lock, fcntl.LOCK_SH)
+            # A lock of its own: to make the first one exclusive would wait for all who use it.
+            with _open_lock(root / f"{name}.making.lock") as making:
+                fcntl.flock(making, fcntl.LOCK_EX)
+                if not _is_whole(folder):
+                    _make(spec, source, folder)
+                    clear(root, keep=name, others=_bytes_beside(root))
         with contextlib.suppress(PermissionError):  # another user's, whole and readable
             os.utime(folder)
         yield CachedProblem(folder, json.loads((folder / "split.json").read_text("utf-8")))

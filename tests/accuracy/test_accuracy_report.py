@@ -133,7 +133,7 @@ def test_the_command_and_its_figures(built, tmp_path):
     found = CliRunner().invoke(
         command,
         [
-            *(str(tmp_path / "a"), "--null", "shifts", "--permutations", "50"),
+            *(str(tmp_path / "a"), "--permute", "shifts", "--permutations", "50"),
             *("--against", str(tmp_path / "b")),
         ],
         env={"COLUMNS": "200"},

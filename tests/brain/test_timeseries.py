@@ -118,10 +118,10 @@ def test_errors_name_the_file(study):
         study('source = "cneuromod-h5"\nfiles = ["algonauts.h5"]')
     with pytest.raises(InputError, match="ses-001_task-s01e01a"):
         study('source = "algonauts-h5"\nfiles = ["algonauts.h5", "algonauts.h5"]')
-    with pytest.raises(InputError, match=r"2 s and samples\.tr is 1\.49 s"):
+    with pytest.raises(InputError, match=r"2 s.*samples\.tr.*1\.49"):
         study(f"{SECTIONS['npy']}\ntr = 2.0")
     np.save(folder / "series" / "ses-003_task-s01e02a.npy", np.ones((28, 5)))
-    with pytest.raises(InputError, match="ses-003_task-s01e02a has 5 targets"):
+    with pytest.raises(InputError, match=r"ses-003_task-s01e02a.*5"):
         study(SECTIONS["npy"])
 
 
@@ -129,7 +129,7 @@ def test_nan_is_named_with_its_volume(study):
     array = SERIES["ses-001", "task-s01e01b"].copy()
     array[7, 2] = np.nan
     np.save(study.folder / "series" / "ses-001_task-s01e01b.npy", array)
-    with pytest.raises(InputError, match="s01e01b holds nan in volume 7, target 2"):
+    with pytest.raises(InputError, match=r"s01e01b.*nan.*volume 7.*target 2"):
         build(study(SECTIONS["npy"]), study.folder / "p")
 
 

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from bench_core.cli import COMMANDS, cli
-from bench_core.cli.options import COMMON, named_values
+from bench_core.cli.options import COMMON, named_values, renamed
 
 #: (option, command) whose default, type or help differs, and the reason.
 EXCEPTIONS = {
@@ -84,6 +84,38 @@ def test_an_option_of_several_commands_has_one_kind_of_value(flag: str) -> None:
         if (flag, command.split()[0]) not in EXCEPTIONS
     }
     assert len(kinds) == 1
+
+
+#: Options whose help says more of the one folder or machine that each command means.
+SAME_MEANING = {"--out", "--machine"}
+
+
+@pytest.mark.parametrize("flag", sorted(flag for flag, found in OPTIONS.items() if len(found) > 1))
+def test_an_option_of_several_commands_has_one_meaning(flag: str) -> None:
+    found = {
+        command: option
+        for command, option in OPTIONS[flag].items()
+        if (flag, command.split()[0]) not in EXCEPTIONS
+    }
+    choices = {getattr(option.type, "choices", None) for option in found.values()}
+    assert len(choices) == 1, list(found)
+    if flag not in SAME_MEANING:
+        assert len({option.help for option in found.values()}) == 1, list(found)
+
+
+def test_former_names_say_the_new_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert renamed("--rate", "--error-rate", None, 0.05) == 0.05
+    assert capsys.readouterr().err == ""
+    assert renamed("--rate", "--error-rate", 0.1, 0.05) == 0.1
+    assert "--error-rate" in capsys.readouterr().err
+    hidden = {
+        (name, flag)
+        for name, command in _commands(cli, "")
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and parameter.hidden
+        for flag in parameter.opts
+    }
+    assert {("accuracy", "--rate"), ("accuracy", "--null"), ("plan", "--strategy")} <= hidden
 
 
 @pytest.mark.parametrize("name", ["measure", "fit", "plan"])

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from bench_core.cluster import NodeLostError, local
 from bench_core.cluster.cores import affinity
 from bench_core.errors import InputError, ResourceError, UnknownNameError
 from bench_core.machine import available_cores
+from tests.lifeline import Lifeline
 
 NODES = 2
 
@@ -33,13 +33,6 @@ def gone(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
-
-
-def wait_until(condition, seconds: float = 20.0) -> bool:
-    limit = time.monotonic() + seconds
-    while not condition() and time.monotonic() < limit:
-        time.sleep(0.05)
-    return condition()
 
 
 def listening(pid: int) -> list:
@@ -173,31 +166,35 @@ def test_closing_leaves_neither_processes_nor_files(tmp_path):
         running.share(np.ones(10))
         pids = [node.pid for node in running.workers]
         assert running.scratch.parent == tmp_path
-    assert all(wait_until(lambda pid=pid: gone(pid)) for pid in pids)
+    assert all(gone(pid) for pid in pids)
     assert list(tmp_path.iterdir()) == []
     running.close()
 
 
+@pytest.mark.timeout(120)
 def test_nodes_die_with_a_parent_that_was_killed(tmp_path):
     script = textwrap.dedent("""
-        import sys, time
+        import os, signal, sys
         from bench_core.cluster import local
+
+        def hold(path):
+            with open(path, "w") as lifeline:
+                print(os.getpid(), file=lifeline, flush=True)
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+                signal.sigwait({signal.SIGUSR1})  # which nobody sends
+
         running = local(1, 1, scratch=sys.argv[1])
-        print(*[node.pid for node in running.workers], flush=True)
-        running.map(time.sleep, [(600,)])
+        running.map(hold, [(sys.argv[2],)])
     """)
-    parent = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    assert parent.stdout is not None
-    pids = [int(pid) for pid in parent.stdout.readline().split()]
-    assert pids
-    assert not any(gone(pid) for pid in pids)
+    scratch, lifeline = tmp_path / "scratch", Lifeline(tmp_path / "pids")
+    scratch.mkdir()
+    parent = subprocess.Popen([sys.executable, "-c", script, str(scratch), str(lifeline)])
+    (node,) = lifeline.pids()
+    assert not gone(node)
     parent.kill()
     parent.wait()
-    parent.stdout.close()
-    assert all(wait_until(lambda pid=pid: gone(pid)) for pid in pids)
-    assert wait_until(lambda: list(tmp_path.iterdir()) == [])
+    lifeline.wait()
+    assert list(scratch.iterdir()) == []
 
 
 def kill_me(_number: int) -> None:

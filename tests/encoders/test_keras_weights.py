@@ -138,7 +138,7 @@ def test_a_file_without_the_last_layers_says_what_it_lacks(tmp_path: Path) -> No
     path = save(keras_vgg()[0], tmp_path / "layers.h5")
     with h5py.File(path, "a") as file:
         del file["fc2"]
-    with pytest.raises(InputError, match=r"layers.h5 has no layer 'fc2'"):
+    with pytest.raises(InputError, match=r"layers.h5.*'fc2'"):
         make("vgg16-keras", path, **SIZES)
     with h5py.File(save(keras_vgg()[0], path), "a") as file:
         file["block1_conv1/second"] = np.zeros((3, 3, 3, 3))

@@ -2,9 +2,9 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import h5py
@@ -20,6 +20,7 @@ from bench_core.data import THESIS_ALPHAS, Problem, make
 from bench_core.errors import InputError, ResourceError, RidgebenchError, UnknownNameError
 from bench_core.fitting.run import FitOutcome
 from bench_core.records import Record, read
+from tests.lifeline import Lifeline
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,7 +102,7 @@ def test_results_are_scikit_learns(run, problem, tmp_path):
     # The plan comes before the results.
     assert result.stderr.index("ridge, primal form") >= 0
     assert "undefined for 1" in result.output
-    with pytest.raises(InputError, match="exists already: choose another folder"):
+    with pytest.raises(InputError, match=out.name):
         run("multitarget", tmp_path / "problem", "--out", out)
 
 
@@ -212,20 +213,22 @@ def test_values_that_are_not_finite_are_named_by_their_place_in_the_file(
     assert sorted(os.listdir(tmp_path)) == ["X.npy", "Y.npy"]
 
 
-def test_interruption_leaves_nothing(tmp_path):
-    script = "from bench_core.cli import main; main()"
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("oddities")
+def test_interruption_leaves_nothing(tmp_path, problem_folder):
+    lifeline = Lifeline(tmp_path / "pids")
     process = subprocess.Popen(
-        [sys.executable, "-c", script, "fit", "ridgecv", "parcels", "--scale", "1/24",
-         "--out", str(tmp_path / "out"), "--threads", "1", "--scratch", str(tmp_path / "scratch")],
+        [sys.executable, "-m", "bench_core.cli", "fit", "hanging", str(problem_folder),
+         "--option", f"note={lifeline}", "--threads", "1",
+         "--out", str(tmp_path / "out"), "--scratch", str(tmp_path / "scratch")],
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    limit = time.monotonic() + 60
-    while time.monotonic() < limit and not list(tmp_path.glob(".out.partial-*")):
-        time.sleep(0.05)
-    process.send_signal(2)
-    process.wait(30)
-    assert process.returncode != 0
+    assert len(lifeline.pids()) == 2
+    assert len(list(tmp_path.glob(".out.partial-*"))) == 1
+    process.send_signal(signal.SIGINT)
+    assert process.wait() != 0
+    lifeline.wait()
     assert not list(tmp_path.glob("*out*"))
     assert not list((tmp_path / "scratch").glob("fit-*"))
 

@@ -66,38 +66,36 @@ def test_runs(tmp_path, arrays, suffix):
     problem = opened(tmp_path, "X.npy", "Y.npy", runs=str(path))
     np.testing.assert_array_equal(problem.runs, runs)
     np.savetxt(tmp_path / "short.txt", runs[:-1], "%d")
-    with pytest.raises(InputError, match=r"short.txt holds int64 of shape \(39,\): give 40 whole"):
+    with pytest.raises(InputError, match=r"short.txt.*\(39,\).*40"):
         opened(tmp_path, "X.npy", "Y.npy", runs=str(tmp_path / "short.txt"))
 
 
 def test_what_cannot_be_read_is_named(tmp_path, arrays):
     X, _ = arrays
-    with pytest.raises(InputError, match=r"absent.npy cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"absent.npy.*No such file"):
         open_array(str(tmp_path / "absent.npy"))
     (tmp_path / "cut.npy").write_bytes((tmp_path / "X.npy").read_bytes()[:500])
-    with pytest.raises(InputError, match=r"cut.npy is damaged or cut short"):
+    with pytest.raises(InputError, match=r"cut.npy.*damaged"):
         open_array(str(tmp_path / "cut.npy"))
-    with pytest.raises(InputError, match=r"X.csv: give a .npy file, or FILE.h5:DATASET"):
+    with pytest.raises(InputError, match=r"X.csv.*FILE.h5:DATASET"):
         open_array("X.csv")
-    with pytest.raises(InputError, match=r"both.h5: name the dataset, as in .*both.h5:Y"):
+    with pytest.raises(InputError, match=r"both.h5.*both.h5:Y"):
         open_array(str(tmp_path / "both.h5"))
-    with pytest.raises(
-        UnknownNameError, match=r"dataset of .*both.h5 'deep/Z': did you mean 'deep/X'"
-    ):
+    with pytest.raises(UnknownNameError, match=r"both.h5 'deep/Z'.*'deep/X'"):
         open_array(f"{tmp_path / 'both.h5'}:deep/Z")
     (tmp_path / "not.h5").write_bytes(b"text")
     with pytest.raises(InputError, match=r"not.h5 is no HDF5 file"):
         open_array(f"{tmp_path / 'not.h5'}:X")
-    with pytest.raises(InputError, match=r"absent.h5 cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"absent.h5.*(?i:no such file)"):
         open_array(f"{tmp_path / 'absent.h5'}:X")
     np.save(tmp_path / "words.npy", np.array([["a", "b"]] * 40))
-    with pytest.raises(InputError, match=r"--y .*words.npy holds <U1: give real numbers"):
+    with pytest.raises(InputError, match=r"--y .*words.npy.*<U1"):
         opened(tmp_path, "X.npy", "words.npy")
     np.save(tmp_path / "flat.npy", X[:, 0])
-    with pytest.raises(InputError, match=r"flat.npy has shape \(40,\): give two dimensions"):
+    with pytest.raises(InputError, match=r"flat.npy.*\(40,\)"):
         opened(tmp_path, "X.npy", "flat.npy")
     np.save(tmp_path / "short.npy", X[:30])
-    with pytest.raises(InputError, match=r"X.npy has 40 samples and .*short.npy has 30"):
+    with pytest.raises(InputError, match=r"X.npy\D+40.*short.npy\D+30"):
         opened(tmp_path, "X.npy", "short.npy")
     np.save(tmp_path / "none.npy", np.zeros((40, 0)))
     with pytest.raises(InputError, match="no targets"):
@@ -105,18 +103,18 @@ def test_what_cannot_be_read_is_named(tmp_path, arrays):
 
 
 def test_one_source_and_only_one():
-    with pytest.raises(InputError, match=r"give a problem .*, or both --x and --y"):
+    with pytest.raises(InputError, match=r"problem.*--x.*--y"):
         ProblemSource()
     with pytest.raises(InputError, match="or both --x and --y"):
         ProblemSource(x="X.npy")
     with pytest.raises(InputError, match="not both"):
         ProblemSource("parcels", x="X.npy")
-    with pytest.raises(InputError, match="a problem has its own runs"):
+    with pytest.raises(InputError, match="runs"):
         ProblemSource("parcels", runs="runs.npy")
 
 
 def test_unknown_problem_offers_near_names(tmp_path):
-    with pytest.raises(UnknownNameError, match="unknown problem 'parcel': did you mean 'parcels'"):
+    with pytest.raises(UnknownNameError, match=r"problem 'parcel'.*'parcels'"):
         ProblemSource("parcel").open(tmp_path)
-    with pytest.raises(InputError, match=r"no problem folder \./parcels"):
+    with pytest.raises(InputError, match=r"\./parcels"):
         ProblemSource("./parcels").open(tmp_path)

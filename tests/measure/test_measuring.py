@@ -8,14 +8,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from sklearn.linear_model import RidgeCV
 
@@ -27,9 +25,10 @@ from bench_core.machine import available_cores
 from bench_core.measure import FitSpec, measure
 from bench_core.records import Record, read, read_folder, to_json
 from bench_core.records.record import PenaltyCounts
-from bench_core.runner import timing
+from bench_core.runner import launcher, timing
 from bench_core.runner.launcher import launch
 from bench_core.runner.protocol import WorkerResult
+from tests.lifeline import Lifeline
 
 Run = Callable[..., Record]
 
@@ -227,11 +226,24 @@ class _Note:
     note: str
 
 
-def test_a_timeout_ends_the_worker_and_all_it_started(tmp_path: Path) -> None:
-    note, log = tmp_path / "pids", tmp_path / "case.log"
+def test_a_timeout_ends_the_worker_and_all_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lifeline, log = Lifeline(tmp_path / "pids"), tmp_path / "case.log"
+
+    class Impatient(subprocess.Popen):  # type: ignore[type-arg]
+        """A process whose time is over as soon as it and its child run."""
+
+        def wait(self, timeout: float | None = None) -> int:
+            if timeout is None:
+                return super().wait()
+            assert len(lifeline.pids()) == 2
+            raise subprocess.TimeoutExpired(self.args, timeout)
+
+    monkeypatch.setattr(launcher.subprocess, "Popen", Impatient)
     found = launch(
         "hanging_worker",
-        _Note(str(note)),
+        _Note(str(lifeline)),
         WorkerResult,
         environment=os.environ,
         log=log,
@@ -240,34 +252,25 @@ def test_a_timeout_ends_the_worker_and_all_it_started(tmp_path: Path) -> None:
     assert (found.status, found.times) == ("failed", None)
     assert "5 s" in str(found.reason)
     assert "it said this" in log.read_text()
-    _assert_ended(note)
+    lifeline.wait()
 
 
 def test_an_interruption_leaves_no_record_and_no_process(
     store: Path, scratch: Path, problem_folder: Path, tmp_path: Path
 ) -> None:
-    note = tmp_path / "pids"
-    case = FitSpec(str(problem_folder), "hanging", options={"note": str(note)})
+    lifeline = Lifeline(tmp_path / "pids")
+    case = FitSpec(str(problem_folder), "hanging", options={"note": str(lifeline)})
 
     def interrupt(words: str, done: int = 0, total: int = 0, /) -> None:
         if words.startswith("fit"):
-            while not (note.is_file() and note.read_text().count(" ")):
-                time.sleep(0.01)
+            assert len(lifeline.pids()) == 2
             os.kill(os.getpid(), signal.SIGINT)
 
     before = set(store.iterdir())
     with pytest.raises(KeyboardInterrupt):
         measure(case, store=store, scratch=scratch, progress=interrupt)
     assert set(store.iterdir()) == before
-    _assert_ended(note)
-
-
-def _assert_ended(note: Path) -> None:
-    for pid in map(int, note.read_text().split()):
-        deadline = time.monotonic() + 10
-        while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-            assert time.monotonic() < deadline, "still running"
-            time.sleep(0.05)
+    lifeline.wait()
 
 
 def test_more_threads_than_cores_are_refused(run: Run) -> None:
@@ -327,21 +330,18 @@ def test_unknown_names_are_errors_that_offer_near_ones(
 def test_the_worker_leaves_with_its_caller(
     scratch: Path, problem_folder: Path, tmp_path: Path
 ) -> None:
-    note = tmp_path / "pids"
+    lifeline = Lifeline(tmp_path / "pids")
     code = f"""
 from pathlib import Path
 from bench_core.measure import FitSpec, measure
-case = FitSpec({str(problem_folder)!r}, "hanging", options={{"note": {str(note)!r}}})
+case = FitSpec({str(problem_folder)!r}, "hanging", options={{"note": {str(lifeline)!r}}})
 measure(case, store=Path({str(tmp_path)!r}), scratch=Path({str(scratch)!r}))
 """
     caller = subprocess.Popen([sys.executable, "-c", code])
-    deadline = time.monotonic() + 60
-    while not (note.is_file() and note.read_text().count(" ")):
-        assert time.monotonic() < deadline, "the fit has not begun"
-        time.sleep(0.05)
+    assert len(lifeline.pids()) == 2
     caller.kill()
     caller.wait()
-    _assert_ended(note)
+    lifeline.wait()
     assert not list(tmp_path.glob("*.json"))
 
 

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 import tracemalloc
 from itertools import product
 
@@ -343,15 +342,16 @@ def test_interrupted_fit_leaves_the_old_file_or_none(tmp_path, old):
         np.testing.assert_array_equal(np.load(path), np.ones(3))
 
 
-SLOW = """
-    import sys, time
+HELD = """
+    import sys
     import numpy as np
     from bench_core.ridge import MultiTargetRidgeCV
 
     def progress(what, done, total):
         if what == "solving":
             print(done, flush=True)
-            time.sleep(0.2)
+            if done == 3:
+                sys.stdin.read()  # until the signal
 
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((30, 40)), rng.standard_normal((30, 600))
@@ -363,14 +363,14 @@ SLOW = """
 def test_killed_process_leaves_no_file_of_that_name(tmp_path, how):
     path = tmp_path / "coef.npy"
     with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(SLOW), str(path)],
+        [sys.executable, "-c", textwrap.dedent(HELD), str(path)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     ) as process:
         assert process.stdout is not None
-        while process.stdout.readline().strip() != "3":
-            time.sleep(0.01)
+        assert [process.stdout.readline().strip() for _ in range(4)] == ["0", "1", "2", "3"]
         process.send_signal(how)
         assert process.wait(30) != 0
     assert not path.exists()

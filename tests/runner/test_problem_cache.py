@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,24 +107,26 @@ def test_a_value_in_a_problem_folder_that_no_fit_can_use_is_named(tmp_path: Path
     assert not _entries(tmp_path)
 
 
-def test_processes_that_want_one_problem_at_once_make_it_once(
+def test_several_that_want_one_problem_at_once_make_it_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
     really_make = problem_cache._make
 
-    def slowly(case: FitSpec, source: dict, folder: Path) -> None:
+    def make_once(case: FitSpec, source: dict, folder: Path) -> None:
         made.append(folder)
-        time.sleep(0.3)
         really_make(case, source, folder)
 
-    monkeypatch.setattr(problem_cache, "_make", slowly)
-    together = threading.Barrier(3)
+    monkeypatch.setattr(problem_cache, "_make", make_once)
+    absent, together = threading.Barrier(3), threading.Barrier(3)
     sizes = []
 
+    def all_have_seen_that_it_is_absent(*_progress: object) -> None:
+        absent.wait(timeout=60)
+
     def use() -> None:
-        with cached(SMALL, scratch=tmp_path) as entry:
-            together.wait(timeout=20)  # all of them hold it at the same time
+        with cached(SMALL, scratch=tmp_path, progress=all_have_seen_that_it_is_absent) as entry:
+            together.wait(timeout=60)  # all of them hold it at the same time
             sizes.append(Problem.open(entry.folder / "train").t)
 
     threads = [threading.Thread(target=use) for _ in range(3)]
@@ -154,7 +156,7 @@ def _fill(scratch: Path, seeds: range) -> list[str]:
         with cached(replace(SMALL, seed=seed), scratch=scratch) as entry:
             names.append(entry.folder.name)
             size = sum(path.stat().st_size for path in entry.folder.rglob("*") if path.is_file())
-        time.sleep(0.02)  # so that their times of use differ
+        os.utime(entry.folder, (seed + 1, seed + 1))  # long ago, and each at its own time
     assert size > 0
     return names
 

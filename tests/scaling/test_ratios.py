@@ -18,9 +18,9 @@ def test_ratios_are_those_of_the_thesis(reference, measured, threads):
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_time_that_is_none_is_refused(bad):
-    with pytest.raises(ValueError, match="positive number of seconds"):
+    with pytest.raises(ValueError, match="seconds"):
         speed_up(1.0, bad)
-    with pytest.raises(ValueError, match="positive number of seconds"):
+    with pytest.raises(ValueError, match="seconds"):
         speed_up(bad, 1.0)
 
 

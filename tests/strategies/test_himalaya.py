@@ -118,17 +118,17 @@ def test_memory_estimate_covers_what_the_fit_allocates(make_problem, t, p, s):
 def test_bad_options(make_problem):
     X, Y = make_problem(20, 4, 2)
     cls = strategies.get("himalaya")
-    with pytest.raises(UnknownNameError, match="unknown backend 'nump': did you mean 'numpy'"):
+    with pytest.raises(UnknownNameError, match=r"backend 'nump'.*'numpy'"):
         cls(backend="nump").fit(X, Y)
-    with pytest.raises(UnknownNameError, match="unknown solver 'kernels': did you mean 'kernel'"):
+    with pytest.raises(UnknownNameError, match=r"solver 'kernels'.*'kernel'"):
         cls(solver="kernels").fit(X, Y)
     for cv in (1, 21):
-        with pytest.raises(InputError, match=f"cv = {cv} folds of 20 samples: give 2 to 20"):
+        with pytest.raises(InputError, match=rf"cv = {cv}\D+20\D+2\D+20"):
             cls(cv=cv).fit(X, Y)
     with pytest.raises(InputError, match="alphas_batch = 0"):
         cls(alphas_batch=0).fit(X, Y)
     X[3, 2] = np.nan
-    with pytest.raises(InputError, match="X holds nan at row 3, column 2"):
+    with pytest.raises(InputError, match=r"X.*nan.*row 3.*column 2"):
         cls().fit(X, Y)
 
 
@@ -138,7 +138,7 @@ def test_not_installed_is_a_reason_and_an_error_not_a_crash(monkeypatch, make_pr
     assert cls.skip(690, 163, 4, 1, 1) == (
         "himalaya is not installed: pip install 'ridgebench[peers]'"
     )
-    with pytest.raises(InputError, match=r"himalaya is not installed: pip install"):
+    with pytest.raises(InputError, match=r"himalaya.*pip install"):
         cls().fit(*make_problem(20, 4, 2))
 
 

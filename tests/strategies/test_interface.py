@@ -30,9 +30,7 @@ def test_built_in_strategies_say_what_they_are():
 
 
 def test_unknown_strategy_offers_near_names():
-    with pytest.raises(
-        UnknownNameError, match=r"unknown strategy 'bmro': did you mean 'bmor'.*known:"
-    ):
+    with pytest.raises(UnknownNameError, match=r"strategy 'bmro'.*'bmor'.*ridgecv"):
         strategies.get("bmro")
 
 
@@ -165,18 +163,18 @@ class TestBadInput:
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
     def test_not_finite_in_x(self, fit, make_problem, value):
         X, Y = make_problem(30, 5, 6)
-        with pytest.raises(InputError, match=f"X holds {value} at row 17, column 3"):
+        with pytest.raises(InputError, match=f"X.*{value}.*row 17.*column 3"):
             fit(bad(X, 17, 3, value), Y)
 
     def test_nan_in_y_names_the_target(self, fit, make_problem, tmp_path):
         X, Y = make_problem(30, 5, 6)
         np.save(tmp_path / "Y.npy", bad(Y, 4, 5, np.nan))
-        with pytest.raises(InputError, match="Y holds nan at row 4, column 5"):
+        with pytest.raises(InputError, match=r"Y.*nan.*row 4.*column 5"):
             fit(X, np.load(tmp_path / "Y.npy", mmap_mode="r"))
 
     def test_unequal_t(self, fit, make_problem):
         X, Y = make_problem(30, 5, 6)
-        with pytest.raises(InputError, match="X has 30 samples and Y has 29"):
+        with pytest.raises(InputError, match=r"X\D+30\D+Y\D+29"):
             fit(X, Y[:29])
 
     def test_no_targets(self, fit, make_problem):
@@ -205,13 +203,13 @@ class TestBadInput:
 
     def test_options(self, fit, make_problem):
         X, Y = make_problem(30, 5, 6)
-        with pytest.raises(UnknownNameError, match="unknown gcv_mode 'eign': did you mean 'eigen'"):
+        with pytest.raises(UnknownNameError, match=r"gcv_mode 'eign'.*'eigen'"):
             fit(X, Y, gcv_mode="eign")
-        with pytest.raises(InputError, match="cv = 1: give at least 2 folds"):
+        with pytest.raises(InputError, match=r"cv = 1\D+2"):
             fit(X, Y, cv=1)
-        with pytest.raises(InputError, match="cv = 31 folds of 30 samples"):
+        with pytest.raises(InputError, match=r"cv = 31\D+30"):
             fit(X, Y, cv=31)
-        with pytest.raises(InputError, match="the run of 3 samples, X has 30"):
+        with pytest.raises(InputError, match=r"3 samples.*X\D+30"):
             fit(X, Y, cv=[1, 1, 2])
         with pytest.raises(InputError, match="every sample in one run"):
             fit(X, Y, cv=np.ones(30, int))
@@ -221,7 +219,7 @@ class TestBadInput:
     def test_other_features_in_predict(self, fit, make_problem):
         X, Y = make_problem(30, 5, 6)
         model = fit(X, Y)
-        with pytest.raises(InputError, match=r"X has shape \(30, 4\): the fit had 5 features"):
+        with pytest.raises(InputError, match=r"X.*\(30, 4\).*5"):
             model.predict(X[:, :4])
 
     def test_predict_before_fit(self, fit, name):
@@ -231,9 +229,9 @@ class TestBadInput:
 
 def test_cluster_where_none_is_used_and_none_where_one_is(cluster_of, make_problem):
     X, Y = make_problem(30, 5, 6)
-    with pytest.raises(InputError, match=r"bmor runs on a cluster: pass cluster=local"):
+    with pytest.raises(InputError, match=r"bmor.*cluster=local"):
         strategies.get("bmor")().fit(X, Y)
-    with pytest.raises(InputError, match="ridgecv runs in this process: leave cluster out"):
+    with pytest.raises(InputError, match=r"ridgecv.*cluster"):
         strategies.get("ridgecv")(cluster=cluster_of(1)).fit(X, Y)
 
 

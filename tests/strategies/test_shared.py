@@ -148,7 +148,7 @@ def test_precision_may_be_chosen(cluster_of, make_problem, name):
     assert model.alpha_ == RidgeCV(ALPHAS).fit(X, Y).alpha_
     difference = np.abs(model.coef_ - fitted(name, cluster_of, 2, X, Y).coef_).max()
     assert 0 < difference < 1e-4
-    with pytest.raises(InputError, match="dtype float16 is not offered"):
+    with pytest.raises(InputError, match="float16"):
         fitted(name, cluster_of, 2, X, Y, dtype="float16")
 
 
@@ -266,7 +266,7 @@ def test_mapped_files_are_never_pickled_and_nothing_is_left(cluster_of, make_pro
     assert isinstance(model.coef_, np.memmap)
     assert_ridgecv(model, X, Y)
     Y[7, 24] = np.inf
-    with pytest.raises(InputError, match="Y holds inf at row 7, column 24"):
+    with pytest.raises(InputError, match=r"Y.*inf.*row 7.*column 24"):
         fitted("bmor-shared", cluster_of, 2, X, Y)
     assert sorted(os.listdir(cluster.scratch)) == before
 
@@ -289,7 +289,7 @@ def test_coefficients_are_kept_where_asked(cluster_of, make_problem, tmp_path, n
 def test_not_finite_is_named_by_its_place(cluster_of, make_problem, name, where, t, p):
     arrays = dict(zip("XY", make_problem(t, p, 9), strict=True))
     arrays[where][17, 8] = np.nan
-    with pytest.raises(InputError, match=f"{where} holds nan at row 17, column 8"):
+    with pytest.raises(InputError, match=f"{where}.*nan.*row 17.*column 8"):
         fitted(name, cluster_of, 2, arrays["X"], arrays["Y"])
 
 
@@ -342,7 +342,7 @@ class TestMultitarget:
         assert not hasattr(model, "coef_")
         np.testing.assert_allclose(model.predict(X[30:]), with_coef.predict(X[30:]), atol=1e-10)
         np.testing.assert_array_equal(model.chosen_alphas(), np.full(30, with_coef.alpha_))
-        with pytest.raises(InputError, match=r"X has shape \(40, 59\): the fit had 60 features"):
+        with pytest.raises(InputError, match=r"X.*\(40, 59\).*60"):
             model.predict(X[:, :59])
 
     @pytest.mark.parametrize("coef", [None, "memory"])

@@ -110,7 +110,7 @@ class Deadly(Folds):
 def test_error_on_a_node_is_raised_as_it_was(cluster_of, make_problem, name):
     X, Y = make_problem(40, 8, 5)
     cluster = cluster_of(2)
-    with pytest.raises(KeyError, match="no folds for these samples"):
+    with pytest.raises(KeyError, match="folds"):
         strategies.get(name)(ALPHAS, cluster=cluster, cv=Broken()).fit(X, Y)
     again = strategies.get(name)(ALPHAS, cluster=cluster).fit(X, Y)
     assert np.isfinite(again.coef_).all()
@@ -131,7 +131,7 @@ def test_killed_node_ends_the_fit_with_its_name(make_problem, tmp_path, name):
     X, Y = make_problem(40, 8, 5)
     with local(1, 1, scratch=tmp_path) as cluster:
         pid = cluster.workers[0].pid
-        with pytest.raises(NodeLostError, match=rf"node 0 \(pid {pid}, .* was killed by SIGKILL"):
+        with pytest.raises(NodeLostError, match=rf"node 0.*{pid}.*SIGKILL"):
             strategies.get(name)(ALPHAS, cluster=cluster, cv=Deadly()).fit(X, Y)
         remaining = [file for file in os.listdir(cluster.scratch) if file.endswith(".npy")]
         assert remaining == []

@@ -110,5 +110,5 @@ def test_run_of_two_processes_is_written_once_and_resumed(results):
     for a, b in zip(one, two, strict=True):
         assert float(a["loss"]) == pytest.approx(float(b["loss"]), rel=1e-5)
     settings = TrainSettings(steps=5, batch_size=2)
-    with pytest.raises(InputError, match="number of processes is 1, and 2"):
+    with pytest.raises(InputError, match=r"processes\D+1\D+2"):
         train_vqvae(Data(store), small(), settings, folder=folder / "run-2")

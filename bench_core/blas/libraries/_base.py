@@ -15,7 +15,13 @@ _RANKS = {"avx": 1, "avx2": 2, "avx512": 3, "avx512_bf16": 3, "amx_bf16": 3}
 
 
 class Runtime(NamedTuple):
-    """Properties that a loaded library reports; None where it reports none."""
+    """Properties that a loaded library reports; None where it reports none.
+
+    Examples
+    --------
+    >>> Runtime("0.3.30", "Haswell", "pthreads", 2).threads
+    2
+    """
 
     version: str | None
     architecture: str | None
@@ -38,6 +44,14 @@ class BlasLibrary(ABC):
     lapack : whether it has LAPACK too.
     priority : libraries of higher priority are tried first in `identify`.
     kernel_levels : its core types, best first, with the instruction set of each.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from bench_core.blas.libraries import LIBRARIES
+    >>> mkl = LIBRARIES.get("mkl")
+    >>> mkl.recognises(Path("libmkl_rt.so.2"), []), mkl.thread_variables
+    (True, ('MKL_NUM_THREADS',))
     """
 
     name: ClassVar[str]

@@ -8,28 +8,33 @@ from typing import Any
 import click
 
 from bench_core.cli.bars import show_progress
-from bench_core.cli.options import option
+from bench_core.cli.options import option, renamed
+
+_KINDS = click.Choice(["rows", "shifts", "none"])
+_RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
 @click.command("accuracy")
 @click.argument("folder", metavar="RESULT_DIR", type=click.Path(path_type=Path))
 @click.option(
-    "--null",
-    type=click.Choice(["rows", "shifts", "none"]),
+    "--permute",
+    type=_KINDS,
     default="rows",
     show_default=True,
     help="Permute training rows at random, or shift every run in a circle.",
 )
+@click.option("--null", "former_null", type=_KINDS, hidden=True)
 @click.option("--permutations", default=1000, show_default=True, help="Number of permutations.")
 @option("seed")
 @click.option(
-    "--rate",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    "--error-rate",
+    type=_RATE,
     default=0.05,
     show_default=True,
-    help="False-discovery rate.",
+    help="False-discovery rate to hold.",
 )
-@click.option("--family-wise", is_flag=True, help="Hold the rate for all targets together.")
+@click.option("--rate", "former_rate", type=_RATE, hidden=True)
+@click.option("--family-wise", is_flag=True, help="Hold the error rate for all targets together.")
 @click.option(
     "--regions", metavar="ATLAS", type=click.Path(path_type=Path), help="Average r over its labels."
 )
@@ -43,10 +48,12 @@ from bench_core.cli.options import option
 @option("figures", "json")
 def command(
     folder: Path,
-    null: str,
+    permute: str,
+    former_null: str | None,
     permutations: int,
     seed: int,
-    rate: float,
+    error_rate: float,
+    former_rate: float | None,
     family_wise: bool,
     regions: Path | None,
     against: tuple[Path, ...],
@@ -65,11 +72,12 @@ def command(
 
     from bench_core.accuracy.report import FOLDER, AccuracyRequest, accuracy_report
 
+    permute = renamed("--null", "--permute", former_null, permute)
     request = AccuracyRequest(
-        null=None if null == "none" else null,  # type: ignore[arg-type]  # click checked the choice
+        null=None if permute == "none" else permute,  # type: ignore[arg-type]  # click checked the choice
         permutations=permutations,
         seed=seed,
-        rate=rate,
+        rate=renamed("--rate", "--error-rate", former_rate, error_rate),
         family_wise=family_wise,
         regions=regions,
         against=against,

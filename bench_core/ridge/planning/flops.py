@@ -55,6 +55,11 @@ class FitShape:
     empty for leave-one-out. dtype : precision of products with Y. each : score every target for
     itself (Pearson's r, or a penalty per target). scaled : scale targets by their variance (r2).
     coef : "memory", "file" or None. exact : decompose X itself and not its square.
+
+    Examples
+    --------
+    >>> FitShape(t=1000, p=4000, s=20_000, r=11, dtype="float32").itemsize
+    4
     """
 
     t: int

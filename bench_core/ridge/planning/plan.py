@@ -34,6 +34,12 @@ class Plan:
     per block. peak_bytes : memory beyond X, Y and the process as it was; in the GPU's memory
     where there is one. slowdown : cost relative to the fastest plan, which the memory limit rules
     out; None if this is the fastest. fastest_bytes : memory that the fastest plan needs.
+
+    Examples
+    --------
+    >>> plan = make_plan(FitShape(t=1000, p=4000, s=20_000, r=11))
+    >>> plan.form, plan.selection, plan.slowdown
+    ('dual', 'shared', None)
     """
 
     shape: FitShape

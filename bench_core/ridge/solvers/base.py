@@ -129,6 +129,26 @@ class Solver(ABC):
     exact : decompose X itself and not its square; in float64 only.
     keep_coordinates : keep products of X with targets, formed to score them, for the
         coefficients. The primal form does where one block holds all targets.
+
+    Examples
+    --------
+    >>> from bench_core.ridge.arrays.backend import find_device
+    >>> from bench_core.ridge.solvers import SOLVERS
+    >>> rng, cpu, double = np.random.default_rng(0), find_device("cpu"), np.dtype(np.float64)
+    >>> X, Y = rng.standard_normal((20, 50)), rng.standard_normal((20, 3))
+    >>> solver = SOLVERS["dual"](
+    ...     X,
+    ...     np.array([1.0, 100.0]),
+    ...     selection="shared",
+    ...     dtype=double,
+    ...     intercept=True,
+    ...     scoring="neg_mean_squared_error",
+    ...     folds=[],
+    ...     device=cpu,
+    ... )
+    >>> solver.factorise()
+    >>> solver.select(TargetColumns(Y, 3, double, cpu)).shared.shape
+    (2,)
     """
 
     def __init__(
