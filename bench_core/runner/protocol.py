@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, TypeVar
 
 from bench_core.files import write_text
+from bench_core.processes import answer_channel
 from bench_core.progress import Progress
 from bench_core.records import codec
 from bench_core.records.record import (
@@ -29,6 +30,7 @@ from bench_core.records.record import (
     Memory,
     NullAccuracy,
     PenaltyCounts,
+    ProcessorRecord,
     Times,
 )
 from bench_core.runner.arrays import ProblemRef
@@ -68,6 +70,7 @@ class FitJob:
     output : folder to save predictions, penalties, r and intercepts to; None for nowhere.
     save_coef : save coefficients there too.
     pairs : number of paired fits with and without observation; 0 for an ordinary measurement.
+    planned : whether the strategy has a plan. flops : of the fit by that plan, None if unknown.
     """
 
     spec: FitSpec
@@ -81,6 +84,8 @@ class FitJob:
     output: str | None = None
     save_coef: bool = False
     pairs: int = 0
+    planned: bool = False
+    flops: float | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ class WorkerResult:
     null: NullAccuracy | None = None
     agreement: Agreement | None = None
     blas: BlasRecord | None = None
+    processor: ProcessorRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -173,8 +179,7 @@ def choose_cores(threads: int) -> list[int]:
 
 def _progress_channel() -> Progress:
     """Return a function that reports to the caller; stdout itself now goes to stderr."""
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)
+    channel = answer_channel()
 
     def progress(what: str, done: int = 0, total: int = 0, /) -> None:
         print(json.dumps([what, done, total]), file=channel, flush=True)
