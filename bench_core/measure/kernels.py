@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Literal, cast
 
 from bench_core.errors import RidgebenchError
 from bench_core.progress import Progress
@@ -85,7 +84,7 @@ def measure_kernels(
     from bench_core.machine import available_cores
 
     wanted = tuple(name for name in FLOPS if name in {"gemm", *operations})
-    case = KernelCase(threads, size, blas, cast(Literal["default", "best"], kernels), wanted)
+    case = KernelCase(threads, size, blas, kernels.lower(), wanted)
     record = KernelsRecord(SCHEMA_KERNELS, "ok", None, case)
     cores = available_cores()
     if threads > cores:
@@ -102,7 +101,7 @@ def measure_kernels(
         "bench_core.measure.kernels",
         KernelJob(size, repeats, wanted),
         KernelResult,
-        environment=worker_environment(threads, kernels, None),
+        environment=worker_environment(threads, kernels, None).variables,
     )
     if found.status != "ok" or found.blas is None:
         raise RidgebenchError(f"timing the kernels with {threads} threads failed: {found.reason}")

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from bench_core.records.record import STRICT, BlasCalls, Positive, Seconds, Status
+from bench_core.records.record import STRICT, BlasCalls, KernelChoice, Positive, Seconds, Status
 
 SCHEMA_KERNELS: Final = "ridgebench-kernels/1"
 Rate = Annotated[float, Field(gt=0)]
@@ -20,7 +20,7 @@ class KernelCase:
     threads: Positive
     size: Positive
     blas: str | None
-    kernels: Literal["default", "best"]
+    kernels: KernelChoice
     operations: tuple[str, ...]
 
 

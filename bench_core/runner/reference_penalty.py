@@ -81,7 +81,7 @@ def reference_penalty(
             f"RidgeCV was not run for comparison: it needs about {readable_bytes(needed)} and "
             f"{readable_bytes(available)} are available"
         )
-    environment = worker_environment(available_cores(), "default", None)
+    environment = worker_environment(available_cores(), "default", None).variables
     found = launch(__name__, job, RidgeCVResult, environment=environment, timeout=timeout)
     if found.alpha is None:
         return None, f"RidgeCV was not compared: {found.reason}"

@@ -30,6 +30,7 @@ from bench_core.records.record import (
     ProblemRecord,
     Record,
     SplitRecord,
+    VariablesRecord,
 )
 from bench_core.runner.agreement import disagreement
 from bench_core.runner.arrays import FitData
@@ -179,17 +180,21 @@ def run_fit(
         read_ahead=settings.read_ahead,
         output=None if settings.output is None else str(settings.output),
         save_coef=settings.save_coef,
+        planned=record.plan is not None,
+        flops=None if record.plan is None else record.plan.flops,
     )
+    built = worker_environment(spec.threads, spec.kernels, spec.blas)
+    variables = VariablesRecord(built.chosen, built.overridden, built.passed)
     found = launch(
         WORKER,
         job,
         WorkerResult,
-        environment=worker_environment(spec.threads, spec.kernels, spec.blas),
+        environment=built.variables,
         log=settings.log,
         timeout=settings.timeout,
         progress=settings.progress,
     )
-    record = replace(record, load=replace(record.load, after=_load()))
+    record = replace(record, load=replace(record.load, after=_load()), variables=variables)
     agreement = _compare_penalty(found, spec, data, settings, cached)
     status, reason = found.status, found.reason
     if status == "ok":
@@ -197,8 +202,12 @@ def run_fit(
         status = "ok" if reason is None else "invalid"
         if agreement is not None:
             agreement = replace(agreement, agrees=reason is None)
+    doubt = None if found.processor is None else found.processor.note
+    # A fit is wanted for its results, which are right however slowly they came.
+    if status == "ok" and doubt is not None and settings.output is None:
+        status, reason = "invalid", doubt
     assert status != "unfinished"
-    names = ("times", "memory", "bytes_moved", "penalty", "accuracy", "null", "blas")
+    names = ("times", "memory", "bytes_moved", "penalty", "accuracy", "null", "blas", "processor")
     values = {name: getattr(found, name) for name in names}
     return replace(record, status=status, reason=reason, agreement=agreement, **values), found
 
