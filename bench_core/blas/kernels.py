@@ -65,7 +65,7 @@ def kernel_environment(choice: str = DEFAULT) -> dict[str, str]:
         return {}
     if choice == BEST:
         advice = kernel_advice()
-        return advice.environment or _in_force(advice)
+        return advice.environment or in_force(advice)
     report = detect()
     found: dict[str, str] = {}
     for library in dict.fromkeys((report.numpy, report.scipy)):
@@ -129,7 +129,7 @@ def kernel_advice(found: Library | None = None, processor: Cpu | None = None) ->
     return next((each for each in advice if each.environment), advice[0])
 
 
-def _in_force(advice: KernelAdvice) -> dict[str, str]:
+def in_force(advice: KernelAdvice) -> dict[str, str]:
     """Return the kernel variable of this environment where the best kernels run because of it."""
     if advice.library not in LIBRARIES.names():
         return {}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, process_time, sleep
@@ -101,13 +102,16 @@ def _watched(
         call()
         calls += 1
         wall = perf_counter() - started
-    busy = (process_time() - cpu) / wall
+    spent = process_time() - cpu
     worked = {thread: now - before.get(thread, 0.0) for thread, now in thread_seconds().items()}
     most = max(worked.values(), default=0.0)
     active = [thread for thread, one in worked.items() if 0 < _PART * most <= one]
+    used = max(1, min(len(active), len(_cores(active))))
     # Threads that were started for one call and have ended are in the process's time alone.
-    used = max(1, min(len(active), len(_cores(active))), round(busy))
-    return ProductThreads(package, asked, used, busy, calls * flops / wall / 1e9)
+    ended = spent - sum(worked.values())
+    if most and ended >= _PART * most:
+        used = min(used + round(ended / most), len(os.sched_getaffinity(0)))
+    return ProductThreads(package, asked, used, spent / wall, calls * flops / wall / 1e9)
 
 
 def _cores(threads: list[int]) -> set[int]:
@@ -124,10 +128,16 @@ def _cores(threads: list[int]) -> set[int]:
 def thread_seconds() -> dict[int, float]:
     """Return the processor time of every thread of this process; nothing off Linux."""
     found = {}
-    for path in Path("/proc/self/task").glob("*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:  # ended since the folder was read
-            continue
-        found[int(path.parent.name)] = (int(fields[11]) + int(fields[12])) / _TICKS
+    for task in Path("/proc/self/task").glob("*"):
+        # A thread may have ended since the folder was read.
+        with suppress(OSError):
+            found[int(task.name)] = _seconds_of(task)
     return found
+
+
+def _seconds_of(task: Path) -> float:
+    try:
+        return int((task / "schedstat").read_text().split()[0]) / 1e9
+    except (FileNotFoundError, IndexError):  # a kernel without it: in ticks of 10 ms
+        fields = (task / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS

@@ -7,9 +7,20 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from bench_core.records.record import STRICT, BlasCalls, KernelChoice, Positive, Seconds, Status
+from bench_core.records.record import (
+    STRICT,
+    BlasCalls,
+    KernelChoice,
+    Positive,
+    ProcessorRecord,
+    Seconds,
+    Status,
+    VariablesRecord,
+)
 
-SCHEMA_KERNELS: Final = "ridgebench-kernels/1"
+SCHEMA_KERNELS: Final = "ridgebench-kernels/2"
+"""Version 2 added ``variables`` and ``processor``. Version 1 is still read."""
+SCHEMA_KERNELS_1: Final = "ridgebench-kernels/1"
 Rate = Annotated[float, Field(gt=0)]
 
 
@@ -35,11 +46,16 @@ class KernelRate:
 
 @dataclass(frozen=True, config=STRICT)
 class KernelsRecord:
-    """Rates by precision and kernel; None where nothing was timed."""
+    """Rates by precision and kernel; None where nothing was timed.
 
-    schema: Literal["ridgebench-kernels/1"]
+    ``variables`` and ``processor`` are as in `bench_core.records.Record`.
+    """
+
+    schema: Literal["ridgebench-kernels/2", "ridgebench-kernels/1"]
     status: Status
     reason: str | None
     case: KernelCase
     rates: dict[str, dict[str, KernelRate]] | None = None
     blas: BlasCalls | None = None
+    variables: VariablesRecord | None = None
+    processor: ProcessorRecord | None = None

@@ -121,10 +121,11 @@ def _memory_error(
 def _refuse_kernels(spec: FitSpec) -> InputError | None:
     """Return why the kernels that were asked for cannot be had, None if they can."""
     from bench_core.blas import kernel_advice, kernel_environment
+    from bench_core.blas.kernels import in_force
 
     if spec.kernels == "best":
         advice = kernel_advice()
-        if not advice.environment:
+        if not advice.environment and not in_force(advice):
             return InputError(f"no better kernels to choose: {advice.reason}")
     try:
         kernel_environment(spec.kernels)

@@ -2,17 +2,33 @@
 
 import _ctypes
 import dataclasses
+import hashlib
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
+import scipy.linalg  # noqa: F401  A limit reaches only libraries that are loaded.
 from blas_environments import bundled
 from threadpoolctl import threadpool_limits
 
-from bench_core.blas import BlasReport, Library, detect, thread_environment
+from bench_core.blas import (
+    BlasReport,
+    KernelAdvice,
+    Library,
+    detect,
+    thread_environment,
+    threads,
+)
 from bench_core.blas.environment import build_environment
-from bench_core.blas.kernels import expected_report, kernel_environment, kernel_names, wrong_kernels
+from bench_core.blas.kernels import (
+    expected_report,
+    in_force,
+    kernel_environment,
+    kernel_names,
+    wrong_kernels,
+)
 from bench_core.blas.libraries import LIBRARIES, identify
 from bench_core.blas.threads import product_threads, thread_seconds
 from bench_core.errors import InputError
@@ -75,6 +91,23 @@ def test_two_threads_are_seen_at_work():
     with threadpool_limits(2, user_api="blas"):
         found = product_threads(2)
     assert [one.used for one in found] == [2, 2]
+
+
+def test_threads_that_end_with_every_call_are_counted():
+    """As BLIS starts them; SHA-256 of large data does not hold Python's lock."""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("needs two cores")
+    data = bytes(1 << 22)
+
+    def call():
+        other = threading.Thread(target=hashlib.sha256, args=(data,))
+        other.start()
+        hashlib.sha256(data)
+        other.join()
+
+    assert threads._watched("numpy", call, 2, 1.0, 0.5).used == 2
+    alone = threads._watched("numpy", lambda: hashlib.sha256(data), 2, 1.0, 0.5)
+    assert (alone.used, alone.enough) == (1, False)
 
 
 def test_time_of_threads_is_that_of_the_process():
@@ -155,3 +188,13 @@ def test_chosen_kernels_are_expected_and_unknown_ones_are_not_guessed(monkeypatc
     assert expected_report("default").numpy.architecture is None
     same = dataclasses.replace(expected_report("default").numpy, architecture=None)
     assert same.file == detect().numpy.file
+
+
+def test_the_best_kernels_by_the_caller_s_variable_stay_the_best(monkeypatch):
+    """Without the variable, which a fit's process does not inherit, others would run."""
+    advice = KernelAdvice("openblas", "SkylakeX", "SkylakeX", reason="the best")
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    assert in_force(advice) == {}
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "SKYLAKEX")
+    assert in_force(advice) == {"OPENBLAS_CORETYPE": "SKYLAKEX"}
+    assert in_force(KernelAdvice("unknown", None, None)) == {}
