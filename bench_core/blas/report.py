@@ -74,8 +74,8 @@ class BlasReport:
             )
         elif _is_bundled(self.numpy) != _is_bundled(self.scipy):
             found = " and ".join(
-                f"{package} on the {library.name} {library.version} that "
-                f"{'its wheel bundles' if _is_bundled(library) else 'it was relinked to'}"
+                f"{package} on the {library.name} {library.version} "
+                f"{'that its wheel bundles' if _is_bundled(library) else 'at ' + str(library.file)}"
                 for package, library in zip(("numpy", "scipy"), pair, strict=True)
             )
         else:
