@@ -145,9 +145,12 @@ def no_better_kernels() -> str | None:
     if os.environ.get("RIDGEBENCH_KERNELS") != "best":
         return None
     from bench_core.blas import kernel_advice
+    from bench_core.blas.kernels import in_force
 
     advice = kernel_advice()
-    return None if advice.environment else f"no better kernels to choose: {advice.reason}"
+    if advice.environment or in_force(advice):
+        return None
+    return f"no better kernels to choose: {advice.reason}"
 
 
 def count_skips(otherwise: str | None = None) -> Counter[tuple[str, str]]:

@@ -20,6 +20,7 @@ from bench_core.blas import elf
 from bench_core.blas.detection import bound_files, mappings
 from bench_core.blas.routines import STYLES
 from bench_core.errors import RidgebenchError
+from bench_core.processes import answer_channel, describe_end
 
 Bindings = dict[str, dict[str, str]]
 
@@ -47,14 +48,15 @@ def bindings(folder: Path, calls: Mapping[str, list[str]] | None = None) -> Bind
     )
     if done.returncode != 0:
         raise RidgebenchError(
-            f"numpy and scipy do not load (exit status {done.returncode}): "
-            f"{(done.stderr or done.stdout).strip()[-2000:]}"
+            "numpy and scipy do not load in a process of their own: "
+            f"{describe_end(done.returncode, done.stderr[-2000:])}"
         )
     answer: Bindings = json.loads(done.stdout)
     return answer
 
 
 def _main() -> None:
+    channel = answer_channel()
     asked = json.load(sys.stdin)
     folder = Path(asked["folder"])
     # Called first, as a program would: libraries loaded by then affect how later modules are bound.
@@ -69,7 +71,8 @@ def _main() -> None:
         bound = bound_files(str(path), symbols)
         if bound:
             found[name] = bound
-    json.dump(found, sys.stdout)
+    json.dump(found, channel)
+    channel.flush()
 
 
 def _all_calls(folder: Path) -> dict[str, list[str]]:

@@ -144,6 +144,7 @@ def _describe(file: str, bits: int) -> Library:
         threads=runtime.threads,
         file=file,
         interface=interface,
+        backend=runtime.backend,
     )
 
 

@@ -20,6 +20,7 @@ from bench_core.blas import elf
 from bench_core.blas.libraries import identify
 from bench_core.blas.routines import STYLES, Style
 from bench_core.errors import RidgebenchError
+from bench_core.processes import answer_channel
 
 
 class UnusableLibraryError(RidgebenchError):
@@ -135,9 +136,10 @@ def _complex_by_value(library: ctypes.CDLL, pattern: str) -> bool:
 
 
 def _main(path: str, question: str, pattern: str) -> None:
+    channel = answer_channel()
     library = ctypes.CDLL(path)
     answer = _integer_bits if question == "bits" else _complex_by_value
-    print(json.dumps(answer(library, pattern)))
+    print(json.dumps(answer(library, pattern)), file=channel)
 
 
 if __name__ == "__main__":

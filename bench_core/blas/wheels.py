@@ -96,7 +96,9 @@ def conda_advice() -> str:
     """Return the conda commands that choose the BLAS, one for each library."""
     from bench_core.blas.libraries import all_libraries
 
-    specs = ", ".join(f"'{lib.conda_spec}' for {lib.title}" for lib in all_libraries())
+    specs = ", ".join(
+        f"'{lib.conda_spec}' for {lib.title}" for lib in all_libraries() if lib.conda_spec
+    )
     return f"run `conda install SPEC` with {specs}"
 
 

@@ -13,11 +13,20 @@ from typing import Any, TypeVar
 import click
 
 from bench_core.cli.parameters import Bytes, Numbers, Option, Scale
+from bench_core.processes import keep_stdout_clean
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+def _json_alone(ctx: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    """Keep what libraries print, such as oneMKL with MKL_VERBOSE, out of the JSON."""
+    if value:
+        keep_stdout_clean()
+    return value
+
 
 COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "scale": (
@@ -78,10 +87,10 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "kernels": (
         ("--kernels",),
         {
-            "type": click.Choice(["default", "best"]),
+            "metavar": "default|best|NAME",
             "default": "default",
             "show_default": True,
-            "help": "The library's own choice of kernels, or the best this processor can run.",
+            "help": "Kernels: the library's own choice, the best this processor can run, or NAME.",
         },
     ),
     "blas": (
@@ -145,7 +154,7 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     ),
     "json": (
         ("--json", "as_json"),
-        {"is_flag": True, "help": "Print the result as JSON."},
+        {"is_flag": True, "help": "Print the result as JSON.", "callback": _json_alone},
     ),
     "clock": (
         ("--clock",),

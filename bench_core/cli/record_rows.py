@@ -8,6 +8,7 @@ from bench_core.records.record import (
     Agreement,
     Memory,
     PenaltyCounts,
+    ProcessorRecord,
     Record,
     Times,
 )
@@ -40,9 +41,31 @@ def result_rows(record: Record) -> list[Row]:
                 f"{library.name} {library.version}, {library.architecture} kernels, "
                 f"{library.threads} threads"
             )
+            if library.backend is not None:
+                text += f", calls {library.backend}"
             rows.append((caller, text))
+    if record.variables is not None and record.variables.overridden:
+        overridden = record.variables.overridden.items()
+        rows.append(("left out", " ".join(f"{name}={value}" for name, value in overridden)))
+    if record.processor is not None:
+        rows.append(("processor", processor_text(record.processor)))
+        if record.processor.note is not None and record.processor.note != record.reason:
+            rows.append(("warning", record.processor.note))
     rows += [("note", text) for text in record.warnings]
     return rows
+
+
+def processor_text(processor: ProcessorRecord) -> str:
+    """Return the cores that the fit kept busy, the threads of products, and the quota."""
+    text = f"{processor.busy:.2f} cores busy during the fit"
+    if processor.products:
+        least = min(processor.products, key=lambda one: one.used / one.asked)
+        text += f"; products use {least.used} of {least.asked} threads"
+    if processor.quota_cores is not None:
+        text += f"; quota of {processor.quota_cores:g} cores"
+        if processor.throttled_s:
+            text += f", which stopped the fits for {processor.throttled_s:.3g} s"
+    return text
 
 
 def time_text(times: Times) -> str:

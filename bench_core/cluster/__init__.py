@@ -10,10 +10,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from bench_core.cluster.arrays import ArrayRef, RowFile, forget_pages, share_array
 from bench_core.cluster.cores import pin, whole_cores_first
+from bench_core.cluster.site_settings import check_dask
 from bench_core.plugins import Registry
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def start(
     threads: int,
     *,
     blas: str | None = None,
-    kernels: Literal["default", "best"] = "default",
+    kernels: str = "default",
     scratch: str | Path | None = None,
 ) -> Cluster:
     """Start a cluster and wait until its nodes serve; leaving its context ends it.
@@ -56,15 +57,18 @@ def start(
     nodes, threads : worker processes, and BLAS threads of each.
     blas : library that every node must prove it calls; None: the one that the variable
         ``RIDGEBENCH_BLAS`` declares, if it does.
-    kernels : "best" sets the variables that select the BLAS's best kernels on this processor.
+    kernels : "default", "best" or the name of kernels; see
+        `bench_core.blas.kernel_environment`.
     scratch : folder for shared arrays and results, visible to every node; None: the folder for
         temporary files.
 
     Raises
     ------
     UnknownNameError : no such kind of cluster.
+    InputError : this site's configuration of Dask is broken, or allows no such cluster.
     InputError, ResourceError, BlasMismatchError, NodeLostError : as `local` does.
     """
+    check_dask()
     connect: Callable[..., Cluster] = KINDS.get(kind)
     return connect(nodes, threads, blas=blas, kernels=kernels, scratch=scratch)
 
@@ -80,6 +84,7 @@ _PLACES = {
 
 def __getattr__(name: str) -> Any:
     if name in _PLACES:
+        check_dask()
         return getattr(importlib.import_module(_PLACES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from bench_core.cluster import comm_bytes
 from bench_core.cluster.arrays import ArrayRef, RowFile, release, share_array
+from bench_core.cluster.site_settings import describe_settings, explain
 from bench_core.errors import RidgebenchError
 from bench_core.leftovers import make_owned_folder
 
@@ -136,9 +137,15 @@ class Cluster:
         self._open.callback(self._finalizer)
         try:
             self._start()
-        except BaseException:
+        except RidgebenchError:
             self.close()
             raise
+        except BaseException as error:
+            self.close()
+            known = explain(error) if isinstance(error, Exception) else None
+            if known is None:
+                raise
+            raise known from error
 
     def _launch(self, config: Path, node: int) -> subprocess.Popen[bytes]:
         """Start the process of one node, given its configuration file."""
@@ -207,10 +214,12 @@ class Cluster:
             elif ended:
                 raise NodeLostError(
                     f"{self._describe_end(node)}, before it was ready{self._log(node)}"
+                    f"{_site_note()}"
                 )
             elif time.monotonic() > limit:
                 raise NodeLostError(
                     f"node {node} was not ready after {START_TIMEOUT_S:.0f} s{self._log(node)}"
+                    f"{_site_note()}"
                 )
             else:
                 time.sleep(0.02)
@@ -376,6 +385,12 @@ class Cluster:
         path = self.scratch / f"node-{node}.log"
         lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-8:]
         return "\n  " + "\n  ".join(lines) if lines else ""
+
+
+def _site_note() -> str:
+    """Return the site's settings of Dask, to append to a message; empty without any."""
+    settings = describe_settings()
+    return f"\n{settings}" if settings else ""
 
 
 def _end(processes: list[subprocess.Popen[bytes]], scratch: Path) -> None:

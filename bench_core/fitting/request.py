@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class FitRequest:
     seed: int = 0
     nodes: int = 1
     threads: int = 1
-    kernels: Literal["default", "best"] = "default"
+    kernels: str = "default"
     blas: str | None = None
     alphas: tuple[float, ...] = THESIS_ALPHAS
     fit_intercept: bool = True

@@ -7,7 +7,7 @@ import platform
 import time
 from typing import Any
 
-from bench_core.machine.cgroup import Limits, limits
+from bench_core.machine.cgroup import Limits, limits, throttled_seconds
 from bench_core.machine.gpu import gpus
 from bench_core.machine.processor import Cpu, cpu
 
@@ -22,6 +22,7 @@ __all__ = [
     "gpus",
     "limits",
     "load",
+    "throttled_seconds",
 ]
 
 

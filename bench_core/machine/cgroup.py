@@ -42,6 +42,18 @@ def limits(root: Path = Path("/")) -> Limits:
     )
 
 
+def throttled_seconds(root: Path = Path("/")) -> float | None:
+    """Return how long this process's groups have been stopped for want of quota, in all.
+
+    The time counts once for every processor that had to stop. None where no group says it.
+
+    >>> throttled_seconds(Path("/nowhere")) is None
+    True
+    """
+    found = [stopped for group in _groups(root) if (stopped := group.throttled()) is not None]
+    return sum(found) if found else None
+
+
 @dataclass(frozen=True)
 class _Group:
     """One folder of the control-group file system."""
@@ -61,6 +73,16 @@ class _Group:
         if quota == "max" or int(quota) < 0:
             return None
         return int(quota) / int(period)
+
+    def throttled(self) -> float | None:
+        """Return the seconds for which the group was stopped, None where it does not count them."""
+        fields = dict(
+            line.split(maxsplit=1) for line in (_text(self.folder / "cpu.stat") or "").splitlines()
+        )
+        for name, unit in (("throttled_usec", 1e-6), ("throttled_time", 1e-9)):
+            if name in fields:
+                return int(fields[name]) * unit
+        return None
 
     def memory(self) -> tuple[int, int] | None:
         """Return the memory limit and what is in use of it, reclaimable page cache left out."""

@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Literal, cast
 
 from bench_core.errors import RidgebenchError
 from bench_core.progress import Progress
 from bench_core.records import SCHEMA_KERNELS, KernelCase, KernelRate, KernelsRecord, codec
-from bench_core.records.record import BlasCalls
+from bench_core.records.record import BlasCalls, ProcessorRecord, VariablesRecord
+from bench_core.runner.blas_proof import wrong_kernels, wrong_threads
 from bench_core.runner.launcher import launch, worker_environment
 from bench_core.runner.protocol import Keep, State, serve
 
@@ -38,11 +38,12 @@ Rates = dict[str, dict[str, KernelRate]]
 
 @dataclass(frozen=True)
 class KernelJob:
-    """Kernels to time, ``repeats`` times each."""
+    """Kernels to time, ``repeats`` times each, on so many threads."""
 
     size: int
     repeats: int
     operations: tuple[str, ...]
+    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class KernelResult:
     error: str | None = None
     rates: Rates | None = None
     blas: BlasCalls | None = None
+    processor: ProcessorRecord | None = None
 
 
 def measure_kernels(
@@ -72,20 +74,22 @@ def measure_kernels(
     ----------
     threads : BLAS threads.
     size : n of the n × n matrices of gemm and syrk; eigh and svd take n / 2.
-    blas : the library that must answer; another one makes the record invalid.
-    kernels : ``"default"``, or ``"best"`` for the best kernels this CPU can run.
+    blas : the library that must answer; another one makes the record invalid, and so
+        do other threads or kernels than asked for.
+    kernels : "default", "best" for the best kernels this CPU can run, or the name of kernels.
     operations : names of the kernels; the gemm is always among them.
     store : folder in which a record of the same parameters is read instead of measured again.
 
     Raises
     ------
+    InputError : no such kernels.
     RidgebenchError : the timing process failed; its last line of output is in the message.
     """
     from bench_core.blas import kernel_environment
     from bench_core.machine import available_cores
 
     wanted = tuple(name for name in FLOPS if name in {"gemm", *operations})
-    case = KernelCase(threads, size, blas, cast(Literal["default", "best"], kernels), wanted)
+    case = KernelCase(threads, size, blas, kernels.lower(), wanted)
     record = KernelsRecord(SCHEMA_KERNELS, "ok", None, case)
     cores = available_cores()
     if threads > cores:
@@ -93,20 +97,34 @@ def measure_kernels(
     if kernels == "best" and not kernel_environment(kernels):
         reason = "the library's own dispatch already chose the best kernels"
         return replace(record, status="skipped", reason=reason)
-    name = f"kernels-{kernels}-{threads}-{size}-{'-'.join(wanted)}.json"
+    built = worker_environment(threads, kernels, None)
+    name = f"kernels-{case.kernels}-{threads}-{size}-{'-'.join(wanted)}.json"
     path = store / name if store else None
     if path is not None and path.exists():
         return codec.read(KernelsRecord, path)
     # The declared BLAS is compared here: a wrong one is recorded with its rates.
     found = launch(
         "bench_core.measure.kernels",
-        KernelJob(size, repeats, wanted),
+        KernelJob(size, repeats, wanted, threads),
         KernelResult,
-        environment=worker_environment(threads, kernels, None),
+        environment=built.variables,
     )
     if found.status != "ok" or found.blas is None:
         raise RidgebenchError(f"timing the kernels with {threads} threads failed: {found.reason}")
-    record = replace(record, rates=found.rates, blas=found.blas)
+    record = replace(
+        record,
+        rates=found.rates,
+        blas=found.blas,
+        variables=VariablesRecord(built.chosen, built.overridden, built.passed),
+        processor=found.processor,
+    )
+    doubt = (
+        wrong_threads([found.blas], threads)
+        or wrong_kernels([found.blas], case.kernels)
+        or (None if found.processor is None else found.processor.note)
+    )
+    if doubt is not None:
+        record = replace(record, status="invalid", reason=doubt)
     loaded = {found.blas.numpy.name, found.blas.scipy.name}
     if blas is not None and loaded != {blas}:
         reason = f"declared {blas}, loaded {' and '.join(sorted(loaded))}"
@@ -164,13 +182,23 @@ def _seconds(call: Callable[[], object]) -> float:
 
 def _work(job: KernelJob, progress: Progress, keep: Keep) -> KernelResult:
     from bench_core.blas import detect
+    from bench_core.blas.threads import product_threads
     from bench_core.records.provenance import without_paths
     from bench_core.records.record import LibraryRecord
+    from bench_core.runner.blas_proof import mixture
+    from bench_core.runner.processor import FitMeter, processor_record
 
+    meter = FitMeter()
+    meter.begin()
     rates = time_kernels(job.size, job.repeats, job.operations)
+    meter.end()
+    products = {"main": product_threads(job.threads)} if job.threads > 1 else {}
     report = without_paths(detect().to_dict())
     blas = BlasCalls(LibraryRecord(**report["numpy"]), LibraryRecord(**report["scipy"]))
-    return KernelResult("ok", rates=rates, blas=blas)
+    processor = processor_record(
+        meter, products, threads=job.threads, flops=None, further=mixture([blas])
+    )
+    return KernelResult("ok", rates=rates, blas=blas, processor=processor)
 
 
 if __name__ == "__main__":

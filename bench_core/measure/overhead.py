@@ -45,7 +45,7 @@ def measure_overhead(
                 pairs=pairs,
             ),
             OverheadResult,
-            environment=worker_environment(spec.threads, spec.kernels, spec.blas),
+            environment=worker_environment(spec.threads, spec.kernels, spec.blas).variables,
             log=path.with_suffix(".log"),
             timeout=timeout,
         )

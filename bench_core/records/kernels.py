@@ -7,9 +7,20 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from bench_core.records.record import STRICT, BlasCalls, Positive, Seconds, Status
+from bench_core.records.record import (
+    STRICT,
+    BlasCalls,
+    KernelChoice,
+    Positive,
+    ProcessorRecord,
+    Seconds,
+    Status,
+    VariablesRecord,
+)
 
-SCHEMA_KERNELS: Final = "ridgebench-kernels/1"
+SCHEMA_KERNELS: Final = "ridgebench-kernels/2"
+"""Version 2 added ``variables`` and ``processor``. Version 1 is still read."""
+SCHEMA_KERNELS_1: Final = "ridgebench-kernels/1"
 Rate = Annotated[float, Field(gt=0)]
 
 
@@ -26,7 +37,7 @@ class KernelCase:
     threads: Positive
     size: Positive
     blas: str | None
-    kernels: Literal["default", "best"]
+    kernels: KernelChoice
     operations: tuple[str, ...]
 
 
@@ -49,6 +60,8 @@ class KernelRate:
 class KernelsRecord:
     """Rates by precision and kernel; None where nothing was timed.
 
+    ``variables`` and ``processor`` are as in `bench_core.records.Record`.
+
     Examples
     --------
     >>> case = KernelCase(2, 1024, None, "default", ("gemm",))
@@ -57,9 +70,11 @@ class KernelsRecord:
     0.5
     """
 
-    schema: Literal["ridgebench-kernels/1"]
+    schema: Literal["ridgebench-kernels/2", "ridgebench-kernels/1"]
     status: Status
     reason: str | None
     case: KernelCase
     rates: dict[str, dict[str, KernelRate]] | None = None
     blas: BlasCalls | None = None
+    variables: VariablesRecord | None = None
+    processor: ProcessorRecord | None = None

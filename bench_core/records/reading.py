@@ -14,16 +14,18 @@ from typing import Any, TypeAlias
 
 from bench_core.errors import InputError
 from bench_core.records import codec
-from bench_core.records.kernels import SCHEMA_KERNELS, KernelsRecord
-from bench_core.records.record import SCHEMA, SCHEMA_1, Record
+from bench_core.records.kernels import SCHEMA_KERNELS, SCHEMA_KERNELS_1, KernelsRecord
+from bench_core.records.record import SCHEMA, SCHEMA_1, SCHEMA_2, Record
 from bench_core.records.skips import SCHEMA_SKIPS, SkipsRecord, merge_skips
 
 AnyRecord: TypeAlias = Record | KernelsRecord | SkipsRecord
 
 KINDS: dict[str, type[Any]] = {
     SCHEMA: Record,
+    SCHEMA_2: Record,
     SCHEMA_1: Record,
     SCHEMA_KERNELS: KernelsRecord,
+    SCHEMA_KERNELS_1: KernelsRecord,
     SCHEMA_SKIPS: SkipsRecord,
 }
 

@@ -12,8 +12,12 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-SCHEMA: Final = "ridgebench-measurement/2"
-"""Version 2 added ``plan`` and ``memory_needed.check_bytes``. Version 1 is still read."""
+SCHEMA: Final = "ridgebench-measurement/3"
+"""Version 3 added ``variables``, ``processor``, ``backend`` of a library and kernels by name.
+
+Version 2 added ``plan`` and ``memory_needed.check_bytes``. Versions 1 and 2 are still read.
+"""
+SCHEMA_2: Final = "ridgebench-measurement/2"
 SCHEMA_1: Final = "ridgebench-measurement/1"
 
 STRICT: Any = {"extra": "forbid", "strict": True}
@@ -23,6 +27,8 @@ Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0)]
 Bytes = Annotated[int, Field(ge=0)]
 Penalty = Annotated[float, Field(gt=0)]
+KernelChoice = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
+"""Kernels asked for: "default", "best", or a name in lower case, such as "haswell"."""
 Status = Literal["ok", "invalid", "skipped", "failed"]
 
 
@@ -70,7 +76,7 @@ class CaseRecord:
     nodes: Positive
     threads: Positive
     repeats: Positive
-    kernels: Literal["default", "best"]
+    kernels: KernelChoice
     alphas: tuple[Penalty, ...] | None
     fit_intercept: bool
     blas: str | None
@@ -182,7 +188,10 @@ class Agreement:
 
 @dataclass(frozen=True, config=STRICT)
 class LibraryRecord:
-    """One BLAS library as it ran; ``file`` is relative to the environment."""
+    """One BLAS library as it ran; ``file`` is relative to the environment.
+
+    ``backend`` is what a wrapper calls; None for other libraries, and in records before version 3.
+    """
 
     name: str
     version: str | None
@@ -191,6 +200,7 @@ class LibraryRecord:
     threads: Positive | None
     file: str | None
     interface: str | None
+    backend: str | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -219,6 +229,71 @@ class BlasRecord:
     scipy: LibraryRecord
     workers: tuple[BlasCalls, ...]
     proof: BlasProof | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class VariablesRecord:
+    """Environment variables of numerical libraries in the fit's processes.
+
+    Parameters
+    ----------
+    chosen : as they were set for the fit; there were no others.
+    overridden : as they were in the caller's environment, where they were removed or changed.
+    passed : inherited ones that can change a time and were left as they are.
+
+    Examples
+    --------
+    >>> VariablesRecord({"OMP_NUM_THREADS": "2"}, {"OMP_THREAD_LIMIT": "1"}, {}).overridden
+    {'OMP_THREAD_LIMIT': '1'}
+    """
+
+    chosen: dict[str, str]
+    overridden: dict[str, str]
+    passed: dict[str, str]
+
+
+@dataclass(frozen=True, config=STRICT)
+class ProductRecord:
+    """Threads that a matrix product used in one process, by one package's BLAS.
+
+    Examples
+    --------
+    >>> ProductRecord("node 0", "scipy", asked=2, used=2, busy=1.98, gflops=61.0).used
+    2
+    """
+
+    process: str
+    package: str
+    asked: Positive
+    used: Positive
+    busy: Annotated[float, Field(ge=0)]
+    gflops: Annotated[float, Field(gt=0)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class ProcessorRecord:
+    """Processor time of the timed fits; see `bench_core.runner.processor`.
+
+    Parameters
+    ----------
+    busy : processor time over wall time, all processes of the fit; median over the repeats.
+    quota_cores : of the control group; None without one.
+    throttled_s : seconds of the fits for which the quota stopped them, once for every processor
+        that stopped; None where the system does not say.
+    products : of every process that computes; empty for one thread.
+    note : why the times are not to be trusted; None if nothing speaks against them.
+
+    Examples
+    --------
+    >>> ProcessorRecord(1.0, None, None, (), None).note is None
+    True
+    """
+
+    busy: Annotated[float, Field(ge=0)]
+    quota_cores: Annotated[float, Field(gt=0)] | None
+    throttled_s: Seconds | None
+    products: tuple[ProductRecord, ...]
+    note: str | None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -294,6 +369,7 @@ class Record:
     started : UTC, ISO 8601. ``seconds`` : from start to record, everything included.
     plan : as it was carried out; None for strategies that make none, and in records of version 1.
     warnings : what a fit was warned of: values left out, or less exact than asked for.
+    variables, processor : None where nothing ran, and in records before version 3.
 
     Examples
     --------
@@ -308,7 +384,9 @@ class Record:
     True
     """
 
-    schema: Literal["ridgebench-measurement/2", "ridgebench-measurement/1"]
+    schema: Literal[
+        "ridgebench-measurement/3", "ridgebench-measurement/2", "ridgebench-measurement/1"
+    ]
     id: str
     key: Annotated[str, Field(pattern="^[0-9a-f]{20}$")]
     status: Status
@@ -333,6 +411,8 @@ class Record:
     seconds: Seconds
     seed: Count
     plan: PlanRecord | None = None
+    variables: VariablesRecord | None = None
+    processor: ProcessorRecord | None = None
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

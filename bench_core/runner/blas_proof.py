@@ -8,7 +8,10 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench_core.blas import detect, proof, require
+from bench_core.blas import BlasReport, Library, detect, proof, require
+from bench_core.blas.kernels import wrong_kernels as kernels_differ
+from bench_core.blas.known_bad import refuse_known_bad
+from bench_core.machine import cpu
 from bench_core.records import codec
 from bench_core.records.record import BlasCalls, BlasProof, LibraryRecord
 
@@ -32,6 +35,42 @@ def wrong_threads(reports: Iterable[BlasCalls], threads: int) -> str | None:
                     "were asked for: look for what sets threads in the strategy or at start-up"
                 )
     return None
+
+
+def wrong_kernels(reports: Iterable[BlasCalls], kernels: str) -> str | None:
+    """Return what is wrong where kernels were asked for by name and others run."""
+    reasons = (kernels_differ(_report(one), kernels) for one in reports)
+    return next((reason for reason in reasons if reason), None)
+
+
+def mixture(reports: Iterable[BlasCalls]) -> str | None:
+    """Return why numpy and scipy run on two libraries in some process, None if they do not."""
+    reasons = (_report(one).mixture() for one in reports)
+    return next((reason for reason in reasons if reason), None)
+
+
+def refuse_bad_build(
+    calls: BlasCalls, t: int, p: int, threads: int, *, whole_matrices: bool
+) -> None:
+    """Raise `KnownBadBuildError` where this BLAS is known to fail on t samples × p features.
+
+    Parameters
+    ----------
+    whole_matrices : whether Gram matrices are made by one call, as scikit-learn does;
+        `bench_core.ridge` multiplies in smaller pieces.
+    """
+    report = _report(calls)
+    refuse_known_bad(
+        {"numpy": report.numpy, "scipy": report.scipy},
+        cpu(),
+        inner=max(t, p),
+        order=min(t, p) if whole_matrices else 0,
+        threads=threads,
+    )
+
+
+def _report(calls: BlasCalls) -> BlasReport:
+    return BlasReport(Library(**vars(calls.numpy)), Library(**vars(calls.scipy)))
 
 
 def locate_calls(calls: BlasCalls, scratch: Path) -> BlasProof:

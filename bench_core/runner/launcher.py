@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import psutil
 
@@ -22,28 +22,24 @@ from bench_core.leftovers import owned_folder
 from bench_core.progress import Progress, silent
 from bench_core.records import codec
 
+if TYPE_CHECKING:
+    from bench_core.blas import ProcessEnvironment
+
 R = TypeVar("R")
 
 _GONE_S = 5.0
 
 
-def worker_environment(threads: int, kernels: str, blas: str | None) -> dict[str, str]:
-    """Return this process's environment with these BLAS threads, kernels and declared BLAS.
+def worker_environment(threads: int, kernels: str, blas: str | None) -> ProcessEnvironment:
+    """Return the environment of a worker with these BLAS threads, kernels and declared BLAS.
 
-    For the default kernels, variables that would choose others are removed.
+    Raises
+    ------
+    InputError : no such kernels in the loaded BLAS, or none that this processor can run.
     """
-    from bench_core.blas import kernel_environment, thread_environment
-    from bench_core.blas.libraries import all_libraries
+    from bench_core.blas import build_environment, kernel_environment
 
-    values = {**os.environ, **thread_environment(threads)}
-    if kernels == "best":
-        values |= kernel_environment("best")
-    else:
-        for library in all_libraries():
-            values.pop(library.kernel_variable or "", None)
-    if blas:
-        values["RIDGEBENCH_BLAS"] = blas
-    return values
+    return build_environment(threads, kernel_environment(kernels), blas=blas)
 
 
 def launch(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench_core import strategies
+from bench_core.blas.known_bad import KnownBadBuildError
 from bench_core.errors import InputError, ResourceError, RidgebenchError, readable_bytes
 from bench_core.records.fit_plan import FitPlan
 from bench_core.records.record import MemoryNeeded
@@ -56,8 +57,8 @@ def preflight(
         return Preflight(error)
     if reason := strategy.skip(shape.t, shape.p, shape.s, spec.nodes, spec.threads):
         return Preflight(InputError(str(reason)))
-    if spec.kernels == "best" and (reason := _no_better_kernels()):
-        return Preflight(InputError(reason))
+    if (refused := _refuse_kernels(spec)) is not None:
+        return Preflight(refused)
     size = (t_train, shape.p, shape.s, spec.dtype)
     try:
         plan = plan_fit(
@@ -69,6 +70,8 @@ def preflight(
         )
     except ResourceError as error:
         return Preflight(error)
+    if (bad := _refuse_bad_build(spec, t_train, shape.p, planned=plan is not None)) is not None:
+        return Preflight(bad, plan)
     needed = fit_bytes(spec.strategy, *size, spec.nodes, plan)
     checked = agreement_bytes(t_train, shape.p, shape.t - t_train, shape.s)
     available = available_memory()
@@ -115,8 +118,40 @@ def _memory_error(
     )
 
 
-def _no_better_kernels() -> str | None:
-    from bench_core.blas import kernel_advice
+def _refuse_kernels(spec: FitSpec) -> InputError | None:
+    """Return why the kernels that were asked for cannot be had, None if they can."""
+    from bench_core.blas import kernel_advice, kernel_environment
+    from bench_core.blas.kernels import in_force
 
-    advice = kernel_advice()
-    return None if advice.environment else f"no better kernels to choose: {advice.reason}"
+    if spec.kernels == "best":
+        advice = kernel_advice()
+        if not advice.environment and not in_force(advice):
+            return InputError(f"no better kernels to choose: {advice.reason}")
+    try:
+        kernel_environment(spec.kernels)
+    except InputError as error:
+        return error
+    return None
+
+
+def _refuse_bad_build(spec: FitSpec, t: int, p: int, *, planned: bool) -> KnownBadBuildError | None:
+    """Return why the BLAS is known to fail on a fit of this size, None where nothing is known.
+
+    The worker checks the kernels that it really runs once more.
+    """
+    from bench_core.blas.kernels import expected_report
+    from bench_core.blas.known_bad import refuse_known_bad
+    from bench_core.machine import cpu
+
+    report = expected_report(spec.kernels)
+    try:
+        refuse_known_bad(
+            {"numpy": report.numpy, "scipy": report.scipy},
+            cpu(),
+            inner=max(t, p),
+            order=0 if planned else min(t, p),
+            threads=spec.threads,
+        )
+    except KnownBadBuildError as error:
+        return error
+    return None

@@ -26,6 +26,7 @@ import psutil
 
 from bench_core.files import write_text
 from bench_core.leftovers import remove_leftovers
+from bench_core.processes import answer_channel
 from bench_core.progress import Progress
 from bench_core.records import codec
 from bench_core.records.record import (
@@ -36,6 +37,7 @@ from bench_core.records.record import (
     NullAccuracy,
     PenaltyCounts,
     PlanRecord,
+    ProcessorRecord,
     Times,
 )
 from bench_core.runner.arrays import ProblemRef
@@ -81,6 +83,7 @@ class FitJob:
         ``HELD`` in it keeps their space, see `bench_core.disk.hold`.
     save_coef : save coefficients there too.
     pairs : number of paired fits with and without observation; 0 for an ordinary measurement.
+    planned : whether the strategy has a plan. flops : of the fit by that plan, None if unknown.
     """
 
     spec: FitSpec
@@ -94,6 +97,8 @@ class FitJob:
     output: str | None = None
     save_coef: bool = False
     pairs: int = 0
+    planned: bool = False
+    flops: float | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,7 @@ class WorkerResult:
     blas: BlasRecord | None = None
     plan: PlanRecord | None = None
     warnings: tuple[str, ...] = ()
+    processor: ProcessorRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -199,8 +205,7 @@ def choose_cores(threads: int) -> list[int]:
 
 def _progress_channel() -> Progress:
     """Return a function that reports to the caller; stdout itself now goes to stderr."""
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)
+    channel = answer_channel()
 
     def progress(what: str, done: int = 0, total: int = 0, /) -> None:
         print(json.dumps([what, done, total]), file=channel, flush=True)

@@ -102,7 +102,7 @@ def ridgecv(entry: CachedProblem, job: RidgeCVJob, timeout: float | None) -> Rid
     path = entry.folder / f"ridgecv-{digest}.json"
     if path.is_file():
         return codec.read(RidgeCVResult, path)
-    environment = worker_environment(available_cores(), "default", None)
+    environment = worker_environment(available_cores(), "default", None).variables
     found = launch(__name__, job, RidgeCVResult, environment=environment, timeout=timeout)
     if found.alpha is not None:
         codec.write(found, path)

@@ -31,6 +31,7 @@ from bench_core.records.record import (
     ProblemRecord,
     Record,
     SplitRecord,
+    VariablesRecord,
 )
 from bench_core.runner.agreement import disagreement
 from bench_core.runner.arrays import FitData
@@ -171,6 +172,8 @@ def run_fit(
     )
     split = replace(record.case.split, warning=data.warning)
     record = replace(record, case=replace(record.case, problem=problem, split=split))
+    built = worker_environment(spec.threads, spec.kernels, spec.blas)
+    variables = VariablesRecord(built.chosen, built.overridden, built.passed)
     with owned_folder(settings.scratch, "run") as own:
         job = FitJob(
             spec=spec,
@@ -182,17 +185,19 @@ def run_fit(
             read_ahead=settings.read_ahead,
             output=None if settings.output is None else str(settings.output),
             save_coef=settings.save_coef,
+            planned=record.plan is not None,
+            flops=None if record.plan is None else record.plan.flops,
         )
         found = launch(
             WORKER,
             job,
             WorkerResult,
-            environment=worker_environment(spec.threads, spec.kernels, spec.blas),
+            environment=built.variables,
             log=settings.log,
             timeout=settings.timeout,
             progress=settings.progress,
         )
-    record = replace(record, load=replace(record.load, after=_load()))
+    record = replace(record, load=replace(record.load, after=_load()), variables=variables)
     agreement = _compare_penalty(found, spec, data, settings, cached)
     status, reason = found.status, found.reason
     if status == "ok":
@@ -200,8 +205,22 @@ def run_fit(
         status = "ok" if reason is None else "invalid"
         if agreement is not None:
             agreement = replace(agreement, agrees=reason is None)
+    doubt = None if found.processor is None else found.processor.note
+    # A fit is wanted for its results, which are right however slowly they came.
+    if status == "ok" and doubt is not None and settings.output is None:
+        status, reason = "invalid", doubt
     assert status != "unfinished"
-    names = ("times", "memory", "bytes_moved", "penalty", "accuracy", "null", "blas", "warnings")
+    names = (
+        "times",
+        "memory",
+        "bytes_moved",
+        "penalty",
+        "accuracy",
+        "null",
+        "blas",
+        "processor",
+        "warnings",
+    )
     values = {name: getattr(found, name) for name in names}
     if found.plan is not None:  # what was done, where the data asked for a more exact way
         values["plan"] = found.plan

@@ -12,10 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from bench_core import cluster as clusters
 from bench_core import strategies
+from bench_core.blas.threads import ProductThreads, product_threads
 from bench_core.data import Problem
 from bench_core.progress import Progress
 from bench_core.records.record import BlasCalls, BlasRecord
-from bench_core.runner.blas_proof import calls_of, locate_calls, wrong_threads
+from bench_core.runner.blas_proof import (
+    calls_of,
+    locate_calls,
+    refuse_bad_build,
+    wrong_kernels,
+    wrong_threads,
+)
+from bench_core.runner.processor import ProcessTimes, process_times
 from bench_core.runner.protocol import FitJob, choose_cores
 from bench_core.runner.timing import read_through, warm_blas, warmup_subset
 
@@ -50,6 +58,26 @@ class Session:
         """Return the bytes that nodes have moved so far; nothing moves within one process."""
         return {"total": 0} if self.cluster is None else self.cluster.bytes_moved()
 
+    def process_times(self) -> list[ProcessTimes]:
+        """Return the processor time so far of this process and of every node."""
+        if self.cluster is None:
+            return [process_times()]
+        answers = self.cluster.client.run(process_times)
+        return [process_times(), *(answers[node.address] for node in self.cluster.workers)]
+
+    def products(self) -> dict[str, list[ProductThreads]]:
+        """Return the threads of matrix products in every process that computes, by its name.
+
+        All nodes multiply at once, as they do in a fit. Nothing is made for one thread.
+        """
+        spec = self.job.spec
+        if spec.threads == 1:
+            return {}
+        if self.cluster is None:
+            return {"main": product_threads(spec.threads, spec.dtype)}
+        answers = self.cluster.client.run(product_threads, spec.threads, spec.dtype)
+        return {self.names[node.pid]: answers[node.address] for node in self.cluster.workers}
+
     def blas_calls(self) -> list[BlasCalls]:
         """Return the BLAS of this process and of every node; raise `BlasMismatchError`."""
         declared = self.job.spec.blas
@@ -60,9 +88,10 @@ class Session:
         return found
 
     def prove_blas(self) -> tuple[BlasRecord, str | None]:
-        """Return the record's ``blas``, and what is wrong with its threads, or None."""
+        """Return the record's ``blas``, and what is wrong with its threads or kernels, or None."""
         calls = self.blas_calls()
-        reason = wrong_threads(calls, self.job.spec.threads)
+        spec = self.job.spec
+        reason = wrong_threads(calls, spec.threads) or wrong_kernels(calls, spec.kernels)
         proof = None if reason else locate_calls(calls[0], Path(self.job.scratch))
         main = calls[0]
         record = BlasRecord(
@@ -84,8 +113,9 @@ def open_session(job: FitJob, progress: Progress) -> Iterator[Session]:
     busy = choose_cores(spec.threads)
     if not strategy.distributed:
         clusters.pin(busy)
-    calls_of(spec.blas)  # a wrong library ends it here, before any work
+    calls = calls_of(spec.blas)  # a wrong library ends it here, before any work
     train, test = job.train.open(), job.test.open()
+    refuse_bad_build(calls, train.t, train.p, spec.threads, whole_matrices=not job.planned)
     started = perf_counter()
     if strategy.distributed:
         progress("starting the cluster")

@@ -8,13 +8,12 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from bench_core.errors import InputError
 
 DTYPES = ("float64", "float32")
 SPLITS = ("random", "run")
-KERNELS = ("default", "best")
 NULLS = ("auto", "fit", "sample", "skip")
 
 
@@ -36,7 +35,8 @@ class FitSpec:
     split : "random" (seeded, 90/10) or "run" (whole runs held out).
     seed : of the problem, the split, the sample of targets, the null and the bootstrap.
     repeats : timed fits, at most: none is begun after three minutes of them.
-    kernels : "default" for the library's own dispatch, "best" for the best that the CPU can run.
+    kernels : "default" for the library's own dispatch, "best" for the best that the CPU can run,
+        or the name of kernels, such as "haswell".
     blas : the library that has to answer ("openblas", "mkl", …), None for no demand.
     alphas : candidate penalties, None for the thesis's.
     fit_intercept : as in scikit-learn.
@@ -69,7 +69,7 @@ class FitSpec:
     split: str = "random"
     seed: int = 0
     repeats: int = 1
-    kernels: Literal["default", "best"] = "default"
+    kernels: str = "default"
     blas: str | None = None
     alphas: tuple[float, ...] | None = None
     fit_intercept: bool = True
@@ -87,12 +87,17 @@ class FitSpec:
         for name, allowed in (
             ("dtype", DTYPES),
             ("split", SPLITS),
-            ("kernels", KERNELS),
             ("null", NULLS),
         ):
             if getattr(self, name) not in allowed:
                 choices = ", ".join(allowed)
                 raise InputError(f"{name} is {getattr(self, name)!r}: choose one of {choices}")
+        kernels = str(self.kernels).lower()
+        if re.fullmatch("[a-z][a-z0-9_]*", kernels) is None:
+            raise InputError(
+                f"kernels is {self.kernels!r}: give 'default', 'best', or a name such as 'haswell'"
+            )
+        object.__setattr__(self, "kernels", kernels)
         if self.alphas is not None:
             alphas = tuple(float(alpha) for alpha in self.alphas)
             wrong = [alpha for alpha in alphas if not (alpha > 0 and math.isfinite(alpha))]

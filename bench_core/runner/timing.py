@@ -19,6 +19,7 @@ from bench_core.progress import Progress, silent
 from bench_core.records.record import Memory, NullAccuracy
 from bench_core.runner.agreement import sample_targets
 from bench_core.runner.memory import MemoryWatch
+from bench_core.runner.processor import FitMeter
 
 #: Median fit time above which the null of "auto" is found on the sampled targets only.
 LONG_FIT_S = 60.0
@@ -92,9 +93,12 @@ def timed_fits(
     repeats: int,
     *,
     bytes_moved: Counter | None = None,
+    meter: FitMeter | None = None,
     progress: Progress = silent,
 ) -> tuple[Any, list[float], dict[str, int]]:
     """Fit ``repeats`` new estimators one after another, fewer once `ENOUGH_S` have gone by.
+
+    ``meter`` reads processor time around every fit, outside the timed part.
 
     Returns the last one, the wall time of each fit in seconds, and the bytes moved by one fit
     (the median over the fits of each count; the counters are read outside the timed part).
@@ -108,9 +112,13 @@ def timed_fits(
         gc.collect()
         model = make()
         before = bytes_moved() if bytes_moved else {"total": 0}
+        if meter is not None:
+            meter.begin()
         started = perf_counter()
         model.fit(problem.X, problem.Y)
         times.append(perf_counter() - started)
+        if meter is not None:
+            meter.end()
         after = bytes_moved() if bytes_moved else {"total": 0}
         moved.append({name: after[name] - before.get(name, 0) for name in after})
         if sum(times) >= ENOUGH_S:
@@ -126,13 +134,14 @@ def watched_fits(
     *,
     names: dict[int, str],
     bytes_moved: Counter | None = None,
+    meter: FitMeter | None = None,
     progress: Progress = silent,
 ) -> tuple[Any, list[float], dict[str, int], Memory]:
     """Return `timed_fits` and the record's ``memory``, sampled over all of the repeats."""
     gc.collect()
     watch.start()
     model, times, moved = timed_fits(
-        make, problem, repeats, bytes_moved=bytes_moved, progress=progress
+        make, problem, repeats, bytes_moved=bytes_moved, meter=meter, progress=progress
     )
     return model, times, moved, watch.stop(names)
 

@@ -29,16 +29,19 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     import numpy as np
 
     from bench_core.accuracy import pearson_r, summary
-    from bench_core.records.record import Accuracy, Times
+    from bench_core.records.record import Accuracy, BlasCalls, Times
     from bench_core.records.statistics import time_summary
     from bench_core.runner.agreement import count_penalties
+    from bench_core.runner.blas_proof import mixture
     from bench_core.runner.memory import MemoryWatch
     from bench_core.runner.planning import plan_record
+    from bench_core.runner.processor import FitMeter, processor_record
     from bench_core.runner.session import open_session
     from bench_core.runner.timing import kept_warnings, null_accuracy, watched_fits
 
     spec = job.spec
     with open_session(job, progress) as session:
+        meter = FitMeter(session.process_times)
         with MemoryWatch(job.interval_ms, busy=session.busy) as watch, kept_warnings() as warned:
             model, times, moved, memory = watched_fits(
                 session.make,
@@ -47,11 +50,20 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
                 watch,
                 names=session.names,
                 bytes_moved=session.bytes_moved,
+                meter=meter,
                 progress=progress,
             )
         blas, reason = session.prove_blas()
         if reason:
             return WorkerResult("invalid", reason, blas=blas)
+        progress("counting threads")
+        processor = processor_record(
+            meter,
+            session.products(),
+            threads=spec.threads,
+            flops=job.flops,
+            further=mixture([BlasCalls(blas.numpy, blas.scipy), *blas.workers]),
+        )
         progress("predicting")
         started = perf_counter()
         predictions = np.asarray(model.predict(session.test.X))
@@ -81,6 +93,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             blas=blas,
             plan=plan,
             warnings=tuple(warned),
+            processor=processor,
         )
         progress("checking")
         keep(result, "not compared with scikit-learn's Ridge")

@@ -14,14 +14,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from distributed import Future
 from numpy.typing import DTypeLike, NDArray
 
 from bench_core.checks import check_xy
-from bench_core.cluster import Cluster, RowFile
+from bench_core.cluster import RowFile
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
 from bench_core.progress import Progress, silent
@@ -37,6 +36,11 @@ from bench_core.strategies._base import Strategy
 from bench_core.strategies._plans import common_plan
 from bench_core.strategies._ridgecv import default_scoring, problem_bytes, ridgecv_options
 from bench_core.strategies._shared_nodes import Job
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+    from bench_core.cluster import Cluster
 
 WAYS = ("auto", "one", "each")
 

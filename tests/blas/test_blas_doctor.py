@@ -69,7 +69,8 @@ def test_the_diagnosis_as_json_and_as_text():
     done = CliRunner().invoke(cli, ["doctor", "--json", "--no-measure"], catch_exceptions=False)
     found = json.loads(done.stdout)
     assert set(found) == {
-        *("machine", "blas", "declared", "relinked", "environment", "load", "kernels", "warnings")
+        *("machine", "blas", "declared", "relinked", "environment", "load", "kernels", "warnings"),
+        "known_bad",
     }
     assert found["blas"]["numpy"]["name"] == detect().numpy.name
     assert found["kernels"]["rates"] is None

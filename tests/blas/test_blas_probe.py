@@ -60,6 +60,7 @@ def test_each_library_says_what_is_needed_of_it():
         assert library.name in LIBRARIES.names()
         assert library.title
         assert library.install_hint
-        assert library.conda_spec.startswith("libblas=*=*")
+        if library.name != "flexiblas":
+            assert library.conda_spec.startswith("libblas=*=*")
         assert all(path.exists() for path in library.candidates())
     assert identify(Path("libz.so"), {"inflate"}) is None

@@ -143,3 +143,21 @@ def test_description_has_its_stable_keys():
     assert 1 <= found["cores"]["available"] <= found["cores"]["logical"]
     assert 0 < found["memory"]["available_bytes"] <= found["memory"]["total_bytes"]
     assert set(machine.load(0.05)) == {"busy_cores", "average"}
+
+
+@pytest.mark.parametrize(
+    ("groups", "stat", "text"),
+    [
+        ("0::/a\n", "sys/fs/cgroup/a/cpu.stat", "nr_throttled 7\nthrottled_usec 2500000\n"),
+        (
+            "2:cpu,cpuacct:/a\n",
+            "sys/fs/cgroup/cpu,cpuacct/a/cpu.stat",
+            "nr_throttled 7\nthrottled_time 2500000000\n",
+        ),
+    ],
+)
+def test_stops_by_a_quota_are_counted_in_seconds(tmp_path, groups, stat, text):
+    write(tmp_path, {"proc/self/cgroup": groups, stat: text})
+    assert machine.throttled_seconds(tmp_path) == 2.5
+    write(tmp_path, {stat: "nr_periods 0\n"})
+    assert machine.throttled_seconds(tmp_path) is None

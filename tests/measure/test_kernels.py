@@ -25,6 +25,8 @@ def test_a_record_is_measured_once_per_store(tmp_path):
     first = kernels.measure_kernels(1, 64, repeats=1, store=tmp_path)
     assert first.status == "ok"
     assert first.blas.numpy.threads == 1
+    assert first.variables.chosen["OMP_NUM_THREADS"] == "1"
+    assert first.processor.products == ()
     assert not first.blas.numpy.file.startswith("/")  # records are published
     assert kernels.measure_kernels(1, 64, repeats=1, store=tmp_path) == first
     only = kernels.measure_kernels(1, 64, repeats=1, operations=["gemm"], store=tmp_path)
@@ -36,6 +38,14 @@ def test_another_library_than_declared_gives_an_invalid_record():
     record = kernels.measure_kernels(1, 64, repeats=1, blas="accelerate")
     assert record.status == "invalid"
     assert "declared accelerate" in record.reason
+
+
+def test_limits_of_the_caller_do_not_reach_the_kernels(monkeypatch):
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
+    monkeypatch.setattr("bench_core.machine.available_cores", lambda: 2)
+    record = kernels.measure_kernels(2, 64, repeats=1, operations=["gemm"])
+    assert record.variables.overridden["OMP_THREAD_LIMIT"] == "1"
+    assert {one.asked for one in record.processor.products} == {2}
 
 
 def test_more_threads_than_cores_are_skipped(monkeypatch):

@@ -75,7 +75,7 @@ def test_types_and_schema_accept_the_same_records(ok: Record) -> None:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("schema", "ridgebench-measurement/3"),
+        ("schema", "ridgebench-measurement/4"),
         ("status", "fine"),
         ("key", "abc"),
         ("reason", "an ok record needs none"),
@@ -111,7 +111,8 @@ def test_a_value_of_another_type_is_refused(ok: Record, path: str, value: object
 
 def test_every_field_is_required_and_no_other_is_known(ok: Record) -> None:
     values = to_dict(ok)
-    for name in set(values) - {"plan", "warnings"}:  # which version 1 had not
+    later = {"plan", "warnings", "variables", "processor"}  # which older versions had not
+    for name in set(values) - later:
         with pytest.raises(InputError, match=name):
             _parsed({key: value for key, value in values.items() if key != name})
     with pytest.raises(InputError, match="surplus"):
@@ -312,12 +313,16 @@ def test_the_workers_environment_holds_its_threads_kernels_and_blas(
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.setenv("OPENBLAS_CORETYPE", "HASWELL")
     monkeypatch.setenv("UNRELATED", "kept")
-    monkeypatch.setattr(blas, "kernel_environment", lambda choice: {"OPENBLAS_CORETYPE": "ZEN"})
-    values = worker_environment(3, "default", "mkl")
+    chosen = {"default": {}, "best": {"OPENBLAS_CORETYPE": "ZEN"}}
+    monkeypatch.setattr(blas, "kernel_environment", chosen.__getitem__)
+    built = worker_environment(3, "default", "mkl")
+    values = built.variables
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         assert values[name] == "3"
     assert "OPENBLAS_CORETYPE" not in values
     assert values["RIDGEBENCH_BLAS"] == "mkl"
     assert values["UNRELATED"] == "kept"
+    assert built.overridden["OMP_NUM_THREADS"] == "7"
+    assert built.overridden["OPENBLAS_CORETYPE"] == "HASWELL"
     best = worker_environment(1, "best", None)
-    assert best["OPENBLAS_CORETYPE"] == "ZEN"
+    assert best.variables["OPENBLAS_CORETYPE"] == "ZEN"

@@ -63,7 +63,7 @@ def test_a_record_of_a_newer_version_is_skipped_and_said(tmp_path, record, leave
         tmp_path,
         record,
         leave,
-        lambda lines: [lines[0], lines[1].replace("measurement/2", "measurement/9")],
+        lambda lines: [lines[0], lines[1].replace("measurement/3", "measurement/9")],
     )
     assert len(run.fits) == 1
     (problem,) = run.problems

@@ -30,7 +30,7 @@ CASE = FitSpec(problem="parcels", strategy="ridgecv")
         ({"scale": math.nan}, "scale is nan"),
         ({"dtype": "float16"}, "float16"),
         ({"split": "rows"}, "rows"),
-        ({"kernels": "fast"}, "fast"),
+        ({"kernels": "the fast ones"}, "the fast ones"),
         ({"null": "never"}, "never"),
         ({"alphas": ()}, "alphas is"),
         ({"alphas": (1.0, 0.0)}, "0.0"),

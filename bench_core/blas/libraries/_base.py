@@ -17,6 +17,8 @@ _RANKS = {"avx": 1, "avx2": 2, "avx512": 3, "avx512_bf16": 3, "amx_bf16": 3}
 class Runtime(NamedTuple):
     """Properties that a loaded library reports; None where it reports none.
 
+    ``backend`` is the library that a wrapper calls, "unknown" where it does not say.
+
     Examples
     --------
     >>> Runtime("0.3.30", "Haswell", "pthreads", 2).threads
@@ -27,6 +29,7 @@ class Runtime(NamedTuple):
     architecture: str | None
     threading_layer: str | None
     threads: int | None
+    backend: str | None = None
 
 
 class BlasLibrary(ABC):
@@ -36,11 +39,12 @@ class BlasLibrary(ABC):
     ----------
     name : its name on the command line and in records.
     title : its name in sentences.
-    conda_spec : argument of ``conda install`` for it.
+    conda_spec : argument of ``conda install`` for it, empty without one.
     install_hint : how to install it without conda.
     thread_variables : environment variables of its thread count.
     fixed_variables : further variables without which it may use fewer threads.
     kernel_variable : environment variable that selects its kernels, None without one.
+    may_choose_low : whether it may choose lower kernels than the processor can run.
     lapack : whether it has LAPACK too.
     priority : libraries of higher priority are tried first in `identify`.
     kernel_levels : its core types, best first, with the instruction set of each.
@@ -61,6 +65,7 @@ class BlasLibrary(ABC):
     thread_variables: ClassVar[tuple[str, ...]] = ()
     fixed_variables: ClassVar[Mapping[str, str]] = {}
     kernel_variable: ClassVar[str | None] = None
+    may_choose_low: ClassVar[bool] = False
     kernel_levels: ClassVar[Mapping[str, str]] = {}
     lapack: ClassVar[bool] = True
     priority: ClassVar[int] = 0

@@ -24,6 +24,9 @@ class Mkl(BlasLibrary):
     thread_variables = ("MKL_NUM_THREADS",)
     # By default MKL may take fewer threads than it is told: never more than physical cores.
     fixed_variables: ClassVar[Mapping[str, str]] = {"MKL_DYNAMIC": "FALSE"}
+    # Intel's processors only: on others MKL ignores it, and the fit's record is then invalid.
+    kernel_variable = "MKL_ENABLE_INSTRUCTIONS"
+    kernel_levels: ClassVar[Mapping[str, str]] = {"AVX512": "avx512", "AVX2": "avx2"}
     priority = 20
 
     def recognises(self, path: Path, exported: Collection[str]) -> bool:
@@ -41,6 +44,9 @@ class Mkl(BlasLibrary):
             for folder in dict.fromkeys(folders)
             for name in ("libmkl_rt.so.3", "libmkl_rt.so.2", "libmkl_rt.so")
         )
+
+    def kernels_in(self, exported: Collection[str]) -> frozenset[str]:
+        return frozenset(self.kernel_levels)
 
     def is_part(self, file: Path, library: Path) -> bool:
         # libmkl_rt loads its other parts globally, so modules imported after the first call are

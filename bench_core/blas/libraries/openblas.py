@@ -26,6 +26,7 @@ class OpenBlas(BlasLibrary):
     )
     thread_variables = ("OPENBLAS_NUM_THREADS",)
     kernel_variable = "OPENBLAS_CORETYPE"
+    may_choose_low = True
     # The plain AVX-512 kernels come first: those for bfloat16 share them in both precisions.
     kernel_levels: ClassVar[Mapping[str, str]] = {
         "SKYLAKEX": "avx512",

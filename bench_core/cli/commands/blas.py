@@ -29,20 +29,42 @@ def command() -> None:
 @click.option("--proof", "with_proof", is_flag=True, help="Add where every single call goes.")
 def show(as_json: bool, with_proof: bool) -> None:
     """Say which library answered a real call of numpy and of scipy."""
-    from bench_core.blas import declared, detect
-    from bench_core.blas.proof import proof, state
+    from dataclasses import asdict
 
-    if with_proof:
+    from bench_core.blas import declared
+    from bench_core.blas.known_bad import bad_entries
+    from bench_core.blas.observed import observe
+    from bench_core.blas.proof import proof, state
+    from bench_core.machine import cpu
+
+    observed = observe()
+    bad = bad_entries(observed.report, cpu())
+    known = {"declared": declared(), "relinked": state()}
+    report: dict[str, Any] = {**observed.report.to_dict(), **known}
+    if with_proof and observed.failure is None:
         report = proof()
-    else:
-        report = {**detect().to_dict(), "declared": declared(), "relinked": state()}
+    report |= {
+        "failure": observed.failure,
+        "mixture": observed.report.mixture(),
+        "known_bad": [{"package": package, **asdict(entry)} for package, entry in bad],
+    }
     if as_json:
         click.echo(json.dumps(report, indent=2))
         return
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console()
     print_libraries(console, report)
+    for text in (report["failure"], report["mixture"]):
+        if text is not None:
+            console.print(f"[bold yellow]warning[/]  {escape(text)}", soft_wrap=True)
+    for package, entry in bad:
+        console.print(
+            f"[bold yellow]warning[/]  known to fail in {package}: {escape(entry.describe())} "
+            f"({escape(entry.seen)}): {escape(entry.remedy)}; {', '.join(entry.sources)}",
+            soft_wrap=True,
+        )
     if report["relinked"]["phase"] == "changing":
         console.print("[yellow]an earlier `ridgebench blas use` was interrupted: run it again[/]")
     for package, choice in report["relinked"]["packages"].items():
@@ -121,7 +143,10 @@ def print_libraries(console: Console, report: dict[str, Any]) -> None:
     for heading in ("package", *_COLUMNS.values()):
         table.add_column(heading)
     for package in ("numpy", "scipy"):
-        table.add_row(package, *(str(report[package][key] or "?") for key in _COLUMNS))
+        cells = {key: str(report[package][key] or "?") for key in _COLUMNS}
+        if report[package]["backend"] is not None:
+            cells["name"] += f" → {report[package]['backend']}"
+        table.add_row(package, *cells.values())
     console.print(table)
     for package in ("numpy", "scipy"):
         console.print(f" {package}: {report[package]['file']}", soft_wrap=True, highlight=False)

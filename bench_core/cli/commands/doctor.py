@@ -70,7 +70,8 @@ def _show(found: dict[str, Any]) -> None:
     kernels = found["kernels"]
     console.print(f"\n[bold]kernels[/]  {kernels['reason']}")
     for label, rate in (kernels["rates"] or {}).items():
-        console.print(f"         {label}: {rate:.0f} GFLOP/s, one thread, double precision")
+        text = "the product failed" if rate is None else f"{rate:.0f} GFLOP/s"
+        console.print(f"         {label}: {text}, one thread, double precision")
     console.print()
     for warning in found["warnings"]:
         console.print(f"[bold yellow]warning[/]  {warning['message']}", soft_wrap=True)

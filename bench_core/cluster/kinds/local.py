@@ -6,11 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Literal
 
-from bench_core.blas import declared, kernel_environment, thread_environment
+from bench_core.blas import build_environment, declared, kernel_environment
 from bench_core.cluster.base import Cluster
 from bench_core.cluster.cores import shares, whole_cores_first
+from bench_core.cluster.site_settings import OWN_VARIABLES
 from bench_core.errors import InputError, ResourceError
 from bench_core.machine import available_cores
 
@@ -26,18 +26,13 @@ class LocalCluster(Cluster):
         threads: int,
         *,
         blas: str | None,
-        kernels: Literal["default", "best"],
+        kernels: str,
         scratch: str | Path | None,
         pinned: bool,
     ) -> None:
-        self._environment = {
-            **os.environ,
-            **thread_environment(threads),
-            **kernel_environment(kernels),
-            **({"RIDGEBENCH_BLAS": blas} if blas is not None else {}),
-            # A node's log is read only after a failure.
-            "DASK_LOGGING__DISTRIBUTED": "warning",
-        }
+        built = build_environment(threads, kernel_environment(kernels), blas=blas)
+        # A node's log is read only after a failure.
+        self._environment = {**built.variables, **OWN_VARIABLES}
         usable = whole_cores_first(os.sched_getaffinity(0))
         self._shares = shares(usable, nodes, threads) if pinned else [[] for _ in range(nodes)]
         super().__init__(nodes, threads, host="127.0.0.1", blas=blas, scratch=scratch)
@@ -86,7 +81,7 @@ def local(
     threads: int,
     *,
     blas: str | None = None,
-    kernels: Literal["default", "best"] = "default",
+    kernels: str = "default",
     scratch: str | Path | None = None,
     oversubscribe: bool = False,
 ) -> Cluster:
@@ -101,7 +96,8 @@ def local(
     nodes, threads : worker processes, and BLAS threads of each.
     blas : library that every node must prove it calls; None: the one that the variable
         ``RIDGEBENCH_BLAS`` declares, if it does.
-    kernels : "best" adds the variables that make the BLAS run its best kernels on this CPU.
+    kernels : "default", "best" or the name of kernels; see
+        `bench_core.blas.kernel_environment`.
     scratch : folder for shared arrays and results; None: the folder for temporary files.
     oversubscribe : allow more threads than cores, unpinned. For tests only: such times are
         meaningless.

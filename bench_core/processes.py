@@ -1,0 +1,52 @@
+"""Processes that answer on standard output, and how processes end.
+
+A library may print to standard output whatever its caller wants there: oneMKL does with
+``MKL_VERBOSE=1``. An answer that a program reads therefore goes to a copy of standard output, and
+everything else that is printed goes to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TextIO
+
+
+def answer_channel() -> TextIO:
+    """Return a file that writes to standard output; all else that is printed goes to stderr."""
+    sys.stdout.flush()
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+    return channel
+
+
+def keep_stdout_clean() -> None:
+    """Let only Python's own output reach standard output from now on, and no library's.
+
+    Nothing is done where ``sys.stdout`` is not this process's standard output.
+    """
+    try:
+        own = sys.stdout.fileno() == 1
+    except (OSError, ValueError):  # replaced, as by a test
+        return
+    if own:
+        sys.stdout = answer_channel()
+
+
+def describe_end(returncode: int, stderr: str) -> str:
+    """Return how a process ended that left no answer.
+
+    >>> describe_end(-11, "")
+    'it was killed by SIGSEGV'
+    >>> describe_end(1, "ImportError: no numpy")
+    'it ended with status 1: ImportError: no numpy'
+    """
+    last = next((line.strip() for line in reversed(stderr.splitlines()) if line.strip()), "")
+    if returncode >= 0:
+        return f"it ended with status {returncode}: {last or 'it printed nothing'}"
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:
+        name = f"signal {-returncode}"
+    return f"it was killed by {name}" + (f": {last}" if last else "")
