@@ -84,6 +84,7 @@ class BuildPlan:
                     "unsteady": source.volumes - len(source.kept),
                     "stimulus_trs": self.features.length(run.pair.stimulus),
                     "samples": len(run.volumes),
+                    "notes": list(source.notes),
                 }
             )
         return rows + [{"name": each.name, "left_out": each.reason} for each in self.exclusions]

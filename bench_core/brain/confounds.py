@@ -31,7 +31,7 @@ def of_fmriprep(
     Volumes that fMRIPrep found before the steady state, or that scrubbing removes, are not kept.
 
     Raises `NoConfoundsError` when the table, or a column that the strategy needs, is missing, and
-    `InputError` when the table is not as long as the run.
+    `InputError` when the table is not as long as the run, or a kept volume has no value.
     """
     from nilearn.interfaces.fmriprep import load_confounds
 
@@ -48,7 +48,16 @@ def of_fmriprep(
             f"{bold} has {volumes} volumes and its confounds {len(table)} rows: copy both again, "
             "or name the run in pairing.exclude"
         )
-    return table.to_numpy(dtype=np.float64), kept
+    values = table.to_numpy(dtype=np.float64)
+    wrong = np.argwhere(~np.isfinite(values[kept]))
+    if len(wrong):
+        row, column = kept[wrong[0][0]], wrong[0][1]
+        raise InputError(
+            f"the confounds of {bold} hold {values[row, column]} in column "
+            f"{table.columns[column]}, row {row} (counted from 0): correct the table, or name the "
+            "run in pairing.exclude"
+        )
+    return values, kept
 
 
 def of_motion(path: Path, tr: float, volumes: int) -> NDArray[np.float64]:
@@ -66,6 +75,12 @@ def of_motion(path: Path, tr: float, volumes: int) -> NDArray[np.float64]:
         raise InputError(
             f"{path} holds {estimates.shape[0]} × {estimates.shape[1]} numbers: a run of {volumes} "
             f"volumes needs {volumes} × 6 motion estimates"
+        )
+    if not np.isfinite(estimates).all():
+        row, column = np.argwhere(~np.isfinite(estimates))[0]
+        raise InputError(
+            f"{path} holds {estimates[row, column]} in row {row}, column {column} (counted from "
+            "0): correct the table, or name the run in pairing.exclude"
         )
     return np.hstack([motion24(estimates), drifts(volumes, tr)])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bench_core.brain import extraction
 from bench_core.brain.extraction import Cleaning, Extraction
+from bench_core.brain.missing import check_missing, find_missing
 from bench_core.brain.targets import Exclusion, FmriRun, check_finite_run
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError
@@ -38,6 +39,10 @@ class ImageSettings:
     standardize: Annotated[
         Literal["zscore_sample", "psc", "none"], "how every run's time courses are scaled"
     ] = "zscore_sample"
+
+    missing: Annotated[
+        Literal["refuse", "mask"], "voxels with NaN or infinity: an error, or in no run a target"
+    ] = "refuse"
 
     def __post_init__(self) -> None:
         if not 0 <= self.smoothing_mm < 100:
@@ -71,6 +76,7 @@ class ImageTargets:
     extraction: Extraction
     cleaning: Cleaning
     confounds: Mapping[str, NDArray[np.float64] | None]
+    masked: NDArray[np.bool_] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -83,8 +89,40 @@ class ImageTargets:
         return self.extraction.space
 
     def read(self, run: FmriRun) -> NDArray[Any]:
-        """Return the targets (m, s) of ``run``, cleaned, one row per kept volume."""
+        """Return the targets (m, s) of ``run``, cleaned, one row per kept volume.
+
+        Raises `InputError` for a voxel without a value, unless such voxels are masked.
+        """
+        from nilearn.image import new_img_like
+
         path = run.files[0]
+        bold, data = self._data(path)
+        if self.masked is not None:
+            data = np.array(data)  # of an uncompressed file it is mapped
+            data[self.masked] = 0
+        smoothed = self.cleaning.smoothing_mm > 0
+        check_missing(find_missing(data, run.kept, self.extraction.used, smoothed), path)
+        image = new_img_like(bold, data)
+        found = self.extraction.read(image, self.confounds[run.name], run.kept, self.cleaning)
+        check_finite_run(found, run)
+        return found
+
+    def without_missing(self) -> ImageTargets:
+        """Return the targets without the voxels that lack a value in some run; reads every run."""
+        smoothed = self.cleaning.smoothing_mm > 0
+        masked = np.zeros(self.extraction.space.shape, dtype=bool)
+        runs = []
+        for run in self.runs:
+            _, data = self._data(run.files[0])
+            found = find_missing(data, run.kept, self.extraction.used, smoothed)
+            masked |= found.voxels
+            runs.append(replace(run, notes=(*run.notes, found.note())) if found else run)
+        chosen = self.extraction.without(masked)
+        about = {**self.about, "labels_lost": list(chosen.lost), "masked": int(masked.sum())}
+        return replace(self, runs=runs, extraction=chosen, about=about, masked=masked)
+
+    def _data(self, path: Path) -> tuple[Any, NDArray[Any]]:
+        """Return the image in ``path`` and its values; raise `InputError` for damage."""
         bold = extraction.load_image(path, "image")
         grid = self.extraction.image
         if bold.shape[:3] != grid.shape or not np.allclose(bold.affine, grid.affine, atol=1e-4):
@@ -93,13 +131,11 @@ class ImageTargets:
                 "space, such as fMRIPrep's output in a standard space"
             )
         try:
-            found = self.extraction.read(bold, self.confounds[run.name], run.kept, self.cleaning)
-        except (EOFError, OSError) as error:
+            return bold, np.asarray(bold.dataobj, dtype=self.cleaning.dtype)
+        except (EOFError, OSError, ValueError) as error:
             raise InputError(
                 f"{path} is cut short ({error}): copy it again, or name the run in pairing.exclude"
             ) from error
-        check_finite_run(found, run)
-        return found
 
 
 def open_images(
@@ -132,7 +168,7 @@ def open_images(
         files = list(masks) or [base / settings.mask]
         images = [extraction.load_image(file, "targets.mask") for file in files]
         chosen = extraction.of_mask(_common(images), reference, template)
-    return ImageTargets(
+    targets = ImageTargets(
         runs=runs,
         exclusions=exclusions,
         files=files,
@@ -142,11 +178,13 @@ def open_images(
             "smoothing_mm": settings.smoothing_mm,
             "standardize": settings.standardize,
             "labels_lost": list(chosen.lost),
+            "missing": settings.missing,
         },
         extraction=chosen,
         cleaning=Cleaning(settings.smoothing_mm, settings.standardize, dtype),
         confounds=cleaners,
     )
+    return targets.without_missing() if settings.missing == "mask" else targets
 
 
 def _volume(path: Path) -> Any:

@@ -29,6 +29,7 @@ class FmriRun:
         steady state are absent.
     tr : repetition time in seconds, None when unknown.
     files : the files that hold it.
+    notes : what is not as usual about it, in whole sentences.
     """
 
     name: str
@@ -36,6 +37,7 @@ class FmriRun:
     kept: NDArray[np.intp]
     tr: float | None
     files: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,6 @@ def build(config: Path, out: Path | None, only_plan: bool) -> None:
     goes on where it stopped. docs/problems.md describes CONFIG.
     """
     _needs()
-    from rich.console import Console
     from rich.progress import MofNCompleteColumn
 
     from bench_core.brain.build import build as write
@@ -117,7 +116,7 @@ def build(config: Path, out: Path | None, only_plan: bool) -> None:
     if folder is None and not only_plan:
         raise InputError(f"{config} names no folder: give out, or --out DIR")
     planned = plan(settings)
-    Console().print(_pairing(planned.table()))
+    _print_pairing(planned.table())
     if only_plan or folder is None:
         click.echo(f"{settings.name}: X {planned.t} × {planned.p}, Y {planned.t} × {planned.s}")
         return
@@ -169,7 +168,7 @@ def show(folder: Path, check: bool) -> None:
     console = Console()
     console.print(table)
     if problem.meta.get("pairing"):
-        console.print(_pairing(problem.meta["pairing"]))
+        _print_pairing(problem.meta["pairing"])
 
 
 def _progress(count: ProgressColumn) -> Progress:
@@ -191,6 +190,18 @@ def _needs(*more: str) -> None:
     if absent:
         extras = "brain,encoders" if "av" in absent else "brain"
         raise RidgebenchError(f"this needs {', '.join(absent)}: pip install 'ridgebench[{extras}]'")
+
+
+def _print_pairing(rows: list[dict[str, Any]]) -> None:
+    """Print the table of runs and, below it, what is not as usual about each."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console()
+    console.print(_pairing(rows))
+    for row in rows:
+        for note in row.get("notes", ()):
+            console.print(f"note: {escape(row['name'])}: {escape(note)}", highlight=False)
 
 
 def _pairing(rows: list[dict[str, Any]]) -> Table:
