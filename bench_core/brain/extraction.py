@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bench_core.brain.content import absent_content
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError
 
@@ -137,8 +138,14 @@ def load_image(path: Path, what: str) -> Any:
     try:
         return nibabel.load(path)
     except FileNotFoundError:
+        absent = absent_content(path)
+        if absent is not None:
+            raise InputError(f"{what} {path}: {absent}") from None
         raise InputError(f"{what} {path} does not exist: correct its path") from None
     except (ImageFileError, EOFError, OSError, ValueError) as error:
+        absent = absent_content(path)
+        if absent is not None:
+            raise InputError(f"{what} {path}: {absent}") from error
         raise InputError(f"{what} {path} cannot be read as an image: {error}") from error
 
 

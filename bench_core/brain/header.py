@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench_core.brain import extraction
 from bench_core.errors import InputError
+from bench_core.files import read_json
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ def read_header(path: Path, name: str) -> BoldHeader:
     if len(image.shape) != 4:
         raise InputError(f"{path} has shape {image.shape}: a functional image has four axes")
     tr: float | None = float(image.header.get_zooms()[3]) or None
-    side = Path(str(path).replace(".nii.gz", ".json"))
-    if side != path and side.is_file():
+    side = path.with_name(path.name.partition(".nii")[0] + ".json")
+    if side.is_file():
         try:
-            tr = float(json.loads(side.read_text(encoding="utf-8")).get("RepetitionTime", tr))
+            tr = float(read_json(side).get("RepetitionTime", tr))
         except (ValueError, TypeError, AttributeError) as error:
             raise InputError(f"{side} is damaged ({error}): copy it again") from error
     return BoldHeader(name, path, int(image.shape[3]), tr)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bench_core.brain import confounds
 from bench_core.brain.bids import Pattern
+from bench_core.brain.content import absent_content
 from bench_core.brain.header import read_header
 from bench_core.brain.images import ImageSettings, ImageTargets, open_images
 from bench_core.brain.targets import Exclusion, FmriRun, without_excluded
@@ -38,6 +39,10 @@ class NiftiSettings(ImageSettings):
         runs = []
         cleaners: dict[str, NDArray[np.float64] | None] = {}
         for name, path in files.items():
+            absent = absent_content(path)
+            if absent is not None:
+                exclusions.append(Exclusion(name, f"{path.name}: {absent}"))
+                continue
             bold = read_header(path, name)
             tr, used = self.tr or bold.tr, [path]
             try:

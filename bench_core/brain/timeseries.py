@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bench_core.brain import extraction
 from bench_core.brain.bids import Pattern, entities
+from bench_core.brain.content import absent_content
 from bench_core.brain.targets import (
     Exclusion,
     FmriRun,
@@ -75,8 +76,18 @@ class NpySettings(SeriesSettings):
         found = Pattern(self.pattern).find(self.folder)
         if not found:
             raise InputError(f"{self.folder} has no file {self.pattern}: correct targets.pattern")
-        series = {name: _Series(path, None, load_npy(path).shape) for name, path in found.items()}
-        return _opened(self, dtype, exclude, series, [])
+        gone = {name: absent_content(path) for name, path in found.items()}
+        exclusions = [
+            Exclusion(name, f"{found[name].name}: {why}") for name, why in gone.items() if why
+        ]
+        series = {
+            name: _Series(path, None, load_npy(path).shape)
+            for name, path in found.items()
+            if gone[name] is None
+        }
+        if not series:
+            raise InputError(f"no file {self.pattern} can be read: {exclusions[0].reason}")
+        return _opened(self, dtype, exclude, series, exclusions)
 
 
 @dataclass(frozen=True)
@@ -118,6 +129,9 @@ def load_npy(path: Path) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
+        absent = absent_content(path)
+        if absent is not None:
+            raise InputError(f"{path}: {absent}") from error
         raise InputError(f"{path} cannot be read as an array: {error}") from error
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise InputError(
@@ -134,6 +148,9 @@ def _h5(path: Path) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, KeyError) as error:  # how h5py reports damage and absence
+        absent = absent_content(path)
+        if absent is not None:
+            raise InputError(f"{path}: {absent}") from error
         raise InputError(f"{path} cannot be read as HDF5: {error}. Copy it again") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import nibabel
@@ -77,3 +78,84 @@ start = 1
 
 def zscored(Y):
     return (Y - Y.mean(axis=0)) / Y.std(axis=0, ddof=1)
+
+
+MOTION = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]
+
+
+class SmallFmriprep:
+    """fMRIPrep's folder of sub-01, written image by image under names of the test's choice."""
+
+    def __init__(self, folder: Path, volumes: int = 30):
+        self.folder, self.volumes = folder, volumes
+        self.func = folder / "fmriprep" / "sub-01" / "func"
+        self.func.mkdir(parents=True)
+        (folder / "features").mkdir()
+        mask = np.zeros(SHAPE, np.uint8)
+        mask[1:5, 1:6, 1:4] = 1
+        nibabel.save(nibabel.Nifti1Image(mask, AFFINE), folder / "mask.nii.gz")
+
+    def bold(self, name: str, *, affine=AFFINE, tr: float = TR, units: str | None = "sec"):
+        """Write ``sub-01_NAME`` and features for its task; return its data."""
+        path = self.func / f"sub-01_{name}"
+        rng = np.random.default_rng(list(name.encode()))
+        data = rng.normal(100, 5, (*SHAPE, self.volumes)).astype(np.float32)
+        image = nibabel.Nifti1Image(data, affine)
+        image.header.set_zooms((4, 4, 4, tr))
+        image.header.set_xyzt_units("mm", units)
+        nibabel.save(image, path)
+        task = name.partition("task-")[2].partition("_")[0]
+        np.save(self.folder / "features" / f"{task}.npy", rng.random((self.volumes, 2)))
+        return data
+
+    def table(self, name: str, columns=(*MOTION, "cosine00")) -> str:
+        """Write a table of confounds as ``sub-01_NAME`` and return its text."""
+        values = np.random.default_rng(1).standard_normal((self.volumes, len(columns)))
+        lines = ["\t".join(columns), *("\t".join(map(str, row)) for row in values)]
+        text = "\n".join(lines) + "\n"
+        path = self.func / f"sub-01_{name}"
+        if path.suffix == ".gz":
+            path.write_bytes(gzip.compress(text.encode()))
+        else:
+            path.write_text(text, encoding="utf-8")
+        return text
+
+    def run(self, task: str, space: str = "_space-MNI152NLin2009cAsym", ending: str = ".nii.gz"):
+        self.table(f"task-{task}_desc-confounds_timeseries.tsv")
+        return self.bold(f"task-{task}{space}_desc-preproc_bold{ending}")
+
+    def plan(self, targets: str = "", rest: str = "", how: str = 'mask = "mask.nii.gz"'):
+        config = self.folder / "study.toml"
+        config.write_text(f"""
+dtype = "float64"
+[targets]
+source = "fmriprep"
+folder = "fmriprep"
+subject = "01"
+extract = "whole-brain"
+motion = "basic"
+smoothing_mm = 0
+{how}
+{targets}
+[features]
+source = "npy"
+folder = "features"
+[samples]
+tr = {TR}
+window = 1
+start = 1
+{rest}
+""")
+        return plan(ProblemSettings.read(config))
+
+    def build(self, *args, **keys):
+        self.count = getattr(self, "count", 0) + 1
+        return build(self.plan(*args, **keys), self.folder / f"problem{self.count}")
+
+
+def used(planned) -> list[str]:
+    return [run.pair.run.name for run in planned.runs]
+
+
+def left_out(planned) -> dict[str, str]:
+    return {each.name: each.reason for each in planned.exclusions}

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from bench_core.data import Problem
 
+_SAME_REASON = 5
+"""Rows that one reason for leaving out may have before they become one."""
+
 
 @click.group()
 def command() -> None:
@@ -205,8 +208,12 @@ def _print_pairing(rows: list[dict[str, Any]]) -> None:
 
 
 def _pairing(rows: list[dict[str, Any]]) -> Table:
-    """Return the table of what was paired, what was left out, and why."""
+    """Return the table of what was paired, what was left out, and why.
+
+    Many that were left out for one reason, such as all images in another space, share a row.
+    """
     from rich.box import SIMPLE
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="runs and stimuli", title_justify="left", box=SIMPLE)
@@ -215,13 +222,18 @@ def _pairing(rows: list[dict[str, Any]]) -> Table:
     table.add_column("stimulus", overflow="fold")
     for name in ("TRs", "volumes", "samples"):
         table.add_column(name, justify="right")
+    left_out: dict[str, list[str]] = {}
     for row in rows:
         if "left_out" in row:
-            table.add_row("–", row["name"], f"left out: {row['left_out']}", "", "", "")
+            left_out.setdefault(row["left_out"], []).append(row["name"])
             continue
         trs = "" if row["stimulus_trs"] is None else str(row["stimulus_trs"])
         numbers = (trs, str(row["volumes"]), str(row["samples"]))
-        table.add_row(str(row["number"]), row["name"], row["stimulus"], *numbers)
+        table.add_row(str(row["number"]), *map(escape, (row["name"], row["stimulus"])), *numbers)
+    for reason, names in left_out.items():
+        few = names if len(names) <= _SAME_REASON else [f"{names[0]}, … ({len(names)} in all)"]
+        for name in few:
+            table.add_row("–", *map(escape, (name, f"left out: {reason}")), "", "", "")
     return table
 
 
