@@ -14,17 +14,15 @@ from numpy.typing import DTypeLike, NDArray
 
 from bench_core import __version__
 from bench_core.brain.features import Features
-from bench_core.brain.pairing import Pair, check_lengths, pair
+from bench_core.brain.pairing import Pair, check_lengths, check_repetition_times, pair
 from bench_core.brain.settings import ProblemSettings
-from bench_core.brain.targets import Exclusion, Targets
+from bench_core.brain.targets import Exclusion, Targets, check_grids
 from bench_core.checks import row_blocks
 from bench_core.data.problem import Problem
 from bench_core.data.resumable import ResumableFolderWriter
 from bench_core.errors import InputError
 from bench_core.progress import Progress, silent
 from encoders.alignment import Alignment, align, usable_volumes
-
-_TR_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +87,18 @@ class BuildPlan:
             )
         return rows + [{"name": each.name, "left_out": each.reason} for each in self.exclusions]
 
+    def notes(self) -> list[str]:
+        """Return what was lost or guessed for all runs, in whole sentences."""
+        found = list(self.targets.notes)
+        unknown = [run.pair.run for run in self.runs if run.pair.run.tr is None]
+        if unknown:
+            found.append(
+                f"the repetition time of {len(unknown)} of {len(self.runs)} runs is unknown "
+                f"({unknown[0].name}: {unknown[0].tr_source} has none): samples.tr = "
+                f"{self.alignment.tr:g} s is taken"
+            )
+        return found
+
     def key(self) -> str:
         """Return a digest of everything that determines the problem's numbers.
 
@@ -122,15 +132,12 @@ def plan(settings: ProblemSettings) -> BuildPlan:
     features: Features = settings.features.open(alignment)
     pairs, unpaired = pair(targets.runs, features.stimuli, settings.pairing)
     exclusions = [*targets.exclusions, *unpaired]
+    check_repetition_times([each.run for each in pairs], alignment.tr)
+    check_grids([each.run for each in pairs], targets.space)
     runs: list[PlannedRun] = []
     start = 0
     for each in pairs:
         run, stimulus = each.run, each.stimulus
-        if run.tr is not None and abs(run.tr - alignment.tr) > _TR_TOLERANCE:
-            raise InputError(
-                f"run {run.name} has a repetition time of {run.tr:g} s and samples.tr is "
-                f"{alignment.tr:g} s: correct samples.tr"
-            )
         length = features.length(stimulus)
         expected = None if length is None else length - alignment.first
         check_lengths(run, stimulus, expected, settings.pairing)
@@ -216,6 +223,7 @@ def _meta(planned: BuildPlan) -> dict[str, Any]:
         "targets": dict(planned.targets.about),
         "features_of": dict(planned.features.about),
         "pairing": planned.table(),
+        "notes": planned.notes(),
         "settings": planned.settings.description(),
         "versions": {
             "ridgebench": __version__,

@@ -53,6 +53,13 @@ class Extraction:
     lost: tuple[int, ...] = ()
 
     @property
+    def notes(self) -> list[str]:
+        """What was lost on the way to the functional grid, in whole sentences."""
+        if not self.lost:
+            return []
+        return [f"{len(self.lost)} labels have no voxel and no target: {_listed(self.lost)}"]
+
+    @property
     def used(self) -> NDArray[np.bool_]:
         """Voxels (i, j, k) of the functional grid that belong to a target."""
         return np.asarray(self.image.dataobj) != 0

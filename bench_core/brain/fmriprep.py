@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from bench_core.brain import confounds
 from bench_core.brain.derivatives import NATIVE, Wanted, brain_masks, find_bold
 from bench_core.brain.header import read_header
-from bench_core.brain.images import ImageSettings, ImageTargets, open_images
-from bench_core.brain.targets import Exclusion, FmriRun, without_excluded
+from bench_core.brain.images import ImageSettings, ImageTargets, image_run, open_images
+from bench_core.brain.targets import Exclusion, without_excluded
 from bench_core.errors import InputError, unknown
 
 
@@ -62,16 +62,14 @@ class FmriprepSettings(ImageSettings):
         runs = []
         cleaners: dict[str, NDArray[np.float64] | None] = {}
         for name, path in files.items():
-            bold = read_header(path, name)
+            bold = read_header(path, name, self.tr)
             try:
                 found = confounds.of_fmriprep(path, self.confounds, self.motion, bold.volumes)
             except confounds.NoConfoundsError as error:
                 exclusions.append(Exclusion(name, str(error)))
                 continue
             cleaners[name] = found.values
-            runs.append(
-                FmriRun(name, bold.volumes, found.kept, bold.tr, (path, *found.files), found.notes)
-            )
+            runs.append(image_run(bold, found.kept, (path, *found.files), found.notes))
         if not runs:
             reasons = {each.name: each.reason for each in exclusions}
             reason = next((reasons[name] for name in every if name in reasons), "")

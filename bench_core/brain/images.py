@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from bench_core.brain import extraction
 from bench_core.brain.extraction import Cleaning, Extraction
+from bench_core.brain.header import BoldHeader
 from bench_core.brain.missing import check_missing, find_missing
-from bench_core.brain.targets import Exclusion, FmriRun, check_finite_run
+from bench_core.brain.targets import Exclusion, FmriRun, check_finite_run, check_grids
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError
 
@@ -40,6 +41,9 @@ class ImageSettings:
         Literal["zscore_sample", "psc", "none"], "how every run's time courses are scaled"
     ] = "zscore_sample"
 
+    tr: Annotated[
+        float | None, "repetition time in seconds, where headers and JSON files are wrong"
+    ] = None
     missing: Annotated[
         Literal["refuse", "mask"], "voxels with NaN or infinity: an error, or in no run a target"
     ] = "refuse"
@@ -47,6 +51,8 @@ class ImageSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.smoothing_mm < 100:
             raise InputError(f"targets.smoothing_mm is {self.smoothing_mm}: give 0 (none) or more")
+        if self.tr is not None and not 0 < self.tr < float("inf"):
+            raise InputError(f"targets.tr is {self.tr}: give seconds above 0")
         needed, other = {
             "parcels": ("labels", "mask"),
             "roi": ("mask", "") if self.labels is None else ("labels", "mask"),
@@ -84,6 +90,11 @@ class ImageTargets:
         return self.extraction.names
 
     @property
+    def notes(self) -> Sequence[str]:
+        """What was lost as masks or labels were put on the grid of the images."""
+        return self.extraction.notes
+
+    @property
     def space(self) -> TargetSpace:
         """Positions of the targets."""
         return self.extraction.space
@@ -96,7 +107,7 @@ class ImageTargets:
         from nilearn.image import new_img_like
 
         path = run.files[0]
-        bold, data = self._data(path)
+        bold, data = self._data(run)
         if self.masked is not None:
             data = np.array(data)  # of an uncompressed file it is mapped
             data[self.masked] = 0
@@ -113,7 +124,7 @@ class ImageTargets:
         masked = np.zeros(self.extraction.space.shape, dtype=bool)
         runs = []
         for run in self.runs:
-            _, data = self._data(run.files[0])
+            _, data = self._data(run)
             found = find_missing(data, run.kept, self.extraction.used, smoothed)
             masked |= found.voxels
             runs.append(replace(run, notes=(*run.notes, found.note())) if found else run)
@@ -121,21 +132,34 @@ class ImageTargets:
         about = {**self.about, "labels_lost": list(chosen.lost), "masked": int(masked.sum())}
         return replace(self, runs=runs, extraction=chosen, about=about, masked=masked)
 
-    def _data(self, path: Path) -> tuple[Any, NDArray[Any]]:
-        """Return the image in ``path`` and its values; raise `InputError` for damage."""
+    def _data(self, run: FmriRun) -> tuple[Any, NDArray[Any]]:
+        """Return the image of ``run`` and its values; raise `InputError` for damage."""
+        check_grids([run], self.space)
+        path = run.files[0]
         bold = extraction.load_image(path, "image")
-        grid = self.extraction.image
-        if bold.shape[:3] != grid.shape or not np.allclose(bold.affine, grid.affine, atol=1e-4):
-            raise InputError(
-                f"{path} has another grid or affine than the first run: use images in one "
-                "space, such as fMRIPrep's output in a standard space"
-            )
         try:
             return bold, np.asarray(bold.dataobj, dtype=self.cleaning.dtype)
         except (EOFError, OSError, ValueError) as error:
             raise InputError(
                 f"{path} is cut short ({error}): copy it again, or name the run in pairing.exclude"
             ) from error
+
+
+def image_run(
+    bold: BoldHeader, kept: NDArray[np.intp], files: Sequence[Path], notes: Sequence[str] = ()
+) -> FmriRun:
+    """Return the run of one image; the first of ``files`` is the image."""
+    return FmriRun(
+        bold.name,
+        bold.volumes,
+        kept,
+        bold.tr.seconds,
+        tuple(files),
+        (*bold.tr.notes, *notes),
+        bold.grid,
+        bold.tr.source,
+        bold.tr.doubt,
+    )
 
 
 def open_images(
@@ -150,7 +174,7 @@ def open_images(
     about: Mapping[str, Any],
 ) -> ImageTargets:
     """Return the targets of ``runs``; mask or labels are put on the grid of the first run."""
-    reference = _volume(runs[0].files[0])
+    reference = _volume(runs)
     if settings.extract == "parcels" or settings.numbers:
         assert settings.labels is not None
         if settings.labels.startswith(extraction.BASC):
@@ -187,12 +211,14 @@ def open_images(
     return targets.without_missing() if settings.missing == "mask" else targets
 
 
-def _volume(path: Path) -> Any:
-    """Return an image with the grid of the functional image in ``path``, without its data."""
+def _volume(runs: Sequence[FmriRun]) -> Any:
+    """Return an image without data on the grid that most runs have, the first of equally many."""
     import nibabel
 
-    bold = extraction.load_image(path, "image")
-    return nibabel.Nifti1Image(np.zeros(bold.shape[:3], dtype=np.int8), bold.affine)
+    grids = [run.grid for run in runs if run.grid is not None]
+    same = [sum(not grid.difference(other) for other in grids) for grid in grids]
+    grid = grids[int(np.argmax(same))]
+    return nibabel.Nifti1Image(np.zeros(grid.shape, dtype=np.int8), grid.affine)
 
 
 def _common(masks: Sequence[Any]) -> Any:

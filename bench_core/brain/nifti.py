@@ -14,8 +14,8 @@ from bench_core.brain import confounds
 from bench_core.brain.bids import Pattern
 from bench_core.brain.content import absent_content
 from bench_core.brain.header import read_header
-from bench_core.brain.images import ImageSettings, ImageTargets, open_images
-from bench_core.brain.targets import Exclusion, FmriRun, without_excluded
+from bench_core.brain.images import ImageSettings, ImageTargets, image_run, open_images
+from bench_core.brain.targets import Exclusion, without_excluded
 from bench_core.errors import InputError
 
 
@@ -25,7 +25,6 @@ class NiftiSettings(ImageSettings):
 
     bold: Annotated[str, 'pattern of the images, * for the run\'s name: "*/bold.nii.gz"']
     motion: Annotated[str | None, "pattern of text files of six motion estimates"] = None
-    tr: Annotated[float | None, "repetition time in seconds where the header is wrong"] = None
     template: Annotated[str | None, 'the space of the images, such as "MNI152"'] = None
 
     def open(self, base: Path, dtype: str, exclude: Sequence[str] = ()) -> ImageTargets:
@@ -43,8 +42,8 @@ class NiftiSettings(ImageSettings):
             if absent is not None:
                 exclusions.append(Exclusion(name, f"{path.name}: {absent}"))
                 continue
-            bold = read_header(path, name)
-            tr, used = self.tr or bold.tr, [path]
+            bold = read_header(path, name, self.tr)
+            tr, used = bold.tr.seconds, [path]
             try:
                 cleaners[name] = None
                 if self.motion is not None:
@@ -56,7 +55,7 @@ class NiftiSettings(ImageSettings):
                 exclusions.append(Exclusion(name, str(error)))
                 continue
             everything = np.arange(bold.volumes, dtype=np.intp)
-            runs.append(FmriRun(name, bold.volumes, everything, tr, tuple(used)))
+            runs.append(image_run(bold, everything, used))
         if not runs:
             raise InputError(f"no run of {self.folder} can be used: {exclusions[0].reason}")
         removed = [] if self.motion is None else ["motion", "high_pass"]

@@ -9,7 +9,9 @@ from typing import Annotated
 
 from bench_core.brain.bids import entities
 from bench_core.brain.targets import Exclusion, FmriRun
-from bench_core.errors import InputError, unknown
+from bench_core.errors import InputError, listed, unknown
+
+_TR_TOLERANCE_S = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +103,27 @@ def candidates(name: str, settings: PairingSettings) -> list[str]:
             tried.append(f"{found['task']}_run-{found['run']}")
         tried.append(found["task"])
     return [each for each in dict.fromkeys(tried) if each]
+
+
+def check_repetition_times(runs: Sequence[FmriRun], tr: float) -> None:
+    """Raise `InputError`, naming all, for runs of another repetition time than ``tr`` seconds.
+
+    The message says how each is known, as neither value is right for sure: ``samples.tr`` is also
+    the TR of the features, so it must not follow a wrong header.
+    """
+    wrong = [
+        f"run {run.name} has a repetition time of {run.tr:g} s ({run.tr_source}"
+        f"{f': {run.tr_doubt}' if run.tr_doubt else ''})"
+        for run in runs
+        if run.tr is not None and abs(run.tr - tr) > _TR_TOLERANCE_S
+    ]
+    if wrong:
+        raise listed(
+            wrong,
+            f"samples.tr is {tr:g} s",
+            f"one of the two is wrong. If a volume was acquired every {tr:g} s, give targets.tr = "
+            f"{tr:g}. If not, correct samples.tr and use features that were made for that TR",
+        )
 
 
 def check_lengths(run: FmriRun, stimulus: str, trs: int | None, settings: PairingSettings) -> None:

@@ -110,6 +110,7 @@ class SeriesTargets:
     series: Mapping[str, _Series]
     standardize: bool
     dtype: str
+    notes: Sequence[str] = ()
 
     def read(self, run: FmriRun) -> NDArray[Any]:
         """Return the targets (m, s) of ``run``."""

@@ -57,11 +57,12 @@ class CachedTargets:
     runs: Sequence[FmriRun]
     exclusions: Sequence[Exclusion]
     files: Sequence[Path]
+    notes: Sequence[str]
 
     @classmethod
     def of(cls, source: Targets, folder: Path) -> CachedTargets:
         """Return ``source`` with its runs kept in ``folder``."""
-        names = ("names", "space", "about", "runs", "exclusions", "files")
+        names = ("names", "space", "about", "runs", "exclusions", "files", "notes")
         return cls(source, folder, *(getattr(source, name) for name in names))
 
     def read(self, run: FmriRun) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +120,7 @@ def build(config: Path, out: Path | None, only_plan: bool) -> None:
     if folder is None and not only_plan:
         raise InputError(f"{config} names no folder: give out, or --out DIR")
     planned = plan(settings)
-    _print_pairing(planned.table())
+    _print_pairing(planned.table(), planned.notes())
     if only_plan or folder is None:
         click.echo(f"{settings.name}: X {planned.t} × {planned.p}, Y {planned.t} × {planned.s}")
         return
@@ -171,7 +172,7 @@ def show(folder: Path, check: bool) -> None:
     console = Console()
     console.print(table)
     if problem.meta.get("pairing"):
-        _print_pairing(problem.meta["pairing"])
+        _print_pairing(problem.meta["pairing"], problem.meta.get("notes", ()))
 
 
 def _progress(count: ProgressColumn) -> Progress:
@@ -195,16 +196,16 @@ def _needs(*more: str) -> None:
         raise RidgebenchError(f"this needs {', '.join(absent)}: pip install 'ridgebench[{extras}]'")
 
 
-def _print_pairing(rows: list[dict[str, Any]]) -> None:
-    """Print the table of runs and, below it, what is not as usual about each."""
+def _print_pairing(rows: list[dict[str, Any]], notes: Sequence[str]) -> None:
+    """Print the table of runs and, below it, what was lost or guessed for all or for one."""
     from rich.console import Console
     from rich.markup import escape
 
     console = Console()
     console.print(_pairing(rows))
-    for row in rows:
-        for note in row.get("notes", ()):
-            console.print(f"note: {escape(row['name'])}: {escape(note)}", highlight=False)
+    notes = [*notes, *(f"{row['name']}: {note}" for row in rows for note in row.get("notes", ()))]
+    for note in notes:
+        console.print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
 
 
 def _pairing(rows: list[dict[str, Any]]) -> Table:
