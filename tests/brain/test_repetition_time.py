@@ -91,7 +91,7 @@ def test_a_json_beside_the_image_comes_first_and_a_contradiction_is_said(images)
     assert "1.5 s" in note
     assert "2 s" in note
     for wrong in ("null", '"1.5"', "-1", "NaN"):
-        (images.folder / "run-1_bold.json").write_text('{"RepetitionTime": %s}' % wrong)
+        (images.folder / "run-1_bold.json").write_text(f'{{"RepetitionTime": {wrong}}}')
         with pytest.raises(InputError, match=r"run-1_bold\.json"):
             images.plan()
 
@@ -130,8 +130,8 @@ def test_images_off_the_grid_are_named_before_any_is_read(images):
 def test_the_grid_is_that_of_most_runs(images):
     data = images.data["run-1"]
     images.image("run-0_bold.nii.gz", data[:5])
+    np.save(images.folder / "run-0.npy", np.ones((30, 3)))
     with pytest.raises(InputError, match="run-0"):
-        np.save(images.folder / "run-0.npy", np.ones((30, 3)))
         images.plan()
     (images.folder / "run-0.npy").unlink()  # a run without a stimulus is no obstacle
     assert len(images.plan().runs) == 2
