@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError
+from bench_core.files import read_text
 
 
 def regions_of(space: TargetSpace, labels: Any, s: int) -> NDArray[np.int64]:
@@ -49,8 +50,7 @@ def region_names(labels: Path) -> dict[int, str]:
     table = labels.with_name(labels.name.partition(".nii")[0] + ".tsv")
     if not table.is_file():
         return {}
-    with table.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t"))
+    rows = list(csv.DictReader(read_text(table).splitlines(), delimiter="\t"))
     try:
         return {int(row["index"]): str(row["name"]) for row in rows}
     except (KeyError, TypeError, ValueError) as error:

@@ -34,12 +34,14 @@ class PlannedRun:
     number : its number in the problem's ``runs``, from 1.
     volumes : (m,) the volumes that become samples.
     start : the row of the first of them in the problem.
+    notes : what of its stimulus reaches no sample.
     """
 
     number: int
     pair: Pair
     volumes: NDArray[np.intp]
     start: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +84,7 @@ class BuildPlan:
                     "unsteady": source.volumes - len(source.kept),
                     "stimulus_trs": self.features.length(run.pair.stimulus),
                     "samples": len(run.volumes),
-                    "notes": list(source.notes),
+                    "notes": [*source.notes, *run.notes],
                 }
             )
         return rows + [{"name": each.name, "left_out": each.reason} for each in self.exclusions]
@@ -146,7 +148,9 @@ def plan(settings: ProblemSettings) -> BuildPlan:
         if not len(volumes):
             exclusions.append(Exclusion(run.name, "no volume has a full window of features"))
             continue
-        runs.append(PlannedRun(len(runs) + 1, each, volumes, start))
+        used = np.unique(volumes[:, None] + alignment.first - np.array(alignment.delays))
+        notes = tuple(features.notes(stimulus, run.volumes, used))
+        runs.append(PlannedRun(len(runs) + 1, each, volumes, start, notes))
         start += len(volumes)
     if start < 2:
         raise InputError(f"{settings.path}: {start} samples from all runs, a problem needs 2")

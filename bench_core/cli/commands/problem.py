@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _SAME_REASON = 5
 """Rows that one reason for leaving out may have before they become one."""
 
+_NOTES_OF_A_RUN = 10
+
 
 @click.group()
 def command() -> None:
@@ -203,7 +205,15 @@ def _print_pairing(rows: list[dict[str, Any]], notes: Sequence[str]) -> None:
 
     console = Console()
     console.print(_pairing(rows))
-    notes = [*notes, *(f"{row['name']}: {note}" for row in rows for note in row.get("notes", ()))]
+    notes = list(notes)
+    for row in rows:
+        of_run = [f"{row['name']}: {note}" for note in row.get("notes", ())]
+        notes += of_run[:_NOTES_OF_A_RUN]
+        if len(of_run) > _NOTES_OF_A_RUN:
+            notes.append(
+                f"{row['name']}: {len(of_run) - _NOTES_OF_A_RUN} more, in the problem's "
+                'meta["pairing"]'
+            )
     for note in notes:
         console.print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
 
