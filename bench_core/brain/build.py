@@ -14,7 +14,13 @@ from numpy.typing import DTypeLike, NDArray
 
 from bench_core import __version__
 from bench_core.brain.features import Features
-from bench_core.brain.pairing import Pair, check_lengths, check_repetition_times, pair
+from bench_core.brain.pairing import (
+    Pair,
+    check_lengths,
+    check_repetition_times,
+    pair,
+    trimmed,
+)
 from bench_core.brain.settings import ProblemSettings
 from bench_core.brain.targets import Exclusion, Targets, check_grids
 from bench_core.checks import row_blocks
@@ -35,6 +41,7 @@ class PlannedRun:
     volumes : (m,) the volumes that become samples.
     start : the row of the first of them in the problem.
     notes : what of its stimulus reaches no sample.
+    trimmed : volumes that were cut off after the stimulus's end.
     """
 
     number: int
@@ -42,6 +49,7 @@ class PlannedRun:
     volumes: NDArray[np.intp]
     start: int
     notes: tuple[str, ...] = ()
+    trimmed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +89,8 @@ class BuildPlan:
                     "number": run.number,
                     "stimulus": run.pair.stimulus,
                     "volumes": source.volumes,
-                    "unsteady": source.volumes - len(source.kept),
+                    "unsteady": source.volumes - len(source.kept) - run.trimmed,
+                    "trimmed": run.trimmed,
                     "stimulus_trs": self.features.length(run.pair.stimulus),
                     "samples": len(run.volumes),
                     "notes": [*source.notes, *run.notes],
@@ -138,11 +147,12 @@ def plan(settings: ProblemSettings) -> BuildPlan:
     check_grids([each.run for each in pairs], targets.space)
     runs: list[PlannedRun] = []
     start = 0
-    for each in pairs:
+    lengths = [features.length(each.stimulus) for each in pairs]
+    expected = [None if length is None else length - alignment.first for length in lengths]
+    check_lengths(list(zip(pairs, expected, strict=True)), settings.pairing)
+    for whole, length in zip(pairs, expected, strict=True):
+        each, cut = trimmed(whole, length, settings.pairing)
         run, stimulus = each.run, each.stimulus
-        length = features.length(stimulus)
-        expected = None if length is None else length - alignment.first
-        check_lengths(run, stimulus, expected, settings.pairing)
         usable = usable_volumes(features.trs(stimulus, run.volumes), run.volumes, alignment)
         volumes = np.intersect1d(usable, run.kept, assume_unique=True)
         if not len(volumes):
@@ -150,7 +160,7 @@ def plan(settings: ProblemSettings) -> BuildPlan:
             continue
         used = np.unique(volumes[:, None] + alignment.first - np.array(alignment.delays))
         notes = tuple(features.notes(stimulus, run.volumes, used))
-        runs.append(PlannedRun(len(runs) + 1, each, volumes, start, notes))
+        runs.append(PlannedRun(len(runs) + 1, each, volumes, start, notes, cut))
         start += len(volumes)
     if start < 2:
         raise InputError(f"{settings.path}: {start} samples from all runs, a problem needs 2")

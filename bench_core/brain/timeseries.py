@@ -120,6 +120,7 @@ class SeriesTargets:
         else:
             with _h5(series.file) as file:
                 found = file[series.dataset][()]
+        found = found[run.kept]
         check_finite_run(found, run)
         found = found.astype(self.dtype)
         return standardised(found) if self.standardize else found

@@ -67,7 +67,9 @@ class CachedTargets:
 
     def read(self, run: FmriRun) -> NDArray[Any]:
         """Return the targets (m, s) of ``run``, memory-mapped."""
-        path = self.folder / f"{run.name}.npy"
+        # Which volumes are cleaned may depend on the length of the features: pairing.trim.
+        volumes = digests.of_json([int(volume) for volume in run.kept])[:8]
+        path = self.folder / f"{run.name}-{volumes}.npy"
         if not path.is_file():
             values = self.source.read(run)
             replace_file(path, partial(np.save, arr=values))
