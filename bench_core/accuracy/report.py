@@ -220,8 +220,9 @@ def _regions(
     problem: Problem, r: NDArray[np.float64], chosen: NDArray[np.bool_] | None, path: Path
 ) -> tuple[list[dict[str, Any]], NDArray[np.float64]]:
     """Return the rows of the table of regions, and the mean r of every target's region (s,)."""
-    from bench_core.accuracy.atlas import region_names, regions_of
+    from bench_core.accuracy.atlas import regions_of
     from bench_core.brain.extraction import load_image
+    from bench_core.brain.label_names import label_names
 
     if problem.space is None:
         raise InputError(
@@ -229,7 +230,7 @@ def _regions(
         )
     labels = regions_of(problem.space, load_image(path, "the atlas"), problem.s)
     found = by_region(r, labels, chosen)
-    names = region_names(path)
+    names = label_names(path)
     means = {each.region: np.nan if each.mean is None else each.mean for each in found}
     rows = [
         {"region": each.region, "name": names.get(each.region, ""), **asdict(each)}

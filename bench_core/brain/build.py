@@ -125,6 +125,7 @@ class BuildPlan:
         what = {
             "settings": self.settings.description(),
             "files": seen,
+            "targets": list(self.targets.names),
             "runs": [(run.pair.run.name, run.pair.stimulus, run.start) for run in self.runs],
             "versions": [__version__, np.__version__, nibabel.__version__, nilearn.__version__],
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.brain.content import absent_content
+from bench_core.brain.label_names import target_names
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError
 
@@ -44,6 +45,7 @@ class Extraction:
     image : the mask or the labels, resampled to the functional grid.
     parcels : whether ``image`` holds labels.
     lost : labels without a voxel on that grid.
+    atlas : names of labels, where the atlas has a table of them.
     """
 
     space: TargetSpace
@@ -51,13 +53,21 @@ class Extraction:
     image: Any
     parcels: bool
     lost: tuple[int, ...] = ()
+    atlas: dict[int, str] = field(default_factory=dict)
 
     @property
     def notes(self) -> list[str]:
         """What was lost on the way to the functional grid, in whole sentences."""
         if not self.lost:
             return []
-        return [f"{len(self.lost)} labels have no voxel and no target: {_listed(self.lost)}"]
+        names = [
+            f"{number} ({self.atlas[number]})" if number in self.atlas else str(number)
+            for number in self.lost
+        ]
+        return [
+            f"labels lost, without a voxel on the grid of the images: {len(names)} of "
+            f"{len(names) + len(self.names)}: {', '.join(names)}"
+        ]
 
     @property
     def used(self) -> NDArray[np.bool_]:
@@ -75,7 +85,8 @@ class Extraction:
             raise InputError("every voxel of the targets lacks a value in some run")
         if not self.parcels:
             return _of_voxels(values != 0, self.image, self.space.template)
-        return _of_labels(values, self.image, self.space.template, [*self.labels, *self.lost])
+        known = [*self.labels, *self.lost]
+        return _of_labels(values, self.image, self.space.template, known, self.atlas)
 
     @property
     def labels(self) -> list[int]:
@@ -107,17 +118,20 @@ class Extraction:
         return np.asarray(found, dtype=cleaning.dtype)
 
 
-def of_parcels(labels: Any, reference: Any, template: str | None) -> Extraction:
+def of_parcels(
+    labels: Any, reference: Any, template: str | None, atlas: dict[int, str] | None = None
+) -> Extraction:
     """Return one target per label of the image ``labels``, in the order of their numbers.
 
-    ``reference`` gives the functional grid. The image is resampled to the nearest label.
+    Targets have the names in ``atlas``, where it has one. ``reference`` gives the functional grid.
+    The image is resampled to the nearest label.
     """
     on_grid = _integers(_on_grid(labels, reference))
     if not on_grid.any():
         raise InputError(
             "no label lies on the grid of the functional images: use labels in the same space"
         )
-    return _of_labels(on_grid, reference, template, _numbers(_integers(labels)))
+    return _of_labels(on_grid, reference, template, _numbers(_integers(labels)), atlas or {})
 
 
 def of_mask(
@@ -179,7 +193,11 @@ def basc(text: str, data_dir: Path | None) -> Path:
 
 
 def _of_labels(
-    values: NDArray[np.int64], reference: Any, template: str | None, known: Sequence[int]
+    values: NDArray[np.int64],
+    reference: Any,
+    template: str | None,
+    known: Sequence[int],
+    atlas: dict[int, str],
 ) -> Extraction:
     """Return one target per label in ``values``; those ``known`` that it lacks are lost."""
     from nilearn.image import new_img_like
@@ -187,10 +205,11 @@ def _of_labels(
     numbers = _numbers(values)
     return Extraction(
         TargetSpace.of_labels(values, numbers, reference.affine, template=template),
-        [f"parcel {number}" for number in numbers],
+        target_names(numbers, atlas),
         new_img_like(reference, values.astype(np.int32)),
         parcels=True,
         lost=tuple(sorted(set(known) - set(numbers))),
+        atlas=atlas,
     )
 
 

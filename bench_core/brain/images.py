@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bench_core.brain import extraction
 from bench_core.brain.extraction import Cleaning, Extraction
 from bench_core.brain.header import BoldHeader
+from bench_core.brain.label_names import label_names
 from bench_core.brain.missing import check_missing, find_missing
 from bench_core.brain.targets import Exclusion, FmriRun, check_finite_run, check_grids
 from bench_core.data.space import TargetSpace
@@ -184,7 +185,7 @@ def open_images(
         files = [path]
         labels = extraction.load_image(path, "targets.labels")
         if settings.extract == "parcels":
-            chosen = extraction.of_parcels(labels, reference, template)
+            chosen = extraction.of_parcels(labels, reference, template, label_names(path))
         else:
             chosen = extraction.of_mask(labels, reference, template, settings.numbers)
     else:

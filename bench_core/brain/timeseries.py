@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bench_core.brain import extraction
 from bench_core.brain.bids import Pattern, entities
 from bench_core.brain.content import absent_content
+from bench_core.brain.label_names import label_names
 from bench_core.brain.targets import (
     Exclusion,
     FmriRun,
@@ -220,16 +221,19 @@ def _opened(
                 "the same"
             )
     space, files = None, []
+    names = [f"parcel {k}" for k in range(1, s + 1)]
     if settings.labels is not None:
         files.append(settings.labels)
         image = extraction.load_image(settings.labels, "targets.labels")
-        whole = extraction.of_parcels(image, image, settings.template)
+        whole = extraction.of_parcels(image, image, settings.template, label_names(settings.labels))
         if len(whole.names) != s:
             raise InputError(
                 f"targets.labels {settings.labels} has {len(whole.names)} labels and the time "
                 f"courses have {s} columns: they must be the same parcels"
             )
         space = whole.space
+        if whole.atlas:
+            names = whole.names
     return SeriesTargets(
         runs=[
             FmriRun(
@@ -244,7 +248,7 @@ def _opened(
         exclusions=[*unreadable, *exclusions],
         files=files,
         about={"standardize": settings.standardize},
-        names=[f"parcel {k}" for k in range(1, s + 1)],
+        names=names,
         space=space,
         series=series,
         standardize=settings.standardize,
