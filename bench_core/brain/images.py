@@ -16,6 +16,7 @@ from bench_core.brain.extraction import Cleaning, Extraction
 from bench_core.brain.header import BoldHeader
 from bench_core.brain.label_names import label_names
 from bench_core.brain.missing import check_missing, find_missing
+from bench_core.brain.placement import check_placement
 from bench_core.brain.targets import Exclusion, FmriRun, check_finite_run, check_grids
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError
@@ -84,6 +85,7 @@ class ImageTargets:
     cleaning: Cleaning
     confounds: Mapping[str, NDArray[np.float64] | None]
     masked: NDArray[np.bool_] | None = None
+    remarks: Sequence[str] = ()
 
     @property
     def names(self) -> list[str]:
@@ -93,7 +95,7 @@ class ImageTargets:
     @property
     def notes(self) -> Sequence[str]:
         """What was lost as masks or labels were put on the grid of the images."""
-        return self.extraction.notes
+        return [*self.remarks, *self.extraction.notes]
 
     @property
     def space(self) -> TargetSpace:
@@ -184,6 +186,7 @@ def open_images(
             path = base / settings.labels
         files = [path]
         labels = extraction.load_image(path, "targets.labels")
+        remarks = check_placement(labels, reference, path, "targets.labels")
         if settings.extract == "parcels":
             chosen = extraction.of_parcels(labels, reference, template, label_names(path))
         else:
@@ -192,6 +195,11 @@ def open_images(
         assert settings.mask is not None
         files = list(masks) or [base / settings.mask]
         images = [extraction.load_image(file, "targets.mask") for file in files]
+        remarks = [
+            remark
+            for image, file in zip(images, files, strict=True)
+            for remark in check_placement(image, reference, file, "targets.mask")
+        ]
         chosen = extraction.of_mask(_common(images), reference, template)
     targets = ImageTargets(
         runs=runs,
@@ -208,6 +216,7 @@ def open_images(
         extraction=chosen,
         cleaning=Cleaning(settings.smoothing_mm, settings.standardize, dtype),
         confounds=cleaners,
+        remarks=remarks,
     )
     return targets.without_missing() if settings.missing == "mask" else targets
 
