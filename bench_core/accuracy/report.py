@@ -61,7 +61,10 @@ class AccuracyRequest:
 
 @dataclass(frozen=True, eq=False)
 class _Significance:
-    """A null with its p values (s,), adjusted p values (s,) and significant targets (s,)."""
+    """A null with its p values (s,), adjusted p values (s,) and significant targets (s,).
+
+    ``p`` are of each target alone; ``adjusted`` are false-discovery rates, or family-wise.
+    """
 
     null: Null
     p: NDArray[np.float64]
@@ -157,8 +160,8 @@ def _significance(
         fit_intercept=result.fit_intercept,
         progress=progress,
     )
-    p = null.p_max() if request.family_wise else null.p_values()
-    adjusted = p if request.family_wise else adjusted_p(p)
+    p = null.p_values()
+    adjusted = null.p_max() if request.family_wise else adjusted_p(p)
     with np.errstate(invalid="ignore"):
         return _Significance(null, p, adjusted, adjusted <= request.rate)
 
