@@ -6,7 +6,7 @@ Every message names the wrong value and the remedy.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bench_core.deprecated import renamed
 
@@ -56,6 +56,21 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(map(repr, near))}? " if near else ""
     return UnknownNameError(f"unknown {kind} {name!r}: {hint}known: {', '.join(names) or 'none'}")
+
+
+def listed(wrong: Sequence[str], what: str, remedy: str) -> InputError:
+    """Return one error for everything that is ``wrong`` in one way, a line for each.
+
+    >>> print(listed(["a is 1", "b is 2"], "values below 3", "give 3 or more"))
+    values below 3: give 3 or more
+      a is 1
+      b is 2
+    >>> print(listed(["a is 1"], "values below 3", "give 3 or more"))
+    values below 3: a is 1: give 3 or more
+    """
+    if len(wrong) == 1:
+        return InputError(f"{what}: {wrong[0]}: {remedy}")
+    return InputError("\n  ".join([f"{what}: {remedy}", *wrong]))
 
 
 def readable_bytes(count: float) -> str:

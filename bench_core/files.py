@@ -8,14 +8,18 @@ process left beside a path is removed when the next one writes there (`bench_cor
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench_core.errors import InputError
 from bench_core.leftovers import PARTIAL, REPLACED, partial_name, remove_leftovers, tag
 
 __all__ = [
@@ -24,6 +28,8 @@ __all__ = [
     "new_folder",
     "partial_name",
     "publish_folder",
+    "read_json",
+    "read_text",
     "replace_file",
     "write_bytes",
     "write_json",
@@ -55,6 +61,43 @@ def write_text(path: Path, text: str) -> Path:
 def write_bytes(path: Path, content: bytes) -> Path:
     """Write ``content`` to ``path``, whole or not at all."""
     return replace_file(path, lambda part: part.write_bytes(content))
+
+
+def read_text(path: Path) -> str:
+    """Return the text in ``path``: UTF-8 with or without a byte-order mark, or UTF-16 with one.
+
+    A name that ends with ``.gz`` is decompressed.
+
+    Raises
+    ------
+    InputError : the file cannot be read, or has another encoding; the message names the line.
+    """
+    try:
+        raw = path.read_bytes()
+        content = gzip.decompress(raw) if path.suffix == ".gz" else raw
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = "utf-16" if marked else "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        wrong = content[error.start : error.start + 1].hex()
+        raise InputError(
+            f"{path}, line {line}: byte 0x{wrong} is not {encoding.removesuffix('-sig').upper()}: "
+            "save the file as UTF-8"
+        ) from error
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file; raise `InputError`, naming it, when it is damaged."""
+    try:
+        return json.loads(read_text(path))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is damaged ({error}): copy it again") from error
 
 
 def write_json(path: Path, values: Any) -> Path:

@@ -1,15 +1,14 @@
-"""Regions of an atlas: the one of every target, and their names."""
+"""Regions of an atlas: the one of every target."""
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.data.space import TargetSpace
+from bench_core.deprecated import renamed
 from bench_core.errors import InputError
 
 
@@ -40,18 +39,4 @@ def regions_of(space: TargetSpace, labels: Any, s: int) -> NDArray[np.int64]:
     return regions
 
 
-def region_names(labels: Path) -> dict[int, str]:
-    """Return the names of an atlas's labels from the BIDS table beside it, {} without one.
-
-    The table is ``ATLAS.tsv`` for ``ATLAS.nii.gz``, with columns index and name. Raises
-    `InputError` for a table without them.
-    """
-    table = labels.with_name(labels.name.partition(".nii")[0] + ".tsv")
-    if not table.is_file():
-        return {}
-    with table.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t"))
-    try:
-        return {int(row["index"]): str(row["name"]) for row in rows}
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{table} needs columns index and name, separated by tabs") from error
+__getattr__ = renamed(__name__, {"region_names": "bench_core.brain.label_names:label_names"})

@@ -23,29 +23,11 @@ def draw_slices(image: Any, path: Path, title: str, mni: bool) -> None:
 
     figure = _figure((11, 2.8))
     filled, limit = _filled(image)
-    common = {"display_mode": "z", "figure": figure, "title": title, "annotate": True}
+    common = {"display_mode": "z", "figure": figure, "title": title, **_scale(limit)}
     if mni:
-        display = plotting.plot_stat_map(
-            filled,
-            cmap=COLOURS,
-            vmax=limit,
-            threshold=limit * 1e-6,
-            cut_coords=7,
-            cbar_tick_format="%.2f",
-            **common,
-        )
+        display = plotting.plot_stat_map(filled, cut_coords=7, symmetric_cbar=True, **common)
     else:
-        display = plotting.plot_img(
-            filled,
-            cmap=COLOURS,
-            vmin=-limit,
-            vmax=limit,
-            colorbar=True,
-            threshold=limit * 1e-6,
-            cut_coords=_heights(image),
-            cbar_tick_format="%.2f",
-            **common,
-        )
+        display = plotting.plot_img(filled, cut_coords=_heights(image), **common)
     _save(display, figure, path)
 
 
@@ -57,16 +39,12 @@ def draw_glass_brain(image: Any, path: Path, title: str) -> None:
     filled, limit = _filled(image)
     display = plotting.plot_glass_brain(
         filled,
-        cmap=COLOURS,
-        vmin=-limit,
-        vmax=limit,
-        threshold=limit * 1e-6,
         plot_abs=False,
-        colorbar=True,
+        symmetric_cbar=True,
         display_mode="lyrz",
-        cbar_tick_format="%.2f",
         figure=figure,
         title=title,
+        **_scale(limit),
     )
     _save(display, figure, path)
 
@@ -153,6 +131,23 @@ def _filled(image: Any) -> tuple[Any, float]:
     from nilearn.image import new_img_like
 
     return new_img_like(image, np.nan_to_num(np.asarray(image.dataobj))), _limit(image)
+
+
+def _scale(limit: float) -> dict[str, Any]:
+    """Return the options that give every volume the colours of −``limit`` … ``limit``.
+
+    Both ends are given: nilearn begins the scale at 0 where no value is negative. The nearest voxel
+    is drawn, as a spline would add values of the other sign around a map's edge.
+    """
+    return {
+        "cmap": COLOURS,
+        "vmin": -limit,
+        "vmax": limit,
+        "threshold": limit * 1e-6,
+        "colorbar": True,
+        "cbar_tick_format": "%.2f",
+        "resampling_interpolation": "nearest",
+    }
 
 
 def _limit(image: Any) -> float:

@@ -63,7 +63,10 @@ class AccuracyRequest:
 
 @dataclass(frozen=True, eq=False)
 class _Significance:
-    """A null with its p values (s,), adjusted p values (s,) and significant targets (s,)."""
+    """A null with its p values (s,), adjusted p values (s,) and significant targets (s,).
+
+    ``p`` are of each target alone; ``adjusted`` are false-discovery rates, or family-wise.
+    """
 
     null: Null
     p: NDArray[np.float64]
@@ -165,8 +168,8 @@ def _significance(
         fit_intercept=result.fit_intercept,
         progress=progress,
     )
-    p = null.p_max() if request.family_wise else null.p_values()
-    adjusted = p if request.family_wise else adjusted_p(p)
+    p = null.p_values()
+    adjusted = null.p_max() if request.family_wise else adjusted_p(p)
     with np.errstate(invalid="ignore"):
         return _Significance(null, p, adjusted, adjusted <= request.rate)
 
@@ -228,8 +231,9 @@ def _regions(
     problem: Problem, r: NDArray[np.float64], chosen: NDArray[np.bool_] | None, path: Path
 ) -> tuple[list[dict[str, Any]], NDArray[np.float64]]:
     """Return the rows of the table of regions, and the mean r of every target's region (s,)."""
-    from bench_core.accuracy.atlas import region_names, regions_of
+    from bench_core.accuracy.atlas import regions_of
     from bench_core.brain.extraction import load_image
+    from bench_core.brain.label_names import label_names
 
     if problem.space is None:
         raise InputError(
@@ -237,7 +241,7 @@ def _regions(
         )
     labels = regions_of(problem.space, load_image(path, "the atlas"), problem.s)
     found = by_region(r, labels, chosen)
-    names = region_names(path)
+    names = label_names(path)
     means = {each.region: np.nan if each.mean is None else each.mean for each in found}
     rows = [
         {"region": each.region, "name": names.get(each.region, ""), **asdict(each)}

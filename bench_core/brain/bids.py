@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench_core.errors import InputError
 
-_RUN = ("sub", "ses", "task", "acq", "ce", "dir", "rec", "run", "echo", "part")
+_OF_DERIVATIVES = ("space", "cohort", "res", "den", "hemi", "atlas", "label", "desc")
+"""Entities that tell apart several files of one run."""
 
 
 def entities(name: str) -> dict[str, str]:
@@ -17,7 +20,7 @@ def entities(name: str) -> dict[str, str]:
     >>> entities("sub-01_ses-002_task-s01e01a")
     {'sub': '01', 'ses': '002', 'task': 's01e01a'}
     """
-    pairs = (part.partition("-") for part in name.split("_"))
+    pairs = (part.partition("-") for part in name.partition(".")[0].split("_"))
     return {key: value for key, dash, value in pairs if dash and key.isalnum() and value}
 
 
@@ -27,8 +30,26 @@ def run_name(file_name: str) -> str:
     >>> run_name("sub-01_ses-1_task-a_run-2_space-MNI152Lin_res-2_desc-preproc_bold.nii.gz")
     'sub-01_ses-1_task-a_run-2'
     """
-    found = entities(file_name.partition(".")[0])
-    return "_".join(f"{key}-{found[key]}" for key in _RUN if key in found)
+    found = entities(file_name)
+    return "_".join(f"{key}-{found[key]}" for key in found if key not in _OF_DERIVATIVES)
+
+
+def companions(image: Path, desc: str, endings: Sequence[str]) -> list[Path]:
+    """Return the most specific files beside ``image`` that describe it, best rule of BIDS first.
+
+    Their name ends with one of ``endings``, their ``desc`` entity is as given, and every other
+    entity is one of the image's: a table without ``echo`` serves each echo. This is the rule of
+    nilearn's `load_confounds`. More than one file is returned where names do not decide.
+    """
+    own = entities(image.name)
+    found: dict[int, list[Path]] = {}
+    for path in sorted(image.parent.iterdir()):
+        if not path.name.endswith(tuple(endings)):
+            continue
+        theirs = entities(path.name)
+        if theirs.pop("desc", None) == desc and theirs.items() <= own.items():
+            found.setdefault(len(theirs), []).append(path)
+    return found[max(found)] if found else []
 
 
 @dataclass(frozen=True)
@@ -53,14 +74,17 @@ class Pattern:
             )
 
     def find(self, folder: Path) -> dict[str, Path]:
-        """Return the files in ``folder`` by the text that ``*`` stands for, sorted."""
+        """Return the files in ``folder`` by the text that ``*`` stands for, sorted.
+
+        Links count whether their target exists or not; see `bench_core.brain.content`.
+        """
         before, after = map(re.escape, self.text.split("*"))
         place = re.compile(f"{before}([^/]+){after}")
         found = {}
-        for path in sorted(folder.glob(self.text)):
-            match = place.fullmatch(path.relative_to(folder).as_posix())
+        for name in sorted(glob.glob(self.text, root_dir=folder)):
+            match = place.fullmatch(Path(name).as_posix())
             if match is not None:
-                found[match[1]] = path
+                found[match[1]] = folder / name
         return found
 
     def of(self, folder: Path, name: str) -> Path:

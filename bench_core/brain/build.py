@@ -14,17 +14,21 @@ from numpy.typing import DTypeLike, NDArray
 
 from bench_core import __version__
 from bench_core.brain.features import Features
-from bench_core.brain.pairing import Pair, check_lengths, pair
+from bench_core.brain.pairing import (
+    Pair,
+    check_lengths,
+    check_repetition_times,
+    pair,
+    trimmed,
+)
 from bench_core.brain.settings import ProblemSettings
-from bench_core.brain.targets import Exclusion, Targets
+from bench_core.brain.targets import Exclusion, Targets, check_grids
 from bench_core.checks import row_blocks
 from bench_core.data.problem import Problem
 from bench_core.data.resumable import ResumableFolderWriter
 from bench_core.errors import InputError
 from bench_core.progress import Progress, silent
 from encoders.alignment import Alignment, align, usable_volumes
-
-_TR_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +40,16 @@ class PlannedRun:
     number : its number in the problem's ``runs``, from 1.
     volumes : (m,) the volumes that become samples.
     start : the row of the first of them in the problem.
+    notes : what of its stimulus reaches no sample.
+    trimmed : volumes that were cut off after the stimulus's end.
     """
 
     number: int
     pair: Pair
     volumes: NDArray[np.intp]
     start: int
+    notes: tuple[str, ...] = ()
+    trimmed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +89,26 @@ class BuildPlan:
                     "number": run.number,
                     "stimulus": run.pair.stimulus,
                     "volumes": source.volumes,
-                    "unsteady": source.volumes - len(source.kept),
+                    "unsteady": source.volumes - len(source.kept) - run.trimmed,
+                    "trimmed": run.trimmed,
                     "stimulus_trs": self.features.length(run.pair.stimulus),
                     "samples": len(run.volumes),
+                    "notes": [*source.notes, *run.notes],
                 }
             )
         return rows + [{"name": each.name, "left_out": each.reason} for each in self.exclusions]
+
+    def notes(self) -> list[str]:
+        """Return what was lost or guessed for all runs, in whole sentences."""
+        found = list(self.targets.notes)
+        unknown = [run.pair.run for run in self.runs if run.pair.run.tr is None]
+        if unknown:
+            found.append(
+                f"the repetition time of {len(unknown)} of {len(self.runs)} runs is unknown "
+                f"({unknown[0].name}: {unknown[0].tr_source} has none): samples.tr = "
+                f"{self.alignment.tr:g} s is taken"
+            )
+        return found
 
     def key(self) -> str:
         """Return a digest of everything that determines the problem's numbers.
@@ -103,6 +125,7 @@ class BuildPlan:
         what = {
             "settings": self.settings.description(),
             "files": seen,
+            "targets": list(self.targets.names),
             "runs": [(run.pair.run.name, run.pair.stimulus, run.start) for run in self.runs],
             "versions": [__version__, np.__version__, nibabel.__version__, nilearn.__version__],
         }
@@ -121,24 +144,24 @@ def plan(settings: ProblemSettings) -> BuildPlan:
     features: Features = settings.features.open(alignment)
     pairs, unpaired = pair(targets.runs, features.stimuli, settings.pairing)
     exclusions = [*targets.exclusions, *unpaired]
+    check_repetition_times([each.run for each in pairs], alignment.tr)
+    check_grids([each.run for each in pairs], targets.space)
     runs: list[PlannedRun] = []
     start = 0
-    for each in pairs:
+    lengths = [features.length(each.stimulus) for each in pairs]
+    expected = [None if length is None else length - alignment.first for length in lengths]
+    check_lengths(list(zip(pairs, expected, strict=True)), settings.pairing)
+    for whole, length in zip(pairs, expected, strict=True):
+        each, cut = trimmed(whole, length, settings.pairing)
         run, stimulus = each.run, each.stimulus
-        if run.tr is not None and abs(run.tr - alignment.tr) > _TR_TOLERANCE:
-            raise InputError(
-                f"run {run.name} has a repetition time of {run.tr:g} s and samples.tr is "
-                f"{alignment.tr:g} s: correct samples.tr"
-            )
-        length = features.length(stimulus)
-        expected = None if length is None else length - alignment.first
-        check_lengths(run, stimulus, expected, settings.pairing)
         usable = usable_volumes(features.trs(stimulus, run.volumes), run.volumes, alignment)
         volumes = np.intersect1d(usable, run.kept, assume_unique=True)
         if not len(volumes):
             exclusions.append(Exclusion(run.name, "no volume has a full window of features"))
             continue
-        runs.append(PlannedRun(len(runs) + 1, each, volumes, start))
+        used = np.unique(volumes[:, None] + alignment.first - np.array(alignment.delays))
+        notes = tuple(features.notes(stimulus, run.volumes, used))
+        runs.append(PlannedRun(len(runs) + 1, each, volumes, start, notes, cut))
         start += len(volumes)
     if start < 2:
         raise InputError(f"{settings.path}: {start} samples from all runs, a problem needs 2")
@@ -215,6 +238,7 @@ def _meta(planned: BuildPlan) -> dict[str, Any]:
         "targets": dict(planned.targets.about),
         "features_of": dict(planned.features.about),
         "pairing": planned.table(),
+        "notes": planned.notes(),
         "settings": planned.settings.description(),
         "versions": {
             "ridgebench": __version__,

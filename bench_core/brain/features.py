@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 
 from bench_core.brain.bids import Pattern
 from bench_core.brain.timeseries import load_npy
-from bench_core.data.events import Event, boxcars, read_events
-from bench_core.errors import InputError, unknown
+from bench_core.data.events import Event, boxcars, on_samples, read_events
+from bench_core.errors import InputError, listed, unknown
 
 if TYPE_CHECKING:
     from encoders.alignment import Alignment
@@ -42,6 +43,9 @@ class Features(Protocol):
 
     def file(self, stimulus: str) -> Path:
         """Return the file that holds them."""
+
+    def notes(self, stimulus: str, volumes: int, used: NDArray[np.integer[Any]]) -> list[str]:
+        """Return, in whole sentences, what does not reach a sample; ``used`` are TRs that do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +84,11 @@ class EventSettings:
         files = Pattern(self.pattern).find(self.folder)
         if not files:
             raise InputError(f"{self.folder} has no file {self.pattern}: correct features.pattern")
-        events = {name: read_events(path, required=("trial_type",)) for name, path in files.items()}
-        known = sorted({str(event.trial_type) for each in events.values() for event in each})
+        events = {name: read_events(path, columns=("trial_type",)) for name, path in files.items()}
+        types = {event.trial_type for each in events.values() for event in each}
+        known = sorted(each for each in types if each is not None)
+        if not known:
+            raise InputError(f"{self.folder}: no event of {self.pattern} has a trial_type")
         for category in self.categories:
             if category not in known:
                 raise unknown("trial type in features.categories", category, known)
@@ -90,11 +97,28 @@ class EventSettings:
             name: [event for event in each if event.trial_type in used]
             for name, each in events.items()
         }
+        wrong = [
+            f"{files[name]}, line {event.line}: {event.trial_type} at {event.onset:g} s"
+            for name, each in kept.items()
+            for event in each
+            if math.isnan(event.duration)
+        ]
+        if wrong:
+            raise listed(
+                wrong,
+                "events without a duration",
+                "give seconds, 0 for an impulse, or leave their trial type out with "
+                "features.categories",
+            )
+        unnamed = {
+            name: [event for event in each if event.trial_type is None]
+            for name, each in events.items()
+        }
         if alignment.first:
             raise InputError(
                 f"samples.first is {alignment.first}: events need 0, as onsets count from volume 0"
             )
-        return EventStimuli(files, kept, used, alignment.tr, max(alignment.delays))
+        return EventStimuli(files, kept, used, alignment.tr, max(alignment.delays), unnamed)
 
 
 @dataclass(frozen=True)
@@ -139,16 +163,24 @@ class NpyStimuli:
         """Return the file that is read."""
         return self.files[stimulus]
 
+    def notes(self, stimulus: str, volumes: int, used: NDArray[np.integer[Any]]) -> list[str]:
+        """Return none: the table of runs says how many TRs and volumes there are."""
+        return []
+
 
 @dataclass(frozen=True)
 class EventStimuli:
-    """Events as `Features`; before the run nothing is shown, so every window is complete."""
+    """Events as `Features`; the table says what was on before the run, so windows are complete.
+
+    ``unnamed`` are the events without a trial type, of which no feature is made.
+    """
 
     files: Mapping[str, Path]
     events: Mapping[str, Sequence[Event]]
     columns: Sequence[str]
     tr: float
     lead: int
+    unnamed: Mapping[str, Sequence[Event]] = field(default_factory=dict)
 
     @property
     def stimuli(self) -> Sequence[str]:
@@ -166,7 +198,7 @@ class EventStimuli:
         return {"source": "events", "categories": list(self.columns)}
 
     def trs(self, stimulus: str, volumes: int) -> NDArray[np.int64]:
-        """Return the TRs of the run and `lead` ones before it, when nothing was on."""
+        """Return the TRs of the run and `lead` ones before it."""
         return np.arange(-self.lead, volumes, dtype=np.int64)
 
     def length(self, stimulus: str) -> int | None:
@@ -175,9 +207,32 @@ class EventStimuli:
 
     def read(self, stimulus: str, volumes: int) -> NDArray[Any]:
         """Return (n, categories): 1 where a stimulus was on as the TR began."""
-        before = np.zeros((self.lead, self.q))
-        return np.vstack([before, boxcars(self.events[stimulus], self.columns, volumes, self.tr)])
+        n = self.lead + volumes
+        return boxcars(self.events[stimulus], self.columns, n, self.tr, first=-self.lead)
 
     def file(self, stimulus: str) -> Path:
         """Return the table that is read."""
         return self.files[stimulus]
+
+    def notes(self, stimulus: str, volumes: int, used: NDArray[np.integer[Any]]) -> list[str]:
+        """Return a sentence for every event without a trial type, or at none of the TRs used."""
+        notes = [
+            f"line {event.line}: the event at {event.onset:g} s has no trial_type and no feature"
+            for event in self.unnamed.get(stimulus, ())
+        ]
+        trs = self.trs(stimulus, volumes)
+        for event in self.events[stimulus]:
+            on = trs[on_samples(event, len(trs), self.tr, first=-self.lead)]
+            if np.isin(on, used).any():
+                continue
+            if not len(on) and 0 <= event.onset < self.tr * (volumes - 1):
+                why = "it begins and ends between two volumes; a duration of 0 is an impulse"
+            elif event.onset >= self.tr * (volumes - 1):
+                why = f"it begins after the last of {volumes} volumes"
+            else:
+                why = "no sample's window has a TR at which it was on"
+            notes.append(
+                f"line {event.line}: {event.trial_type} at {event.onset:g} s "
+                f"({event.duration:g} s) reaches no sample: {why}"
+            )
+        return notes

@@ -1,11 +1,9 @@
-"""Targets from functional images: fMRIPrep's derivatives, or any folder of NIfTI files."""
+"""Targets from functional images: what fMRIPrep's derivatives and other NIfTI files share."""
 
 from __future__ import annotations
 
-import fnmatch
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,15 +11,15 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.brain import confounds, extraction
-from bench_core.brain.bids import Pattern, entities, run_name
+from bench_core.brain import extraction
 from bench_core.brain.extraction import Cleaning, Extraction
-from bench_core.brain.targets import Exclusion, FmriRun, check_finite_run, without_excluded
+from bench_core.brain.header import BoldHeader
+from bench_core.brain.label_names import label_names
+from bench_core.brain.missing import check_missing, find_missing
+from bench_core.brain.placement import check_placement
+from bench_core.brain.targets import Exclusion, FmriRun, check_finite_run, check_grids
 from bench_core.data.space import TargetSpace
-from bench_core.errors import InputError, unknown
-
-_BOLD = "_desc-preproc_bold.nii.gz"
-_MASK = "_desc-brain_mask.nii.gz"
+from bench_core.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +43,18 @@ class ImageSettings:
         Literal["zscore_sample", "psc", "none"], "how every run's time courses are scaled"
     ] = "zscore_sample"
 
+    tr: Annotated[
+        float | None, "repetition time in seconds, where headers and JSON files are wrong"
+    ] = None
+    missing: Annotated[
+        Literal["refuse", "mask"], "voxels with NaN or infinity: an error, or in no run a target"
+    ] = "refuse"
+
     def __post_init__(self) -> None:
         if not 0 <= self.smoothing_mm < 100:
             raise InputError(f"targets.smoothing_mm is {self.smoothing_mm}: give 0 (none) or more")
+        if self.tr is not None and not 0 < self.tr < float("inf"):
+            raise InputError(f"targets.tr is {self.tr}: give seconds above 0")
         needed, other = {
             "parcels": ("labels", "mask"),
             "roi": ("mask", "") if self.labels is None else ("labels", "mask"),
@@ -66,133 +73,6 @@ class ImageSettings:
             )
 
 
-@dataclass(frozen=True, kw_only=True)
-class FmriprepSettings(ImageSettings):
-    """``[targets]`` with ``source = "fmriprep"``."""
-
-    subject: Annotated[str, 'the label of the subject, such as "01"']
-    task: Annotated[tuple[str, ...], "names of tasks, with * and ? as wildcards"] = ("*",)
-    space: Annotated[str, "the space entity of the images"] = "MNI152NLin2009cAsym"
-    resolution: Annotated[str | None, "the res entity of the images"] = None
-    confounds: Annotated[tuple[str, ...], "nilearn's strategy of removing confounds"] = (
-        "motion",
-        "high_pass",
-    )
-    motion: Annotated[
-        Literal["basic", "power2", "derivatives", "full"], "set of motion parameters"
-    ] = "full"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in self.confounds:
-            if name not in confounds.STRATEGIES:
-                raise unknown("strategy in targets.confounds", name, confounds.STRATEGIES)
-
-    def open(self, base: Path, dtype: str, exclude: Sequence[str] = ()) -> ImageTargets:
-        """Return the targets; raise `InputError` when no run can be read."""
-        subject = self.folder / f"sub-{self.subject.removeprefix('sub-')}"
-        if not subject.is_dir():
-            there = ", ".join(sorted(path.name for path in self.folder.glob("sub-*/")))
-            raise InputError(f"{subject} is not a folder: the subjects are {there or 'none'}")
-        files, exclusions = without_excluded(self._bold(subject), exclude)
-        found = [_header(path, name) for name, path in files.items()]
-        runs = []
-        cleaners: dict[str, NDArray[np.float64] | None] = {}
-        for bold in found:
-            tables = sorted(bold.path.parent.glob(f"{bold.name}_*desc-confounds_*.tsv"))
-            if self.confounds and not tables:
-                exclusions.append(Exclusion(bold.name, "no table of confounds beside its image"))
-                continue
-            try:
-                cleaners[bold.name], kept = confounds.of_fmriprep(
-                    bold.path, self.confounds, self.motion, bold.volumes
-                )
-            except confounds.NoConfoundsError as error:
-                exclusions.append(Exclusion(bold.name, str(error)))
-                continue
-            runs.append(FmriRun(bold.name, bold.volumes, kept, bold.tr, (bold.path, *tables)))
-        if not runs:
-            raise InputError(f"no run of {subject} can be used: {exclusions[0].reason}")
-        masks: list[Path] = []
-        if self.mask == "anat":
-            masks = _files(subject, "anat", f"*space-{self.space}*{_MASK}", self.resolution)[:1]
-        elif self.mask == "func":
-            masks = [Path(str(run.files[0]).replace(_BOLD, _MASK)) for run in runs]
-        if self.mask in ("anat", "func") and not masks:
-            raise InputError(
-                f'{subject} has no brain mask in space {self.space} for targets.mask = "anat": '
-                'give "func", or the path of a mask'
-            )
-        about = {"confounds": list(self.confounds), "motion": self.motion, "subject": subject.name}
-        return _opened(self, base, dtype, runs, exclusions, cleaners, masks, self.space, about)
-
-    def _bold(self, subject: Path) -> dict[str, Path]:
-        every = _files(subject, "func", f"*{_BOLD}", None)
-        names = [entities(path.name) for path in every]
-        spaces = sorted({name.get("space", "(native)") for name in names})
-        found: dict[str, Path] = {}
-        for path, name in zip(every, names, strict=True):
-            wanted = name.get("space") == self.space and (
-                self.resolution is None or name.get("res") == self.resolution
-            )
-            if wanted and any(fnmatch.fnmatchcase(name.get("task", ""), t) for t in self.task):
-                if run_name(path.name) in found:
-                    raise InputError(
-                        f"{path.name} and {found[run_name(path.name)].name} are the same run: "
-                        "choose one with targets.resolution"
-                    )
-                found[run_name(path.name)] = path
-        if not found:
-            tasks = sorted({name.get("task", "") for name in names})
-            raise InputError(
-                f"{subject} has no {_BOLD} with targets.space {self.space} and targets.task "
-                f"{list(self.task)}: spaces are {spaces}, tasks {tasks}"
-            )
-        return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class NiftiSettings(ImageSettings):
-    """``[targets]`` with ``source = "images"``: NIfTI files with names of any kind."""
-
-    bold: Annotated[str, 'pattern of the images, * for the run\'s name: "*/bold.nii.gz"']
-    motion: Annotated[str | None, "pattern of text files of six motion estimates"] = None
-    tr: Annotated[float | None, "repetition time in seconds where the header is wrong"] = None
-    template: Annotated[str | None, 'the space of the images, such as "MNI152"'] = None
-
-    def open(self, base: Path, dtype: str, exclude: Sequence[str] = ()) -> ImageTargets:
-        """Return the targets; raise `InputError` when no run can be read."""
-        files = Pattern(self.bold).find(self.folder)
-        if not files:
-            raise InputError(f"{self.folder} has no file {self.bold}: correct targets.bold")
-        if self.mask in ("anat", "func"):
-            raise InputError(f"targets.mask {self.mask!r} is for fMRIPrep: give the path of a mask")
-        files, exclusions = without_excluded(files, exclude)
-        runs = []
-        cleaners: dict[str, NDArray[np.float64] | None] = {}
-        for name, path in files.items():
-            bold = _header(path, name)
-            tr, used = self.tr or bold.tr, [path]
-            try:
-                cleaners[name] = None
-                if self.motion is not None:
-                    used.append(Pattern(self.motion).of(self.folder, name))
-                    if tr is None:
-                        raise InputError(f"{path} has no repetition time: give targets.tr")
-                    cleaners[name] = confounds.of_motion(used[1], tr, bold.volumes)
-            except confounds.NoConfoundsError as error:
-                exclusions.append(Exclusion(name, str(error)))
-                continue
-            everything = np.arange(bold.volumes, dtype=np.intp)
-            runs.append(FmriRun(name, bold.volumes, everything, tr, tuple(used)))
-        if not runs:
-            raise InputError(f"no run of {self.folder} can be used: {exclusions[0].reason}")
-        removed = [] if self.motion is None else ["motion", "high_pass"]
-        return _opened(
-            self, base, dtype, runs, exclusions, cleaners, [], self.template, {"confounds": removed}
-        )
-
-
 @dataclass(frozen=True, eq=False)
 class ImageTargets:
     """Targets from images; see `bench_core.brain.targets.Targets`."""
@@ -204,6 +84,8 @@ class ImageTargets:
     extraction: Extraction
     cleaning: Cleaning
     confounds: Mapping[str, NDArray[np.float64] | None]
+    masked: NDArray[np.bool_] | None = None
+    remarks: Sequence[str] = ()
 
     @property
     def names(self) -> list[str]:
@@ -211,60 +93,79 @@ class ImageTargets:
         return self.extraction.names
 
     @property
+    def notes(self) -> Sequence[str]:
+        """What was lost as masks or labels were put on the grid of the images."""
+        return [*self.remarks, *self.extraction.notes]
+
+    @property
     def space(self) -> TargetSpace:
         """Positions of the targets."""
         return self.extraction.space
 
     def read(self, run: FmriRun) -> NDArray[Any]:
-        """Return the targets (m, s) of ``run``, cleaned, one row per kept volume."""
+        """Return the targets (m, s) of ``run``, cleaned, one row per kept volume.
+
+        Raises `InputError` for a voxel without a value, unless such voxels are masked.
+        """
+        from nilearn.image import new_img_like
+
         path = run.files[0]
-        bold = extraction.load_image(path, "image")
-        grid = self.extraction.image
-        if bold.shape[:3] != grid.shape or not np.allclose(bold.affine, grid.affine, atol=1e-4):
-            raise InputError(
-                f"{path} has another grid or affine than the first run: use images in one "
-                "space, such as fMRIPrep's output in a standard space"
-            )
-        try:
-            found = self.extraction.read(bold, self.confounds[run.name], run.kept, self.cleaning)
-        except (EOFError, OSError) as error:
-            raise InputError(
-                f"{path} is cut short ({error}): copy it again, or name the run in pairing.exclude"
-            ) from error
+        bold, data = self._data(run)
+        if self.masked is not None:
+            data = np.array(data)  # of an uncompressed file it is mapped
+            data[self.masked] = 0
+        smoothed = self.cleaning.smoothing_mm > 0
+        check_missing(find_missing(data, run.kept, self.extraction.used, smoothed), path)
+        image = new_img_like(bold, data)
+        found = self.extraction.read(image, self.confounds[run.name], run.kept, self.cleaning)
         check_finite_run(found, run)
         return found
 
+    def without_missing(self) -> ImageTargets:
+        """Return the targets without the voxels that lack a value in some run; reads every run."""
+        smoothed = self.cleaning.smoothing_mm > 0
+        masked = np.zeros(self.extraction.space.shape, dtype=bool)
+        runs = []
+        for run in self.runs:
+            _, data = self._data(run)
+            found = find_missing(data, run.kept, self.extraction.used, smoothed)
+            masked |= found.voxels
+            runs.append(replace(run, notes=(*run.notes, found.note())) if found else run)
+        chosen = self.extraction.without(masked)
+        about = {**self.about, "labels_lost": list(chosen.lost), "masked": int(masked.sum())}
+        return replace(self, runs=runs, extraction=chosen, about=about, masked=masked)
 
-@dataclass(frozen=True)
-class _Bold:
-    name: str
-    path: Path
-    volumes: int
-    tr: float | None
-
-
-def _header(path: Path, name: str) -> _Bold:
-    """Return the run's length and repetition time from the header and the JSON file beside it."""
-    image = extraction.load_image(path, "image")
-    if len(image.shape) != 4:
-        raise InputError(f"{path} has shape {image.shape}: a functional image has four axes")
-    tr: float | None = float(image.header.get_zooms()[3]) or None
-    side = Path(str(path).replace(".nii.gz", ".json"))
-    if side != path and side.is_file():
+    def _data(self, run: FmriRun) -> tuple[Any, NDArray[Any]]:
+        """Return the image of ``run`` and its values; raise `InputError` for damage."""
+        check_grids([run], self.space)
+        path = run.files[0]
+        bold = extraction.load_image(path, "image")
         try:
-            tr = float(json.loads(side.read_text(encoding="utf-8")).get("RepetitionTime", tr))
-        except (ValueError, TypeError, AttributeError) as error:
-            raise InputError(f"{side} is damaged ({error}): copy it again") from error
-    return _Bold(name, path, int(image.shape[3]), tr)
+            return bold, np.asarray(bold.dataobj, dtype=self.cleaning.dtype)
+        except (EOFError, OSError, ValueError) as error:
+            raise InputError(
+                f"{path} is cut short ({error}): copy it again, or name the run in pairing.exclude"
+            ) from error
 
 
-def _files(subject: Path, kind: str, pattern: str, resolution: str | None) -> list[Path]:
-    found = sorted([*subject.glob(f"{kind}/{pattern}"), *subject.glob(f"ses-*/{kind}/{pattern}")])
-    right = [path for path in found if entities(path.name).get("res") == resolution]
-    return right or found if resolution is None else right
+def image_run(
+    bold: BoldHeader, kept: NDArray[np.intp], files: Sequence[Path], notes: Sequence[str] = ()
+) -> FmriRun:
+    """Return the run of one image; the first of ``files`` is the image."""
+    return FmriRun(
+        bold.name,
+        bold.volumes,
+        kept,
+        bold.tr.seconds,
+        tuple(files),
+        (*bold.tr.notes, *notes),
+        bold.grid,
+        bold.tr.source,
+        bold.tr.doubt,
+    )
 
 
-def _opened(
+def open_images(
     settings: ImageSettings,
     base: Path,
     dtype: str,
@@ -275,7 +176,8 @@ def _opened(
     template: str | None,
     about: Mapping[str, Any],
 ) -> ImageTargets:
-    reference = _volume(runs[0].files[0])
+    """Return the targets of ``runs``; mask or labels are put on the grid of the first run."""
+    reference = _volume(runs)
     if settings.extract == "parcels" or settings.numbers:
         assert settings.labels is not None
         if settings.labels.startswith(extraction.BASC):
@@ -284,16 +186,22 @@ def _opened(
             path = base / settings.labels
         files = [path]
         labels = extraction.load_image(path, "targets.labels")
+        remarks = check_placement(labels, reference, path, "targets.labels")
         if settings.extract == "parcels":
-            chosen = extraction.of_parcels(labels, reference, template)
+            chosen = extraction.of_parcels(labels, reference, template, label_names(path))
         else:
             chosen = extraction.of_mask(labels, reference, template, settings.numbers)
     else:
         assert settings.mask is not None
         files = list(masks) or [base / settings.mask]
         images = [extraction.load_image(file, "targets.mask") for file in files]
+        remarks = [
+            remark
+            for image, file in zip(images, files, strict=True)
+            for remark in check_placement(image, reference, file, "targets.mask")
+        ]
         chosen = extraction.of_mask(_common(images), reference, template)
-    return ImageTargets(
+    targets = ImageTargets(
         runs=runs,
         exclusions=exclusions,
         files=files,
@@ -303,19 +211,24 @@ def _opened(
             "smoothing_mm": settings.smoothing_mm,
             "standardize": settings.standardize,
             "labels_lost": list(chosen.lost),
+            "missing": settings.missing,
         },
         extraction=chosen,
         cleaning=Cleaning(settings.smoothing_mm, settings.standardize, dtype),
         confounds=cleaners,
+        remarks=remarks,
     )
+    return targets.without_missing() if settings.missing == "mask" else targets
 
 
-def _volume(path: Path) -> Any:
-    """Return an image with the grid of the functional image in ``path``, without its data."""
+def _volume(runs: Sequence[FmriRun]) -> Any:
+    """Return an image without data on the grid that most runs have, the first of equally many."""
     import nibabel
 
-    bold = extraction.load_image(path, "image")
-    return nibabel.Nifti1Image(np.zeros(bold.shape[:3], dtype=np.int8), bold.affine)
+    grids = [run.grid for run in runs if run.grid is not None]
+    same = [sum(not grid.difference(other) for other in grids) for grid in grids]
+    grid = grids[int(np.argmax(same))]
+    return nibabel.Nifti1Image(np.zeros(grid.shape, dtype=np.int8), grid.affine)
 
 
 def _common(masks: Sequence[Any]) -> Any:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from bench_core.brain.features import EventSettings, NpyFeatureSettings
-from bench_core.brain.images import FmriprepSettings, NiftiSettings
+from bench_core.brain.fmriprep import FmriprepSettings
+from bench_core.brain.nifti import NiftiSettings
 from bench_core.brain.pairing import PairingSettings
 from bench_core.brain.stored_features import StoreSettings
 from bench_core.brain.timeseries import AlgonautsSettings, CneuromodSettings, NpySettings

@@ -151,6 +151,10 @@ class StoredStimuli:
         """Return the file that is read."""
         return self.stored[stimulus].path
 
+    def notes(self, stimulus: str, volumes: int, used: NDArray[np.integer[Any]]) -> list[str]:
+        """Return none: the table of runs says how many TRs and volumes there are."""
+        return []
+
 
 def _kind(each: StoredFeatures) -> str:
     """Return the digest of the properties that features of one kind share."""

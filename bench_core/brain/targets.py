@@ -12,9 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.data.space import TargetSpace
-from bench_core.errors import InputError, unknown
+from bench_core.errors import InputError, listed, unknown
 
 _Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The voxels of an image: how many along each axis, and the affine (4, 4) to millimetres."""
+
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64]
+
+    def difference(self, other: Grid | TargetSpace) -> str:
+        """Return how the grids differ, "" for grids that are the same to 1e-4 mm."""
+        if self.shape != other.shape:
+            return f"has shape {self.shape}"
+        if np.allclose(self.affine, other.affine, atol=1e-4):
+            return ""
+        return f"has an affine that differs by up to {np.abs(self.affine - other.affine).max():.4g}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +45,9 @@ class FmriRun:
         steady state are absent.
     tr : repetition time in seconds, None when unknown.
     files : the files that hold it.
+    notes : what is not as usual about it, in whole sentences.
+    grid : of the image, None for time courses.
+    tr_source, tr_doubt : where ``tr`` stands, and why it may be wrong there, "" without a reason.
     """
 
     name: str
@@ -36,6 +55,10 @@ class FmriRun:
     kept: NDArray[np.intp]
     tr: float | None
     files: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
+    grid: Grid | None = None
+    tr_source: str = "targets.tr"
+    tr_doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,7 +73,8 @@ class Targets(Protocol):
     """A source of targets, opened: sizes are known, data are read run by run.
 
     ``names`` has one name per target, ``space`` their positions (None when unknown), and ``about``
-    their description in the problem's ``meta``. ``files`` serve all runs (masks, labels).
+    their description in the problem's ``meta``. ``files`` serve all runs (masks, labels). ``notes``
+    say in whole sentences what was lost or guessed for all runs.
     """
 
     names: Sequence[str]
@@ -59,6 +83,7 @@ class Targets(Protocol):
     runs: Sequence[FmriRun]
     exclusions: Sequence[Exclusion]
     files: Sequence[Path]
+    notes: Sequence[str]
 
     def read(self, run: FmriRun) -> NDArray[Any]:
         """Return the targets (m, s) of ``run``, cleaned and standardised, one row per kept volume.
@@ -82,6 +107,21 @@ def without_excluded(
         raise InputError(f"pairing.exclude {list(exclude)} leaves none of {len(found)} runs")
     exclusions = [Exclusion(name, "excluded by pairing.exclude") for name in out]
     return {name: each for name, each in found.items() if name not in out}, exclusions
+
+
+def check_grids(runs: Sequence[FmriRun], space: TargetSpace | None) -> None:
+    """Raise `InputError`, naming all, for runs whose images are not on the grid of ``space``."""
+    if space is None:
+        return
+    differ = {run.name: "" if run.grid is None else run.grid.difference(space) for run in runs}
+    wrong = [f"{run.files[0]} {differ[run.name]}" for run in runs if differ[run.name]]
+    if wrong:
+        same = next((run.files[0].name for run in runs if not differ[run.name]), "the others")
+        raise listed(
+            wrong,
+            f"images on another grid than {same} (shape {space.shape})",
+            "use images in one space and resolution, or name these runs in pairing.exclude",
+        )
 
 
 def standardised(Y: NDArray[Any]) -> NDArray[Any]:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from bench_core.brain import extraction
 from bench_core.brain.bids import Pattern, entities
+from bench_core.brain.content import absent_content
+from bench_core.brain.label_names import label_names
 from bench_core.brain.targets import (
     Exclusion,
     FmriRun,
@@ -75,8 +77,18 @@ class NpySettings(SeriesSettings):
         found = Pattern(self.pattern).find(self.folder)
         if not found:
             raise InputError(f"{self.folder} has no file {self.pattern}: correct targets.pattern")
-        series = {name: _Series(path, None, load_npy(path).shape) for name, path in found.items()}
-        return _opened(self, dtype, exclude, series, [])
+        gone = {name: absent_content(path) for name, path in found.items()}
+        exclusions = [
+            Exclusion(name, f"{found[name].name}: {why}") for name, why in gone.items() if why
+        ]
+        series = {
+            name: _Series(path, None, load_npy(path).shape)
+            for name, path in found.items()
+            if gone[name] is None
+        }
+        if not series:
+            raise InputError(f"no file {self.pattern} can be read: {exclusions[0].reason}")
+        return _opened(self, dtype, exclude, series, exclusions)
 
 
 @dataclass(frozen=True)
@@ -99,6 +111,7 @@ class SeriesTargets:
     series: Mapping[str, _Series]
     standardize: bool
     dtype: str
+    notes: Sequence[str] = ()
 
     def read(self, run: FmriRun) -> NDArray[Any]:
         """Return the targets (m, s) of ``run``."""
@@ -111,6 +124,7 @@ class SeriesTargets:
             with _h5(series.file) as file:
                 check_written(file[series.dataset], f"{series.file}:{series.dataset}")
                 found = file[series.dataset][()]
+        found = found[run.kept]
         check_finite_run(found, run)
         found = found.astype(self.dtype)
         return standardised(found) if self.standardize else found
@@ -121,6 +135,9 @@ def load_npy(path: Path) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
+        absent = absent_content(path)
+        if absent is not None:
+            raise InputError(f"{path}: {absent}") from error
         raise InputError(f"{path} cannot be read as an array: {error}") from error
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise InputError(
@@ -137,6 +154,9 @@ def _h5(path: Path) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, KeyError) as error:  # how h5py reports damage and absence
+        absent = absent_content(path)
+        if absent is not None:
+            raise InputError(f"{path}: {absent}") from error
         raise InputError(f"{path} cannot be read as HDF5: {error}. Copy it again") from error
 
 
@@ -204,16 +224,19 @@ def _opened(
                 "the same"
             )
     space, files = None, []
+    names = [f"parcel {k}" for k in range(1, s + 1)]
     if settings.labels is not None:
         files.append(settings.labels)
         image = extraction.load_image(settings.labels, "targets.labels")
-        whole = extraction.of_parcels(image, image, settings.template)
+        whole = extraction.of_parcels(image, image, settings.template, label_names(settings.labels))
         if len(whole.names) != s:
             raise InputError(
                 f"targets.labels {settings.labels} has {len(whole.names)} labels and the time "
                 f"courses have {s} columns: they must be the same parcels"
             )
         space = whole.space
+        if whole.atlas:
+            names = whole.names
     return SeriesTargets(
         runs=[
             FmriRun(
@@ -228,7 +251,7 @@ def _opened(
         exclusions=[*unreadable, *exclusions],
         files=files,
         about={"standardize": settings.standardize},
-        names=[f"parcel {k}" for k in range(1, s + 1)],
+        names=names,
         space=space,
         series=series,
         standardize=settings.standardize,

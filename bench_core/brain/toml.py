@@ -10,6 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from bench_core.errors import InputError, unknown
+from bench_core.files import read_text
 
 _Section = TypeVar("_Section")
 
@@ -17,10 +18,8 @@ _Section = TypeVar("_Section")
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the tables in the file; raise `InputError` when it is absent or not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:  # of TOML or of UTF-8
+        return tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} is not valid TOML: {error}") from error
 
 

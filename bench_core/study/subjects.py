@@ -57,16 +57,19 @@ class CachedTargets:
     runs: Sequence[FmriRun]
     exclusions: Sequence[Exclusion]
     files: Sequence[Path]
+    notes: Sequence[str]
 
     @classmethod
     def of(cls, source: Targets, folder: Path) -> CachedTargets:
         """Return ``source`` with its runs kept in ``folder``."""
-        names = ("names", "space", "about", "runs", "exclusions", "files")
+        names = ("names", "space", "about", "runs", "exclusions", "files", "notes")
         return cls(source, folder, *(getattr(source, name) for name in names))
 
     def read(self, run: FmriRun) -> NDArray[Any]:
         """Return the targets (m, s) of ``run``, memory-mapped."""
-        path = self.folder / f"{run.name}.npy"
+        # Which volumes are cleaned may depend on the length of the features: pairing.trim.
+        volumes = digests.of_json([int(volume) for volume in run.kept])[:8]
+        path = self.folder / f"{run.name}-{volumes}.npy"
         if not path.is_file():
             values = self.source.read(run)
             replace_file(path, partial(np.save, arr=values))

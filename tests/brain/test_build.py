@@ -126,7 +126,7 @@ def test_a_scan_that_was_stopped_early_is_an_error_not_a_resampling(brain, copy)
 def test_lengths_may_differ_by_one_tr_and_no_more(brain):
     plan(brain.settings(f'{brain.parcels}\ntask = ["s01e02a"]'))
     strict = brain.settings(f'{brain.parcels}\ntask = ["s01e02a"]', pairing="tolerance_trs = 0")
-    with pytest.raises(InputError, match="differ by 1,"):
+    with pytest.raises(InputError, match=r"differ by 1\b"):
         plan(strict)
 
 
@@ -145,8 +145,8 @@ def test_another_grid_is_an_error(brain, copy):
     affine[0, 3] += 1
     nibabel.save(nibabel.Nifti1Image(np.asarray(bold.dataobj), affine, bold.header), path)
     settings = brain.settings(f"{brain.parcels}\n{FEW}", folder=copy)
-    with pytest.raises(InputError, match="s01e02b"):
-        build(plan(settings), brain.out / "p")
+    with pytest.raises(InputError, match=r"s01e02b.*differs by up to 1"):
+        plan(settings)
 
 
 def test_another_repetition_time_is_an_error(brain):

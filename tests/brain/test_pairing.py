@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench_core.brain.bids import Pattern, entities, run_name
-from bench_core.brain.pairing import PairingSettings, check_lengths, pair
+from bench_core.brain.pairing import Pair, PairingSettings, check_lengths, pair
 from bench_core.brain.targets import FmriRun, without_excluded
 from bench_core.errors import InputError, UnknownNameError
 
@@ -88,11 +88,27 @@ def test_exclusion_by_pattern():
 def test_lengths_may_differ_by_one(trs, fits):
     (run,) = runs("sub-01_task-a")
     if fits:
-        check_lengths(run, "a", trs, PairingSettings())
+        check_lengths([(Pair(run, "a"), trs)], PairingSettings())
     else:
         with pytest.raises(InputError, match="differ by 2"):
-            check_lengths(run, "a", trs, PairingSettings())
-    check_lengths(run, "a", None, PairingSettings())
+            check_lengths([(Pair(run, "a"), trs)], PairingSettings())
+    check_lengths([(Pair(run, "a"), None)], PairingSettings())
+
+
+def test_longer_and_shorter_runs_have_limits_of_their_own():
+    first, second = (Pair(run, "film") for run in runs("sub-01_task-a", "sub-01_task-b"))
+    with pytest.raises(InputError, match=r"tolerance_trs = 1(.|\n)*task-a(.|\n)*task-b") as caught:
+        check_lengths([(first, 4), (second, 15)], PairingSettings())
+    assert "pairing.trim" in str(caught.value)
+    assert "pairing.shorter_trs" in str(caught.value)
+    check_lengths([(first, 4)], PairingSettings(trim="end"))
+    with pytest.raises(InputError, match="task-b"):
+        check_lengths([(first, 4), (second, 15)], PairingSettings(trim="end"))
+    check_lengths([(second, 15)], PairingSettings(shorter_trs=5))
+    with pytest.raises(InputError, match="task-a"):
+        check_lengths([(first, 4)], PairingSettings(shorter_trs=9))
+    with pytest.raises(InputError, match="shorter_trs is -1"):
+        PairingSettings(shorter_trs=-1)
 
 
 def test_bids_names():

@@ -118,7 +118,7 @@ def test_errors_name_the_file(study):
         study('source = "cneuromod-h5"\nfiles = ["algonauts.h5"]')
     with pytest.raises(InputError, match="ses-001_task-s01e01a"):
         study('source = "algonauts-h5"\nfiles = ["algonauts.h5", "algonauts.h5"]')
-    with pytest.raises(InputError, match=r"2 s.*samples\.tr.*1\.49"):
+    with pytest.raises(InputError, match=r"samples\.tr is 1\.49 s(.|\n)* 2 s \(targets\.tr\)"):
         study(f"{SECTIONS['npy']}\ntr = 2.0")
     np.save(folder / "series" / "ses-003_task-s01e02a.npy", np.ones((28, 5)))
     with pytest.raises(InputError, match=r"ses-003_task-s01e02a.*5"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from bench_core.data import Problem
+
+_SAME_REASON = 5
+"""Rows that one reason for leaving out may have before they become one."""
+
+_NOTES_OF_A_RUN = 10
 
 
 @click.group()
@@ -104,7 +110,6 @@ def build(config: Path, out: Path | None, only_plan: bool) -> None:
     goes on where it stopped. docs/problems.md describes CONFIG.
     """
     _needs()
-    from rich.console import Console
     from rich.progress import MofNCompleteColumn
 
     from bench_core.brain.build import build as write
@@ -117,7 +122,7 @@ def build(config: Path, out: Path | None, only_plan: bool) -> None:
     if folder is None and not only_plan:
         raise InputError(f"{config} names no folder: give out, or --out DIR")
     planned = plan(settings)
-    Console().print(_pairing(planned.table()))
+    _print_pairing(planned.table(), planned.notes())
     if only_plan or folder is None:
         click.echo(f"{settings.name}: X {planned.t} × {planned.p}, Y {planned.t} × {planned.s}")
         return
@@ -169,7 +174,7 @@ def show(folder: Path, check: bool) -> None:
     console = Console()
     console.print(table)
     if problem.meta.get("pairing"):
-        console.print(_pairing(problem.meta["pairing"]))
+        _print_pairing(problem.meta["pairing"], problem.meta.get("notes", ()))
 
 
 def _progress(count: ProgressColumn) -> Progress:
@@ -193,9 +198,33 @@ def _needs(*more: str) -> None:
         raise RidgebenchError(f"this needs {', '.join(absent)}: pip install 'ridgebench[{extras}]'")
 
 
+def _print_pairing(rows: list[dict[str, Any]], notes: Sequence[str]) -> None:
+    """Print the table of runs and, below it, what was lost or guessed for all or for one."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console()
+    console.print(_pairing(rows))
+    notes = list(notes)
+    for row in rows:
+        of_run = [f"{row['name']}: {note}" for note in row.get("notes", ())]
+        notes += of_run[:_NOTES_OF_A_RUN]
+        if len(of_run) > _NOTES_OF_A_RUN:
+            notes.append(
+                f"{row['name']}: {len(of_run) - _NOTES_OF_A_RUN} more, in the problem's "
+                'meta["pairing"]'
+            )
+    for note in notes:
+        console.print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
+
+
 def _pairing(rows: list[dict[str, Any]]) -> Table:
-    """Return the table of what was paired, what was left out, and why."""
+    """Return the table of what was paired, what was left out, and why.
+
+    Many that were left out for one reason, such as all images in another space, share a row.
+    """
     from rich.box import SIMPLE
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="runs and stimuli", title_justify="left", box=SIMPLE)
@@ -204,13 +233,18 @@ def _pairing(rows: list[dict[str, Any]]) -> Table:
     table.add_column("stimulus", overflow="fold")
     for name in ("TRs", "volumes", "samples"):
         table.add_column(name, justify="right")
+    left_out: dict[str, list[str]] = {}
     for row in rows:
         if "left_out" in row:
-            table.add_row("–", row["name"], f"left out: {row['left_out']}", "", "", "")
+            left_out.setdefault(row["left_out"], []).append(row["name"])
             continue
         trs = "" if row["stimulus_trs"] is None else str(row["stimulus_trs"])
         numbers = (trs, str(row["volumes"]), str(row["samples"]))
-        table.add_row(str(row["number"]), row["name"], row["stimulus"], *numbers)
+        table.add_row(str(row["number"]), *map(escape, (row["name"], row["stimulus"])), *numbers)
+    for reason, names in left_out.items():
+        few = names if len(names) <= _SAME_REASON else [f"{names[0]}, … ({len(names)} in all)"]
+        for name in few:
+            table.add_row("–", *map(escape, (name, f"left out: {reason}")), "", "", "")
     return table
 
 
