@@ -9,31 +9,15 @@ from typing import TYPE_CHECKING, Any
 from bench_core.errors import readable_bytes
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from bench_core.cli.display import Bars
 
 
-def bars() -> Progress:
-    """Return progress bars on standard error."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
-
-
-def follow(progress: Progress, steps: int, out: Path) -> Callable[[dict[str, Any]], None]:
+def follow(bars: Bars, steps: int, out: Path) -> Callable[[dict[str, Any]], None]:
     """Return what shows a training step's loss, speed and memory."""
-    bar = progress.add_task(out.name, total=steps)
 
     def show(row: dict[str, Any]) -> None:
         speed, memory = row["clips_per_second"], readable_bytes(row["memory"])
         text = f"{out.name}: loss {row['loss']:.4f}, {speed:.1f} clips/s, {memory}"
-        progress.update(bar, completed=row["step"] + 1, description=text)
+        bars(text, int(row["step"]) + 1, steps)
 
     return show

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from bench_core.cli.display import print_table, progress, say
 from bench_core.cli.options import option
 from bench_core.errors import InputError, RidgebenchError
 
@@ -79,6 +80,7 @@ def command(
     runs = _runs(videos)
 
     from encoders.alignment import THESIS_TR
+    from encoders.encode import encode
     from encoders.reducers import parse
     from encoders.registry import make
     from encoders.store import FeatureStore
@@ -87,18 +89,20 @@ def command(
     store = FeatureStore(out)
     encoder = make(encoder_name, weights, seed=seed, device=device)
     _announce(encoder)
-    encoded = _with_progress(
-        runs,
-        encoder,
-        layers or ["fc2"],
-        store,
-        reducers=stages,
-        training=train,
-        tr=THESIS_TR if tr is None else tr,
-        phase=phase,
-        dtype=dtype,
-        batch=batch,
-    )
+    with progress() as bars:
+        encoded = encode(
+            runs,
+            encoder,
+            layers or ["fc2"],
+            store,
+            progress=bars.each,
+            reducers=stages,
+            training=train,
+            tr=THESIS_TR if tr is None else tr,
+            phase=phase,
+            dtype=dtype,
+            batch=batch,
+        )
     _report(encoded, encoder)
 
 
@@ -130,30 +134,24 @@ def _runs(videos: Sequence[Path]) -> dict[str, Path]:
 
 
 def _list(encoder_name: str | None) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from encoders.registry import ENCODERS, make, names
 
-    console = Console()
     if encoder_name is None:
-        table = Table("encoder", "what it is", box=None)
-        for name in names():
-            table.add_row(name, getattr(ENCODERS.get(name), "summary", ""))
-        console.print(table)
-        console.print("Layers: ridgebench encode --list --encoder NAME")
+        columns = ("encoder", "what it is")
+        rows = [(name, getattr(ENCODERS.get(name), "summary", "")) for name in names()]
+        print_table("", columns, rows, words=columns)
+        say("Layers: ridgebench encode --list --encoder NAME")
         return
     encoder = make(encoder_name)
     spec = encoder.input_spec
-    console.print(f"{encoder.name}: {encoder.summary}", highlight=False)
-    console.print(
+    say(f"{encoder.name}: {encoder.summary}")
+    say(
         f"input: {spec.kind} of {spec.size[0]} x {spec.size[1]} pixels"
-        + (f", {spec.frames} frames at {spec.frame_rate:g}/s" if spec.frame_rate else ""),
-        highlight=False,
+        + (f", {spec.frames} frames at {spec.frame_rate:g}/s" if spec.frame_rate else "")
     )
-    console.print(f"preprocessing: {encoder.preprocessing}", highlight=False)
+    say(f"preprocessing: {encoder.preprocessing}")
     for layer in encoder.layers():
-        console.print(f"  {layer}", highlight=False)
+        say(f"  {layer}")
 
 
 def _announce(encoder: Encoder) -> None:
@@ -164,32 +162,6 @@ def _announce(encoder: Encoder) -> None:
             fg="yellow",
             err=True,
         )
-
-
-def _with_progress(
-    runs: dict[str, Path], encoder: Encoder, layers: Sequence[str], store: Any, **options: Any
-) -> list[Encoded]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    from encoders.encode import encode
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        tasks: dict[str, Any] = {}
-
-        def advance(run: str, done: int = 0, total: int = 0, /) -> None:
-            if run not in tasks:
-                tasks[run] = bar.add_task(run, total=total or None)
-            bar.update(tasks[run], completed=done)
-
-        return encode(runs, encoder, layers, store, progress=advance, **options)
 
 
 def _report(encoded: Sequence[Encoded], encoder: Encoder) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench_core.cli.commands._videogpt import bars, follow
+from bench_core.cli.commands._videogpt import follow
+from bench_core.cli.display import progress
 from bench_core.cli.options import named_values, option
 from bench_core.cli.parameters import Option
 from bench_core.errors import RidgebenchError
@@ -64,9 +65,10 @@ def prepare(
     from encoders.videogpt.clips.store import ClipStore
 
     options: dict[str, Any] = {"subject": subject, "side": side, "frame_rate": frame_rate}
-    with bars() as progress:
-        for source in progress.track(sources, description="preparing"):
+    with progress() as bars:
+        for done, source in enumerate(sources):
             name = source.stem.removesuffix("_events")
+            bars(f"preparing {name}", done, len(sources))
             if (out / f"{name}.h5").is_file():
                 click.echo(f"{name}: there already")
                 continue
@@ -134,11 +136,11 @@ def train(
     block = max(config.clip_frames, stride or 0)
     subset = draw_subset(store, frames, block=block, seed=settings.seed) if frames else None
     data = Data(store, subset, stride)
-    with process_group(device) as place, bars() as progress:
+    with process_group(device) as place, progress() as bars:
         shared: dict[str, Any] = {
             "folder": out,
             "device": place,
-            "on_step": follow(progress, steps, out),
+            "on_step": follow(bars, steps, out),
         }
         if phase == "vqvae":
             trained = train_vqvae(data, config, settings, **shared)
@@ -195,15 +197,14 @@ def generate(
     store = ClipStore(clips, [run_name] if run_name else None)
     truth = clip_of(store, start, length, length * (1 + count))
     sampling = Sampling(greedy=greedy, temperature=temperature, top_k=top_k, seed=seed)
-    with process_group(device) as place, bars() as progress:
+    with process_group(device) as place, progress() as bars:
         given = torch.from_numpy(truth[None, :length]).to(place)
-        bar = progress.add_task("codes", total=None)
         made = continue_clips(
             model.to(place),
             given,
             clips=count,
             sampling=sampling,
-            progress=lambda _, done=0, total=0: progress.update(bar, completed=done, total=total),
+            progress=bars,
         )
     shown = np.concatenate([truth[:length], made[0].cpu().numpy()])
     for path in write_comparison(out, "continuation", [truth, shown], rate):
