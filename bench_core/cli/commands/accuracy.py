@@ -10,6 +10,7 @@ import click
 from bench_core.cli.display import print_facts, print_table, progress, say
 from bench_core.cli.options import option, renamed
 
+_RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 _KINDS = click.Choice(["rows", "shifts", "none"])
 
 
@@ -25,8 +26,14 @@ _KINDS = click.Choice(["rows", "shifts", "none"])
 @click.option("--null", "former_null", type=_KINDS, hidden=True)
 @click.option("--permutations", default=1000, show_default=True, help="Number of permutations.")
 @option("seed")
-@click.option("--error-rate", default=0.05, show_default=True, help="False-discovery rate to hold.")
-@click.option("--rate", "former_rate", type=float, hidden=True)
+@click.option(
+    "--error-rate",
+    type=_RATE,
+    default=0.05,
+    show_default=True,
+    help="False-discovery rate to hold.",
+)
+@click.option("--rate", "former_rate", type=_RATE, hidden=True)
 @click.option("--family-wise", is_flag=True, help="Hold the error rate for all targets together.")
 @click.option(
     "--regions", metavar="ATLAS", type=click.Path(path_type=Path), help="Average r over its labels."
