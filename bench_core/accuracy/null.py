@@ -182,7 +182,7 @@ def refit_null(
 def count_exceeding(r: NDArray[np.float64], observed: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return 1 where r is at least the observed one, allowing for rounding, else 0."""
     with np.errstate(invalid="ignore"):
-        return (r >= observed - 1e-12).astype(np.int64)
+        return (r >= observed - 1e-9).astype(np.int64)
 
 
 def batch_figures(r: NDArray[np.float64]) -> tuple[float, float, int]:

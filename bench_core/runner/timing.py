@@ -107,7 +107,7 @@ def timed_fits(
     times: list[float] = []
     moved: list[dict[str, int]] = []
     for number in range(1, repeats + 1):
-        progress("fitting" if repeats == 1 else f"fit {number} of {repeats}")
+        progress("fitting", *(() if repeats == 1 else (number - 1, repeats)))
         model = None  # so that two fits are never in memory together
         gc.collect()
         model = make()

@@ -27,7 +27,7 @@ class StudyProgress(Protocol):
     def cell(self, name: str, number: int, total: int) -> None:
         """Say that a cell is begun."""
 
-    def within(self, what: str, done: int, total: int) -> None:
+    def within(self, what: str, done: int = 0, total: int = 0, /) -> None:
         """Say how far a cell is; ``total`` is 0 where that is unknown."""
 
     def finished(self, name: str, status: str, reason: str | None) -> None:

@@ -6,10 +6,8 @@ from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
-from rich.progress import Progress
 from test_study_settings import STUDY, write
 
-from bench_core.cli.bars import show_progress
 from bench_core.study import costs, figures
 from bench_core.study.cells import cells
 from bench_core.study.published_r import LABEL, published_r
@@ -162,16 +160,6 @@ def test_labels_keep_apart_and_the_legend_lies_on_no_panel(factor: str, levels: 
         assert not any(one.overlaps(other) for one, other in pairwise(boxes))
         names = [text.get_window_extent() for text in axis.texts]
         assert not any(one.overlaps(other) for one, other in combinations(names, 2))
-
-
-def test_a_bar_ends_at_its_own_total() -> None:
-    with Progress(disable=True) as bars:
-        task = bars.add_task("")
-        for what, done, total in (("export", 0, 1), ("features", 96, 0), ("fit", 2, 3)):
-            show_progress(bars, task, what, done, total)
-            (shown,) = bars.tasks
-            assert (shown.description, shown.completed) == (what, done)
-            assert shown.total == (total or None)
 
 
 def test_a_product_is_drawn_where_the_other_factors_are_at_the_baseline(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ class Silent:
     def cell(self, name: str, number: int, total: int) -> None:
         pass
 
-    def within(self, what: str, done: int, total: int) -> None:
+    def within(self, what: str, done: int = 0, total: int = 0, /) -> None:
         self.seen.append(what)
 
     def finished(self, name: str, status: str, reason: str | None) -> None:

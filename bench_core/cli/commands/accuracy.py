@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from bench_core.cli.bars import show_progress
+from bench_core.cli.display import print_facts, print_table, progress, say
 from bench_core.cli.options import option, renamed
 
-_KINDS = click.Choice(["rows", "shifts", "none"])
 _RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
+_KINDS = click.Choice(["rows", "shifts", "none"])
 
 
 @click.command("accuracy")
@@ -67,9 +67,6 @@ def command(
     """
     import json
 
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     from bench_core.accuracy.report import FOLDER, AccuracyRequest, accuracy_report
 
     permute = renamed("--null", "--permute", former_null, permute)
@@ -83,14 +80,9 @@ def command(
         against=against,
         figures=figures,
     )
-    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("reading", total=None)
-
-        def show(what: str, done: int = 0, total: int = 0) -> None:
-            show_progress(progress, task, what, done, total)
-
-        found = accuracy_report(folder, request, progress=show)
+    with progress() as bars:
+        bars("reading")
+        found = accuracy_report(folder, request, progress=bars)
     if as_json:
         click.echo(json.dumps(found, indent=1))
         return
@@ -99,29 +91,26 @@ def command(
 
 
 def _print(found: dict[str, Any]) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console()
-    table = Table(title=f"{found['problem']}, {found['strategy']}", box=SIMPLE, show_header=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for row in _rows(found):
-        table.add_row(*map(escape, row))
-    console.print(table)
+    print_facts(f"{found['problem']}, {found['strategy']}", _rows(found))
     for warning in found["warnings"]:
-        console.print(f"warning: {escape(warning)}", style="yellow", highlight=False)
+        say(f"warning: {warning}", "yellow")
     if "regions" not in found:
         return
-    table = Table(title="regions with the highest mean r", box=SIMPLE)
-    for name in ("region", "name", "targets", "mean r", "largest r"):
-        table.add_column(name, justify="left" if name == "name" else "right")
-    for row in found["regions"][:10]:
-        figures = (_number(row["mean"]), _number(row["max"]))
-        table.add_row(str(row["region"]), escape(row["name"]), str(row["targets"]), *figures)
-    console.print(table)
+    print_table(
+        "regions with the highest mean r",
+        ("region", "name", "targets", "mean r", "largest r"),
+        (
+            (
+                str(row["region"]),
+                row["name"],
+                str(row["targets"]),
+                _number(row["mean"]),
+                _number(row["max"]),
+            )
+            for row in found["regions"][:10]
+        ),
+        words=("name",),
+    )
 
 
 def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from bench_core.cli.display import console, say
+
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option(
@@ -24,13 +26,11 @@ def command(profile: str, machine: str | None, asv_arguments: tuple[str, ...]) -
     import os
     from pathlib import Path
 
-    from rich.console import Console
-
     from bench_core.report.run_monitor import watch
     from bench_core.report.site import asv, build_site, find_project, machine_name
     from bench_core.report.terminal import print_summary
 
-    console = Console()
+    screen = console()
     project = find_project(Path.cwd())
     name = machine_name(project, machine)
     environment = {**os.environ, "RIDGEBENCH_PROFILE": profile}
@@ -38,13 +38,10 @@ def command(profile: str, machine: str | None, asv_arguments: tuple[str, ...]) -
     # here. What is timed runs in fresh processes of its own either way.
     arguments = ["run", "HEAD^!", "--no-pull", "--launch-method", "forkserver", "--machine", name]
 
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    console.print("Building environments, then measuring. asv's own output: .asv/run.log")
-    with watch(project.pending, console):
+    say("Building environments, then measuring. asv's own output: .asv/run.log")
+    with watch(project.pending, screen):
         asv(project, *arguments, *asv_arguments, environment=environment, say=say)
     runs = build_site(project, name)
-    print_summary(runs, console)
-    console.print(f"\nPage:        {project.page.relative_to(project.root)}")
-    console.print("asv's pages: asv preview (they load libraries from the internet)")
+    print_summary(runs, screen)
+    say(f"\nPage:        {project.page.relative_to(project.root)}")
+    say("asv's pages: asv preview (they load libraries from the internet)")

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench_core.cli.bars import show_progress
+from bench_core.cli.display import print_table, progress, say
 from bench_core.cli.options import option
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from bench_core.blas.journal import Choice
-    from bench_core.progress import Progress
 
 
 @click.group()
@@ -51,34 +46,26 @@ def show(as_json: bool, with_proof: bool) -> None:
     if as_json:
         click.echo(json.dumps(report, indent=2))
         return
-    from rich.console import Console
-    from rich.markup import escape
-
-    console = Console()
-    print_libraries(console, report)
+    print_libraries(report)
     for text in (report["failure"], report["mixture"]):
         if text is not None:
-            console.print(f"[bold yellow]warning[/]  {escape(text)}", soft_wrap=True)
+            say(f"warning: {text}", "bold yellow")
     for package, entry in bad:
-        console.print(
-            f"[bold yellow]warning[/]  known to fail in {package}: {escape(entry.describe())} "
-            f"({escape(entry.seen)}): {escape(entry.remedy)}; {', '.join(entry.sources)}",
-            soft_wrap=True,
+        say(
+            f"warning: known to fail in {package}: {entry.describe()} ({entry.seen}): "
+            f"{entry.remedy}; {', '.join(entry.sources)}",
+            "bold yellow",
         )
     if report["relinked"]["phase"] == "changing":
-        console.print("[yellow]an earlier `ridgebench blas use` was interrupted: run it again[/]")
+        say("an earlier `ridgebench blas use` was interrupted: run it again", "yellow")
     for package, choice in report["relinked"]["packages"].items():
         for reason, routines in choice["reasons"].items():
-            console.print(
-                f" {package}: {_some(routines)} stay with the bundled library: {reason}",
-                soft_wrap=True,
-            )
+            say(f" {package}: {_some(routines)} stay with the bundled library: {reason}")
     for package, entries in report.get("calls", {}).items():
         for entry in entries:
-            console.print(
+            say(
                 f" {package}: {entry['symbols']} functions in {len(entry['files'])} files go to "
-                f"{entry['name']} ({entry['library']})",
-                soft_wrap=True,
+                f"{entry['name']} ({entry['library']})"
             )
 
 
@@ -95,8 +82,8 @@ def use(target: tuple[str, ...], only: str | None) -> None:
     """
     from bench_core.blas.relink import use as relink
 
-    with _progress() as tell:
-        outcome = relink(target, only=only, progress=tell)
+    with progress() as bars:
+        outcome = relink(target, only=only, progress=bars)
     click.echo(f"{len(outcome.changed)} files replaced" if outcome.changed else "nothing to change")
     for package in ("numpy", "scipy"):
         choice = outcome.packages.get(package)
@@ -108,8 +95,8 @@ def provision() -> None:
     """Put this environment on the BLAS that RIDGEBENCH_BLAS declares."""
     from bench_core.blas.provision import provision as run
 
-    with _progress() as tell:
-        done = run(progress=tell)
+    with progress() as bars:
+        done = run(progress=bars)
     click.echo(done)
 
 
@@ -135,21 +122,18 @@ _COLUMNS = {
 }
 
 
-def print_libraries(console: Console, report: dict[str, Any]) -> None:
+def print_libraries(report: dict[str, Any]) -> None:
     """Print the table of numpy's and scipy's libraries, and their files below it."""
-    from rich.table import Table
-
-    table = Table(title="BLAS", title_justify="left", box=None)
-    for heading in ("package", *_COLUMNS.values()):
-        table.add_column(heading)
+    columns = ("package", *_COLUMNS.values())
+    rows = []
     for package in ("numpy", "scipy"):
         cells = {key: str(report[package][key] or "?") for key in _COLUMNS}
         if report[package]["backend"] is not None:
             cells["name"] += f" → {report[package]['backend']}"
-        table.add_row(package, *cells.values())
-    console.print(table)
+        rows.append((package, *cells.values()))
+    print_table("BLAS", columns, rows, words=columns)
     for package in ("numpy", "scipy"):
-        console.print(f" {package}: {report[package]['file']}", soft_wrap=True, highlight=False)
+        say(f" {package}: {report[package]['file']}")
 
 
 def _destination(choice: Choice | None) -> str:
@@ -166,19 +150,3 @@ def _some(routines: list[str]) -> str:
     if len(routines) <= 6:
         return ", ".join(routines)
     return f"{len(routines)} routines ({', '.join(routines[:3])}, …)"
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Yield a callback that draws a progress bar on standard error."""
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("looking", total=None)
-
-        def show(what: str, done: int = 0, total: int = 0) -> None:
-            show_progress(bar, task, what, done, total)
-
-        yield show

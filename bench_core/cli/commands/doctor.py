@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bench_core.cli.display import print_facts, say
 from bench_core.cli.options import option
 
 
@@ -29,55 +30,57 @@ def command(as_json: bool, no_measure: bool) -> None:
 
 
 def _show(found: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from bench_core.cli.commands.blas import print_libraries
     from bench_core.errors import readable_bytes
 
-    console = Console()
     machine, cores, limits = found["machine"], found["machine"]["cores"], found["machine"]["cgroup"]
-    table = Table(title="machine", title_justify="left", show_header=False, box=None)
-    table.add_column(style="bold")
-    table.add_column()
-    table.add_row("processor", f"{machine['cpu']['model']} ({machine['cpu']['architecture']})")
-    table.add_row("features", " ".join(machine["cpu"]["features"]) or "unknown")
-    table.add_row(
-        "cores",
-        f"{cores['available']} available of {cores['logical']} logical, "
-        f"{cores['physical']} physical; affinity {processor_ranges(cores['affinity'])}",
-    )
     quota = "none" if limits["cores"] is None else f"{limits['cores']:g} cores"
     bytes_limit = limits["memory_bytes"]
     quota += "" if bytes_limit is None else f", {readable_bytes(bytes_limit)}"
-    table.add_row("cgroup limit", quota)
-    table.add_row(
-        "memory",
-        f"{readable_bytes(machine['memory']['available_bytes'])} available of "
-        f"{readable_bytes(machine['memory']['total_bytes'])}",
-    )
-    table.add_row("GPU", ", ".join(gpu["name"] for gpu in machine["gpus"]) or "none")
     average = found["load"]["average"]
     load = f"{found['load']['busy_cores']:g} cores busy"
     if average:
         load += f"; averages {' '.join(f'{value:.2f}' for value in average)}"
-    table.add_row("load", load)
-    for name, value in found["environment"].items():
-        table.add_row(name, value)
-    console.print(table)
-    console.print()
-    print_libraries(console, found["blas"])
+    rows = [
+        ("processor", f"{machine['cpu']['model']} ({machine['cpu']['architecture']})"),
+        ("features", " ".join(machine["cpu"]["features"]) or "unknown"),
+        (
+            "cores",
+            f"{cores['available']} available of {cores['logical']} logical, "
+            f"{cores['physical']} physical; affinity {processor_ranges(cores['affinity'])}",
+        ),
+        ("cgroup limit", quota),
+        (
+            "memory",
+            f"{readable_bytes(machine['memory']['available_bytes'])} available of "
+            f"{readable_bytes(machine['memory']['total_bytes'])}",
+        ),
+        ("GPU", ", ".join(gpu["name"] for gpu in machine["gpus"]) or "none"),
+        ("load", load),
+        *found["environment"].items(),
+    ]
+    print_facts("machine", rows)
+    say("")
+    print_libraries(found["blas"])
     kernels = found["kernels"]
-    console.print(f"\n[bold]kernels[/]  {kernels['reason']}")
-    for label, rate in (kernels["rates"] or {}).items():
-        text = "the product failed" if rate is None else f"{rate:.0f} GFLOP/s"
-        console.print(f"         {label}: {text}, one thread, double precision")
-    console.print()
+    rates = [
+        (
+            label,
+            "the product failed"
+            if rate is None
+            else f"{rate:.0f} GFLOP/s, one thread, double precision",
+        )
+        for label, rate in (kernels["rates"] or {}).items()
+    ]
+    say("")
+    say(f"kernels: {kernels['reason']}")
+    print_facts("", rates)
+    say("")
     for warning in found["warnings"]:
-        console.print(f"[bold yellow]warning[/]  {warning['message']}", soft_wrap=True)
-        console.print(f"         → {warning['remedy']}", soft_wrap=True)
+        say(f"warning: {warning['message']}", "bold yellow")
+        say(f"         → {warning['remedy']}")
     if not found["warnings"]:
-        console.print("[bold green]nothing to warn of[/]")
+        say("nothing to warn of", "bold green")
 
 
 def processor_ranges(numbers: list[int]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench_core.cli.display import print_table, progress, say
 from bench_core.cli.options import option
 from bench_core.errors import InputError, RidgebenchError
 
@@ -81,7 +82,12 @@ def command(
     checked_device(device)  # before weights are fetched
 
     # What the constructor of an encoder takes too is passed on to it.
-    own = {"tr": THESIS_TR if tr is None else tr, "phase": phase, "dtype": dtype, "batch": batch}
+    own: dict[str, Any] = {
+        "tr": THESIS_TR if tr is None else tr,
+        "phase": phase,
+        "dtype": dtype,
+        "batch": batch,
+    }
     make_encoder = partial(make, encoder_name, weights, offered=own, seed=seed, device=device)
     if listing:
         _list(make_encoder if _given("encoder_name") or weights is not None else None)
@@ -90,6 +96,7 @@ def command(
         raise click.UsageError("give one or more VIDEOs and --out DIR, or --list")
     runs = _runs(videos)
 
+    from encoders.encode import encode
     from encoders.reducers import parse
     from encoders.store import FeatureStore
 
@@ -97,16 +104,18 @@ def command(
     store = FeatureStore(out)
     encoder = make_encoder()
     _announce(encoder)
-    encoded = _with_progress(
-        runs,
-        encoder,
-        layers or ["fc2"],
-        store,
-        reducers=stages,
-        training=train,
-        clock=clock,
-        **own,
-    )
+    with progress() as bars:
+        encoded = encode(
+            runs,
+            encoder,
+            layers or ["fc2"],
+            store,
+            progress=bars.each,
+            reducers=stages,
+            training=train,
+            clock=clock,
+            **own,
+        )
     _report(encoded, encoder)
 
 
@@ -138,30 +147,24 @@ def _runs(videos: Sequence[Path]) -> dict[str, Path]:
 
 
 def _list(make_encoder: Callable[[], Encoder] | None) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from encoders.registry import ENCODERS, names
 
-    console = Console()
     if make_encoder is None:
-        table = Table("encoder", "what it is", box=None)
-        for name in names():
-            table.add_row(name, getattr(ENCODERS.get(name), "summary", ""))
-        console.print(table)
-        console.print("Layers: ridgebench encode --list --encoder NAME")
+        columns = ("encoder", "what it is")
+        rows = [(name, getattr(ENCODERS.get(name), "summary", "")) for name in names()]
+        print_table("", columns, rows, words=columns)
+        say("Layers: ridgebench encode --list --encoder NAME")
         return
     encoder = make_encoder()
     spec = encoder.input_spec
-    console.print(f"{encoder.name}: {encoder.summary}", highlight=False)
-    console.print(
+    say(f"{encoder.name}: {encoder.summary}")
+    say(
         f"input: {spec.kind} of {spec.size[0]} x {spec.size[1]} pixels"
-        + (f", {spec.frames} frames at {spec.frame_rate:g}/s" if spec.frame_rate else ""),
-        highlight=False,
+        + (f", {spec.frames} frames at {spec.frame_rate:g}/s" if spec.frame_rate else "")
     )
-    console.print(f"preprocessing: {encoder.preprocessing}", highlight=False)
+    say(f"preprocessing: {encoder.preprocessing}")
     for layer in encoder.layers():
-        console.print(f"  {layer}", highlight=False)
+        say(f"  {layer}")
 
 
 def _announce(encoder: Encoder) -> None:
@@ -172,32 +175,6 @@ def _announce(encoder: Encoder) -> None:
             fg="yellow",
             err=True,
         )
-
-
-def _with_progress(
-    runs: dict[str, Path], encoder: Encoder, layers: Sequence[str], store: Any, **options: Any
-) -> list[Encoded]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    from encoders.encode import encode
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        tasks: dict[str, Any] = {}
-
-        def advance(run: str, done: int = 0, total: int = 0, /) -> None:
-            if run not in tasks:
-                tasks[run] = bar.add_task(run, total=total or None)
-            bar.update(tasks[run], completed=done)
-
-        return encode(runs, encoder, layers, store, progress=advance, **options)
 
 
 def _report(encoded: Sequence[Encoded], encoder: Encoder) -> None:

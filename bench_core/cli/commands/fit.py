@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench_core.cli.bars import show_progress
+from bench_core.cli.display import print_facts, progress
 from bench_core.cli.options import named_values, option, threads_per_node
 
 if TYPE_CHECKING:
@@ -55,9 +54,6 @@ def command(
 
     The plan comes first. The exit status is 1 where the answer is not the strategy's definition.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from bench_core.blas import declared
     from bench_core.data import THESIS_ALPHAS
     from bench_core.fitting.request import FitRequest
@@ -80,31 +76,8 @@ def command(
         figures=figures,
         **rest,
     )
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-
-        began, said = perf_counter(), ""
-
-        def progress(what: str, done: int = 0, total: int = 0, /) -> None:
-            nonlocal said
-            if not console.is_terminal and what != said:  # a job's log: a line for every step
-                console.print(f"{perf_counter() - began:8.1f} s  {what}", highlight=False)
-                said = what
-            show_progress(bar, task, what, done, total)
-
-        outcome = fit(
-            request,
-            scratch=scratch,
-            progress=progress,
-            show_plan=lambda text: bar.console.print(text, highlight=False, soft_wrap=True),
-        )
+    with progress() as bars:
+        outcome = fit(request, scratch=scratch, progress=bars, show_plan=bars.print)
     if as_json:
         click.echo(to_json(outcome.record))
     else:
@@ -122,21 +95,9 @@ def _runs(text: str) -> tuple[int, ...]:
 
 
 def _show(outcome: FitOutcome) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     case = outcome.record.case
-    table = Table(
-        title=f"{case.strategy} on {case.problem.name}: {outcome.record.status}",
-        show_header=False,
-        title_justify="left",
-    )
-    table.add_column(no_wrap=True, style="bold")
-    table.add_column(overflow="fold")
-    for row in _rows(outcome):
-        table.add_row(*map(escape, row))
-    Console().print(table)
+    title = f"{case.strategy} on {case.problem.name}: {outcome.record.status}"
+    print_facts(title, _rows(outcome))
 
 
 def _rows(outcome: FitOutcome) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench_core.cli.display import print_facts, progress
 from bench_core.cli.options import named_values, option, threads_per_node
 
 if TYPE_CHECKING:
@@ -65,8 +66,6 @@ def command(
     The exit status is 0 for a valid measurement, 1 for one that failed or is invalid, 3 for one
     that was skipped because this machine cannot run it.
     """
-    from rich.console import Console
-
     from bench_core.measure import FitSpec, measure
     from bench_core.records import to_json
 
@@ -81,16 +80,14 @@ def command(
         blas=blas or _declared(),
         **rest,
     )
-    with Console(stderr=True).status("preparing") as status:
+    with progress() as bars:
         record = measure(
             spec,
             store=store,
             scratch=scratch,
             timeout=timeout,
             again=again or not _is_valid(store / f"{spec.stem}.json"),
-            progress=lambda what, done=0, total=0: status.update(
-                f"{what} ({done} of {total})" if total else what
-            ),
+            progress=bars,
         )
     if as_json:
         click.echo(to_json(record))
@@ -113,30 +110,17 @@ def _declared() -> str | None:
 
 
 def _show(record: Record, path: Path) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from bench_core.cli.record_rows import result_rows
 
     case, problem = record.case, record.case.problem
-    table = Table(
-        title=f"{case.strategy} on {problem.name}, nodes × threads {case.nodes} × {case.threads}: "
-        f"{record.status}",
-        show_header=False,
-        title_justify="left",
-    )
-    table.add_column(no_wrap=True, style="bold")
-    table.add_column(overflow="fold")
     size = (
         f"{problem.t:,} samples × {problem.p:,} features × {problem.s:,} targets, {problem.dtype}"
     )
     rows = [("problem", size)]
     if record.reason:
         rows.append(("reason", record.reason))
-    for row in (*rows, *result_rows(record)):
-        table.add_row(*map(escape, row))
-    table.add_row("record", str(path))
+    rows += [*result_rows(record), ("record", str(path))]
     if path.with_suffix(".log").is_file():
-        table.add_row("log", str(path.with_suffix(".log")))
-    Console().print(table)
+        rows.append(("log", str(path.with_suffix(".log"))))
+    size = f"nodes × threads {case.nodes} × {case.threads}"
+    print_facts(f"{case.strategy} on {problem.name}, {size}: {record.status}", rows)

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench_core.cli.display import print_facts, print_table, progress, say
 from bench_core.cli.options import option
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, ProgressColumn
-    from rich.table import Table
-
     from bench_core.data import Problem
 
 _SAME_REASON = 5
@@ -31,28 +29,19 @@ def command() -> None:
 @option("scale", "subject")
 def list_(scale: float, subject: str) -> None:
     """Show every problem's size at a scale."""
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
     from bench_core import data
     from bench_core.errors import readable_bytes
 
-    table = Table(title=f"Problems at scale {scale:g}, {subject}", box=SIMPLE)
-    table.add_column("name", no_wrap=True)
-    for column in ("samples t", "features p", "targets s", "float64", "float32"):
-        table.add_column(column, justify="right", no_wrap=True)
+    rows = []
     for name in data.names():
         # The real problem has one size and one subject.
         real = name == data.HAXBY
         size = data.shape(name) if real else data.shape(name, scale=scale, subject=subject)
-        table.add_row(
-            name,
-            *(f"{count:,}" for count in (size.t, size.p, size.s)),
-            readable_bytes(size.nbytes("float64")),
-            readable_bytes(size.nbytes("float32")),
-        )
-    Console().print(table)
+        counts = (f"{count:,}" for count in (size.t, size.p, size.s))
+        sizes = (readable_bytes(size.nbytes(dtype)) for dtype in ("float64", "float32"))
+        rows.append((name, *counts, *sizes))
+    columns = ("name", "samples t", "features p", "targets s", "float64", "float32")
+    print_table(f"Problems at scale {scale:g}, {subject}", columns, rows, words=("name",))
 
 
 @command.command()
@@ -70,17 +59,9 @@ def list_(scale: float, subject: str) -> None:
 )
 def make(name: str, scale: float, subject: str, seed: int, dtype: str, folder: Path) -> None:
     """Write problem NAME into a folder, block by block."""
-    from rich.progress import DownloadColumn
-
     from bench_core import data
 
-    size = data.shape(name, scale=scale, subject=subject)
-    with _progress(DownloadColumn()) as progress:
-        task = progress.add_task(name, total=size.nbytes(dtype))
-
-        def show(what: str, done: int = 0, total: int = 0) -> None:
-            progress.update(task, completed=done)
-
+    with progress(unit="bytes") as bars:
         problem = data.make(
             name,
             scale=scale,
@@ -88,9 +69,8 @@ def make(name: str, scale: float, subject: str, seed: int, dtype: str, folder: P
             seed=seed,
             dtype=dtype,
             folder=folder,
-            progress=show,
+            progress=bars,
         )
-        progress.update(task, completed=size.nbytes(dtype))
     click.echo(_one_line(problem, folder))
 
 
@@ -110,8 +90,6 @@ def build(config: Path, out: Path | None, only_plan: bool) -> None:
     goes on where it stopped. docs/problems.md describes CONFIG.
     """
     _needs()
-    from rich.progress import MofNCompleteColumn
-
     from bench_core.brain.build import build as write
     from bench_core.brain.build import plan
     from bench_core.brain.settings import ProblemSettings
@@ -126,13 +104,8 @@ def build(config: Path, out: Path | None, only_plan: bool) -> None:
     if only_plan or folder is None:
         click.echo(f"{settings.name}: X {planned.t} × {planned.p}, Y {planned.t} × {planned.s}")
         return
-    with _progress(MofNCompleteColumn()) as progress:
-        task = progress.add_task("building", total=len(planned.runs))
-
-        def show(run: str, done: int = 0, total: int = 0) -> None:
-            progress.update(task, completed=done, description=run)
-
-        problem = write(planned, folder, progress=show)
+    with progress() as bars:
+        problem = write(planned, folder, progress=bars)
     click.echo(_one_line(problem, folder))
 
 
@@ -152,38 +125,21 @@ def example(folder: Path, seed: int) -> None:
 @click.option("--check", is_flag=True, help="Read every value: NaN, infinity, constant targets.")
 def show(folder: Path, check: bool) -> None:
     """Say what a problem folder holds."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from bench_core.checks import check_xy, constant_columns
     from bench_core.data import Problem
     from bench_core.errors import readable_bytes
 
     problem = Problem.open(folder)
-    table = Table(title=str(folder), show_header=False, title_justify="left")
-    table.add_column(no_wrap=True, style="bold")
-    table.add_column(overflow="fold")
-    for row in _facts(problem):
-        table.add_row(*map(escape, row))
+    rows = _facts(problem)
     if check:
-        with Console(stderr=True).status(f"reading {readable_bytes(problem.nbytes)}"):
+        with progress() as bars:
+            bars(f"reading {readable_bytes(problem.nbytes)}")
             check_xy(problem.X, problem.Y)
             constant = int(constant_columns(problem.Y).sum())
-        table.add_row("checked", f"all values finite; {constant} of {problem.s} targets constant")
-    console = Console()
-    console.print(table)
+        rows.append(("checked", f"all values finite; {constant} of {problem.s} targets constant"))
+    print_facts(str(folder), rows)
     if problem.meta.get("pairing"):
         _print_pairing(problem.meta["pairing"], problem.meta.get("notes", ()))
-
-
-def _progress(count: ProgressColumn) -> Progress:
-    """Return a progress bar on standard error that counts as ``count`` does."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn()
-    return Progress(*columns, console=Console(stderr=True))
 
 
 def _needs(*more: str) -> None:
@@ -198,15 +154,15 @@ def _needs(*more: str) -> None:
         raise RidgebenchError(f"this needs {', '.join(absent)}: pip install 'ridgebench[{extras}]'")
 
 
-def _print_pairing(rows: list[dict[str, Any]], notes: Sequence[str]) -> None:
-    """Print the table of runs and, below it, what was lost or guessed for all or for one."""
-    from rich.console import Console
-    from rich.markup import escape
+def _print_pairing(pairing: list[dict[str, Any]], notes: Sequence[str]) -> None:
+    """Print the table of runs and, below it, what was lost or guessed for all or for one.
 
-    console = Console()
-    console.print(_pairing(rows))
+    Many that were left out for one reason, such as all images in another space, share a row.
+    """
+    rows = []
+    left_out: dict[str, list[str]] = {}
     notes = list(notes)
-    for row in rows:
+    for row in pairing:
         of_run = [f"{row['name']}: {note}" for note in row.get("notes", ())]
         notes += of_run[:_NOTES_OF_A_RUN]
         if len(of_run) > _NOTES_OF_A_RUN:
@@ -214,38 +170,19 @@ def _print_pairing(rows: list[dict[str, Any]], notes: Sequence[str]) -> None:
                 f"{row['name']}: {len(of_run) - _NOTES_OF_A_RUN} more, in the problem's "
                 'meta["pairing"]'
             )
-    for note in notes:
-        console.print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
-
-
-def _pairing(rows: list[dict[str, Any]]) -> Table:
-    """Return the table of what was paired, what was left out, and why.
-
-    Many that were left out for one reason, such as all images in another space, share a row.
-    """
-    from rich.box import SIMPLE
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title="runs and stimuli", title_justify="left", box=SIMPLE)
-    table.add_column("run", justify="right")
-    table.add_column("name", overflow="fold")
-    table.add_column("stimulus", overflow="fold")
-    for name in ("TRs", "volumes", "samples"):
-        table.add_column(name, justify="right")
-    left_out: dict[str, list[str]] = {}
-    for row in rows:
         if "left_out" in row:
             left_out.setdefault(row["left_out"], []).append(row["name"])
             continue
         trs = "" if row["stimulus_trs"] is None else str(row["stimulus_trs"])
         numbers = (trs, str(row["volumes"]), str(row["samples"]))
-        table.add_row(str(row["number"]), *map(escape, (row["name"], row["stimulus"])), *numbers)
+        rows.append((str(row["number"]), row["name"], row["stimulus"], *numbers))
     for reason, names in left_out.items():
         few = names if len(names) <= _SAME_REASON else [f"{names[0]}, … ({len(names)} in all)"]
-        for name in few:
-            table.add_row("–", *map(escape, (name, f"left out: {reason}")), "", "", "")
-    return table
+        rows += [("–", name, f"left out: {reason}", "", "", "") for name in few]
+    columns = ("run", "name", "stimulus", "TRs", "volumes", "samples")
+    print_table("runs and stimuli", columns, rows, words=("name", "stimulus"))
+    for note in notes:
+        say(f"note: {note}")
 
 
 def _one_line(problem: Problem, folder: Path) -> str:

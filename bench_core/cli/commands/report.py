@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from bench_core.cli.display import console, say
+
 
 @click.command()
 @click.option(
@@ -17,16 +19,13 @@ def command(machine: str | None) -> None:
     """
     from pathlib import Path
 
-    from rich.console import Console
-
     from bench_core.report.site import build_site, find_project, machine_name
     from bench_core.report.terminal import print_summary
 
     project = find_project(Path.cwd())
-    console = Console()
     runs = build_site(project, machine_name(project, machine))
-    print_summary(runs, console)
+    print_summary(runs, console())
     if runs and machine and runs[0].machine != machine:
-        console.print(f"Nothing of {machine} was measured; shown: {runs[0].machine}.")
-    console.print(f"\nPage:        {project.page.relative_to(project.root)}")
-    console.print("asv's pages: asv preview (they load libraries from the internet)")
+        say(f"Nothing of {machine} was measured; shown: {runs[0].machine}.")
+    say(f"\nPage:        {project.page.relative_to(project.root)}")
+    say("asv's pages: asv preview (they load libraries from the internet)")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench_core.cli.bars import show_progress
-from bench_core.cli.commands._videogpt import bars, follow, told
+from bench_core.cli.commands._videogpt import follow, told
+from bench_core.cli.display import progress
 from bench_core.cli.options import named_values, option
 from bench_core.cli.parameters import Option
 from bench_core.errors import RidgebenchError
@@ -86,9 +85,10 @@ def prepare(
     options: dict[str, Any] = {"subject": subject, "side": side, "frame_rate": frame_rate}
     options["strict"] = strict
     written: list[str] = []
-    with bars() as progress:
-        for source in progress.track(sources, description="preparing"):
+    with progress() as bars:
+        for done, source in enumerate(sources):
             name = source.stem.removesuffix("_events")
+            bars(f"preparing {name}", done, len(sources))
             if (out / f"{name}.h5").is_file():
                 click.echo(f"{name}: there already")
                 continue
@@ -164,12 +164,12 @@ def train(
     if frames is not None:
         subset = draw_subset(store, frames, block=block, seed=settings.seed)
     data = Data(store, subset, stride)
-    with process_group(device) as place, bars() as progress:
+    with process_group(device) as place, progress() as bars:
         shared: dict[str, Any] = {
             "folder": out,
             "device": place,
-            "on_step": follow(progress, steps, out),
-            "progress": told(progress, out),
+            "on_step": follow(bars, steps, out),
+            "progress": told(bars, out),
         }
         if phase == "vqvae":
             trained = train_vqvae(data, config, settings, **shared)
@@ -228,15 +228,14 @@ def generate(
     store = ClipStore(clips, [run_name] if run_name else None)
     truth = clip_of(store, start, length, length * (1 + count))
     sampling = Sampling(greedy=greedy, temperature=temperature, top_k=top_k, seed=seed)
-    with process_group(device) as place, bars() as progress:
+    with process_group(device) as place, progress() as bars:
         given = torch.from_numpy(truth[None, :length]).to(place)
-        bar = progress.add_task("codes", total=None)
         made = continue_clips(
             model.to(place),
             given,
             clips=count,
             sampling=sampling,
-            progress=partial(show_progress, progress, bar),
+            progress=bars,
         )
     shown = np.concatenate([truth[:length], made[0].cpu().numpy()])
     for path in write_comparison(out, "continuation", [truth, shown], rate):
