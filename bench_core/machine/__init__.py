@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from pathlib import Path
 from typing import Any
 
 from bench_core.machine.cgroup import Limits, limits, throttled_seconds
@@ -22,6 +23,7 @@ __all__ = [
     "gpus",
     "limits",
     "load",
+    "peak_memory",
     "throttled_seconds",
 ]
 
@@ -47,6 +49,23 @@ def available_memory() -> int:
     free = limits().memory_free_bytes
     available = int(psutil.virtual_memory().available)
     return available if free is None else min(available, free)
+
+
+def peak_memory() -> int:
+    """Return the largest resident memory of this process so far, in bytes.
+
+    The resource usage that the system keeps counts the parent's peak too, for a process that was
+    started without a copy of it (``vfork``). Linux's own status of the process does not.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if platform.system() == "Darwin" else peak * 1024
 
 
 def describe() -> dict[str, Any]:

@@ -8,7 +8,6 @@ its last checkpoint.
 from __future__ import annotations
 
 import csv
-import resource
 import time
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench_core import machine
 from bench_core.brain.stored_features import StoreSettings
 from bench_core.errors import InputError, RidgebenchError
 from bench_core.files import replace_file
@@ -43,12 +43,10 @@ from encoders.videogpt.training.runs import Data, train_gpt, train_vqvae
 from encoders.videogpt.training.sources import CodeSource
 from encoders.videogpt.vqvae import VQVAE
 
-Notify = Progress
-
 _LAST = 50  # steps whose losses are averaged for the record
 
 
-def compute(settings: StudySettings, cell: Cell, notify: Notify) -> dict[str, Any]:
+def compute(settings: StudySettings, cell: Cell, notify: Progress) -> dict[str, Any]:
     """Return the record of ``cell``, training it or going on where it was interrupted.
 
     A subject whose fit fails has a ``reason`` instead of figures; what fails before is raised.
@@ -92,7 +90,7 @@ def compute(settings: StudySettings, cell: Cell, notify: Notify) -> dict[str, An
         "seconds_vqvae": seconds_vqvae,
         "seconds_gpt": seconds_gpt,
         "seconds_encode": seconds_encode,
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_memory_bytes": machine.peak_memory(),
         "peak_gpu_bytes": gpu,
         "device": str(place),
         "data": trained.sizes,
@@ -104,7 +102,7 @@ def compute(settings: StudySettings, cell: Cell, notify: Notify) -> dict[str, An
     }
 
 
-def _fits(study: Study, features: StoreSettings, key: str, notify: Notify) -> dict[str, Any]:
+def _fits(study: Study, features: StoreSettings, key: str, notify: Progress) -> dict[str, Any]:
     settings = study.settings
     found: dict[str, Any] = {}
     scratch = settings.out / "scratch"
@@ -156,7 +154,7 @@ def _vqvae(
     found: TrainingData,
     keys: dict[str, str],
     place: torch.device,
-    notify: Notify,
+    notify: Progress,
 ) -> tuple[VQVAE, float | None, float | None]:
     """Return the frozen VQ-VAE, and the seconds and the loss of its training if it was ours."""
     settings = study.settings
@@ -192,7 +190,7 @@ def encode_features(
     checkpoint: Path,
     keys: dict[str, str],
     place: torch.device,
-    notify: Notify,
+    notify: Progress,
 ) -> tuple[StoreSettings, dict[str, list[str]]]:
     """Store the features of every stimulus at the cell's layer.
 
@@ -238,7 +236,7 @@ def encode_features(
     return found, notes
 
 
-def _steps(notify: Notify, what: str, total: int) -> Callable[[dict[str, float | int]], None]:
+def _steps(notify: Progress, what: str, total: int) -> Callable[[dict[str, float | int]], None]:
     def show(row: dict[str, float | int]) -> None:
         notify(f"{what}, loss {row['loss']:.3f}", int(row["step"]) + 1, total)
 

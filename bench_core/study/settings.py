@@ -13,6 +13,7 @@ from bench_core.brain.toml import read_section, read_toml
 from bench_core.checks import check_alphas
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError, unknown
+from bench_core.records import codec
 from encoders.alignment import THESIS_TR
 from encoders.videogpt.config import PRESETS, GPTConfig, VideoGPTConfig, VQVAEConfig
 from encoders.videogpt.training.settings import PRECISIONS, TrainSettings, thesis_settings
@@ -234,7 +235,10 @@ class StudySettings:
             found.recipes(1)
         except (InputError, LookupError) as error:
             raise type(error)(f"{path}: {error}") from error
-        return found
+        # Numbers of the declared types: 100 and 100.0 are one penalty, and have one digest. A
+        # cell's process gets the settings in this way too.
+        settings: StudySettings = codec.from_json(cls, codec.to_json(found), str(path))
+        return settings
 
     def recipes(self, gpt_steps: int, precision: str | None = None) -> dict[str, TrainSettings]:
         """Return the settings of both phases; raise `InputError` for values that make none."""

@@ -1,6 +1,8 @@
 """The machine: control-group limits, processor features and GPUs against written-out truths."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -161,3 +163,24 @@ def test_stops_by_a_quota_are_counted_in_seconds(tmp_path, groups, stat, text):
     assert machine.throttled_seconds(tmp_path) == 2.5
     write(tmp_path, {stat: "nr_periods 0\n"})
     assert machine.throttled_seconds(tmp_path) is None
+
+
+def test_the_peak_memory_of_a_process_is_not_its_parents() -> None:
+    """A block of 300 MiB in the parent, 100 MiB in the child."""
+    child = (
+        "from bench_core.machine import peak_memory\n"
+        "before = peak_memory()\n"
+        "block = bytearray(b'x') * (100 * 2**20)\n"
+        "print(before, peak_memory())"
+    )
+    parent = (
+        "import subprocess, sys\n"
+        "block = bytearray(b'x') * (300 * 2**20)\n"
+        f"subprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", parent], capture_output=True, text=True, check=True
+    )
+    before, after = map(int, done.stdout.split())
+    assert before < 100 * 2**20
+    assert 100 * 2**20 <= after - before < 120 * 2**20

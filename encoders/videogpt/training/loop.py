@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable
 from inspect import signature
@@ -16,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from bench_core.errors import RidgebenchError
 from bench_core.files import replace_file
+from bench_core.machine import peak_memory
 from encoders.devices import checked_device
 from encoders.prefetch import prefetch
 from encoders.videogpt import distributed
@@ -209,7 +209,7 @@ class Trainer:
         """Return the peak memory in bytes: allocated on the GPU, or resident in this process."""
         if self.device.type == "cuda":
             return float(torch.cuda.max_memory_allocated(self.device))
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+        return float(peak_memory())
 
     def _checkpoint(self) -> None:
         last = self.step == self.settings.steps
