@@ -22,6 +22,7 @@ from bench_core.accuracy.repeats import problem_ceiling, stimuli_in_both
 from bench_core.accuracy.result import FitResult
 from bench_core.data.problem import Problem
 from bench_core.data.rows import RowsOf
+from bench_core.disk import check_writable
 from bench_core.errors import InputError
 from bench_core.files import new_folder, write_json
 from bench_core.progress import Progress, silent
@@ -86,13 +87,14 @@ def accuracy_report(
     Where nilearn or matplotlib is not installed, figures are left out, with the reason under
     "not drawn"; without nibabel maps are left out too.
 
-    Raises `InputError` for a folder without a fit, a problem that has changed since, and regions
-    without nibabel, which reads them.
+    Raises `InputError` for a folder without a fit or that cannot be written, a problem that has
+    changed since, and regions without nibabel, which reads them.
     """
     folder, request = Path(folder), request or AccuracyRequest()
     if request.regions is not None and find_spec("nibabel") is None:
         raise InputError(f"regions {request.regions} need nibabel: {_INSTALL}")
     result = FitResult.open(folder)
+    check_writable(folder)
     problem = result.open_problem()
     r = held_out_r(result, problem)
     found = None if request.null is None else _significance(result, problem, request, progress)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from bench_core.disk import check_writable
 from bench_core.errors import InputError, ResourceError
 from bench_core.files import replace_file
 from bench_core.study import costs
@@ -83,6 +84,7 @@ def run_study(settings: StudySettings, progress: StudyProgress) -> list[Row]:
 
     What failed or was interrupted is tried again; what was refused stays refused.
     """
+    check_writable(settings.out)
     study = Study.open(settings)
     shutil.rmtree(settings.out / "scratch", ignore_errors=True)  # of an interrupted run
     rows: list[Row] = []

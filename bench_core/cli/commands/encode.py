@@ -96,12 +96,14 @@ def command(
         raise click.UsageError("give one or more VIDEOs and --out DIR, or --list")
     runs = _runs(videos)
 
+    from bench_core.disk import check_writable
     from encoders.encode import encode
     from encoders.reducers import parse
     from encoders.store import FeatureStore
 
     stages = parse(reducers)
     store = FeatureStore(out)
+    check_writable(out)
     encoder = make_encoder()
     _announce(encoder)
     with progress() as bars:
