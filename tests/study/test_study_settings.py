@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from bench_core.errors import RidgebenchError
+from bench_core.records import from_json, to_json
+from bench_core.study.cells import cells
+from bench_core.study.process import CellJob
 from bench_core.study.settings import StudySettings
 
 STUDY = """\
@@ -81,3 +84,16 @@ def test_bad_files_are_refused(tmp_path: Path, old: str, new: str, words: list[s
         StudySettings.read(write(tmp_path, STUDY.replace(old, new)))
     for word in [str(tmp_path / "s.toml"), *words]:
         assert word in str(found.value)
+
+
+def test_numbers_have_the_types_that_are_declared_however_they_are_written(tmp_path: Path) -> None:
+    whole = StudySettings.read(write(tmp_path, STUDY + "[fit]\nalphas = [1, 100]\n"))
+    point = StudySettings.read(write(tmp_path, STUDY + "[fit]\nalphas = [1.0, 100.0]\n"))
+    assert repr(whole) == repr(point)  # 1 == 1.0, and their digests differ
+
+
+def test_the_process_of_a_cell_gets_the_same_settings(tmp_path: Path) -> None:
+    settings = StudySettings.read(write(tmp_path))
+    for cell in cells(settings):
+        job = CellJob(settings, cell)
+        assert repr(from_json(CellJob, to_json(job), "job")) == repr(job)
