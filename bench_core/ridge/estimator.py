@@ -29,7 +29,8 @@ from bench_core.ridge.inputs import (
 from bench_core.ridge.planning.flops import Selection
 from bench_core.ridge.planning.plan import Plan, make_plan
 from bench_core.ridge.solvers import SOLVERS
-from bench_core.ridge.solvers.base import Fold, Scores, Solution, Solver
+from bench_core.ridge.solvers.base import Fold, Solution, Solver
+from bench_core.ridge.solvers.penalty_scores import Scores
 from bench_core.ridge.solvers.targets import TargetColumns
 from bench_core.ridge.solvers.trust import Method, Remedy, remedy, require_scores, too_inexact
 

@@ -29,7 +29,8 @@ from bench_core.ridge.formulas.scores import best
 from bench_core.ridge.inputs import find_folds, find_form, fit_shape, product_dtype, safe_in_float32
 from bench_core.ridge.planning.flops import Selection
 from bench_core.ridge.planning.nodes import Factorise, NodePlan, make_node_plan
-from bench_core.ridge.solvers.base import Fold, Scores, mean_scores
+from bench_core.ridge.solvers.base import Fold
+from bench_core.ridge.solvers.penalty_scores import Scores, mean_scores
 from bench_core.ridge.solvers.trust import Method, Remedy, remedy, require_scores, too_inexact
 from bench_core.strategies import _shared_nodes as on_node
 from bench_core.strategies._base import Strategy

@@ -15,14 +15,8 @@ from bench_core.ridge.formulas import cross_validation, dual, singular_values
 from bench_core.ridge.formulas.centering import double_centre
 from bench_core.ridge.formulas.cross_validation import Validation
 from bench_core.ridge.formulas.eigensystem import Eigh, clear_null_rows
-from bench_core.ridge.solvers.base import (
-    Predictor,
-    Scores,
-    Solution,
-    Solver,
-    conditioning,
-    mean_scores,
-)
+from bench_core.ridge.solvers.base import Predictor, Solution, Solver
+from bench_core.ridge.solvers.penalty_scores import Scores, conditioning, mean_scores
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums, scaled
 
 

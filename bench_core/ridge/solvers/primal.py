@@ -14,15 +14,8 @@ from bench_core.ridge.formulas import cross_validation, primal, singular_values
 from bench_core.ridge.formulas.cross_validation import Validation
 from bench_core.ridge.formulas.per_target_scores import training_and_test
 from bench_core.ridge.formulas.primal import ErrorSums
-from bench_core.ridge.solvers.base import (
-    Factors,
-    Predictor,
-    Scores,
-    Solution,
-    Solver,
-    conditioning,
-    factor_arrays,
-)
+from bench_core.ridge.solvers.base import Factors, Predictor, Solution, Solver, factor_arrays
+from bench_core.ridge.solvers.penalty_scores import Scores, conditioning
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums, scaled
 
 

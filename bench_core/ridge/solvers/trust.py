@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bench_core.errors import InputError
 from bench_core.ridge.formulas.scores import best
 from bench_core.ridge.planning.flops import Selection
-from bench_core.ridge.solvers.base import Scores
+from bench_core.ridge.solvers.penalty_scores import Scores
 
 Remedy = Literal["float64", "each", "exact"]
 """Products in float64; every target's own residuals; the singular value decomposition of X."""
