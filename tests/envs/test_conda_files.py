@@ -44,7 +44,9 @@ def load(name: str) -> dict:
 
 def test_there_is_one_file_for_every_blas() -> None:
     assert tuple(sorted(path.stem for path in ENVS.glob("*.yml"))) == NAMES
-    assert set(NAMES) == set(LIBRARIES.names())
+    # A wrapper is no build of conda-forge's libblas.
+    offered = {name for name in LIBRARIES.names() if LIBRARIES.get(name).conda_spec}
+    assert set(NAMES) == offered
 
 
 @pytest.mark.parametrize("name", NAMES)
