@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -97,7 +98,7 @@ def _print(title: str, table: object, rows: Iterable[Sequence[str]], on: Console
     place.print(table)
 
 
-class Bars:
+class Bars(ABC):
     """Progress bars on standard error; called as a `Progress`, it moves one that follows its words.
 
     Examples
@@ -111,17 +112,17 @@ class Bars:
         """Show how far the work is."""
         self.bar("")(what, done, total)
 
+    @abstractmethod
     def bar(self, key: str) -> Progress:
         """Return the callback of a bar of its own."""
-        raise NotImplementedError
 
     def each(self, what: str, done: int = 0, total: int = 0, /) -> None:
         """Show how far one of several things is: a bar for each ``what``."""
         self.bar(what)(what, done, total)
 
+    @abstractmethod
     def print(self, text: str) -> None:
         """Print a text above the bars."""
-        raise NotImplementedError
 
 
 class _Step:

@@ -81,8 +81,8 @@ def _exact(shape: FitShape, phases: dict[Phase, int]) -> dict[Phase, int]:
     of the smaller dimension.
     """
     t, p = shape.t, shape.p
-    n = max(t, p) if t > p else t  # the dual form needs all of its t vectors
-    work = 3 * 8 * t * p + 8 * 8 * min(t, p) ** 2 + 3 * 8 * t * min(n, t)
+    # The dual form needs all of its t left vectors.
+    work = 3 * 8 * t * p + 8 * 8 * min(t, p) ** 2 + 3 * 8 * t * t
     if not shape.folds:
         return {**phases, "factorise": max(phases["factorise"], work)}
     rows = 3 * 8 * t * p  # X, and those of a fold
