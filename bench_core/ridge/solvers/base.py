@@ -274,7 +274,7 @@ class Solver(ABC):
         check = replace(check, U=cast(check.U, self.dtype), project=cast(check.project, self.dtype))
         shape = (self.alphas.shape[0], targets.Y.shape[1])
         scores, sums, own = np.empty(shape), np.zeros((2, shape[0])), 0.0
-        sums[1] += self._lost_in_float32(check)
+        sums[1] += self._lost_in_float32(check.f, direct=check.direct)
         for block in targets.blocks("scoring targets"):
             found = block_scores(check, block.values, self.scoring, intercept=self.intercept)
             scores[:, block.columns] = to_numpy(found.scores)
@@ -282,11 +282,11 @@ class Solver(ABC):
             own += float(found.own)
         return TargetScores(scores, sums[0], sums[1], own, check.errors)
 
-    def _lost_in_float32(self, check: Validation) -> NDArray[np.float64]:
-        """Return infinity (r,) for penalties whose factors f have no float32 values, else 0."""
-        f, limits = to_numpy(check.f), np.finfo(self.dtype)
+    def _lost_in_float32(self, factors: Array, *, direct: bool) -> NDArray[np.float64]:
+        """Return infinity (r,) where factors f (r, m) have no float32 values, else 0."""
+        f, limits = to_numpy(factors), np.finfo(self.dtype)
         least = float(limits.tiny) / float(limits.eps)
-        if check.direct:  # squares of them are residuals
+        if direct:  # squares of them are residuals
             least **= 0.5
         lost = (f.min(axis=1, initial=1.0) < least) | (f.max(axis=1, initial=1.0) > 1 / least)
         return np.where(lost, np.inf, 0.0)

@@ -15,6 +15,7 @@ from bench_core.ridge.formulas import cross_validation, dual, singular_values
 from bench_core.ridge.formulas.centering import double_centre
 from bench_core.ridge.formulas.cross_validation import Validation
 from bench_core.ridge.formulas.eigensystem import Eigh, clear_null_rows
+from bench_core.ridge.formulas.quadratic_forms import damping
 from bench_core.ridge.solvers.base import Predictor, Solution, Solver
 from bench_core.ridge.solvers.penalty_scores import Scores, conditioning, mean_scores
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums, scaled
@@ -79,12 +80,13 @@ class DualSolver(Solver):
         if self.intercept:
             G = double_centre(G)
         squares = dual.loo_squares(self.eigen, G, self.alphas, self.dtype.name)
-        check = self.validation(0)
+        d = damping(self.eigen.w, self.alphas)
         own = array_namespace(G).linalg.diagonal(G)
-        magnified, unexplained = conditioning(check.gain, own, squares)
-        magnified += self._lost_in_float32(check)
+        magnified, unexplained = conditioning(dual.gain(self.eigen, d), own, squares)
+        magnified += self._lost_in_float32(d, direct=True)
         shared = self._mean_squares(squares, sums)
-        return Scores(shared, None, magnified, unexplained, check.errors)
+        errors = self.eigen.errors(to_numpy(self.alphas))
+        return Scores(shared, None, magnified, unexplained, errors)
 
     def _fold(self, number: int, G: Array, sums: TargetSums) -> Scores:
         check = self.validation(number)
