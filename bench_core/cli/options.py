@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bench_core.cli.parameters import Bytes, Numbers, Option, Scale
+from bench_core.cli.parameters import Bytes, Folds, Numbers, Option, Scale
 from bench_core.processes import keep_stdout_clean
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -99,7 +99,42 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     ),
     "alphas": (
         ("--alphas",),
-        {"type": Numbers(), "help": "Candidate penalties  [default: the thesis's 11]."},
+        {
+            "type": Numbers(),
+            "help": "Candidate penalties, or FIRST:LAST:COUNT log-spaced ones, such as 1e-3:1e7:15"
+            "  [default: the thesis's 11].",
+        },
+    ),
+    "extend-alphas": (
+        ("--extend-alphas",),
+        {
+            "type": click.IntRange(min=0),
+            "is_flag": False,
+            "flag_value": 6,
+            "metavar": "[DECADES]",
+            "help": "Let the grid of penalties grow by up to so many decades beyond its ends while "
+            "the best is at its edge  [default: 0; 6 without a number].",
+        },
+    ),
+    "alpha-per-target": (
+        ("--alpha-per-target",),
+        {"is_flag": True, "help": "Choose the best penalty of every target, not one for all."},
+    ),
+    "cv": (
+        ("--cv",),
+        {
+            "type": Folds(),
+            "help": "Choose the penalty by leave-one-out (loo), generalised cross-validation "
+            "(gcv), K contiguous folds, or folds by run  [default: the strategy's own].",
+        },
+    ),
+    "scoring": (
+        ("--scoring",),
+        {
+            "type": click.Choice(["neg_mean_squared_error", "r2", "pearson"]),
+            "help": "Score that chooses the penalty  [default: neg_mean_squared_error for loo and "
+            "gcv, r2 for folds].",
+        },
     ),
     "intercept": (
         ("--no-intercept",),
@@ -217,3 +252,51 @@ def named_values(pairs: tuple[tuple[str, Any], ...], flag: str = "--option") -> 
             raise click.UsageError(f"{flag} {name} is given twice: give it once")
         found[name] = value
     return found
+
+
+PENALTY_OPTIONS = ("alphas", "extend-alphas", "alpha-per-target", "cv", "scoring")
+"""Options of how the penalty is chosen, in the order in which help shows them."""
+
+
+def strategy_options(
+    strategy: str,
+    pairs: tuple[tuple[str, Any], ...],
+    *,
+    cv: str | int | None = None,
+    scoring: str | None = None,
+    alpha_per_target: bool = False,
+    extend_alphas: int | None = None,
+) -> dict[str, Any]:
+    """Return a strategy's options: those of ``--option`` and those with a flag of their own.
+
+    What was not given is left out: the strategy's own default holds.
+
+    Raises
+    ------
+    UsageError : an option is given twice.
+    InputError : the strategy has no such option; the message names those that do.
+    """
+    from bench_core import strategies
+    from bench_core.errors import InputError
+
+    found = named_values(pairs)
+    kind = strategies.get(strategy)
+    # Leave-one-out is the default of all but one: asked for or not, it is the same case.
+    default = cv == "loo" and getattr(kind(), "cv", None) is None
+    given: dict[str, Any] = {
+        "cv": cv,
+        "scoring": scoring,
+        "alpha_per_target": alpha_per_target or None,
+        "extend_alphas": extend_alphas or None,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    for name, value in given.items():
+        flag = f"--{name.replace('_', '-')}"
+        if name in found:
+            raise click.UsageError(f"{flag} and --option {name} say the same: give one")
+        if name not in kind.supports:
+            able = [one for one in strategies.names() if name in strategies.get(one).supports]
+            raise InputError(f"{strategy} has no {flag} ({value}): {', '.join(able)} have it")
+    if default:
+        del given["cv"]
+    return found | given

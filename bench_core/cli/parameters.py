@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import re
 from fractions import Fraction
 from typing import Any
@@ -69,10 +70,32 @@ class Bytes(click.ParamType):
         return count
 
 
-class Numbers(click.ParamType):
-    """Numbers separated by commas."""
+class Folds(click.ParamType):
+    """loo, gcv, run, or a number of folds."""
 
-    name = "λ,λ,…"
+    name = "loo|gcv|K|run"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | int:
+        """Return the word or the number; fail with the choices otherwise."""
+        text = str(value).strip().lower()
+        if text in ("loo", "gcv", "run"):
+            return text
+        if not text.isdigit() or int(text) < 2:
+            self.fail(
+                f"{value!r}: give loo (leave-one-out), gcv (generalised cross-validation), run "
+                "(folds by run), or a number of folds from 2 on",
+                param,
+                ctx,
+            )
+        return int(text)
+
+
+class Numbers(click.ParamType):
+    """Numbers separated by commas; FIRST:LAST:COUNT stands for COUNT log-spaced ones."""
+
+    name = "λ,λ,…|λ:λ:n"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -81,6 +104,24 @@ class Numbers(click.ParamType):
         if isinstance(value, tuple):
             return value
         try:
-            return tuple(float(word) for word in str(value).split(","))
+            return tuple(number for word in str(value).split(",") for number in _numbers(word))
         except ValueError:
-            self.fail(f"{value!r} is not numbers separated by commas, such as 1,10", param, ctx)
+            self.fail(
+                f"{value!r} is neither numbers separated by commas, such as 1,10, nor positive "
+                "FIRST:LAST:COUNT, such as 1e-3:1e7:15",
+                param,
+                ctx,
+            )
+
+
+def _numbers(word: str) -> list[float]:
+    """Return the numbers that a word stands for; raise `ValueError` for any other word."""
+    parts = word.split(":")
+    if len(parts) == 1:
+        return [float(word)]
+    first, last, count = float(parts[0]), float(parts[1]), int(parts[2])
+    if len(parts) != 3 or not (0 < first < math.inf and 0 < last < math.inf) or count < 2:
+        raise ValueError(word)
+    step = math.log10(last / first) / (count - 1)
+    between = [float(f"{first * 10 ** (step * i):.15g}") for i in range(1, count - 1)]
+    return [first, *between, last]

@@ -146,8 +146,13 @@ def synthetic(
     return Problem.open(folder)
 
 
+def run_count(t: int) -> int:
+    """Return the number of runs of a synthetic problem of t samples: about 500 samples each."""
+    return max(1, min(max(10, round(t / RUN_LENGTH)), t // 5))
+
+
 def _plan(t: int, q: int, s: int, entropy: tuple[int, ...]) -> _Plan:
-    count = max(1, min(max(10, round(t / RUN_LENGTH)), t // 5))
+    count = run_count(t)
     rng = np.random.default_rng([*entropy, 0])
     planted = int(np.ceil(s * PLANTED_PART))
     signals = min(SIGNALS, q)

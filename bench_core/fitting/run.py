@@ -109,7 +109,8 @@ def fit(
         shape = request.shape(problem)
         spec = request.spec(shape)
         split = request.split_rows(problem)
-        checked = preflight(spec, shape, len(split.train), check_fits=False)
+        runs = problem.runs[split.train]
+        checked = preflight(spec, shape, len(split.train), check_fits=False, runs=runs)
         size = (len(split.train), problem.p, problem.s, spec.dtype, spec.nodes)
         if show_plan is not None and checked.memory is not None:
             show_plan(describe_plan(spec.strategy, *size, checked.plan))

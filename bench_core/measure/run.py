@@ -89,7 +89,8 @@ def _measure_now(
             with cached(spec, scratch=settings.scratch, progress=settings.progress) as entry:
                 data = entry.data(settings.scratch)
                 # Runs differ in length: the split alone knows how many samples train.
-                exact = preflight(spec, shape, data.t_train, check_fits=False)
+                runs = data.train.runs.open()
+                exact = preflight(spec, shape, data.t_train, check_fits=False, runs=runs)
                 record = replace(record, plan=plan_record(exact.plan))
                 record, _ = run_fit(record, spec, data, settings, cached=entry)
         except ResourceError as error:

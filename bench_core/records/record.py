@@ -130,11 +130,22 @@ class Memory:
 
 @dataclass(frozen=True, config=STRICT)
 class PenaltyCounts:
-    """Distinct penalties that were chosen, and the number of targets of each."""
+    """Distinct penalties that were chosen, and the number of targets of each.
+
+    Parameters
+    ----------
+    smallest, largest : number of targets whose penalty is the smallest or the largest candidate: a
+        wider grid may be better for them. None in records before version 3.
+    tried : candidates that were compared: those asked for, and what extending the grid added. None
+        in records before version 3.
+    """
 
     scope: Literal["all", "batch", "target"]
     values: tuple[float, ...]
     counts: tuple[Positive, ...]
+    smallest: Count | None = None
+    largest: Count | None = None
+    tried: tuple[Penalty, ...] | None = None
 
 
 @dataclass(frozen=True, config=STRICT)

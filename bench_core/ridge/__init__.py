@@ -18,14 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench_core.ridge.estimator import MultiTargetRidgeCV
+    from bench_core.ridge.penalty_grid import GridEdgeWarning
     from bench_core.ridge.planning.flops import FitShape
     from bench_core.ridge.planning.plan import Plan, make_plan
 
-__all__ = ["FitShape", "MultiTargetRidgeCV", "Plan", "make_plan"]
+__all__ = ["FitShape", "GridEdgeWarning", "MultiTargetRidgeCV", "Plan", "make_plan"]
 
 # scikit-learn takes long to import, so the estimator is imported when it is asked for.
 _HOMES = {
     "FitShape": "planning.flops",
+    "GridEdgeWarning": "penalty_grid",
     "MultiTargetRidgeCV": "estimator",
     "Plan": "planning.plan",
     "make_plan": "planning.plan",

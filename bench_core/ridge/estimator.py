@@ -11,25 +11,28 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from bench_core.checks import check_alphas, check_held_out, check_xy, kept, without_mask
+from bench_core.checks import check_held_out, check_xy, kept, without_mask
 from bench_core.errors import InputError, ResourceError
 from bench_core.progress import Progress, silent
 from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
 from bench_core.ridge.arrays.coef_file import CoefFile, fresh_memory
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
-from bench_core.ridge.formulas.scores import best, check_scoring, pearson
+from bench_core.ridge.formulas.scores import check_scoring, pearson
 from bench_core.ridge.inputs import (
     as_targets,
+    by_gcv,
     find_folds,
     find_form,
     fit_shape,
     product_dtype,
     safe_in_float32,
 )
+from bench_core.ridge.penalty_grid import PenaltyGrid, make_grid, warn_at_edge
 from bench_core.ridge.planning.flops import Selection
 from bench_core.ridge.planning.plan import Plan, make_plan
 from bench_core.ridge.solvers import SOLVERS
 from bench_core.ridge.solvers.base import Fold, Solution, Solver
+from bench_core.ridge.solvers.choice import Choice, choose
 from bench_core.ridge.solvers.penalty_scores import Scores
 from bench_core.ridge.solvers.targets import TargetColumns
 from bench_core.ridge.solvers.trust import Method, Remedy, remedy, require_scores, too_inexact
@@ -46,11 +49,15 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ----------
     alphas : candidate penalties (r,), added to the squared singular values of the centred X.
     fit_intercept : centre X and Y.
-    cv : "loo" (leave-one-out, by its closed form), a number of contiguous folds, or a
-        scikit-learn splitter; ``groups`` go to `fit`.
+    cv : "loo" (leave-one-out, by its closed form), "gcv" (generalised cross-validation: another
+        criterion, cheaper where every target is scored for itself), a number of contiguous folds,
+        or a scikit-learn splitter; ``groups`` go to `fit`.
     scoring : "neg_mean_squared_error", "r2" or "pearson", averaged over targets (and over
         folds). Targets that are constant have no r2 or pearson and are left out of the average.
     alpha_per_target : choose the best penalty of every target, not one for all.
+    extend_alphas : decades by which the grid may grow beyond its first and its last candidate, a
+        decade at a time while the best penalty is at its edge; 0 for a fixed grid. All are scored
+        in one pass, from the same factorisation.
     dtype : precision of products with Y, "float32" or "float64"; None for float32 when X and Y
         are float32. Factorisations and scores are in float64 always. Float32 gives way to float64
         where it could not decide between penalties, and sums over targets to predictions of every
@@ -73,12 +80,17 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     coef_ : (s, p), (p,) for 1-D y; absent with ``coef=None``.
     intercept_ : (s,) or float; with ``coef=None`` found at the first call of `predict`.
     cv_results_ : "alphas" (r,), "mean_scores" (r,) and with ``alpha_per_target`` "scores" (r, s).
+        With ``extend_alphas`` the candidates are ascending, up to the last one that was looked at.
     plan_ : the `Plan` that was carried out.
 
     Raises
     ------
     InputError : values, shapes or parameters that no fit can use.
     ResourceError : no plan fits ``memory_limit``, or the disk is too full for the coefficients.
+
+    Warns
+    -----
+    GridEdgeWarning : a chosen penalty is the smallest or the largest candidate.
 
     Examples
     --------
@@ -107,6 +119,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         cv: Any = "loo",
         scoring: str = "neg_mean_squared_error",
         alpha_per_target: bool = False,
+        extend_alphas: int = 0,
         dtype: Any = None,
         coef: Any = "memory",
         memory_limit: int | None = None,
@@ -120,6 +133,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.cv = cv
         self.scoring = scoring
         self.alpha_per_target = alpha_per_target
+        self.extend_alphas = extend_alphas
         self.dtype = dtype
         self.coef = coef
         self.memory_limit = memory_limit
@@ -147,6 +161,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def fit(self, X: Any, y: Any, groups: ArrayLike | None = None) -> MultiTargetRidgeCV:
         """Choose the penalty and fit X (t, p) to y (t, s) or (t,); ``groups`` (t,) are for cv."""
         self._fit(X, y, groups, None)
+        self._warn_of_edges()
         return self
 
     def fit_score(
@@ -163,7 +178,9 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         (but for one block) nor coefficients are ever held. NaN where a target or its prediction
         is constant.
         """
-        return self._fit(X, y, groups, (X_test, y_test))
+        r = self._fit(X, y, groups, (X_test, y_test))
+        self._warn_of_edges()
+        return r
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return predictions (n, s), or (n,) for 1-D y.
@@ -214,13 +231,14 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Return the plan for t, p, s."""
         shape = fit_shape(
             *size,
-            len(check_alphas(self.alphas)),
+            len(self._grid().alphas),
             folds=folds,
             dtype=method.dtype,
             scoring=check_scoring(self.scoring),
             per_target=self.alpha_per_target,
             coef=self.coef,
             exact=method.exact,
+            gcv=by_gcv(self.cv),
         )
         return make_plan(
             shape,
@@ -299,12 +317,10 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Choose the penalty, by a more exact method where the first was not enough."""
         while True:
             solver, targets, scores = self._select(X, Y, folds, method)
-            each = scores.each if self.alpha_per_target else None
-            wanted = remedy(
-                scores, method, self.plan_.selection, None if each is None else best(each)
-            )
+            choice = choose(scores, self._grid(), per_target=self.alpha_per_target)
+            wanted = remedy(choice.scores, method, self.plan_.selection, choice.per_target)
             if wanted is None:
-                self._choose(scores)
+                self._choose(choice)
                 if not too_inexact(solver.error(self.alpha_), method):
                     return solver, targets
                 wanted = "exact"
@@ -312,7 +328,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             try:
                 self._plan((*X.shape, Y.shape[1]), folds, better)
             except ResourceError as refusal:
-                self._choose(scores)
+                self._choose(choice)
                 self._warn(wanted, solver, refusal)
                 return solver, targets
             del solver  # its memory is the next one's
@@ -340,7 +356,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         device = find_device(self.device)
         solver = SOLVERS[plan.form](
             X,
-            check_alphas(self.alphas),
+            self._grid().alphas,
             selection=plan.selection,
             dtype=method.dtype,
             intercept=self.fit_intercept,
@@ -348,6 +364,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             folds=folds,
             device=device,
             exact=method.exact,
+            gcv=by_gcv(self.cv),
             keep_coordinates=plan.keeps_coordinates,
         )
         targets = TargetColumns(
@@ -362,21 +379,24 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         solver.factorise()
         return solver, targets, solver.select(targets)
 
-    def _choose(self, scores: Scores) -> None:
-        alphas = check_alphas(self.alphas)
+    def _grid(self) -> PenaltyGrid:
+        return make_grid(self.alphas, self.extend_alphas)
+
+    def _choose(self, choice: Choice) -> None:
         folds = not (self.cv is None or isinstance(self.cv, str))
-        require_scores(scores, alphas, self.scoring, folds=folds)
-        self.cv_results_ = {"alphas": alphas, "mean_scores": scores.shared}
-        if self.alpha_per_target:
-            assert scores.each is not None
-            index = best(scores.each)
-            self.alpha_: Any = alphas[index]
-            self.best_score_: Any = scores.each[index, np.arange(scores.each.shape[1])]
-            self.cv_results_["scores"] = scores.each
-            return
-        chosen = int(best(scores.shared))
-        self.alpha_ = float(alphas[chosen])
-        self.best_score_ = float(scores.shared[chosen])
+        require_scores(choice.scores, choice.alphas, self.scoring, folds=folds)
+        self.cv_results_: dict[str, Any] = {
+            "alphas": choice.alphas,
+            "mean_scores": choice.scores.shared,
+        }
+        if choice.per_target is not None:
+            self.cv_results_["scores"] = choice.scores.each
+        self.alpha_: Any = choice.alpha
+        self.best_score_: Any = choice.best_score
+
+    def _warn_of_edges(self) -> None:
+        alphas, extended = self.cv_results_["alphas"], self._grid().extended
+        warn_at_edge(alphas, np.ravel(self.alpha_), extended=extended, stacklevel=3)
 
     def _solve(
         self,

@@ -17,6 +17,9 @@ SOLVERS = ("auto", "dual", "primal")
 FLOAT32_RANGE = 1e12
 """Largest size, or inverse of the smallest, of values whose float32 products are safe."""
 
+CRITERIA = ("loo", "gcv")
+"""Values of ``cv`` that need no folds: leave-one-out, generalised cross-validation."""
+
 SAMPLED = 8192
 """Columns that are sampled at a time."""
 
@@ -75,16 +78,18 @@ def as_targets(y: ArrayLike) -> NDArray[Any]:
 def find_folds(
     cv: Any, t: int, groups: ArrayLike | None
 ) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Return (train, test) row indices of every fold of ``cv``; none for "loo" or None.
+    """Return (train, test) row indices of every fold of ``cv``; none for "loo", "gcv" or None.
 
     t samples are split. ``cv`` may be a number of contiguous folds, a scikit-learn splitter (with
     ``groups`` where it needs them) or a list of index pairs. Raises `InputError` for anything else,
     and for a fold without two rows to train on or one to score.
     """
-    if cv is None or cv == "loo":
+    if cv is None:
         return []
     if isinstance(cv, str):
-        raise InputError(f"cv {cv!r} is unknown: use 'loo', a number of folds or a splitter")
+        if cv in CRITERIA:
+            return []
+        raise InputError(f"cv {cv!r} is unknown: use 'loo', 'gcv', a number of folds or a splitter")
     from sklearn.model_selection import check_cv
 
     try:
@@ -116,8 +121,17 @@ def fit_shape(
     per_target: bool,
     coef: Any,
     exact: bool = False,
+    gcv: bool = False,
 ) -> FitShape:
-    """Return the shape of a fit of t samples, p features, s targets and r penalties."""
+    """Return the shape of a fit of t samples, p features, s targets and r penalties.
+
+    Raises `InputError` for Pearson's r with generalised cross-validation, which has no predictions.
+    """
+    if gcv and scoring == "pearson":
+        raise InputError(
+            "scoring 'pearson' with cv='gcv': generalised cross-validation has no predictions to "
+            "correlate; use 'neg_mean_squared_error' or 'r2', or cv='loo'"
+        )
     return FitShape(
         t=t,
         p=p,
@@ -125,9 +139,15 @@ def fit_shape(
         r=r,
         folds=tuple((len(train), len(test)) for train, test in folds),
         dtype=dtype.name,
-        each=per_target or scoring == "pearson",
+        each=per_target or gcv or scoring == "pearson",
         scaled=scoring == "r2",
         per_target=per_target,
         coef="memory" if coef == "memory" else None if coef is None else "file",
         exact=exact,
+        gcv=gcv,
     )
+
+
+def by_gcv(cv: Any) -> bool:
+    """Return True where ``cv`` asks for generalised cross-validation."""
+    return isinstance(cv, str) and cv == "gcv"

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bench_core.data import Problem
 from bench_core.records.record import Agreement, PenaltyCounts
+from bench_core.ridge.penalty_grid import at_edges
 
 SAMPLE = 64
 TOLERANCE = {"float64": 1e-8, "float32": 1e-3}
@@ -101,10 +102,25 @@ def compare_with_ridge(
     )
 
 
-def count_penalties(alphas: ArrayLike, scope: Literal["all", "batch", "target"]) -> PenaltyCounts:
-    """Return the record's ``penalty``: distinct penalties of the targets, and how many of each."""
+def count_penalties(
+    alphas: ArrayLike,
+    scope: Literal["all", "batch", "target"],
+    tried: ArrayLike,
+) -> PenaltyCounts:
+    """Return the record's ``penalty``: distinct penalties of the targets, and how many of each.
+
+    tried : the candidates that were compared (r,).
+    """
     values, counts = np.unique(np.asarray(alphas, dtype=np.float64), return_counts=True)
-    return PenaltyCounts(scope, tuple(values.tolist()), tuple(counts.tolist()))
+    smallest, largest = at_edges(tried, alphas)
+    return PenaltyCounts(
+        scope,
+        tuple(values.tolist()),
+        tuple(counts.tolist()),
+        smallest=smallest,
+        largest=largest,
+        tried=tuple(np.asarray(tried, np.float64).tolist()),
+    )
 
 
 def disagreement(agreement: Agreement, penalty: PenaltyCounts | None) -> str | None:
@@ -116,7 +132,13 @@ def disagreement(agreement: Agreement, penalty: PenaltyCounts | None) -> str | N
             f"predictions differ from scikit-learn's Ridge at the same penalties: {worst}, "
             f"tolerance {agreement.tolerance:g}"
         )
-    if agreement.same_penalty is False and not agreement.tie:
+    if (
+        agreement.same_penalty is False
+        and not agreement.tie
+        and agreement.reference_penalty is None
+    ):
+        wrong.append(agreement.note or "penalties of targets are not RidgeCV's")
+    elif agreement.same_penalty is False and not agreement.tie:
         values = () if penalty is None else penalty.values
         chosen = ", ".join(f"{value:g}" for value in values)
         difference = "" if agreement.note is None else f" ({agreement.note})"

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench_core import strategies
-from bench_core.errors import readable_bytes, unknown
+from bench_core.data.generator import run_count
+from bench_core.errors import InputError, readable_bytes, unknown
 from bench_core.records.fit_plan import FitPlan
 from bench_core.records.record import PlanRecord
 
@@ -30,8 +32,12 @@ def plan_fit(
     nodes: int,
     alphas: tuple[float, ...],
     options: Mapping[str, Any],
+    runs: NDArray[Any] | None = None,
 ) -> FitPlan | None:
     """Return the plan of fitting t × p to t × s; None for strategies that make none.
+
+    runs : of every training sample (t,), for folds by run. Where they are not known yet, the plan
+    is that of as many folds as a synthetic problem of t samples has runs.
 
     Raises
     ------
@@ -40,7 +46,31 @@ def plan_fit(
     """
     kind = strategies.get(strategy)
     check_options(kind, options)
+    if by_run(options):
+        folds = max(2, run_count(t)) if runs is None else runs
+        options = {**options, "cv": folds}
     return kind(alphas, **options).plan(t, p, s, dtype, nodes)
+
+
+def by_run(options: Mapping[str, Any]) -> bool:
+    """Return True where the option ``cv`` asks for folds by run."""
+    cv = options.get("cv")
+    return isinstance(cv, str) and cv == "run"
+
+
+def with_runs(options: Mapping[str, Any], runs: NDArray[Any]) -> dict[str, Any]:
+    """Return the options with the run of every training sample in the place of cv = "run".
+
+    Raises `InputError` where all samples are of one run.
+    """
+    if not by_run(options):
+        return dict(options)
+    if len(np.unique(runs)) < 2:
+        raise InputError(
+            "cv = run: the training samples are of one run; give a number of folds, or the run of "
+            "every sample with the problem (--runs)"
+        )
+    return {**options, "cv": np.asarray(runs).tolist()}
 
 
 def fit_bytes(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from bench_core import strategies
 from bench_core.blas.known_bad import KnownBadBuildError
@@ -36,12 +39,14 @@ def preflight(
     t_train: int,
     *,
     check_fits: bool,
+    runs: NDArray[Any] | None = None,
 ) -> Preflight:
     """Check that the fit can run on this machine.
 
     Parameters
     ----------
     t_train : training samples; the plan is made for these.
+    runs : of every training sample (t_train,), once they are known: folds by run are planned for.
     check_fits : whether the comparison with scikit-learn's Ridge must fit in memory too. A
         measurement without it is worth nothing; a fit is still wanted for its results.
 
@@ -67,6 +72,7 @@ def preflight(
             nodes=spec.nodes,
             alphas=spec.penalties,
             options=spec.options,
+            runs=runs,
         )
     except ResourceError as error:
         return Preflight(error)

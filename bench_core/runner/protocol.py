@@ -103,7 +103,10 @@ class FitJob:
 
 @dataclass(frozen=True)
 class WorkerResult:
-    """Result of the worker; None for what it did not reach. See `bench_core.records.Record`."""
+    """Result of the worker; None for what it did not reach. See `bench_core.records.Record`.
+
+    sampled_penalties : of the targets that `bench_core.runner.agreement.sample_targets` draws.
+    """
 
     status: State
     reason: str | None = None
@@ -112,6 +115,7 @@ class WorkerResult:
     memory: Memory | None = None
     bytes_moved: dict[str, int] | None = None
     penalty: PenaltyCounts | None = None
+    sampled_penalties: tuple[float, ...] | None = None
     accuracy: Accuracy | None = None
     null: NullAccuracy | None = None
     agreement: Agreement | None = None

@@ -16,13 +16,14 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench_core.errors import readable_bytes
 from bench_core.progress import Progress
 from bench_core.records import codec
 from bench_core.runner.arrays import FitData, ProblemRef
 from bench_core.runner.launcher import launch, worker_environment
+from bench_core.runner.planning import by_run
 from bench_core.runner.problem_cache import CachedProblem
 from bench_core.runner.protocol import Keep, State, serve
 
@@ -30,18 +31,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+Folds = int | Literal["run"] | None
+"""A number of folds, folds by run, or None for leave-one-out."""
+
+
 @dataclass(frozen=True)
 class RidgeCVJob:
-    """One RidgeCV. ``cv`` is the number of folds, None for leave-one-out.
+    """One RidgeCV.
 
-    exactness : find out, too, how exact its scores can be.
+    scoring : None for what RidgeCV takes. exactness : find out, too, how exact its scores can be.
+    targets : choose a penalty for each of these targets; None: one for all targets.
     """
 
     train: ProblemRef
     alphas: tuple[float, ...]
     fit_intercept: bool
-    cv: int | None
+    cv: Folds
     exactness: bool = False
+    scoring: str | None = None
+    targets: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,8 @@ class RidgeCVResult:
     """The penalty that RidgeCV chose and its score.
 
     relative_error : of its squared errors with the smallest penalty, where that was asked for.
+    penalties : of the targets that were asked for. squares : their mean squared errors with every
+    candidate, None where another score was used.
     """
 
     status: State
@@ -57,6 +67,8 @@ class RidgeCVResult:
     alpha: float | None = None
     score: float | None = None
     relative_error: float | None = None
+    penalties: tuple[float, ...] | None = None
+    squares: tuple[tuple[float, ...], ...] | None = None
 
 
 def reference_penalty(
@@ -74,23 +86,47 @@ def reference_penalty(
     options : of the strategy; ``cv`` is RidgeCV's own, other criteria are not compared.
     timeout : seconds that it may take.
     """
-    from bench_core.machine import available_memory
-    from bench_core.strategies import get
-
-    cv = options.get("cv")
-    if options.get("scoring") is not None or not (cv is None or isinstance(cv, int)):
-        return None, "RidgeCV was not run for comparison: it has no such scoring or folds"
-    shape, dtype = (*data.train.X.shape, data.train.Y.shape[1]), data.train.X.dtype
-    needed = get("ridgecv").bytes_needed(shape[0], shape[1], shape[2], dtype, 1)
-    if needed > (available := available_memory()):
-        return None, (
-            f"RidgeCV was not run for comparison: it needs about {readable_bytes(needed)} and "
-            f"{readable_bytes(available)} are available"
-        )
-    found = ridgecv(entry, RidgeCVJob(data.train, alphas, fit_intercept, cv), timeout)
+    (t, p), s = data.train.X.shape, data.train.Y.shape[1]
+    refusal = not_compared(options, (t, p, s), data)
+    if refusal is not None:
+        return None, refusal
+    job = RidgeCVJob(
+        data.train, alphas, fit_intercept, folds(options), scoring=options.get("scoring")
+    )
+    found = ridgecv(entry, job, timeout)
     if found.alpha is None:
         return None, f"RidgeCV was not compared: {found.reason}"
     return found.alpha, None
+
+
+def folds(options: Mapping[str, Any]) -> Folds:
+    """Return the option ``cv`` as RidgeCV's job takes it; `not_compared` has looked at it."""
+    cv = options.get("cv")
+    if cv is None or cv == "loo":
+        return None
+    return "run" if by_run(options) else int(cv)
+
+
+def not_compared(
+    options: Mapping[str, Any], shape: tuple[int, int, int], data: FitData
+) -> str | None:
+    """Return why RidgeCV with these options is not run on t × p to t × s; None if it can be."""
+    from bench_core.machine import available_memory
+    from bench_core.strategies import get
+
+    cv, scoring = options.get("cv"), options.get("scoring")
+    if cv == "gcv":
+        return "RidgeCV was not run for comparison: generalised cross-validation is not its own"
+    known = cv is None or cv in ("loo", "run") or isinstance(cv, int)
+    if scoring == "pearson" or not known:
+        return "RidgeCV was not run for comparison: it has no such scoring or folds"
+    needed = get("ridgecv").bytes_needed(*shape, data.train.X.dtype, 1)
+    if needed > (available := available_memory()):
+        return (
+            f"RidgeCV was not run for comparison: it needs about {readable_bytes(needed)} and "
+            f"{readable_bytes(available)} are available"
+        )
+    return None
 
 
 def ridgecv(entry: CachedProblem, job: RidgeCVJob, timeout: float | None) -> RidgeCVResult:
@@ -104,7 +140,7 @@ def ridgecv(entry: CachedProblem, job: RidgeCVJob, timeout: float | None) -> Rid
         return codec.read(RidgeCVResult, path)
     environment = worker_environment(available_cores(), "default", None).variables
     found = launch(__name__, job, RidgeCVResult, environment=environment, timeout=timeout)
-    if found.alpha is not None:
+    if found.status == "ok":
         codec.write(found, path)
     return found
 
@@ -116,15 +152,35 @@ def _work(job: RidgeCVJob, progress: Progress, keep: Keep) -> RidgeCVResult:
     from bench_core.strategies.ridgecv import scored_options
 
     train = job.train.open()
-    options = scored_options(None, job.cv, train.t)
-    fit = RidgeCV(alphas=list(job.alphas), fit_intercept=job.fit_intercept, **options)
-    fit.fit(np.asarray(train.X), np.asarray(train.Y))
+    cv = np.asarray(train.runs) if job.cv == "run" else job.cv
+    each = job.targets is not None
+    options = scored_options(None, cv, train.t, scoring=job.scoring, alpha_per_target=each)
+    keep_all = each and job.scoring is None
+    fit = RidgeCV(
+        alphas=list(job.alphas),
+        fit_intercept=job.fit_intercept,
+        store_cv_results=keep_all,
+        **options,
+    )
+    Y = train.Y if job.targets is None else train.Y[:, list(job.targets)]
+    fit.fit(np.asarray(train.X), np.asarray(Y))
     error = None
     if job.exactness:
         # Leave-one-out tells the intercept by its eigenvalue, t: rounding must be small to it, too.
         least = train.t if job.fit_intercept and job.cv is None else None
         error = score_error(train.X, min(job.alphas), job.fit_intercept, least)
-    return RidgeCVResult("ok", None, None, float(fit.alpha_), float(fit.best_score_), error)
+    if not each:
+        return RidgeCVResult("ok", None, None, float(fit.alpha_), float(fit.best_score_), error)
+    return RidgeCVResult(
+        "ok",
+        relative_error=error,
+        penalties=tuple(np.atleast_1d(fit.alpha_).tolist()),
+        squares=_table(fit.cv_results_.mean(axis=0)) if keep_all else None,
+    )
+
+
+def _table(values: NDArray[Any]) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in values.tolist())
 
 
 def score_error(

@@ -43,7 +43,7 @@ from bench_core.runner.problem_cache import CachedProblem
 from bench_core.runner.protocol import FitJob, WorkerResult
 from bench_core.runner.reference_penalty import reference_penalty
 from bench_core.runner.spec import FitSpec, ProblemShape
-from bench_core.runner.tied_penalties import compare_scores
+from bench_core.runner.tied_penalties import compare_scores, compare_targets
 
 WORKER = "bench_core.runner.worker"
 NOT_COMPARED = "RidgeCV is not run for comparison by a fit; `ridgebench measure` does that"
@@ -254,18 +254,24 @@ def _compare_penalty(
     if cached is None:
         return replace(agreement, note=NOT_COMPARED)
     settings.progress("comparing with RidgeCV")
-    penalty, note = reference_penalty(
-        cached, data, spec.penalties, spec.fit_intercept, spec.options, settings.timeout
+    penalty = found.penalty
+    tried = spec.penalties if penalty is None or penalty.tried is None else penalty.tried
+    if penalty is not None and penalty.scope == "target":
+        assert found.sampled_penalties is not None
+        each = compare_targets(cached, data, spec, tried, found.sampled_penalties, settings.timeout)
+        return replace(agreement, same_penalty=each.same, tie=each.tie, note=each.note)
+    expected, note = reference_penalty(
+        cached, data, tried, spec.fit_intercept, spec.options, settings.timeout
     )
-    if penalty is None:
+    if expected is None:
         return replace(agreement, note=note)
-    chosen = () if found.penalty is None else found.penalty.values
-    same = chosen == (penalty,)
-    agreement = replace(agreement, reference_penalty=penalty, same_penalty=same)
+    chosen = () if penalty is None else penalty.values
+    same = chosen == (expected,)
+    agreement = replace(agreement, reference_penalty=expected, same_penalty=same)
     if same or len(chosen) != 1:
         return agreement
     settings.progress("comparing the scores of both penalties")
-    found_tie = compare_scores(cached, data, spec, chosen[0], penalty, settings.timeout)
+    found_tie = compare_scores(cached, data, spec, chosen[0], expected, settings.timeout)
     return replace(agreement, tie=found_tie.tie, note=found_tie.note)
 
 

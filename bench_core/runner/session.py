@@ -23,6 +23,7 @@ from bench_core.runner.blas_proof import (
     wrong_kernels,
     wrong_threads,
 )
+from bench_core.runner.planning import by_run, with_runs
 from bench_core.runner.processor import ProcessTimes, process_times
 from bench_core.runner.protocol import FitJob, choose_cores
 from bench_core.runner.timing import read_through, warm_blas, warmup_subset
@@ -137,7 +138,7 @@ def open_session(job: FitJob, progress: Progress) -> Iterator[Session]:
         started = perf_counter()
         _warm_up(job, make, train, cluster)
         warm_up_s = perf_counter() - started
-        options = dict(job.options)
+        options = with_runs(job.options, train.runs)
         # Not where only the record is wanted: reports wake other processes during the timed fit.
         if job.output is not None and "progress" in strategy.supports:
             options["progress"] = progress
@@ -184,9 +185,8 @@ def _warm_up(
         cluster.client.run(warm_blas, job.spec.dtype)
     small = warmup_subset(train, job.spec.nodes)
     # Nothing is written, and folds that name the samples of the whole problem do not fit here.
-    unfit = {"coef", "memory_limit"} | (
-        {"cv"} if isinstance(job.options.get("cv"), list) else set()
-    )
+    named = by_run(job.options) or isinstance(job.options.get("cv"), list)
+    unfit = {"coef", "memory_limit"} | ({"cv"} if named else set())
     options = {name: None if name in unfit else value for name, value in job.options.items()}
     make(options).fit(small.X, small.Y)
     if job.read_ahead:

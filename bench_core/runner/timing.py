@@ -156,11 +156,13 @@ def null_accuracy(
     alphas: tuple[float, ...],
     fit_intercept: bool,
     seed: int,
+    per_target: bool = False,
 ) -> NullAccuracy | None:
     """Return held-out r after training on rows of X shuffled against those of Y; None for "skip".
 
     "fit" fits the strategy itself once more. "sample" fits scikit-learn's RidgeCV to the sampled
-    targets instead; "auto" does so for fits of more than `LONG_FIT_S`.
+    targets instead, with a penalty ``per_target`` where the strategy has one; "auto" does so for
+    fits of more than `LONG_FIT_S`.
     """
     if method == "auto":
         method = "fit" if fit_seconds <= LONG_FIT_S else "sample"
@@ -180,7 +182,8 @@ def null_accuracy(
 
         targets = sample_targets(train.s, seed)
         X, Y = train.X, train.Y[:, targets][rows]
-        model, truth = RidgeCV(alphas=alphas, fit_intercept=fit_intercept), test.Y[:, targets]
+        model = RidgeCV(alphas=alphas, fit_intercept=fit_intercept, alpha_per_target=per_target)
+        truth = test.Y[:, targets]
     predictions = np.asarray(model.fit(X, Y).predict(test.X)).reshape(truth.shape)
     return NullAccuracy(
         method="fit" if method == "fit" else "sample",

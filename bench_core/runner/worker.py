@@ -31,7 +31,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     from bench_core.accuracy import pearson_r, summary
     from bench_core.records.record import Accuracy, BlasCalls, Times
     from bench_core.records.statistics import time_summary
-    from bench_core.runner.agreement import count_penalties
+    from bench_core.runner.agreement import count_penalties, sample_targets
     from bench_core.runner.blas_proof import mixture
     from bench_core.runner.memory import MemoryWatch
     from bench_core.runner.planning import plan_record
@@ -71,7 +71,9 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
         if predictions.shape != session.test.Y.shape:
             reason = f"predictions have shape {predictions.shape}, not {session.test.Y.shape}"
             return WorkerResult("invalid", reason, blas=blas)
-        chosen = model.chosen_alphas()
+        penalty = count_penalties(
+            chosen := model.chosen_alphas(), model.scope, tried=model.tried_alphas()
+        )
         plan = plan_record(model.carried_out())
         r = pearson_r(session.test.Y, predictions)
         if job.output is not None:
@@ -88,9 +90,10 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             ),
             memory=memory,
             bytes_moved=moved,
-            penalty=count_penalties(chosen, session.strategy.penalty_scope),
+            penalty=penalty,
             accuracy=Accuracy(**summary(r)),
             blas=blas,
+            sampled_penalties=tuple(chosen[sample_targets(session.train.s, spec.seed)].tolist()),
             plan=plan,
             warnings=tuple(warned),
             processor=processor,
@@ -110,6 +113,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             alphas=spec.penalties,
             fit_intercept=spec.fit_intercept,
             seed=spec.seed,
+            per_target=penalty.scope == "target",
         )
         return replace(result, null=null)
 

@@ -17,12 +17,24 @@ from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
 from bench_core.records.fit_plan import FitPlan
 from bench_core.ridge.formulas.scores import pearson
+from bench_core.ridge.penalty_grid import warn_at_edge
 
 if TYPE_CHECKING:
     from bench_core.cluster import Cluster
 
 COMMON_OPTIONS = frozenset(
-    {"coef", "memory_limit", "progress", "device", "dtype", "cv", "scoring", "solver"}
+    {
+        "alpha_per_target",
+        "coef",
+        "cv",
+        "device",
+        "dtype",
+        "extend_alphas",
+        "memory_limit",
+        "progress",
+        "scoring",
+        "solver",
+    }
 )
 """Constructor options that have one meaning in all strategies that list them in ``supports``."""
 
@@ -47,13 +59,15 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
     Attributes
     ----------
     name, summary : the strategy's name, and its method in one line.
-    penalty_scope : "all", "batch" or "target": the targets that share one chosen penalty.
+    penalty_scope : "all", "batch" or "target": the targets that share one chosen penalty, unless
+        ``alpha_per_target`` is set.
     claims_ridgecv : True promises the answer of scikit-learn's RidgeCV, penalty included.
     distributed : True needs a cluster.
     supports : names of constructor options with their common meaning, out of "coef" (a path for
         coefficients, None for none), "memory_limit" (bytes beyond X and Y), "progress" (a
         `bench_core.progress.Progress`), "device", "dtype" (of products with Y), "cv" (None,
-        number of folds, run of every sample), "scoring" and "solver".
+        number of folds, run of every sample), "scoring", "solver", "alpha_per_target" (a penalty
+        for every target) and "extend_alphas" (decades beyond the candidates).
     coef_ : B (s, p), perhaps memory-mapped. ``intercept_`` : b (s,).
     alpha_ : the chosen penalty, or that of every target (s,).
     cv_results_ : what the choice was made from; see the strategy.
@@ -136,7 +150,30 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         alphas, X, Y = self._checked(X, Y)
         self.fit_checked(X, Y, alphas)
         self.n_features_in_, self.n_targets_ = X.shape[1], Y.shape[1]
+        self._warn_at_edge()
         return self
+
+    @property
+    def scope(self) -> Literal["all", "batch", "target"]:
+        """Targets that share one chosen penalty with these options: "all", "batch" or "target"."""
+        return "target" if getattr(self, "alpha_per_target", False) else self.penalty_scope
+
+    def tried_alphas(self) -> NDArray[np.float64]:
+        """Return the candidates that were compared (r,): with ``extend_alphas`` those it added."""
+        check_is_fitted(self, "alpha_")
+        results = getattr(self, "cv_results_", {})
+        return np.asarray(results.get("alphas", self.alphas), np.float64)
+
+    def _warn_at_edge(self) -> None:
+        """Warn where a chosen penalty is the smallest or the largest candidate."""
+        if not hasattr(self, "alpha_"):  # a plug-in's choice of its own
+            return
+        warn_at_edge(
+            self.tried_alphas(),
+            self.chosen_alphas(),
+            extended=bool(getattr(self, "extend_alphas", 0)),
+            stacklevel=3,
+        )
 
     def fit_score(
         self, X: ArrayLike, Y: ArrayLike, X_test: ArrayLike, Y_test: ArrayLike

@@ -14,21 +14,25 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import PredefinedSplit
 
 from bench_core.checks import check_xy
-from bench_core.errors import InputError, unknown
+from bench_core.errors import InputError, RidgebenchError, unknown
 from bench_core.ridge.formulas.scores import check_scoring
-from bench_core.ridge.inputs import find_folds
+from bench_core.ridge.inputs import by_gcv, find_folds
 
 GCV_MODES = ("auto", "eigen", "svd")
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """One RidgeCV fit of s targets: ``coef`` (s, p), ``intercept`` (s,), penalty and its score."""
+    """One RidgeCV fit of s targets.
+
+    coef : (s, p). intercept : (s,). alpha, best_score : the chosen penalty and its score, numbers,
+    or arrays (s,) with a penalty per target.
+    """
 
     coef: NDArray[Any]
     intercept: NDArray[Any]
-    alpha: float
-    best_score: float
+    alpha: float | NDArray[np.float64]
+    best_score: float | NDArray[np.float64]
 
 
 def ridgecv_options(gcv_mode: str | None, cv: Any, t: int) -> dict[str, Any]:
@@ -38,18 +42,20 @@ def ridgecv_options(gcv_mode: str | None, cv: Any, t: int) -> dict[str, Any]:
     ----------
     gcv_mode : how leave-one-out factorises: None and "auto" as scikit-learn chooses, "eigen",
         "svd".
-    cv : None for leave-one-out; a number of contiguous folds; the run of every sample (t
-        integers), for folds by run; or a scikit-learn splitter.
+    cv : None or "loo" for leave-one-out; a number of contiguous folds; the run of every sample
+        (t integers), for folds by run; or a scikit-learn splitter.
 
     Raises
     ------
-    UnknownNameError : no such ``gcv_mode``.
+    UnknownNameError : no such ``gcv_mode`` or ``cv``.
     InputError : fewer than 2 folds, more than samples, or both options at once.
     """
     if gcv_mode is not None and gcv_mode not in GCV_MODES:
         raise unknown("gcv_mode", gcv_mode, GCV_MODES)
-    if cv is None:
+    if cv is None or (isinstance(cv, str) and cv == "loo"):
         return {"gcv_mode": gcv_mode}
+    if isinstance(cv, str):
+        raise _not_here(cv)
     if gcv_mode is not None:
         raise InputError(f"gcv_mode = {gcv_mode!r} is for leave-one-out only: leave it or cv out")
     if isinstance(cv, int | np.integer):
@@ -70,15 +76,56 @@ def ridgecv_options(gcv_mode: str | None, cv: Any, t: int) -> dict[str, Any]:
     return {"cv": cv}
 
 
-def scored_options(gcv_mode: str | None, cv: Any, t: int) -> dict[str, Any]:
+def _not_here(cv: str) -> RidgebenchError:
+    """Return the error for a ``cv`` that scikit-learn does not have."""
+    if cv == "run":
+        return InputError(
+            "cv = 'run': give the run of every sample (t integers); on the command line, --cv run "
+            "takes them from the problem"
+        )
+    if cv == "gcv":
+        return InputError(
+            "cv = 'gcv': scikit-learn's RidgeCV has no generalised cross-validation; multitarget "
+            "and bmor-shared have it"
+        )
+    return unknown("cv", cv, ("loo", "gcv", "run"))
+
+
+def scored_options(
+    gcv_mode: str | None,
+    cv: Any,
+    t: int,
+    *,
+    scoring: str | None = None,
+    alpha_per_target: bool = False,
+) -> dict[str, Any]:
     """Return RidgeCV's arguments, without folds that hold out one sample only; raise as above.
 
-    Folds are scored by r2, which one sample does not have, and scikit-learn's mean over folds is
-    then undefined for every penalty: it takes the first. Those folds are left out, with a warning.
-    Raises `InputError` where none is left. A splitter of the user's own splits where the fit runs;
+    Folds are scored by r2 unless ``scoring`` says otherwise. One sample does not have r2, and
+    scikit-learn's mean over folds is then undefined for every penalty: it takes the first. Those
+    folds are left out, with a warning. A splitter of the user's own splits where the fit runs;
     `require_score` looks at what came of it.
+
+    Raises `InputError` where no fold is left, and for what RidgeCV cannot do: Pearson's r, or a
+    penalty per target with folds.
     """
     options = ridgecv_options(gcv_mode, cv, t)
+    if scoring is not None:
+        if check_scoring(scoring) == "pearson":
+            raise InputError(
+                "scoring = 'pearson': scikit-learn's RidgeCV has no such score; use multitarget or "
+                "bmor-shared"
+            )
+        options["scoring"] = scoring
+    if alpha_per_target:
+        if "cv" in options:
+            raise InputError(
+                f"alpha_per_target with cv = {cv!r}: scikit-learn's RidgeCV chooses a penalty per "
+                "target by leave-one-out only; use multitarget, bmor-shared or mor"
+            )
+        options["alpha_per_target"] = True
+    if scoring == "neg_mean_squared_error":
+        return options
     if not isinstance(options.get("cv"), int | PredefinedSplit):
         return options
     folds = find_folds(options["cv"], t, None)
@@ -99,14 +146,24 @@ def scored_options(gcv_mode: str | None, cv: Any, t: int) -> dict[str, Any]:
     return options
 
 
-def require_score(score: float) -> float:
-    """Return the best score; raise `InputError` with the remedy where it is undefined."""
-    if np.isnan(score):
+def require_score(score: Any) -> float | NDArray[np.float64]:
+    """Return the best score, or that of every target (s,), as float64.
+
+    Raises `InputError` with the remedy where one is undefined.
+    """
+    if np.isnan(score).any():
         raise InputError(
             "no penalty has a score: a fold holds out one sample, which has no r2; use larger "
             "folds, or give cv as the run of every sample: such folds are then left out"
         )
-    return score
+    return np.asarray(score, np.float64) if np.ndim(score) else float(score)
+
+
+def own_cv(cv: Any, t: int) -> Any:
+    """Return ``cv`` as `MultiTargetRidgeCV` takes it: "loo", "gcv", or folds; raise as above."""
+    if by_gcv(cv):
+        return cv
+    return ridgecv_options(None, cv, t).get("cv", "loo")
 
 
 def default_scoring(scoring: str | None, cv: Any) -> str:
@@ -116,7 +173,7 @@ def default_scoring(scoring: str | None, cv: Any) -> str:
     """
     if scoring is not None:
         return check_scoring(scoring)
-    return "neg_mean_squared_error" if cv is None else "r2"
+    return "neg_mean_squared_error" if cv is None or isinstance(cv, str) else "r2"
 
 
 def fit_ridgecv(
@@ -126,7 +183,7 @@ def fit_ridgecv(
     fit_intercept: bool,
     options: dict[str, Any],
 ) -> Fitted:
-    """Fit RidgeCV with one penalty for all targets of Y (t, s) on X (t, p).
+    """Fit RidgeCV to X (t, p) and Y (t, s) with ``options`` from `scored_options`.
 
     Raises
     ------
@@ -137,12 +194,16 @@ def fit_ridgecv(
     with config_context(assume_finite=True):  # just seen: one pass over the data less
         model.fit(X, Y)
     s, p = Y.shape[1], X.shape[1]
+    alpha, score = model.alpha_, model.best_score_
+    if options.get("alpha_per_target"):  # one target comes back as a number
+        alpha = np.array(np.broadcast_to(alpha, s), np.float64)
+        score = np.array(np.broadcast_to(score, s), np.float64)
     return Fitted(
         # One target comes back without its dimension, no intercept as the number 0.
         coef=model.coef_.reshape(s, p),
         intercept=np.array(np.broadcast_to(model.intercept_, s), dtype=model.coef_.dtype),
-        alpha=float(model.alpha_),
-        best_score=require_score(float(model.best_score_)),
+        alpha=alpha if np.ndim(alpha) else float(alpha),
+        best_score=require_score(score),
     )
 
 

@@ -23,9 +23,12 @@ from bench_core.ridge.formulas.eigensystem import Eigh
 from bench_core.ridge.planning.nodes import NodePlan
 from bench_core.ridge.solvers import SOLVERS, Solver
 from bench_core.ridge.solvers.base import Factors, Fold, Solution, factor_arrays
-from bench_core.ridge.solvers.dual import DualSolution
+from bench_core.ridge.solvers.dual import TO_SOLVE, DualSolution
 from bench_core.ridge.solvers.penalty_scores import Scores
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums
+
+Penalties = float | NDArray[np.float64]
+"""One penalty for all targets, or that of every target."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Job:
             folds=_load_folds(self),
             device=find_device(self.device),
             exact=self.plan.shape.exact,
+            gcv=self.plan.shape.gcv,
         )
 
     def targets(self, columns: slice) -> TargetColumns:
@@ -119,17 +123,21 @@ def score(job: Job, number: int, solver: Solver | None, total: Sums) -> Scores:
     if isinstance(total, TargetSums):
         total = total.on(solver.device)
     with full_float32_products(solver.device):
-        return replace(solver.scores(number, total), each=None)
+        scores = solver.scores(number, total)
+    return scores if job.plan.shape.per_target else replace(scores, each=None)
 
 
-def error(job: Job, solver: Solver, alpha: float) -> float:
-    """Return the relative error of 1/(w + λ) with this penalty; see `Solver.error`."""
-    return solver.error(alpha)
+def error(job: Job, solver: Solver, alphas: Penalties) -> float:
+    """Return the largest relative error of 1/(w + λ) with these penalties; see `Solver.error`."""
+    return solver.error(alphas)
 
 
-def solve(job: Job, solver: Solver, alpha: float, others: bool) -> Solution | None:
-    """Return the solution; write it instead where ``others`` need it."""
-    solution = solver.solve(alpha)
+def solve(job: Job, solver: Solver, alphas: Penalties, others: bool) -> Solution | None:
+    """Return the solution; write it instead where ``others`` need it.
+
+    alphas : the penalty, or that of every target of this node.
+    """
+    solution = solver.solve(alphas)
     if not others:
         return solution
     _save_all(job, solution.arrays())
@@ -137,13 +145,14 @@ def solve(job: Job, solver: Solver, alpha: float, others: bool) -> Solution | No
 
 
 def write_coefficients(
-    job: Job, columns: slice, rows: RowFile, alpha: float, solution: Solution | None
+    job: Job, columns: slice, rows: RowFile, alphas: Penalties, solution: Solution | None
 ) -> NDArray[np.float64]:
     """Write the coefficients of these targets into ``rows`` and return their intercepts.
 
-    Without a solution, the one that another node has written is mapped.
+    alphas : the penalty, or that of every one of these targets. Without a solution, the one that
+    another node has written is mapped.
     """
-    solution = solution or _restored_solution(job, alpha)
+    solution = solution or _restored_solution(job, alphas)
     intercepts = np.zeros(columns.stop - columns.start)
     with full_float32_products(solution.device):
         for block in job.targets(columns).blocks("solving"):
@@ -157,35 +166,37 @@ def write_coefficients(
 
 def _restored(job: Job) -> Solver:
     solver = job.solver(None)
-    put = solver.device.put
-    rounding, known = _load(job, "accuracy")
-    eigen = Eigh(
-        put(np.array(_load(job, "values"))),
-        put(_load(job, "vectors")),
+    eigen = _eigen(job, "")
+    if job.plan.form == "dual":  # for scores only
+        solver.factors = Factors(eigen, None, None)
+    else:
+        solver.factors = Factors(eigen, solver.device.put(_load(job, "basis")), _mean(job))
+    return solver
+
+
+def _eigen(job: Job, suffix: str) -> Eigh:
+    put = find_device(job.device).put
+    rounding, known = _load(job, f"accuracy{suffix}")
+    return Eigh(
+        put(np.array(_load(job, f"values{suffix}"))),
+        put(_load(job, f"vectors{suffix}")),
         constant=job.intercept and job.plan.form == "dual",
         rounding=float(rounding),
         known=bool(known),
     )
-    if job.plan.form == "dual":  # for scores only
-        solver.factors = Factors(eigen, None, None)
-    else:
-        solver.factors = Factors(eigen, put(_load(job, "basis")), _mean(job))
-    return solver
 
 
-def _restored_solution(job: Job, alpha: float) -> Solution:
+def _restored_solution(job: Job, alphas: Penalties) -> Solution:
     if job.plan.form == "primal":
-        return _restored(job).solve(alpha)
+        return _restored(job).solve(alphas)
     device = find_device(job.device)
-    return DualSolution(
-        None,
-        None,
-        alpha,
-        x_mean=_mean(job),
-        dtype=job.dtype,
-        device=device,
-        solution=device.put(_load(job, "solution")),
-    )
+    common: dict[str, Any] = {"x_mean": _mean(job), "dtype": job.dtype, "device": device}
+    if isinstance(alphas, float):
+        return DualSolution(
+            None, None, alphas, solution=device.put(_load(job, "solution")), **common
+        )
+    basis = device.put(_load(job, f"basis{TO_SOLVE}"))
+    return DualSolution(None, _eigen(job, TO_SOLVE), alphas, basis=basis, **common)
 
 
 def _mean(job: Job) -> NDArray[np.float64] | None:

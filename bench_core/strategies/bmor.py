@@ -47,7 +47,7 @@ class BatchMultiOutput(Strategy):
     Parameters
     ----------
     alphas, fit_intercept, cluster : as for every `Strategy`.
-    gcv_mode, cv : as for ``ridgecv``.
+    gcv_mode, cv, scoring : as for ``ridgecv``.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class BatchMultiOutput(Strategy):
 
     name = "bmor"
     summary = "batches of targets on nodes, RidgeCV each (algorithm 1); one penalty per batch"
-    supports = frozenset({"cv"})
+    supports = frozenset({"cv", "scoring"})
     penalty_scope = "batch"
     distributed = True
 
@@ -71,10 +71,12 @@ class BatchMultiOutput(Strategy):
         cluster: Cluster | None = None,
         gcv_mode: str | None = None,
         cv: Any = None,
+        scoring: str | None = None,
     ) -> None:
         super().__init__(alphas, fit_intercept=fit_intercept, cluster=cluster)
         self.gcv_mode = gcv_mode
         self.cv = cv
+        self.scoring = scoring
 
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
@@ -86,7 +88,7 @@ class BatchMultiOutput(Strategy):
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""
         cluster = self.running_cluster()
-        options = scored_options(self.gcv_mode, self.cv, len(X))
+        options = scored_options(self.gcv_mode, self.cv, len(X), scoring=self.scoring)
         s, p = Y.shape[1], X.shape[1]
         bounds = batch_boundaries(s, cluster.nodes)
         rows = cluster.rows((s, p), X.dtype if X.dtype.kind == "f" else np.float64)
@@ -127,7 +129,7 @@ def _fit_batch(
     fit_intercept: bool,
     options: dict[str, Any],
     rows: RowFile,
-) -> tuple[NDArray[Any], float, float]:
+) -> tuple[NDArray[Any], Any, Any]:
     """Fit targets start … stop − 1 on this node; return their intercepts, penalty and score."""
     fitted = fit_ridgecv(X_ref.open(), Y_ref.open()[:, start:stop], alphas, fit_intercept, options)
     rows.write(start, fitted.coef)

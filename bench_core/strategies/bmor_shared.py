@@ -25,18 +25,26 @@ from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
 from bench_core.progress import Progress, silent
 from bench_core.records.fit_plan import FitPlan
-from bench_core.ridge.formulas.scores import best
-from bench_core.ridge.inputs import find_folds, find_form, fit_shape, product_dtype, safe_in_float32
+from bench_core.ridge.inputs import (
+    by_gcv,
+    find_folds,
+    find_form,
+    fit_shape,
+    product_dtype,
+    safe_in_float32,
+)
+from bench_core.ridge.penalty_grid import PenaltyGrid, make_grid
 from bench_core.ridge.planning.flops import Selection
 from bench_core.ridge.planning.nodes import Factorise, NodePlan, make_node_plan
 from bench_core.ridge.solvers.base import Fold
+from bench_core.ridge.solvers.choice import Choice, choose
 from bench_core.ridge.solvers.penalty_scores import Scores, mean_scores
 from bench_core.ridge.solvers.trust import Method, Remedy, remedy, require_scores, too_inexact
 from bench_core.strategies import _shared_nodes as on_node
-from bench_core.strategies._base import Strategy
+from bench_core.strategies._base import COMMON_OPTIONS, Strategy
 from bench_core.strategies._plans import common_plan
-from bench_core.strategies._ridgecv import default_scoring, problem_bytes, ridgecv_options
-from bench_core.strategies._shared_nodes import Job
+from bench_core.strategies._ridgecv import default_scoring, own_cv, problem_bytes
+from bench_core.strategies._shared_nodes import Job, Penalties
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -47,7 +55,7 @@ WAYS = ("auto", "one", "each")
 
 
 class SharedBatches(Strategy):
-    """Every node reads its own targets; one factorises; sums by a tree; one penalty for all.
+    """Every node reads its own targets; one factorises; sums by a tree; a penalty for all or each.
 
     Nodes map X and Y, and write their coefficients into one file on scratch, which ``coef_``
     maps; it goes when ``coef_`` does, unless ``coef`` names it.
@@ -58,9 +66,11 @@ class SharedBatches(Strategy):
     dtype : precision of the products with Y, "float64" or "float32"; None for that of X and Y.
         Float32 gives way to float64 where it could not decide between penalties.
     coef : a path ending in .npy that every node sees, to keep the file; None: it stays on scratch.
-    cv : None for leave-one-out; or, as for ``ridgecv``, folds.
+    cv : None for leave-one-out; "gcv" for generalised cross-validation; or, as for ``ridgecv``,
+        folds.
     scoring : "neg_mean_squared_error", "r2" or "pearson"; None for what scikit-learn takes: the
         first for leave-one-out, "r2" for folds.
+    alpha_per_target, extend_alphas : see `bench_core.ridge.MultiTargetRidgeCV`.
     solver : "dual", "primal" or "auto": see `bench_core.ridge.MultiTargetRidgeCV`.
     device : device of every node: "cpu", "torch", "cuda", …
     factorise : "one" node, "each", or "auto": whichever the plan finds cheaper.
@@ -69,7 +79,9 @@ class SharedBatches(Strategy):
     Attributes
     ----------
     coef_ : (s, p), memory-mapped, read-only.
-    cv_results_ : ``alphas`` (r,), ``best_score``, and ``mean_scores`` (r,).
+    alpha_ : the chosen penalty, (s,) with ``alpha_per_target``.
+    cv_results_ : ``alphas`` (r,), those compared; ``best_score``, (s,) with ``alpha_per_target``;
+        and ``mean_scores`` (r,).
     plan_ : the `bench_core.ridge.planning.nodes.NodePlan` that was carried out.
     """
 
@@ -78,7 +90,7 @@ class SharedBatches(Strategy):
     penalty_scope = "all"
     claims_ridgecv = True
     distributed = True
-    supports = frozenset({"coef", "progress", "device", "dtype", "cv", "scoring", "solver"})
+    supports = COMMON_OPTIONS - {"memory_limit"}
 
     _selection: Selection | None = None
     """A way of scoring that every plan has to take, for tests of each."""
@@ -93,6 +105,8 @@ class SharedBatches(Strategy):
         coef: Any = None,
         cv: Any = None,
         scoring: str | None = None,
+        alpha_per_target: bool = False,
+        extend_alphas: int = 0,
         solver: str = "auto",
         device: str = "cpu",
         factorise: Literal["auto", "one", "each"] = "auto",
@@ -103,6 +117,8 @@ class SharedBatches(Strategy):
         self.coef = coef
         self.cv = cv
         self.scoring = scoring
+        self.alpha_per_target = alpha_per_target
+        self.extend_alphas = extend_alphas
         self.solver = solver
         self.device = device
         self.factorise = factorise
@@ -129,7 +145,10 @@ class SharedBatches(Strategy):
         return common_plan(self.name, plan, nodes=plan.nodes, node_bytes=plan.node_bytes, peak=peak)
 
     def _folds(self, t: int) -> list[Fold]:
-        return find_folds(ridgecv_options(None, self.cv, t).get("cv", "loo"), t, None)
+        return find_folds(own_cv(self.cv, t), t, None)
+
+    def _grid(self) -> PenaltyGrid:
+        return make_grid(self.alphas, self.extend_alphas)
 
     def _plan(
         self,
@@ -143,13 +162,14 @@ class SharedBatches(Strategy):
         way: Factorise | None = None if self.factorise == "auto" else self.factorise
         shape = fit_shape(
             *size,
-            len(self.alphas),
+            len(self._grid().alphas),
             folds=folds,
             dtype=method.dtype,
             scoring=default_scoring(self.scoring, self.cv),
-            per_target=False,
+            per_target=self.alpha_per_target,
             coef="file",
             exact=method.exact,
+            gcv=by_gcv(self.cv),
         )
         return make_node_plan(
             shape,
@@ -168,6 +188,7 @@ class SharedBatches(Strategy):
         size = (X.shape[0], X.shape[1], Y.shape[1])
         folds = self._folds(X.shape[0])
         scoring = default_scoring(self.scoring, self.cv)
+        grid = self._grid()
         rows = self._rows(cluster, X, Y)
         try:
             with cluster.shared(X, Y) as (X_ref, Y_ref):
@@ -178,14 +199,14 @@ class SharedBatches(Strategy):
                         job = Job(
                             X_ref,
                             Y_ref,
-                            alphas,
+                            grid.alphas,
                             self.fit_intercept,
                             scoring,
                             self.device,
                             plan,
                             folder,
                         )
-                        fit = _Fit(cluster, job, method, self.progress or silent)
+                        fit = _Fit(cluster, job, grid, method, self.progress or silent)
                         found = fit.run(rows)
                     if isinstance(found, str):
                         method = method.improved(found)
@@ -197,14 +218,14 @@ class SharedBatches(Strategy):
             raise
         finally:
             rows.remove()
-        scores, chosen, intercepts = done
+        choice, intercepts = done
         self.plan_ = plan
-        self.alpha_ = float(alphas[chosen])
+        self.alpha_ = choice.alpha
         self.intercept_ = intercepts.astype(self.coef_.dtype)
         self.cv_results_ = {
-            "alphas": alphas,
-            "best_score": float(scores[chosen]),
-            "mean_scores": scores,
+            "alphas": choice.alphas,
+            "best_score": choice.best_score,
+            "mean_scores": choice.scores.shared,
         }
 
     def _rows(self, cluster: Cluster, X: Any, Y: Any) -> RowFile:
@@ -229,31 +250,33 @@ class SharedBatches(Strategy):
 class _Fit:
     """One fit as the driver sees it: tasks on nodes, started in the order in which they can run."""
 
-    def __init__(self, cluster: Cluster, job: Job, method: Method, progress: Progress) -> None:
-        self.cluster, self.job, self.method, self.progress = cluster, job, method, progress
+    def __init__(
+        self, cluster: Cluster, job: Job, grid: PenaltyGrid, method: Method, progress: Progress
+    ) -> None:
+        self.cluster, self.job, self.grid = cluster, job, grid
+        self.method, self.progress = method, progress
         plan = job.plan
         self.scoring = [node for node, (start, stop) in enumerate(plan.targets) if stop > start]
         self.solving = [node for node, (start, stop) in enumerate(plan.solved) if stop > start]
 
-    def run(self, rows: RowFile) -> tuple[NDArray[np.float64], int, NDArray[np.float64]] | Remedy:
-        """Return the scores (r,), the chosen one's index and the intercepts (s,).
+    def run(self, rows: RowFile) -> tuple[Choice, NDArray[np.float64]] | Remedy:
+        """Return what was chosen and the intercepts (s,).
 
         The remedy instead, with nothing solved, where that was not exact enough.
         """
-        plan, alphas = self.job.plan, self.job.alphas
+        shape = self.job.plan.shape
         solvers = self._factorised()
         scores = self._scores(solvers)
-        wanted = remedy(scores, self.method, plan.selection)
+        choice = choose(scores, self.grid, per_target=shape.per_target)
+        wanted = remedy(choice.scores, self.method, self.job.plan.selection, choice.per_target)
         if wanted is not None:
             return wanted
-        require_scores(scores, alphas, self.job.scoring, folds=bool(plan.shape.folds))
-        chosen = int(best(scores.shared))
-        alpha = float(alphas[chosen])
-        if plan.shape.folds:  # X as a whole was not factorised for the scores
-            error = self._submit(0, on_node.error, solvers[0], alpha)
+        require_scores(choice.scores, choice.alphas, self.job.scoring, folds=bool(shape.folds))
+        if shape.folds:  # X as a whole was not factorised for the scores
+            error = self._submit(0, on_node.error, solvers[0], choice.alpha)
             if too_inexact(self.cluster.gather([error])[0], self.method):
                 return "exact"
-        return scores.shared, chosen, self._solved(rows, solvers, alpha)
+        return choice, self._solved(rows, solvers, choice.alpha)
 
     def _submit(self, node: int, function: Any, *arguments: Any) -> Future:
         return self.cluster.submit(node, function, self.job, *arguments)
@@ -305,13 +328,18 @@ class _Fit:
         return left[0][1]
 
     def _solved(
-        self, rows: RowFile, solvers: dict[int, Future], alpha: float
+        self, rows: RowFile, solvers: dict[int, Future], alphas: Penalties
     ) -> NDArray[np.float64]:
         plan = self.job.plan
+        shares = {node: slice(*plan.solved[node]) for node in range(plan.nodes)}
+
+        def own(node: int) -> Penalties:
+            return alphas if isinstance(alphas, float) else alphas[shares[node]]
+
         one = plan.factorise == "one"
         others = one and len(self.solving) > 1
         solutions = {
-            node: self._submit(node, on_node.solve, solver, alpha, others)
+            node: self._submit(node, on_node.solve, solver, own(node), others)
             for node, solver in solvers.items()
             if node == 0 or not one
         }
@@ -322,9 +350,9 @@ class _Fit:
             self._submit(
                 node,
                 on_node.write_coefficients,
-                slice(*plan.solved[node]),
+                shares[node],
                 rows,
-                alpha,
+                own(node),
                 solutions.get(node),
             )
             for node in self.solving

@@ -19,14 +19,21 @@ from numpy.typing import DTypeLike, NDArray
 from bench_core.checks import check_xy
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError, unknown
+from bench_core.ridge.formulas.scores import SCORINGS
 from bench_core.strategies._base import Strategy
-from bench_core.strategies._ridgecv import problem_bytes
+from bench_core.strategies._ridgecv import problem_bytes, ridgecv_options
 
 if TYPE_CHECKING:
     from bench_core.cluster import Cluster
 
 BACKENDS = ("numpy", "torch")
 SOLVERS = ("auto", "ridge", "kernel")
+SCORE_FUNCTIONS = {
+    "neg_mean_squared_error": "l2_neg_loss",
+    "r2": "r2_score",
+    "pearson": "correlation_score",
+}
+"""himalaya's functions by the common names of scores."""
 INSTALL = {
     "himalaya": "pip install 'ridgebench[peers]'",
     "torch": "pip install 'ridgebench[torch]', or use backend='numpy'",
@@ -34,7 +41,7 @@ INSTALL = {
 
 
 class Himalaya(Strategy):
-    """himalaya's RidgeCV or KernelRidgeCV in one process, one penalty for all targets.
+    """himalaya's RidgeCV or KernelRidgeCV in one process; a penalty for all targets, or for each.
 
     Computes in the precision of X. With ``backend="torch"`` the linear algebra is that of torch
     on the CPU, which brings a BLAS of its own: what numpy and scipy call is then beside the point.
@@ -42,7 +49,10 @@ class Himalaya(Strategy):
     Parameters
     ----------
     alphas, fit_intercept : as for every `Strategy`.
-    cv : number of contiguous folds.
+    cv : number of contiguous folds, or the run of every sample (t,) for folds by run.
+    scoring : "neg_mean_squared_error", "r2" or "pearson": himalaya's own scores, averaged over
+        folds, and over targets where they share a penalty.
+    alpha_per_target : choose the best penalty of every target (himalaya's ``local_alpha``).
     backend : "numpy" or "torch".
     solver : "ridge" (singular values of X), "kernel" (eigenvalues of X Xᵀ), or "auto": whichever
         himalaya recommends, "kernel" for t < p.
@@ -50,13 +60,15 @@ class Himalaya(Strategy):
 
     Attributes
     ----------
-    cv_results_ : ``alphas`` (r,); ``best_score``, minus the mean squared error averaged over
-        folds and targets at the chosen penalty; ``solver``.
+    alpha_ : the chosen penalty, (s,) with ``alpha_per_target``.
+    cv_results_ : ``alphas`` (r,); ``best_score``, averaged over folds and targets at the chosen
+        penalties; ``solver``.
     """
 
     name = "himalaya"
     summary = "himalaya's RidgeCV in one process, 5-fold; one penalty for all targets"
     penalty_scope = "all"
+    supports = frozenset({"cv", "scoring", "alpha_per_target"})
 
     def __init__(
         self,
@@ -64,13 +76,17 @@ class Himalaya(Strategy):
         *,
         fit_intercept: bool = True,
         cluster: Cluster | None = None,
-        cv: int = 5,
+        cv: Any = 5,
+        scoring: str = "neg_mean_squared_error",
+        alpha_per_target: bool = False,
         backend: str = "numpy",
         solver: str = "auto",
         alphas_batch: int = 1,
     ) -> None:
         super().__init__(alphas, fit_intercept=fit_intercept, cluster=cluster)
         self.cv = cv
+        self.scoring = scoring
+        self.alpha_per_target = alpha_per_target
         self.backend = backend
         self.solver = solver
         self.alphas_batch = alphas_batch
@@ -97,12 +113,12 @@ class Himalaya(Strategy):
 
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""
-        self._check_options(len(X))
+        cv = self._folds(len(X))
         check_xy(X, Y)
         dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
         kernel = self.solver == "kernel" or (self.solver == "auto" and X.shape[0] < X.shape[1])
         with _backend(self.backend) as backend:
-            model = self._model(kernel, alphas.astype(dtype))
+            model = self._model(kernel, alphas.astype(dtype), cv)
             model.fit(backend.asarray(np.asarray(X, dtype)), backend.asarray(np.asarray(Y, dtype)))
             coef = model.get_primal_coef() if kernel else model.coef_
             self.coef_ = backend.to_numpy(coef).T
@@ -110,17 +126,19 @@ class Himalaya(Strategy):
                 self.intercept_ = backend.to_numpy(model.intercept_)
             else:
                 self.intercept_ = np.zeros(Y.shape[1], dtype)
-            best = float(backend.to_numpy(model.best_alphas_)[0])
+            best = np.asarray(backend.to_numpy(model.best_alphas_), np.float64)
             score = float(np.mean(backend.to_numpy(model.cv_scores_), dtype=np.float64))
         # himalaya returns the penalty through exp(-log), a rounding away from the candidate.
-        self.alpha_ = float(alphas[np.argmin(np.abs(np.log(alphas / best)))])
+        index = np.argmin(np.abs(np.log(alphas[:, None] / best[None, :])), axis=0)
+        self.alpha_ = alphas[index] if self.alpha_per_target else float(alphas[index[0]])
         self.cv_results_ = {
             "alphas": alphas,
             "best_score": score,
             "solver": "kernel" if kernel else "ridge",
         }
 
-    def _check_options(self, t: int) -> None:
+    def _folds(self, t: int) -> Any:
+        """Return the folds as himalaya takes them; check all options."""
         for package in ("himalaya", *(["torch"] if self.backend == "torch" else [])):
             if find_spec(package) is None:
                 raise InputError(f"{package} is not installed: {INSTALL[package]}")
@@ -128,21 +146,35 @@ class Himalaya(Strategy):
             raise unknown("backend", self.backend, BACKENDS)
         if self.solver not in SOLVERS:
             raise unknown("solver", self.solver, SOLVERS)
-        if not 2 <= self.cv <= t:
-            raise InputError(f"cv = {self.cv} folds of {t} samples: give 2 to {t}")
+        if self.scoring not in SCORINGS:
+            raise unknown("scoring", str(self.scoring), SCORINGS)
         if self.alphas_batch < 1:
             raise InputError(f"alphas_batch = {self.alphas_batch}: give at least 1")
+        if isinstance(self.cv, int) and not 2 <= self.cv <= t:
+            raise InputError(f"cv = {self.cv} folds of {t} samples: give 2 to {t}")
+        folds = ridgecv_options(None, self.cv, t).get("cv")
+        if folds is None:
+            raise InputError(
+                f"cv = {self.cv!r}: himalaya has no leave-one-out; give a number of folds, or the "
+                "run of every sample"
+            )
+        return folds
 
-    def _model(self, kernel: bool, alphas: NDArray[Any]) -> Any:
+    def _model(self, kernel: bool, alphas: NDArray[Any], cv: Any) -> Any:
+        from himalaya import scoring
         from himalaya.kernel_ridge import KernelRidgeCV
         from himalaya.ridge import RidgeCV
 
         common: dict[str, Any] = {
             "alphas": alphas,
             "fit_intercept": self.fit_intercept,
-            "cv": self.cv,
+            "cv": cv,
         }
-        shared = {"local_alpha": False, "n_alphas_batch": self.alphas_batch}
+        shared = {
+            "local_alpha": self.alpha_per_target,
+            "n_alphas_batch": self.alphas_batch,
+            "score_func": getattr(scoring, SCORE_FUNCTIONS[self.scoring]),
+        }
         if kernel:
             return KernelRidgeCV(kernel="linear", warn=False, solver_params=shared, **common)
         return RidgeCV(solver_params={**shared, "warn": False}, **common)

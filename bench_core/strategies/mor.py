@@ -56,7 +56,7 @@ class MultiOutput(Strategy):
     Parameters
     ----------
     alphas, fit_intercept, cluster : as for every `Strategy`.
-    gcv_mode, cv : as for ``ridgecv``.
+    gcv_mode, cv, scoring : as for ``ridgecv``.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class MultiOutput(Strategy):
 
     name = "mor"
     summary = "MultiOutputRegressor over RidgeCV on joblib's Dask backend; one penalty per target"
-    supports = frozenset({"cv"})
+    supports = frozenset({"cv", "scoring"})
     penalty_scope = "target"
     distributed = True
 
@@ -78,10 +78,12 @@ class MultiOutput(Strategy):
         cluster: Cluster | None = None,
         gcv_mode: str | None = None,
         cv: Any = None,
+        scoring: str | None = None,
     ) -> None:
         super().__init__(alphas, fit_intercept=fit_intercept, cluster=cluster)
         self.gcv_mode = gcv_mode
         self.cv = cv
+        self.scoring = scoring
 
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
@@ -92,7 +94,7 @@ class MultiOutput(Strategy):
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""
         cluster = self.running_cluster()
-        options = scored_options(self.gcv_mode, self.cv, len(X))
+        options = scored_options(self.gcv_mode, self.cv, len(X), scoring=self.scoring)
         check_xy(X, Y)
         one = _TargetRidgeCV(alphas=alphas, fit_intercept=self.fit_intercept, **options)
         # MultiOutputRegressor cuts its Y into columns and leaves X alone: given the targets'

@@ -21,7 +21,7 @@ from bench_core.records.fit_plan import FitPlan
 from bench_core.ridge.estimator import MultiTargetRidgeCV
 from bench_core.strategies._base import COMMON_OPTIONS, Strategy
 from bench_core.strategies._plans import common_plan
-from bench_core.strategies._ridgecv import default_scoring, problem_bytes, ridgecv_options
+from bench_core.strategies._ridgecv import default_scoring, own_cv, problem_bytes
 
 if TYPE_CHECKING:
     from bench_core.cluster import Cluster
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class MultiTarget(Strategy):
-    """One process, one factorisation of X, one penalty for all targets, scored from sums.
+    """One process, one factorisation of X; a penalty for all targets, from sums, or one for each.
 
     Parameters
     ----------
@@ -38,9 +38,11 @@ class MultiTarget(Strategy):
         Factorisations and scores are in float64 always.
     coef : "memory"; a path ending in .npy, to which coefficients are streamed; or None: they are
         never formed and `predict` reads Y again.
-    cv : None for leave-one-out; or, as for ``ridgecv``, folds.
+    cv : None for leave-one-out; "gcv" for generalised cross-validation; or, as for ``ridgecv``,
+        folds.
     scoring : "neg_mean_squared_error", "r2" or "pearson"; None for what scikit-learn takes: the
         first for leave-one-out, "r2" for folds.
+    alpha_per_target, extend_alphas : see `bench_core.ridge.MultiTargetRidgeCV`.
     solver : "dual", "primal" or "auto": see `bench_core.ridge.MultiTargetRidgeCV`.
     memory_limit : bytes that the fit may use beyond X and Y; None for no limit.
     device : "cpu", "torch", "cuda", …: see `bench_core.ridge.MultiTargetRidgeCV`.
@@ -49,8 +51,9 @@ class MultiTarget(Strategy):
     Attributes
     ----------
     coef_ : (s, p), memory-mapped if streamed, absent with ``coef=None``.
-    cv_results_ : ``alphas`` (r,), ``best_score`` and ``mean_scores`` (r,), means over folds and
-        targets.
+    alpha_ : the chosen penalty, (s,) with ``alpha_per_target``.
+    cv_results_ : ``alphas`` (r,), those compared; ``best_score``, (s,) with ``alpha_per_target``;
+        ``mean_scores`` (r,), means over folds and targets.
     plan_ : the `bench_core.ridge.Plan` that was carried out.
     """
 
@@ -70,6 +73,8 @@ class MultiTarget(Strategy):
         coef: Any = "memory",
         cv: Any = None,
         scoring: str | None = None,
+        alpha_per_target: bool = False,
+        extend_alphas: int = 0,
         solver: str = "auto",
         memory_limit: int | None = None,
         device: str = "cpu",
@@ -80,6 +85,8 @@ class MultiTarget(Strategy):
         self.coef = coef
         self.cv = cv
         self.scoring = scoring
+        self.alpha_per_target = alpha_per_target
+        self.extend_alphas = extend_alphas
         self.solver = solver
         self.memory_limit = memory_limit
         self.device = device
@@ -106,8 +113,10 @@ class MultiTarget(Strategy):
         return MultiTargetRidgeCV(
             self.alphas,
             fit_intercept=self.fit_intercept,
-            cv=ridgecv_options(None, self.cv, t).get("cv", "loo"),
+            cv=own_cv(self.cv, t),
             scoring=default_scoring(self.scoring, self.cv),
+            alpha_per_target=self.alpha_per_target,
+            extend_alphas=self.extend_alphas,
             dtype=self.dtype,
             coef=self.coef,
             memory_limit=self.memory_limit,
@@ -123,7 +132,10 @@ class MultiTarget(Strategy):
         except ValueError:
             check_xy(X, Y)  # scikit-learn does not say where in X a value is not finite
             raise
-        self._keep(model, alphas)
+        self._keep(model)
+
+    def _warn_at_edge(self) -> None:
+        """Leave it to the estimator, which has warned."""
 
     def fit_score(
         self, X: ArrayLike, Y: ArrayLike, X_test: ArrayLike, Y_test: ArrayLike
@@ -133,10 +145,10 @@ class MultiTarget(Strategy):
         With ``coef=None`` neither coefficients nor all predictions are ever held.
         """
         check_held_out(len(np.asanyarray(Y_test)))
-        alphas, X, Y = self._checked(X, Y)
+        _, X, Y = self._checked(X, Y)
         model = self._estimator(X.shape[0])
         r: NDArray[np.float64] = model.fit_score(X, Y, X_test, Y_test)
-        self._keep(model, alphas)
+        self._keep(model)
         self.n_features_in_, self.n_targets_ = X.shape[1], Y.shape[1]
         return r
 
@@ -146,7 +158,7 @@ class MultiTarget(Strategy):
         intercept: NDArray[Any] = self._model.intercept_
         return intercept
 
-    def _keep(self, model: MultiTargetRidgeCV, alphas: NDArray[np.float64]) -> None:
+    def _keep(self, model: MultiTargetRidgeCV) -> None:
         for name in ("coef_", "intercept_"):
             self.__dict__.pop(name, None)
         if self.coef is not None:
@@ -154,7 +166,7 @@ class MultiTarget(Strategy):
         self.alpha_ = model.alpha_
         self.plan_ = model.plan_
         self.cv_results_ = {
-            "alphas": alphas,
+            "alphas": model.cv_results_["alphas"],
             "best_score": model.best_score_,
             "mean_scores": model.cv_results_["mean_scores"],
         }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class RidgeCVStrategy(Strategy):
-    """One process, one factorisation of X, one penalty for all targets.
+    """One process, one factorisation of X, one penalty for all targets, or one for each.
 
     Parameters
     ----------
@@ -30,16 +30,21 @@ class RidgeCVStrategy(Strategy):
     gcv_mode : how leave-one-out factorises X: None or "auto", "eigen", "svd".
     cv : None for leave-one-out, a number of contiguous folds, the run of every sample (t,) for
         folds by run, or a scikit-learn splitter.
+    scoring : "neg_mean_squared_error" or "r2"; None for what scikit-learn takes: the first for
+        leave-one-out, "r2" for folds.
+    alpha_per_target : choose the best penalty of every target; by leave-one-out only.
 
     Attributes
     ----------
+    alpha_ : the chosen penalty, (s,) with ``alpha_per_target``.
     cv_results_ : ``alphas`` (r,) and ``best_score``: minus the mean squared leave-one-out error
-        at the chosen penalty, or with ``cv`` the mean R² over folds and targets.
+        at the chosen penalty, or with ``cv`` the mean R² over folds and targets; (s,) with
+        ``alpha_per_target``.
     """
 
     name = "ridgecv"
     summary = "scikit-learn's RidgeCV in one process; one penalty for all targets"
-    supports = frozenset({"cv"})
+    supports = frozenset({"cv", "scoring", "alpha_per_target"})
     penalty_scope = "all"
     claims_ridgecv = True
 
@@ -51,10 +56,14 @@ class RidgeCVStrategy(Strategy):
         cluster: Cluster | None = None,
         gcv_mode: str | None = None,
         cv: Any = None,
+        scoring: str | None = None,
+        alpha_per_target: bool = False,
     ) -> None:
         super().__init__(alphas, fit_intercept=fit_intercept, cluster=cluster)
         self.gcv_mode = gcv_mode
         self.cv = cv
+        self.scoring = scoring
+        self.alpha_per_target = alpha_per_target
 
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
@@ -63,7 +72,13 @@ class RidgeCVStrategy(Strategy):
 
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""
-        options = scored_options(self.gcv_mode, self.cv, len(X))
+        options = scored_options(
+            self.gcv_mode,
+            self.cv,
+            len(X),
+            scoring=self.scoring,
+            alpha_per_target=self.alpha_per_target,
+        )
         fitted = fit_ridgecv(X, Y, alphas, self.fit_intercept, options)
         self.coef_ = fitted.coef
         self.intercept_ = fitted.intercept

@@ -136,8 +136,10 @@ def test_a_large_problem_is_not_decomposed_in_full() -> None:
 
 
 def test_penalties_are_counted() -> None:
-    chosen = count_penalties([100, 0.1, 100, 100], "target")
-    assert chosen == PenaltyCounts("target", (0.1, 100.0), (1, 3))
+    chosen = count_penalties([100, 0.1, 100, 100], "target", tried=[0.1, 100, 1000])
+    assert chosen == PenaltyCounts(
+        "target", (0.1, 100.0), (1, 3), smallest=1, largest=0, tried=(0.1, 100.0, 1000.0)
+    )
 
 
 class _Recorder:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import PredefinedSplit
 
 from bench_core import machine
 from bench_core.measure import FitSpec
@@ -60,7 +61,18 @@ def test_folds_are_ridgecvs_folds(problem: _Problem) -> None:
     assert problem.ask(options={"cv": 2}) == (_expected(problem, cv=2), None)
 
 
-@pytest.mark.parametrize("options", [{"scoring": "r2"}, {"cv": [1, 1, 2, 2]}])
+def test_scores_are_ridgecvs(problem: _Problem) -> None:
+    expected = _expected(problem, scoring="r2")
+    assert problem.ask(options={"scoring": "r2"}) == (expected, None)
+
+
+def test_folds_by_run_are_those_of_the_training_samples(problem: _Problem) -> None:
+    runs = problem.data.train.open().runs
+    expected = _expected(problem, cv=PredefinedSplit(runs))
+    assert problem.ask(options={"cv": "run"}) == (expected, None)
+
+
+@pytest.mark.parametrize("options", [{"scoring": "pearson"}, {"cv": [1, 1, 2, 2]}, {"cv": "gcv"}])
 def test_a_criterion_that_ridgecv_lacks_is_not_compared(
     problem: _Problem, options: dict[str, Any]
 ) -> None:

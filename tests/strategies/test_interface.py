@@ -87,6 +87,8 @@ def test_parameters_are_scikit_learns(cluster_of, name):
         "cluster": cluster,
         "gcv_mode": "svd",
         "cv": None,
+        "scoring": None,
+        **({"alpha_per_target": False} if name == "ridgecv" else {}),
     }
     copy = clone(model)
     assert copy is not model

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench_core.cli.display import print_facts, progress
-from bench_core.cli.options import named_values, option, threads_per_node
+from bench_core.cli.options import PENALTY_OPTIONS, option, strategy_options, threads_per_node
 
 if TYPE_CHECKING:
     from bench_core.fitting.run import FitOutcome
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to create.")
 @option("scale", "subject", "dtype", "split", "test-fraction")
 @click.option("--test-runs", metavar="RUN,RUN,…", help="Runs to hold out; with --split run.")
-@option("seed", "nodes", "threads", "kernels", "blas", "alphas", "intercept", "option")
+@option("seed", "nodes", "threads", "kernels", "blas", *PENALTY_OPTIONS, "intercept", "option")
 @option("no-coef", "memory-limit")
 @click.option("--keep-problem", is_flag=True, help="Keep the problem beside the results.")
 @option("figures", "scratch", "json")
@@ -42,6 +42,10 @@ def command(
     threads: int | None,
     blas: str | None,
     alphas: tuple[float, ...] | None,
+    extend_alphas: int | None,
+    alpha_per_target: bool,
+    cv: str | int | None,
+    scoring: str | None,
     no_intercept: bool,
     options: tuple[tuple[str, Any], ...],
     no_coef: bool,
@@ -71,7 +75,14 @@ def command(
         blas=blas or declared(),
         alphas=alphas or THESIS_ALPHAS,
         fit_intercept=not no_intercept,
-        options=named_values(options),
+        options=strategy_options(
+            strategy,
+            options,
+            cv=cv,
+            scoring=scoring,
+            alpha_per_target=alpha_per_target,
+            extend_alphas=extend_alphas,
+        ),
         coef=not no_coef,
         figures=figures,
         **rest,

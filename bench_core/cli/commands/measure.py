@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench_core.cli.display import print_facts, progress
-from bench_core.cli.options import named_values, option, threads_per_node
+from bench_core.cli.options import PENALTY_OPTIONS, option, strategy_options, threads_per_node
 
 if TYPE_CHECKING:
     from bench_core.records import Record
@@ -27,7 +27,7 @@ _STORE = Path(".asv", "measured")
     show_default=True,
     help="Fits to time; fewer where they take minutes.",
 )
-@option("dtype", "split", "seed", "kernels", "blas", "alphas", "intercept", "option")
+@option("dtype", "split", "seed", "kernels", "blas", *PENALTY_OPTIONS, "intercept", "option")
 @click.option(
     "--null",
     type=click.Choice(["auto", "fit", "sample", "skip"]),
@@ -52,6 +52,10 @@ def command(
     threads: int | None,
     options: tuple[tuple[str, Any], ...],
     alphas: tuple[float, ...] | None,
+    extend_alphas: int | None,
+    alpha_per_target: bool,
+    cv: str | int | None,
+    scoring: str | None,
     no_intercept: bool,
     blas: str | None,
     store: Path,
@@ -74,7 +78,14 @@ def command(
         strategy=strategy,
         nodes=nodes,
         threads=threads_per_node(threads, nodes),
-        options=named_values(options),
+        options=strategy_options(
+            strategy,
+            options,
+            cv=cv,
+            scoring=scoring,
+            alpha_per_target=alpha_per_target,
+            extend_alphas=extend_alphas,
+        ),
         alphas=alphas,
         fit_intercept=not no_intercept,
         blas=blas or _declared(),

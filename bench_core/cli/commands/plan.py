@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bench_core.cli.options import named_values, option
+from bench_core.cli.options import PENALTY_OPTIONS, option, strategy_options
 
 
 @click.command()
@@ -19,7 +19,7 @@ from bench_core.cli.options import named_values, option
 @click.option("-p", "--features", type=click.IntRange(min=1), help="Features.")
 @click.option("-s", "--targets", type=click.IntRange(min=1), help="Targets.")
 @click.option("-r", "--penalties", type=click.IntRange(min=1), help="Number of penalties to try.")
-@option("alphas")
+@option(*PENALTY_OPTIONS)
 @option("test-fraction", type=click.FloatRange(0, 1, max_open=True))
 @click.option("--strategy", "former_strategy", hidden=True)
 @option("nodes", "dtype", "memory-limit", "no-coef")
@@ -35,6 +35,10 @@ def command(
     targets: int | None,
     penalties: int | None,
     alphas: tuple[float, ...] | None,
+    extend_alphas: int | None,
+    alpha_per_target: bool,
+    cv: str | int | None,
+    scoring: str | None,
     test_fraction: float,
     former_strategy: str | None,
     nodes: int,
@@ -78,7 +82,14 @@ def command(
     elif penalties is not None:
         raise InputError(f"-r {penalties} and --alphas say the same: give one")
     check_alphas(alphas)
-    chosen = named_values(options)
+    chosen = strategy_options(
+        strategy,
+        options,
+        cv=cv,
+        scoring=scoring,
+        alpha_per_target=alpha_per_target,
+        extend_alphas=extend_alphas,
+    )
     if memory_limit is not None:
         if "memory_limit" not in supports:
             raise InputError(f"{strategy} cannot plan within a memory limit: leave it out")

@@ -54,6 +54,7 @@ class FitShape:
     t, p, s, r : samples, features, targets, penalties. folds : (n_train, n_test) of every fold,
     empty for leave-one-out. dtype : precision of products with Y. each : score every target for
     itself (Pearson's r, or a penalty per target). scaled : scale targets by their variance (r2).
+    gcv : score by generalised cross-validation, which needs ``each`` and no folds.
     coef : "memory", "file" or None. exact : decompose X itself and not its square.
 
     Examples
@@ -73,11 +74,19 @@ class FitShape:
     per_target: bool = False
     coef: str | None = "memory"
     exact: bool = False
+    gcv: bool = False
 
     @property
     def itemsize(self) -> int:
         """Bytes of one value of Y or of a coefficient."""
         return np.dtype(self.dtype).itemsize
+
+
+def scheme_name(shape: FitShape) -> str:
+    """Return the words for how penalties are scored."""
+    if shape.gcv:
+        return "generalised cross-validation"
+    return f"{len(shape.folds)} folds" if shape.folds else "leave-one-out"
 
 
 def _diagonals(n: float, m: float, r: int) -> float:
@@ -145,7 +154,8 @@ def _dual_steps(shape: FitShape, selection: Selection) -> Iterator[Step]:
         if selection == "shared":
             yield Step("scores", 3 * t**3 + _diagonals(t, t, r), shape.dtype, "select")
         else:
-            yield Step("scores", (1 + r) * 2 * t * t * s, shape.dtype, "sum", read)
+            each = 2 * t * s + 2 * r * s if shape.gcv else (1 + r) * 2 * t * s
+            yield Step("scores", each * t, shape.dtype, "sum", read)
     else:
         shared = selection == "shared"
         eigen = sum(EIGH_FLOPS * a**3 + 2.0 * b * a * a for a, b in shape.folds)
@@ -195,7 +205,8 @@ def _primal_steps(shape: FitShape, selection: Selection, keeps_coordinates: bool
             yield Step("target products", 4 * t * p * s + p * p * s, shape.dtype, "sum", read)
             yield Step("scores", _diagonals(t, p, r) + 4 * r * t * p, shape.dtype, "select")
         else:
-            yield Step("scores", (1 + r) * 2 * t * p * s, shape.dtype, "sum", read)
+            each = 2 * t * s + 2 * r * s if shape.gcv else (1 + r) * 2 * t * s
+            yield Step("scores", each * p, shape.dtype, "sum", read)
     else:
         k = len(shape.folds)
         if not shape.exact:

@@ -22,6 +22,7 @@ from bench_core.ridge.planning.flops import (
     Phase,
     Selection,
     Step,
+    scheme_name,
     steps,
     useful_flops,
 )
@@ -145,10 +146,12 @@ class NodePlan:
 
     def __str__(self) -> str:
         w = self.shape
-        scheme = f"{len(w.folds)} folds" if w.folds else "leave-one-out"
+        scheme = scheme_name(w)
         rule = {
             "shared": "from a sum over all nodes: cost per penalty does not depend on s",
-            "each": "by predicting every target with every penalty",
+            "each": "from every target's coordinates"
+            if w.gcv
+            else "by predicting every target with every penalty",
         }[self.selection]
         who = {"one": "node 0", "each": "every node, cheaper than to broadcast"}[self.factorise]
         shares = [stop - start for start, stop in self.targets]
@@ -295,8 +298,10 @@ def _file_bytes(plan: NodePlan) -> int:
     t, p, z = plan.shape.t, plan.shape.p, plan.shape.itemsize
     if plan.form == "primal":
         return t * p * z + p * p * z + 8 * p
-    factors = t * t * z + 8 * t if plan.sums_need_x and not plan.shape.folds else 0
-    return factors + t * p * z
+    own = t * t * z + 8 * t
+    factors = own if plan.sums_need_x and not plan.shape.folds else 0
+    # With a penalty per target the solution is the basis, and the vectors beside it.
+    return factors + t * p * z + (own if plan.shape.per_target else 0)
 
 
 def _node_bytes(plan: NodePlan, node: int) -> int:
@@ -318,6 +323,7 @@ def _node_bytes(plan: NodePlan, node: int) -> int:
         phases.pop("select", None)
         if plan.factorise == "one":
             phases.pop("solution", None)
-            if plan.form == "dual":  # the solution, X's size, is all that is held
+            # The solution, X's size, is all that is held; with a penalty per target it is more.
+            if plan.form == "dual" and not plan.shape.per_target:
                 phases["coefficients"] -= factors + 8 * plan.shape.t**2
     return max(phases.values()) + memory.small_bytes(share, plan.selection)

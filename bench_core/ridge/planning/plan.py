@@ -14,6 +14,7 @@ from bench_core.ridge.planning.flops import (
     Selection,
     Step,
     coordinates_serve,
+    scheme_name,
     steps,
     useful_flops,
 )
@@ -105,10 +106,12 @@ class Plan:
 
     def __str__(self) -> str:
         w = self.shape
-        scheme = f"{len(w.folds)} folds" if w.folds else "leave-one-out"
+        scheme = scheme_name(w)
         rule = {
             "shared": "from sums over targets: cost per penalty does not depend on s",
-            "each": "by predicting every target with every penalty",
+            "each": "from every target's coordinates"
+            if w.gcv
+            else "by predicting every target with every penalty",
         }[self.selection]
         where = {"memory": "kept in memory", "file": "streamed to a file", None: "not formed"}
         lines = [

@@ -27,10 +27,12 @@ from numpy.typing import NDArray
 from bench_core.errors import InputError
 from bench_core.ridge.arrays.backend import Array, Device, cast, to_numpy
 from bench_core.ridge.arrays.target_blocks import Block
+from bench_core.ridge.formulas import gcv
 from bench_core.ridge.formulas.centering import centred, column_means, recentre
 from bench_core.ridge.formulas.cross_validation import Validation
 from bench_core.ridge.formulas.eigensystem import Eigh, verify_null_vectors
-from bench_core.ridge.formulas.per_target_scores import block_scores
+from bench_core.ridge.formulas.gcv import Criterion
+from bench_core.ridge.formulas.per_target_scores import BlockScores, block_scores
 from bench_core.ridge.formulas.scores import mean_over_targets
 from bench_core.ridge.planning.flops import Selection
 from bench_core.ridge.solvers.penalty_scores import Scores, mean_scores, ratio
@@ -109,6 +111,7 @@ class Solver(ABC):
     selection : "shared" scores from sums over targets, "each" every target for itself.
     dtype : precision of products with targets.
     folds : (train, test) row indices; none for leave-one-out.
+    gcv : score by generalised cross-validation instead of leave-one-out; "each" only.
     exact : decompose X itself and not its square; in float64 only.
     keep_coordinates : keep products of X with targets, formed to score them, for the
         coefficients. The primal form does where one block holds all targets.
@@ -145,11 +148,13 @@ class Solver(ABC):
         scoring: str,
         folds: list[Fold],
         device: Device,
+        gcv: bool = False,
         exact: bool = False,
         keep_coordinates: bool = False,
     ) -> None:
         assert not exact or dtype == np.float64
-        self.exact = exact
+        assert not gcv or (selection == "each" and not folds)
+        self.exact, self.gcv = exact, gcv
         self.selection, self.scoring, self.intercept = selection, scoring, intercept
         self.dtype, self.device, self.keep_coordinates = dtype, device, keep_coordinates
         self.alphas = device.put(alphas)
@@ -213,6 +218,10 @@ class Solver(ABC):
     def _make_validation(self, number: int) -> Validation:
         """Return what is held out in pass ``number`` and how it is predicted."""
 
+    @abstractmethod
+    def _make_criterion(self) -> Criterion:
+        """Return what generalised cross-validation needs of X."""
+
     def select(self, targets: TargetColumns) -> Scores:
         """Return the scores of every penalty, all targets in one part."""
         return mean_scores(
@@ -269,18 +278,31 @@ class Solver(ABC):
         return -total / (squares.shape[1] * sums.targets)
 
     def _predicted_scores(self, number: int, targets: TargetColumns) -> TargetScores:
-        """Return the scores of every target by predicting it."""
-        check = self.validation(number)
-        check = replace(check, U=cast(check.U, self.dtype), project=cast(check.project, self.dtype))
+        """Return the scores of every target by predicting it, or by its coordinates alone."""
         shape = (self.alphas.shape[0], targets.Y.shape[1])
         scores, sums, own = np.empty(shape), np.zeros((2, shape[0])), 0.0
-        sums[1] += self._lost_in_float32(check.f, direct=check.direct)
+        check: Validation | Criterion
+        if self.gcv:
+            check = self._make_criterion()
+            check = replace(check, project=cast(check.project, self.dtype))
+            sums[1] += self._lost_in_float32(abs(check.weights), direct=False)
+        else:
+            check = self.validation(number)
+            check = replace(
+                check, U=cast(check.U, self.dtype), project=cast(check.project, self.dtype)
+            )
+            sums[1] += self._lost_in_float32(check.f, direct=check.direct)
         for block in targets.blocks("scoring targets"):
-            found = block_scores(check, block.values, self.scoring, intercept=self.intercept)
+            found = self._block_scores(check, block.values)
             scores[:, block.columns] = to_numpy(found.scores)
             sums += [to_numpy(found.squares), to_numpy(found.gained)]
             own += float(found.own)
         return TargetScores(scores, sums[0], sums[1], own, check.errors)
+
+    def _block_scores(self, check: Validation | Criterion, Y: Array) -> BlockScores:
+        if isinstance(check, Criterion):
+            return gcv.block_scores(check, Y, self.scoring, intercept=self.intercept)
+        return block_scores(check, Y, self.scoring, intercept=self.intercept)
 
     def _lost_in_float32(self, factors: Array, *, direct: bool) -> NDArray[np.float64]:
         """Return infinity (r,) where factors f (r, m) have no float32 values, else 0."""

@@ -11,14 +11,18 @@ from numpy.typing import NDArray
 
 from bench_core.ridge.arrays.backend import Array, Device, cast, mirror, to_numpy
 from bench_core.ridge.arrays.target_blocks import Block
-from bench_core.ridge.formulas import cross_validation, dual, singular_values
+from bench_core.ridge.formulas import cross_validation, dual, gcv, singular_values
 from bench_core.ridge.formulas.centering import double_centre
 from bench_core.ridge.formulas.cross_validation import Validation
 from bench_core.ridge.formulas.eigensystem import Eigh, clear_null_rows
+from bench_core.ridge.formulas.gcv import Criterion
 from bench_core.ridge.formulas.quadratic_forms import damping
-from bench_core.ridge.solvers.base import Predictor, Solution, Solver
+from bench_core.ridge.solvers.base import Factors, Predictor, Solution, Solver, factor_arrays
 from bench_core.ridge.solvers.penalty_scores import Scores, conditioning, mean_scores
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums, scaled
+
+TO_SOLVE = "-to-solve"
+"""End of the names of factors that serve to solve with a penalty per target."""
 
 
 class DualSolver(Solver):
@@ -114,6 +118,9 @@ class DualSolver(Solver):
             self._kernel, train, test, self.alphas, **options, verify=verify
         )
 
+    def _make_criterion(self) -> Criterion:
+        return gcv.dual(self.eigen, self.alphas)
+
     def solve(self, alphas: float | NDArray[np.float64]) -> DualSolution:
         self._latest = None
         if not self.factorised:
@@ -180,8 +187,13 @@ class DualSolution(Solution):
         return self._solution
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        mean = {} if self.x_mean is None else {"mean": self.x_mean}
-        return {"solution": to_numpy(self.solution), **mean}
+        if isinstance(self.alphas, float):
+            mean = {} if self.x_mean is None else {"mean": self.x_mean}
+            return {"solution": to_numpy(self.solution), **mean}
+        assert self.eigen is not None
+        found = factor_arrays(Factors(self.eigen, self.basis, self.x_mean), self.dtype)
+        # Factors that were broadcast to score have null vectors, too: not under the same names.
+        return {name if name == "mean" else name + TO_SOLVE: array for name, array in found.items()}
 
     def _coordinates(self, block: Block) -> Array:
         """Return f ∘ Vᵀ Y (m, b): what the targets have of each row of the basis."""

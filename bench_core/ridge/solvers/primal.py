@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from bench_core.ridge.arrays.backend import Array, Device, to_numpy
 from bench_core.ridge.arrays.target_blocks import Block
-from bench_core.ridge.formulas import cross_validation, primal, singular_values
+from bench_core.ridge.formulas import cross_validation, gcv, primal, singular_values
 from bench_core.ridge.formulas.cross_validation import Validation
+from bench_core.ridge.formulas.gcv import Criterion
 from bench_core.ridge.formulas.per_target_scores import training_and_test
 from bench_core.ridge.formulas.primal import ErrorSums
 from bench_core.ridge.solvers.base import Factors, Predictor, Solution, Solver, factor_arrays
@@ -98,6 +99,9 @@ class PrimalSolver(Solver):
         return cross_validation.primal_fold(
             self.X, train, test, self.alphas, **options, verify=self._verified
         )
+
+    def _make_criterion(self) -> Criterion:
+        return gcv.primal(self.X, self.eigen, self.alphas, intercept=self.intercept)
 
     def solve(self, alphas: float | NDArray[np.float64]) -> PrimalSolution:
         self._latest = None
