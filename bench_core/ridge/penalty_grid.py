@@ -70,8 +70,8 @@ def make_grid(alphas: Any, decades: Any = 0) -> PenaltyGrid:
     if decades == 0:
         return PenaltyGrid(given, 0, len(given) - 1)
     ordered = np.sort(given)
-    steps = 10.0 ** np.arange(1, decades + 1)
     with np.errstate(over="ignore", under="ignore"):
+        steps = 10.0 ** np.arange(1, decades + 1)
         found = np.concatenate([(ordered[0] / steps)[::-1], ordered, ordered[-1] * steps])
     if not (found[0] >= np.finfo(np.float64).tiny and np.isfinite(found[-1])):
         raise InputError(

@@ -24,7 +24,6 @@ from bench_core.errors import InputError, UnknownNameError
 from bench_core.machine import available_cores
 from bench_core.measure import FitSpec, measure
 from bench_core.records import Record, read, read_folder, to_json
-from bench_core.records.record import PenaltyCounts
 from bench_core.runner import launcher, timing
 from bench_core.runner.launcher import launch
 from bench_core.runner.protocol import WorkerResult
