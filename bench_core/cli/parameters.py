@@ -119,8 +119,10 @@ def _numbers(word: str) -> list[float]:
     parts = word.split(":")
     if len(parts) == 1:
         return [float(word)]
+    if len(parts) != 3:
+        raise ValueError(word)
     first, last, count = float(parts[0]), float(parts[1]), int(parts[2])
-    if len(parts) != 3 or not (0 < first < math.inf and 0 < last < math.inf) or count < 2:
+    if not (0 < first < math.inf and 0 < last < math.inf) or count < 2:
         raise ValueError(word)
     step = math.log10(last / first) / (count - 1)
     between = [float(f"{first * 10 ** (step * i):.15g}") for i in range(1, count - 1)]

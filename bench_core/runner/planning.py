@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,14 +43,19 @@ def plan_fit(
     Raises
     ------
     UnknownNameError : no such strategy, or no such option of it.
+    InputError : options that no fit of t samples can use.
     ResourceError : no plan fits the option ``memory_limit``.
     """
     kind = strategies.get(strategy)
     check_options(kind, options)
     if by_run(options):
-        folds = max(2, run_count(t)) if runs is None else runs
+        folds = max(2, run_count(t)) if runs is None else with_runs(options, runs)["cv"]
         options = {**options, "cv": folds}
-    return kind(alphas, **options).plan(t, p, s, dtype, nodes)
+    chosen = kind(alphas, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the fit itself says what it leaves out
+        chosen.check_options(t)
+    return chosen.plan(t, p, s, dtype, nodes)
 
 
 def by_run(options: Mapping[str, Any]) -> bool:

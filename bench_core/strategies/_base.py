@@ -122,6 +122,13 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return f"{cls.name} runs in one process: nodes must be 1, not {nodes}"
         return None
 
+    def check_options(self, t: int) -> None:
+        """Check the options that ``fit`` would refuse for t samples; nothing is read.
+
+        Called before anything runs. A strategy with options of its own overrides it. Raises
+        `InputError` or `UnknownNameError` as `fit` does.
+        """
+
     def plan(
         self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1
     ) -> FitPlan | None:

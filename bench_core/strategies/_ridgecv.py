@@ -91,6 +91,11 @@ def _not_here(cv: str) -> RidgebenchError:
     return unknown("cv", cv, ("loo", "gcv", "run"))
 
 
+def _described(cv: Any) -> str:
+    """Return ``cv`` in words that stay short however many samples there are."""
+    return "cv by run" if isinstance(cv, Sequence | np.ndarray) else f"cv = {cv!r}"
+
+
 def scored_options(
     gcv_mode: str | None,
     cv: Any,
@@ -120,8 +125,8 @@ def scored_options(
     if alpha_per_target:
         if "cv" in options:
             raise InputError(
-                f"alpha_per_target with cv = {cv!r}: scikit-learn's RidgeCV chooses a penalty per "
-                "target by leave-one-out only; use multitarget, bmor-shared or mor"
+                f"alpha_per_target with {_described(cv)}: scikit-learn's RidgeCV chooses a "
+                "penalty per target by leave-one-out only; use multitarget, bmor-shared or mor"
             )
         options["alpha_per_target"] = True
     if scoring == "neg_mean_squared_error":
@@ -132,8 +137,8 @@ def scored_options(
     scored = [fold for fold in folds if len(fold[1]) > 1]
     if not scored:
         raise InputError(
-            f"every fold of cv = {cv!r} holds out one sample, which has no r2: use fewer folds, or "
-            "cv = None for leave-one-out by squared errors"
+            f"every fold of {_described(cv)} holds out one sample, which has no r2: use fewer "
+            "folds, or cv = None for leave-one-out by squared errors"
         )
     if len(scored) < len(folds):
         lost = [number for number, fold in enumerate(folds) if len(fold[1]) < 2]

@@ -124,6 +124,10 @@ class SharedBatches(Strategy):
         self.factorise = factorise
         self.progress = progress
 
+    def check_options(self, t: int) -> None:
+        """Check the options; see `Strategy.check_options`."""
+        self.plan(t, 1, 1)
+
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y, the coefficients and of what every node holds."""

@@ -98,6 +98,10 @@ class Himalaya(Strategy):
             return f"himalaya is not installed: {INSTALL['himalaya']}"
         return super().skip(t, p, s, nodes, threads)
 
+    def check_options(self, t: int) -> None:
+        """Check the options; see `Strategy.check_options`."""
+        self._folds(t)
+
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y and the arrays that himalaya 0.4 holds at once (5 folds).

@@ -85,6 +85,10 @@ class MultiOutput(Strategy):
         self.cv = cv
         self.scoring = scoring
 
+    def check_options(self, t: int) -> None:
+        """Check the options; see `Strategy.check_options`."""
+        scored_options(self.gcv_mode, self.cv, t, scoring=self.scoring)
+
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y, two copies of the coefficients, and a fit on every node."""

@@ -92,6 +92,10 @@ class MultiTarget(Strategy):
         self.device = device
         self.progress = progress
 
+    def check_options(self, t: int) -> None:
+        """Check the options; see `Strategy.check_options`."""
+        self.plan(t, 1, 1)
+
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y and of the plan for the default options."""

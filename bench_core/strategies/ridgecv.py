@@ -65,6 +65,19 @@ class RidgeCVStrategy(Strategy):
         self.scoring = scoring
         self.alpha_per_target = alpha_per_target
 
+    def _options(self, t: int) -> dict[str, Any]:
+        return scored_options(
+            self.gcv_mode,
+            self.cv,
+            t,
+            scoring=self.scoring,
+            alpha_per_target=self.alpha_per_target,
+        )
+
+    def check_options(self, t: int) -> None:
+        """Check the options; see `Strategy.check_options`."""
+        self._options(t)
+
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y and of a leave-one-out fit of all targets at once."""
@@ -72,13 +85,7 @@ class RidgeCVStrategy(Strategy):
 
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""
-        options = scored_options(
-            self.gcv_mode,
-            self.cv,
-            len(X),
-            scoring=self.scoring,
-            alpha_per_target=self.alpha_per_target,
-        )
+        options = self._options(len(X))
         fitted = fit_ridgecv(X, Y, alphas, self.fit_intercept, options)
         self.coef_ = fitted.coef
         self.intercept_ = fitted.intercept
