@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.linear_model import RidgeCV
 
 from bench_core.data import Problem
 from bench_core.measure import FitSpec
-from bench_core.runner.problem_cache import cached
+from bench_core.runner.arrays import FitData
+from bench_core.runner.problem_cache import CachedProblem, cached
 from bench_core.runner.reference_penalty import score_error
-from bench_core.runner.tied_penalties import compare_scores
+from bench_core.runner.tied_penalties import Comparison, compare_scores, compare_targets
 
 PENALTIES = (1.0, 1200.0)
 
@@ -48,3 +53,55 @@ def test_the_error_of_scores_is_the_condition_of_x() -> None:
     assert score_error(X, 1e-12, False) == pytest.approx(80 * eps * 1e8, rel=1e-3)
     assert score_error(X, 1.0, False) == pytest.approx(80 * eps, rel=1e-3)
     assert score_error(1e6 * np.ones((30, 4)) * rng.standard_normal(4), 1.0, True) < 1e-12
+
+
+@dataclass
+class _Sampled:
+    """A problem in the cache, and RidgeCV's penalty of every one of its few targets."""
+
+    spec: FitSpec
+    entry: CachedProblem
+    data: FitData
+    truth: tuple[float, ...]
+
+    def compare(self, chosen: tuple[float, ...], **options: Any) -> Comparison:
+        spec = replace(self.spec, options=options)
+        return compare_targets(self.entry, self.data, spec, ALPHAS, chosen)
+
+
+ALPHAS = (0.1, 10.0, 1000.0)
+
+
+@pytest.fixture
+def sampled(tmp_path: Path) -> Iterator[_Sampled]:
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((60, 8))
+    Y = X @ rng.standard_normal((8, 5)) * 4.0 ** np.arange(-3, 2) + rng.standard_normal((60, 5))
+    Problem.from_arrays(X, Y, np.zeros(60, int), name="each").save(tmp_path / "P")
+    spec = FitSpec(str(tmp_path / "P"), "multitarget", alphas=ALPHAS)
+    with cached(spec, scratch=tmp_path) as entry:
+        data = entry.data(tmp_path)
+        train = data.train.open()
+        fit = RidgeCV(ALPHAS, alpha_per_target=True).fit(train.X, train.Y)
+        yield _Sampled(spec, entry, data, tuple(fit.alpha_.tolist()))
+
+
+def test_penalties_of_targets_are_ridgecvs(sampled: _Sampled) -> None:
+    assert len(set(sampled.truth)) > 1
+    assert sampled.compare(sampled.truth, alpha_per_target=True).same is True
+
+
+def test_one_worse_penalty_of_many_is_found(sampled: _Sampled) -> None:
+    wrong = (1000.0 if sampled.truth[-1] == 0.1 else 0.1,)
+    found = sampled.compare(sampled.truth[:-1] + wrong, alpha_per_target=True)
+    assert (found.same, found.tie) == (False, False)
+    assert "1 of 5" in str(found.note)
+
+
+@pytest.mark.parametrize("options", [{"cv": 3}, {"cv": "run"}, {"cv": "gcv"}])
+def test_what_ridgecv_has_not_per_target_is_said(
+    sampled: _Sampled, options: dict[str, Any]
+) -> None:
+    found = sampled.compare(sampled.truth, alpha_per_target=True, **options)
+    assert found.same is None
+    assert "RidgeCV" in str(found.note)
