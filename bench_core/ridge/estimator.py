@@ -365,6 +365,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             device=device,
             exact=method.exact,
             gcv=by_gcv(self.cv),
+            triangles=plan.triangles,
             keep_coordinates=plan.keeps_coordinates,
         )
         targets = TargetColumns(

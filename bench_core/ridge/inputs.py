@@ -145,6 +145,7 @@ def fit_shape(
         coef="memory" if coef == "memory" else None if coef is None else "file",
         exact=exact,
         gcv=gcv,
+        rows=scoring == "pearson",
     )
 
 

@@ -62,6 +62,7 @@ class Job:
             device=find_device(self.device),
             exact=self.plan.shape.exact,
             gcv=self.plan.shape.gcv,
+            triangles=self.plan.triangles,
         )
 
     def targets(self, columns: slice) -> TargetColumns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.linear_model import Ridge
 
 from bench_core.errors import InputError
 from bench_core.ridge import MultiTargetRidgeCV
+from tests.ridge.gcv_choices import RECORD
 
 ALPHAS = [0.1, 1.0, 30.0, 1000.0]
 
@@ -119,3 +121,11 @@ def test_integers_give_what_float64_gives(cv: str) -> None:
     real = MultiTargetRidgeCV(ALPHAS, cv=cv, alpha_per_target=True).fit(X * 1.0, Y * 1.0)
     np.testing.assert_array_equal(whole.alpha_, real.alpha_)
     np.testing.assert_allclose(whole.coef_, real.coef_, rtol=1e-12)
+
+
+def test_the_page_has_the_recorded_choices() -> None:
+    page = (RECORD.parent / "ridge.md").read_text()
+    for name, entry in json.loads(RECORD.read_text()).items():
+        same, near = 100 * entry["same"], 100 * entry["within_one"]
+        row = f"| {name} | {entry['targets']:,} | {same:.1f} | {near:.1f} | "
+        assert f"{row}{entry['r_leave_one_out']:.4f} | {entry['r_gcv']:.4f} |" in page

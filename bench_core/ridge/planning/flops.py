@@ -21,6 +21,9 @@ Phase = Literal["factorise", "validate", "sum", "select", "solution", "coefficie
 FLOAT32_COST = 0.5
 """Time of a float32 flop, in float64 flops."""
 
+TRIANGLES = "triangles of residuals"
+"""Name of the step that forms `bench_core.ridge.formulas.residual_factors`."""
+
 EIGH_FLOPS = 9.0
 """Flops of an eigendecomposition of order n, in n³."""
 
@@ -54,7 +57,8 @@ class FitShape:
     t, p, s, r : samples, features, targets, penalties. folds : (n_train, n_test) of every fold,
     empty for leave-one-out. dtype : precision of products with Y. each : score every target for
     itself (Pearson's r, or a penalty per target). scaled : scale targets by their variance (r2).
-    gcv : score by generalised cross-validation, which needs ``each`` and no folds.
+    gcv : score by generalised cross-validation, which needs ``each`` and no folds. rows : the
+    score needs every residual for itself (Pearson's r).
     coef : "memory", "file" or None. exact : decompose X itself and not its square.
 
     Examples
@@ -75,6 +79,7 @@ class FitShape:
     coef: str | None = "memory"
     exact: bool = False
     gcv: bool = False
+    rows: bool = False
 
     @property
     def itemsize(self) -> int:
@@ -95,16 +100,32 @@ def _diagonals(n: float, m: float, r: int) -> float:
     return direct if r <= FEW else min(direct, 2 * n * m * m + 8 * r * n * m)
 
 
+def triangles_serve(shape: FitShape, form: Form, selection: Selection) -> bool:
+    """Return True if squared residuals can be had from a triangle for each penalty.
+
+    See `bench_core.ridge.formulas.residual_factors`.
+    """
+    each = form == "dual" and selection == "each"
+    return each and not (shape.folds or shape.gcv or shape.rows)
+
+
 def steps(
-    shape: FitShape, form: Form, selection: Selection, *, keeps_coordinates: bool = False
+    shape: FitShape,
+    form: Form,
+    selection: Selection,
+    *,
+    keeps_coordinates: bool = False,
+    triangles: bool = False,
 ) -> tuple[Step, ...]:
     """Return the steps of a fit in the order in which they run."""
     if form == "dual":
-        return tuple(_dual_steps(shape, selection))
+        return tuple(_dual_steps(shape, selection, triangles))
     return tuple(_primal_steps(shape, selection, keeps_coordinates))
 
 
-def useful_flops(shape: FitShape, form: Form, selection: Selection, width: int) -> float:
+def useful_flops(
+    shape: FitShape, form: Form, selection: Selection, width: int, *, triangles: bool = False
+) -> float:
     """Return the flops by the formula that solvers of one problem are compared with.
 
     t²p + t²s + 2tps + 9t³ + 2rt³ + 2pt² for the shared-penalty dual form, without 2tps where
@@ -115,7 +136,8 @@ def useful_flops(shape: FitShape, form: Form, selection: Selection, width: int) 
         coefficients = 2 * t * p * shape.s if shape.coef else 0.0
         return t * t * (p + shape.s) + coefficients + (9 + 2 * shape.r) * t**3 + 2 * p * t * t
     keeps = coordinates_serve(shape, selection, width)
-    return sum(step.flops for step in steps(shape, form, selection, keeps_coordinates=keeps))
+    found = steps(shape, form, selection, keeps_coordinates=keeps, triangles=triangles)
+    return sum(step.flops for step in found)
 
 
 def svd_flops(n: float, m: float) -> float:
@@ -138,7 +160,7 @@ def _exact_steps(shape: FitShape) -> Iterator[Step]:
     yield Step("singular value decomposition", svd_flops(t, p), "float64", own)
 
 
-def _dual_steps(shape: FitShape, selection: Selection) -> Iterator[Step]:
+def _dual_steps(shape: FitShape, selection: Selection, triangles: bool) -> Iterator[Step]:
     t, p, s, r = float(shape.t), float(shape.p), shape.s, shape.r
     read = shape.t * s * shape.itemsize
     if shape.exact:
@@ -154,7 +176,11 @@ def _dual_steps(shape: FitShape, selection: Selection) -> Iterator[Step]:
         if selection == "shared":
             yield Step("scores", 3 * t**3 + _diagonals(t, t, r), shape.dtype, "select")
         else:
-            each = 2 * t * s + 2 * r * s if shape.gcv else (1 + r) * 2 * t * s
+            if triangles:
+                yield Step(TRIANGLES, r * (t + t / 3) * t * t, "float64", "validate")
+            each = (2 + r if triangles else 2 + 2 * r) * t * s
+            if shape.gcv:
+                each = 2 * t * s + 2 * r * s
             yield Step("scores", each * t, shape.dtype, "sum", read)
     else:
         shared = selection == "shared"

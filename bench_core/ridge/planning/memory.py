@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bench_core.ridge.arrays.backend import GRAM_ROWS, at_once
 from bench_core.ridge.arrays.target_blocks import BUFFERS
-from bench_core.ridge.formulas import per_target_scores
+from bench_core.ridge.formulas import per_target_scores, residual_factors
 from bench_core.ridge.formulas.dual import COLUMNS
 from bench_core.ridge.formulas.primal import CROSSED, IN_CACHE
 from bench_core.ridge.formulas.quadratic_forms import PANEL, ROWS, TOGETHER
@@ -23,12 +23,15 @@ OVERHEAD = 2**20
 """Bytes for all that does not grow with the problem."""
 
 
-def peak_bytes(shape: FitShape, form: Form, selection: Selection, width: int) -> int:
+def peak_bytes(
+    shape: FitShape, form: Form, selection: Selection, width: int, *, triangles: bool = False
+) -> int:
     """Return the bytes that a fit needs beyond X and Y (on the GPU where there is one).
 
     ``width`` is the number of targets per block.
     """
-    return max(phase_bytes(shape, form, selection, width).values()) + small_bytes(shape, selection)
+    phases = phase_bytes(shape, form, selection, width, triangles=triangles)
+    return max(phases.values()) + small_bytes(shape, selection)
 
 
 def small_bytes(shape: FitShape, selection: Selection) -> int:
@@ -40,9 +43,13 @@ def small_bytes(shape: FitShape, selection: Selection) -> int:
     return small + OVERHEAD
 
 
-def phase_bytes(shape: FitShape, form: Form, selection: Selection, width: int) -> dict[Phase, int]:
+def phase_bytes(
+    shape: FitShape, form: Form, selection: Selection, width: int, *, triangles: bool = False
+) -> dict[Phase, int]:
     """Return the bytes held in every phase, without those of `small_bytes`."""
     found = _dual(shape, selection, width) if form == "dual" else _primal(shape, selection, width)
+    if triangles:
+        found["sum"] += triangle_bytes(shape)
     return _exact(shape, found) if shape.exact else found
 
 
@@ -72,6 +79,16 @@ def _gram(n: int, itemsize: int) -> int:
 def _scored(shape: FitShape, width: int) -> int:
     """Return the columns that `block_scores` predicts at once."""
     return max(width, min(per_target_scores.TOGETHER, shape.r * width))
+
+
+def triangle_bytes(shape: FitShape) -> int:
+    """Return the bytes of a triangle for every penalty, and of what forms one.
+
+    Those are V with its rows scaled, their product, its factor and what LAPACK is given.
+    """
+    t = shape.t
+    held = shape.r * shape.itemsize * t * (t + min(t, residual_factors.PANEL)) // 2
+    return held + 4 * 8 * t * t
 
 
 def _exact(shape: FitShape, phases: dict[Phase, int]) -> dict[Phase, int]:

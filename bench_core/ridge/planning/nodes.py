@@ -17,6 +17,7 @@ from typing import Any, Literal
 from bench_core.errors import readable_bytes
 from bench_core.ridge.planning import memory
 from bench_core.ridge.planning.flops import (
+    TRIANGLES,
     FitShape,
     Form,
     Phase,
@@ -24,6 +25,7 @@ from bench_core.ridge.planning.flops import (
     Step,
     scheme_name,
     steps,
+    triangles_serve,
     useful_flops,
 )
 from bench_core.ridge.planning.plan import DEFAULT_WIDTH
@@ -55,7 +57,7 @@ class NodePlan:
     sum_bytes : bytes that nodes send each other in messages. file_bytes : bytes that one node
         writes for the others, and each reads once.
     node_bytes : peak memory of each node beyond the files of X and Y.
-    cost : elapsed time in float64 flops.
+    cost : elapsed time in float64 flops. triangles : see `bench_core.ridge.planning.plan.Plan`.
     """
 
     shape: FitShape
@@ -70,6 +72,7 @@ class NodePlan:
     file_bytes: int
     node_bytes: tuple[int, ...]
     cost: float
+    triangles: bool = False
 
     @property
     def width(self) -> int:
@@ -101,12 +104,16 @@ class NodePlan:
     @property
     def useful_flops(self) -> float:
         """Flops that the result needs, as for one process and one block of targets."""
-        return useful_flops(self.shape, self.form, self.selection, self.shape.s)
+        return useful_flops(
+            self.shape, self.form, self.selection, self.shape.s, triangles=self.triangles
+        )
 
     def _times(self, step: Step) -> int:
         """Return how many nodes carry out a step as a whole."""
         if step.phase in DIVIDED or step.phase == "select":
             return 1
+        if step.name == TRIANGLES:
+            return min(self.nodes, self.shape.s)
         if step.phase == "validate":
             return self.holders
         return self.nodes if self.factorise == "each" else 1
@@ -124,6 +131,7 @@ class NodePlan:
             "factorise": self.factorise,
             "dtype": self.shape.dtype,
             "exact": self.shape.exact,
+            "triangles": self.triangles,
             "nodes": self.nodes,
             "width": self.width,
             "flops": self.flops,
@@ -195,8 +203,9 @@ def make_node_plan(
     ways: tuple[Factorise, ...] = (factorise,) if factorise else ("one", "each")
     return min(
         (
-            _candidate(shape, nodes, a, b, c)
+            _candidate(shape, nodes, a, b, c, triangles)
             for a, b, c in product((form,) if form else usual, selections, ways)
+            for triangles in {False, triangles_serve(shape, a, b)}
         ),
         key=lambda plan: plan.cost,
     )
@@ -230,12 +239,19 @@ def _elapsed(found: Iterable[Step], phases: tuple[Phase, ...]) -> float:
 
 
 def _candidate(
-    shape: FitShape, nodes: int, form: Form, selection: Selection, factorise: Factorise
+    shape: FitShape,
+    nodes: int,
+    form: Form,
+    selection: Selection,
+    factorise: Factorise,
+    triangles: bool,
 ) -> NodePlan:
     n = min(nodes, shape.s)
-    own = steps(shape, form, selection)
+    own = steps(shape, form, selection, triangles=triangles)
     solved = even_shares(shape.s, nodes)
-    plan = NodePlan(shape, nodes, form, selection, factorise, solved, solved, own, 0, 0, (), 0.0)
+    plan = NodePlan(
+        shape, nodes, form, selection, factorise, solved, solved, own, 0, 0, (), 0.0, triangles
+    )
     prepare = _elapsed(own, ("factorise", "validate"))
     per_target = _elapsed(own, ("sum",)) / shape.s
     if not plan.sums_need_x and factorise == "one":
@@ -310,7 +326,7 @@ def _node_bytes(plan: NodePlan, node: int) -> int:
     first, last = plan.solved[node]
     share = replace(plan.shape, s=max(stop - start, last - first, 1), coef="file")
     width = min(plan.width, share.s)
-    phases = memory.phase_bytes(share, plan.form, plan.selection, width)
+    phases = memory.phase_bytes(share, plan.form, plan.selection, width, triangles=plan.triangles)
     part = max(max(parts) for parts in _part_bytes(plan, plan.targets))
     received = part if min(plan.nodes, plan.shape.s) > 1 else 0
     factors = memory.factor_bytes(plan.shape, plan.form)

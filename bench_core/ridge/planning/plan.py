@@ -16,6 +16,7 @@ from bench_core.ridge.planning.flops import (
     coordinates_serve,
     scheme_name,
     steps,
+    triangles_serve,
     useful_flops,
 )
 from bench_core.ridge.planning.memory import peak_bytes
@@ -35,6 +36,7 @@ class Plan:
     per block. peak_bytes : memory beyond X, Y and the process as it was; in the GPU's memory
     where there is one. slowdown : cost relative to the fastest plan, which the memory limit rules
     out; None if this is the fastest. fastest_bytes : memory that the fastest plan needs.
+    triangles : squared residuals come from a triangle for each penalty.
 
     Examples
     --------
@@ -51,6 +53,7 @@ class Plan:
     peak_bytes: int
     slowdown: float | None = None
     fastest_bytes: int | None = None
+    triangles: bool = False
 
     @property
     def keeps_coordinates(self) -> bool:
@@ -75,7 +78,9 @@ class Plan:
     @property
     def useful_flops(self) -> float:
         """Flops that the result needs, by `bench_core.ridge.planning.flops.useful_flops`."""
-        return useful_flops(self.shape, self.form, self.selection, self.width)
+        return useful_flops(
+            self.shape, self.form, self.selection, self.width, triangles=self.triangles
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain values, for a record."""
@@ -84,6 +89,7 @@ class Plan:
             "selection": self.selection,
             "dtype": self.shape.dtype,
             "exact": self.shape.exact,
+            "triangles": self.triangles,
             "width": self.width,
             "flops": self.flops,
             "useful_flops": self.useful_flops,
@@ -196,6 +202,8 @@ def _candidates(shape: FitShape, form: Form | None, selection: Selection | None)
         selections = ("each",)
     for a, b in product(forms, selections):
         yield Plan(shape, a, b, 1, (), 0)
+        if triangles_serve(shape, a, b):
+            yield Plan(shape, a, b, 1, (), 0, triangles=True)
 
 
 def _cost(plan: Plan) -> float:
@@ -221,6 +229,14 @@ def _with_width(plan: Plan, width: int) -> Plan:
     keeps = candidate.keeps_coordinates
     return replace(
         candidate,
-        steps=steps(plan.shape, plan.form, plan.selection, keeps_coordinates=keeps),
-        peak_bytes=peak_bytes(plan.shape, plan.form, plan.selection, width),
+        steps=steps(
+            plan.shape,
+            plan.form,
+            plan.selection,
+            keeps_coordinates=keeps,
+            triangles=plan.triangles,
+        ),
+        peak_bytes=peak_bytes(
+            plan.shape, plan.form, plan.selection, width, triangles=plan.triangles
+        ),
     )

@@ -27,18 +27,22 @@ from numpy.typing import NDArray
 from bench_core.errors import InputError
 from bench_core.ridge.arrays.backend import Array, Device, cast, to_numpy
 from bench_core.ridge.arrays.target_blocks import Block
-from bench_core.ridge.formulas import gcv
+from bench_core.ridge.formulas import gcv, residual_factors
 from bench_core.ridge.formulas.centering import centred, column_means, recentre
 from bench_core.ridge.formulas.cross_validation import Validation
 from bench_core.ridge.formulas.eigensystem import Eigh, verify_null_vectors
 from bench_core.ridge.formulas.gcv import Criterion
 from bench_core.ridge.formulas.per_target_scores import BlockScores, block_scores
+from bench_core.ridge.formulas.residual_factors import ResidualFactors
 from bench_core.ridge.formulas.scores import mean_over_targets
 from bench_core.ridge.planning.flops import Selection
 from bench_core.ridge.solvers.penalty_scores import Scores, mean_scores, ratio
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetScores, TargetSums
 
 Predictor = Callable[[Block, Array | None], Array]
+
+Check = Validation | Criterion | ResidualFactors
+"""What scores every target for itself."""
 
 VERIFIED_ABOVE = 1e-13
 """Relative error of 1/λ from which on null vectors are verified, which costs a product with X."""
@@ -112,6 +116,7 @@ class Solver(ABC):
     dtype : precision of products with targets.
     folds : (train, test) row indices; none for leave-one-out.
     gcv : score by generalised cross-validation instead of leave-one-out; "each" only.
+    triangles : take squared residuals from a triangle for each penalty, where it keeps its digits.
     exact : decompose X itself and not its square; in float64 only.
     keep_coordinates : keep products of X with targets, formed to score them, for the
         coefficients. The primal form does where one block holds all targets.
@@ -149,12 +154,13 @@ class Solver(ABC):
         folds: list[Fold],
         device: Device,
         gcv: bool = False,
+        triangles: bool = False,
         exact: bool = False,
         keep_coordinates: bool = False,
     ) -> None:
         assert not exact or dtype == np.float64
         assert not gcv or (selection == "each" and not folds)
-        self.exact, self.gcv = exact, gcv
+        self.exact, self.gcv, self.triangles = exact, gcv, triangles
         self.selection, self.scoring, self.intercept = selection, scoring, intercept
         self.dtype, self.device, self.keep_coordinates = dtype, device, keep_coordinates
         self.alphas = device.put(alphas)
@@ -281,17 +287,11 @@ class Solver(ABC):
         """Return the scores of every target by predicting it, or by its coordinates alone."""
         shape = (self.alphas.shape[0], targets.Y.shape[1])
         scores, sums, own = np.empty(shape), np.zeros((2, shape[0])), 0.0
-        check: Validation | Criterion
-        if self.gcv:
-            check = self._make_criterion()
-            check = replace(check, project=cast(check.project, self.dtype))
+        check = self._make_check(number)
+        if isinstance(check, Criterion):
             sums[1] += self._lost_in_float32(abs(check.weights), direct=False)
         else:
-            check = self.validation(number)
-            check = replace(
-                check, U=cast(check.U, self.dtype), project=cast(check.project, self.dtype)
-            )
-            sums[1] += self._lost_in_float32(check.f, direct=check.direct)
+            sums[1] += self._lost_in_float32(check.f, direct=getattr(check, "direct", True))
         for block in targets.blocks("scoring targets"):
             found = self._block_scores(check, block.values)
             scores[:, block.columns] = to_numpy(found.scores)
@@ -299,9 +299,23 @@ class Solver(ABC):
             own += float(found.own)
         return TargetScores(scores, sums[0], sums[1], own, check.errors)
 
-    def _block_scores(self, check: Validation | Criterion, Y: Array) -> BlockScores:
+    def _make_check(self, number: int) -> Check:
+        """Return what scores a block of targets in pass ``number``, in the products' precision."""
+        if self.gcv:
+            criterion = self._make_criterion()
+            return replace(criterion, project=cast(criterion.project, self.dtype))
+        check = self.validation(number)
+        if self.triangles:
+            factors = residual_factors.factorise(check, self.dtype)
+            if factors is not None:
+                return factors
+        return replace(check, U=cast(check.U, self.dtype), project=cast(check.project, self.dtype))
+
+    def _block_scores(self, check: Check, Y: Array) -> BlockScores:
         if isinstance(check, Criterion):
             return gcv.block_scores(check, Y, self.scoring, intercept=self.intercept)
+        if isinstance(check, ResidualFactors):
+            return residual_factors.block_scores(check, Y, self.scoring, intercept=self.intercept)
         return block_scores(check, Y, self.scoring, intercept=self.intercept)
 
     def _lost_in_float32(self, factors: Array, *, direct: bool) -> NDArray[np.float64]:

@@ -159,6 +159,7 @@ class DualSolution(Solution):
         super().__init__(x_mean, dtype, device)
         self.eigen, self.alphas, self._solution = eigen, alphas, solution
         self._vectors: Array = None
+        self._latest: tuple[Block, Array] | None = None
         if basis is None and not isinstance(alphas, float):
             assert eigen is not None
             X, basis = None, dual.rotate(X, eigen)
@@ -198,13 +199,19 @@ class DualSolution(Solution):
     def _coordinates(self, block: Block) -> Array:
         """Return f ∘ Vᵀ Y (m, b): what the targets have of each row of the basis."""
         assert self.eigen is not None
+        if self._latest is not None and self._latest[0] is block:
+            return self._latest[1]  # coefficients and predictions of a block need the same
+        self._latest = None
         xp = array_namespace(block.values)
         if self._vectors is None:
             self._vectors = cast(self.eigen.V, self.dtype).T
-        chosen = self.device.put(np.asarray(self.alphas)[block.columns])
-        f = cast(1 / (self.eigen.w[:, None] + chosen[None, :]), self.dtype)
-        f *= xp.matmul(self._vectors, block.values)
-        return f
+        found = xp.matmul(self._vectors, block.values)
+        # A filter for every penalty that occurs, not for every target.
+        distinct, index = np.unique(np.asarray(self.alphas)[block.columns], return_inverse=True)
+        table = 1 / (self.eigen.w[:, None] + self.device.put(distinct)[None, :])
+        found *= xp.take(cast(table, self.dtype), self.device.put(index), axis=1)
+        self._latest = block, found
+        return found
 
     def predictor(self, X: NDArray[Any]) -> Predictor:
         assert self.eigen is not None

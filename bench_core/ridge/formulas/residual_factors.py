@@ -1,0 +1,104 @@
+"""Squared leave-one-out residuals of every target at half the price: a triangle for each penalty.
+
+In the dual form the leave-one-out residuals of a target are (V z)_i / A_ii with z = d ∘ Vᵀ Yc.
+Their squares sum to
+
+    zᵀ M z = ‖R z‖²,   M = Vᵀ diag(1/A_ii²) V = Rᵀ R,
+
+where the triangle R depends on the penalty and not on the target. A product with it takes m² flops
+for each target and penalty, one with V takes 2 t m. Forming all r triangles takes r (t + m/3) m²
+once, so that this way pays where targets outnumber samples. Pearson's r needs every residual for
+itself, and cannot be had so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from array_api_compat import array_namespace, device
+from numpy.typing import NDArray
+
+from bench_core.ridge.arrays.backend import Array, cast
+from bench_core.ridge.formulas.cross_validation import Validation
+from bench_core.ridge.formulas.per_target_scores import BlockScores
+from bench_core.ridge.formulas.scores import column_sums, spread
+
+PANEL = 192
+"""Rows of R that are multiplied at once: few, as R has zeros left of them, enough for speed."""
+
+MOST_UNEVEN = 1e3
+"""Largest ratio of two A_ii: its square is the condition of M, which must keep its digits."""
+
+
+@dataclass
+class ResidualFactors:
+    """What the squared residuals of leave-one-out need of X, for every penalty.
+
+    project : (m, t), coordinates of centred targets. f : (r, m), the d of every penalty. panels :
+    for every penalty the rows of R, in groups of `PANEL`, each from its first column that is not 0.
+    gain : (r, t), errors : (r,), as in `Validation`.
+    """
+
+    project: Array
+    f: Array
+    panels: list[list[Array]]
+    gain: Array
+    errors: NDArray[np.float64]
+
+
+def factorise(check: Validation, dtype: np.dtype[np.generic]) -> ResidualFactors | None:
+    """Return the triangles of a dual leave-one-out, in ``dtype``; None where they lose digits."""
+    xp = array_namespace(check.U)
+    assert check.direct
+    assert check.divisor is not None
+    if float(xp.max(check.divisor)) > MOST_UNEVEN * float(xp.min(check.divisor)):
+        return None
+    m = check.U.shape[1]
+    panels = []
+    for divisor in check.divisor:
+        scaled = check.U / divisor[:, None]
+        try:
+            # Not scipy's product: the threads of its BLAS and of numpy's get in each other's way.
+            R = xp.linalg.cholesky(xp.matmul(scaled.T, scaled)).T
+        except (np.linalg.LinAlgError, RuntimeError):  # torch raises a subclass of the latter
+            return None
+        rows = range(0, m, PANEL)
+        panels.append([xp.asarray(cast(R[k : k + PANEL, k:], dtype), copy=True) for k in rows])
+    return ResidualFactors(
+        cast(check.project, dtype), cast(check.f, dtype), panels, check.gain, check.errors
+    )
+
+
+def block_scores(
+    factors: ResidualFactors, Y: Array, scoring: str, *, intercept: bool
+) -> BlockScores:
+    """Return the scores of a block of targets Y (t, b): mean squared errors, or r2."""
+    xp = array_namespace(Y)
+    t, b = Y.shape
+    Yc = Y - xp.mean(Y, axis=0) if intercept else Y
+    C = xp.matmul(factors.project, Yc)
+    Z = xp.empty_like(C)
+    rows = xp.empty((min(PANEL, C.shape[0]), b), dtype=C.dtype, device=device(C))
+    squares = xp.zeros((len(factors.panels), b), dtype=xp.float64, device=device(Y))
+    for total, d, panels in zip(squares, factors.f, factors.panels, strict=True):
+        if isinstance(C, np.ndarray):
+            np.multiply(C, d[:, None], out=Z)
+        else:
+            Z = C * d[:, None]
+        for number, R in enumerate(panels):
+            below = Z[number * PANEL :]
+            if isinstance(C, np.ndarray):
+                found = np.matmul(R, below, out=rows[: R.shape[0]])
+            else:
+                found = xp.matmul(R, below)
+            total += column_sums(found, found)
+    if scoring == "r2":
+        _, spreads = spread(Y)
+        safe = xp.where(spreads > 0, spreads, xp.ones_like(spreads))
+        scores = xp.where(spreads > 0, 1 - squares / safe, xp.full_like(squares, xp.nan))
+    else:
+        scores = -squares / t
+    own = xp.sum(Yc * Yc, axis=1, dtype=xp.float64)
+    gained = xp.matmul(factors.gain, own)
+    return BlockScores(scores, xp.sum(squares, axis=1), gained, xp.sum(own))
