@@ -65,7 +65,7 @@ class Suite:
         useless = no_better_kernels()
         if useless is not None:
             Path(session, _NOTHING_RUNS).write_text(useless, encoding="utf-8")
-        publish(make_skips(count_skips(useless)))
+        publish(make_skips(count_skips(useless), profile()["name"]))
         return session
 
     @classmethod

@@ -33,7 +33,8 @@ def console(*, err: bool = False) -> Console:
     """Return a console that wraps and cuts nothing unless it is a terminal."""
     from rich.console import Console
 
-    found = Console(stderr=err, highlight=False, emoji=False)
+    # What is printed comes from outside, too: brackets in a name are no markup.
+    found = Console(stderr=err, highlight=False, emoji=False, markup=False)
     if not found.is_terminal:
         found.width = _UNBOUNDED
     return found

@@ -34,6 +34,8 @@ class SkippedSets:
 class SkipsRecord:
     """Parameter sets that one run of the suites skipped. ``case`` is empty.
 
+    ``profile`` is that of the run; None in records of before it was kept.
+
     Examples
     --------
     >>> make_skips({("bench_nodes", "needs 4 cores of 2"): 3}).left_out[0].count
@@ -45,21 +47,22 @@ class SkipsRecord:
     reason: str
     case: dict[str, Any]
     left_out: tuple[SkippedSets, ...]
+    profile: str | None = None
 
 
-def make_skips(counts: Mapping[tuple[str, str], int]) -> SkipsRecord:
+def make_skips(counts: Mapping[tuple[str, str], int], profile: str | None = None) -> SkipsRecord:
     """Return the record of ``counts``: (suite, reason) → number of parameter sets."""
     sets = tuple(
         SkippedSets(suite, reason, count) for (suite, reason), count in sorted(counts.items())
     )
-    return SkipsRecord(SCHEMA_SKIPS, "skipped", "left out of the grids", {}, sets)
+    return SkipsRecord(SCHEMA_SKIPS, "skipped", "left out of the grids", {}, sets, profile)
 
 
 def merge_skips(earlier: SkipsRecord, later: SkipsRecord) -> SkipsRecord:
     """Return both records as one; a count for the same suite and reason is the later one's."""
     counts = {(one.suite, one.reason): one.count for one in earlier.left_out}
     counts |= {(one.suite, one.reason): one.count for one in later.left_out}
-    return make_skips(counts)
+    return make_skips(counts, later.profile or earlier.profile)
 
 
 def add_skips(counts: Mapping[tuple[str, str], int], folder: Path) -> Path:

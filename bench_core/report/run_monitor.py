@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from bench_core.records import AnyRecord, KernelsRecord, Record, read_records
 from bench_core.report.rows import scale_text, strategy_text
@@ -76,7 +76,8 @@ def _print_new(pending: Path, seen: dict[Path, str], console: Console) -> None:
         lines = [progress_line(record) for record in found.records] + found.problems
         for said in filter(None, lines):
             where = _short(path.parent.parent.name)
-            console.print(f"   [dim]{where}[/]  {escape(said)}", highlight=False, soft_wrap=True)
+            line = Text.assemble("   ", (where, "dim"), f"  {said}")
+            console.print(line, soft_wrap=True)
 
 
 def _short(environment: str) -> str:

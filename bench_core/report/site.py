@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench_core.errors import RidgebenchError
+from bench_core.errors import InputError, RidgebenchError
 from bench_core.report.page import write_page
 from bench_core.report.published_results import write_published
 from bench_core.report.runs import EnvironmentRun, collect, latest, read_runs
@@ -25,6 +25,7 @@ class Project:
     root: Path
     results: Path
     html: Path
+    benchmarks: Path = Path("benchmarks")
 
     @property
     def pending(self) -> Path:
@@ -51,6 +52,7 @@ def find_project(start: Path) -> Project:
                 folder,
                 folder / configuration.results_dir,
                 folder / configuration.html_dir,
+                folder / configuration.benchmark_dir,
             )
     raise RidgebenchError(
         f"no {CONFIGURATION} in {start} or above: run this inside a clone of ridgebench"
@@ -107,11 +109,29 @@ def _in_table(text: str) -> bool:
     return text.startswith(" ") or "=====" in text or not text.strip()
 
 
-def machine_name(project: Project, wanted: str | None = None) -> str:
-    """Return the machine's name in asv's machine file, described there now if it was not."""
+def machine_name(wanted: str | None = None) -> str:
+    """Return the name of a machine whose results are read: ``wanted``, or this one's.
+
+    Nothing is written. Raises `InputError` for a name that no folder of results can have.
+    """
     from asv.machine import Machine
 
-    name = wanted or Machine.get_unique_machine_name()
+    if wanted is None:
+        return str(Machine.get_unique_machine_name())
+    if not wanted.strip() or wanted.startswith(".") or set(wanted) & set("/\\\0"):
+        raise InputError(
+            f"machine {wanted!r}: its results lie in a folder of that name, so give a name without "
+            "slashes that does not begin with a dot, such as a host name"
+        )
+    return wanted
+
+
+def describe_machine(project: Project, wanted: str | None = None) -> str:
+    """Return the machine's name in asv's machine file, described there now if it was not.
+
+    Raises `InputError` as `machine_name`, before anything is written.
+    """
+    name = machine_name(wanted)
     # Another name takes its description from this host's entry, which has to be there first.
     for naming in ([], ["--machine", wanted]) if wanted else ([],):
         done = subprocess.run(
@@ -125,14 +145,18 @@ def machine_name(project: Project, wanted: str | None = None) -> str:
     return str(name)
 
 
-def build_site(project: Project, machine: str) -> list[EnvironmentRun]:
-    """Collect this machine's records, publish everything, and return the runs to summarise."""
+def build_site(project: Project, machine: str, *, others: bool = False) -> list[EnvironmentRun]:
+    """Collect this machine's records, publish everything, and return the runs to summarise.
+
+    others : return those of other machines where ``machine`` has none; the page shows them anyway.
+    """
     collect(project.pending, project.results, machine)
     write_published(project.results, project.root)
     asv(project, "publish", "--no-pull")
-    runs = latest(read_runs(project.results, machine)) or latest(read_runs(project.results))
+    own = latest(read_runs(project.results, machine))
+    runs = own or latest(read_runs(project.results))
     write_page(runs, project.page)
-    return runs
+    return runs if others else own
 
 
 def _configuration(path: Path) -> Any:

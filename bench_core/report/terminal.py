@@ -14,11 +14,17 @@ from bench_core.report.runs import EnvironmentRun
 KERNELS = ("gemm", "syrk", "eigh", "svd")
 
 
-def print_summary(runs: list[EnvironmentRun], console: Console) -> None:
-    """Print the proof, kernels, fits, what was fastest and what gave no number, of ``runs``."""
+def print_summary(
+    runs: list[EnvironmentRun], console: Console, *, profile: str | None = None
+) -> None:
+    """Print whose results these are, proof, kernels, fits, the fastest, and what gave no number.
+
+    profile : that was asked for, where this run did; else the one that the records name.
+    """
     if not runs:
-        console.print("Nothing measured yet: run [bold]ridgebench bench[/bold].")
+        console.print(Text("Nothing measured yet: run `ridgebench bench`."), soft_wrap=True)
         return
+    _print_origin(runs, profile, console)
     labels = [environment_label(run) for run in runs]
     short = short_names(labels)
     _print_proof(runs, short, console)
@@ -32,7 +38,7 @@ def print_summary(runs: list[EnvironmentRun], console: Console) -> None:
         columns = _ACCURACY if suite == "accuracy" else _SPEED
         console.print(_fits(f"{suite}: {problem}", chosen, columns, short))
     for row in fastest(table):
-        console.print(f"[bold green]fastest[/]  {describe(row)}", highlight=False)
+        console.print(Text.assemble(("fastest", "bold green"), f"  {describe(row)}"))
     console.print()
     _print_issues(find_issues(runs), len(set(labels)), console)
 
@@ -68,8 +74,24 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def _print_origin(runs: list[EnvironmentRun], profile: str | None, console: Console) -> None:
+    """Print machine, commit, day and profile of what follows."""
+    for machine, commit in dict.fromkeys((run.machine, run.commit) for run in runs):
+        own = [run for run in runs if (run.machine, run.commit) == (machine, commit)]
+        days = sorted({one.started[:10] for run in own for one in run.fits})
+        named = {one.profile for run in own for one in run.skips if one.profile is not None}
+        parts = [
+            f"machine {machine}",
+            f"commit {commit}",
+            " to ".join(dict.fromkeys(days[:1] + days[-1:])) or "no fit measured",
+            f"profile {profile or ', '.join(sorted(named)) or 'not recorded'}",
+        ]
+        console.print(Text(", ".join(parts), "bold"), soft_wrap=True)
+    console.print()
+
+
 def _print_proof(runs: Iterable[EnvironmentRun], short: dict[str, str], console: Console) -> None:
-    console.print("[bold]BLAS proved by what was loaded[/]")
+    console.print(Text("BLAS proved by what was loaded", "bold"))
     for run in runs:
         proved = run.proofs
         if not proved:
@@ -79,9 +101,10 @@ def _print_proof(runs: Iterable[EnvironmentRun], short: dict[str, str], console:
             f"{library.architecture or 'unnamed'} kernels"
             for caller, library in (("numpy", proved[0].numpy), ("scipy", proved[0].scipy))
         ]
-        console.print(f"  {short[environment_label(run)]} ({len(proved)} records)", highlight=False)
+        name = short[environment_label(run)]
+        console.print(Text(f"  {name} ({_counted(len(proved), 'record')})"))
         for text in texts:
-            console.print(f"    {text}", highlight=False)
+            console.print(Text(f"    {text}"))
     console.print()
 
 
@@ -95,7 +118,8 @@ def _kernels(runs: Iterable[EnvironmentRun], short: dict[str, str]) -> Table:
         measured = [one for one in run.kernels if one.status == "ok"]
         for record in sorted(measured, key=lambda one: (one.case.size, one.case.threads)):
             for precision, rates in (record.rates or {}).items():
-                table.add_row(
+                _add_row(
+                    table,
                     short[environment_label(run)],
                     precision,
                     str(record.case.size),
@@ -145,7 +169,8 @@ def _fits(title: str, found: list[Row], columns: Iterable[Column], short: dict[s
     for heading, _ in columns:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in found:
-        table.add_row(
+        _add_row(
+            table,
             row.strategy,
             short[row.environment],
             f"{row.nodes}×{row.threads}",
@@ -155,7 +180,14 @@ def _fits(title: str, found: list[Row], columns: Iterable[Column], short: dict[s
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1))
+    return Table(
+        title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 1)
+    )
+
+
+def _add_row(table: Table, *cells: str, style: str = "") -> None:
+    """Add a row of texts as they are: brackets in names and reasons are no markup."""
+    table.add_row(*map(Text, cells), style=style)
 
 
 def _number(value: float | None, form: str) -> str:
@@ -179,9 +211,10 @@ def _print_issues(found: list[Issue], environments: int, console: Console) -> No
     table.add_column("environments")
     colours = {"failed": "red", "invalid": "red", "skipped": "dim"}
     for one in found:
-        table.add_row(
+        _add_row(
+            table,
             one.status,
-            Text(one.reason),  # a reason may hold brackets, which are no markup
+            one.reason,
             str(one.count),
             where(one, environments),
             style=colours.get(one.status, ""),

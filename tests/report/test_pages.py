@@ -6,12 +6,14 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
+from bench_core.errors import InputError
 from bench_core.records import SCHEMA_KERNELS, KernelCase, KernelRate, KernelsRecord
 from bench_core.records.record import BlasCalls
+from bench_core.records.skips import make_skips
 from bench_core.report.page import write_page
 from bench_core.report.run_monitor import progress_line, watch
 from bench_core.report.runs import EnvironmentRun
-from bench_core.report.site import Project, machine_name
+from bench_core.report.site import Project, describe_machine, machine_name
 from bench_core.report.terminal import print_summary, seconds_text
 
 
@@ -137,6 +139,42 @@ def test_a_machine_of_another_name_is_described_from_the_start(tmp_path, monkeyp
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "asv.conf.json").write_text('{"version": 1, "repo": ".", "project": "some"}')
     project = Project(tmp_path, tmp_path / "results", tmp_path / "html")
-    assert machine_name(project, "mine") == "mine"
+    assert describe_machine(project, "mine") == "mine"
     known = json.loads((tmp_path / ".asv-machine.json").read_text("utf-8"))
     assert set(known["mine"]) == {"machine", "os", "arch", "cpu", "num_cpu", "ram"}
+
+
+@pytest.mark.parametrize("name", ["a/b", "", "..", ".hidden", "a\\b"])
+def test_a_machine_whose_results_could_not_be_found_again_is_refused(tmp_path, monkeypatch, name):
+    pytest.importorskip("asv", reason="asv is not installed (extra: bench)")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    project = Project(tmp_path, tmp_path / "results", tmp_path / "html")
+    with pytest.raises(InputError, match="machine"):
+        describe_machine(project, name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reading_a_machine_writes_nothing(tmp_path, monkeypatch):
+    pytest.importorskip("asv", reason="asv is not installed (extra: bench)")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert machine_name("nosuch") == "nosuch"
+    assert machine_name()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_summary_names_machine_commit_day_and_profile(runs):
+    text = _printed(runs)
+    day = runs[0].fits[0].started[:10]
+    assert f"machine here, commit c0ffee00, {day}, profile not recorded" in text
+    runs[0].records.append(make_skips({("threads", "2 cores"): 3}, "medium"))
+    assert "profile medium" in _printed(runs)
+
+
+@pytest.mark.parametrize("name", ["[/]", "[bold]P[/bold]", "<script>", "a [red]b"])
+def test_names_are_shown_as_they_are(record, name):
+    one = record(2.5, problem={"name": name, "scale": None, "subject": None})
+    bad = record(status="failed", reason=f"{name} failed", problem={"name": name})
+    run = EnvironmentRun("here", "c0ffee00", "env-a", [one, bad])
+    text = _printed([run])
+    assert text.count(name) >= 2
+    assert f"{name} failed" in text

@@ -1,4 +1,4 @@
-"""How often generalised cross-validation chooses leave-one-out's penalty: the table of docs/ridge.md.
+"""How often generalised cross-validation chooses leave-one-out's penalty, for docs/ridge.md.
 
 Run as ``python -m tests.ridge.gcv_choices``; a few minutes.
 """

@@ -193,7 +193,7 @@ def test_more_exact_work_that_does_not_fit_is_said():
     assert str(needed) in str(caught[0].message) or "MiB" in str(caught[0].message)
     assert not limited.plan_.shape.exact
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", RuntimeWarning)
         assert plain.fit(data.X, data.Y).plan_.shape.exact
 
 

@@ -61,7 +61,7 @@ def test_nothing_but_folds_of_one_sample_is_refused(scoring, each):
         model.fit(X, Y)
     defined = MultiTargetRidgeCV(ALPHAS, cv=31, alpha_per_target=each)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", RuntimeWarning)
         defined.fit(X, Y)
     left_out = MultiTargetRidgeCV(ALPHAS, alpha_per_target=each).fit(X, Y)
     np.testing.assert_array_equal(defined.alpha_, left_out.alpha_)

@@ -22,17 +22,22 @@ def command(profile: str, machine: str | None, asv_arguments: tuple[str, ...]) -
     Runs `asv run` on the commit that is checked out, in environments that asv builds from the
     matrix of asv.conf.json, then prints the summary and writes the pages. Further arguments go to
     `asv run`, for example: ridgebench bench -- --bench kernels
+
+    A profile, an option or a benchmark that does not exist is refused before anything is built.
     """
     import os
     from pathlib import Path
 
+    from bench_core.report.bench_request import check_arguments, check_profile
     from bench_core.report.run_monitor import watch
-    from bench_core.report.site import asv, build_site, find_project, machine_name
+    from bench_core.report.site import asv, build_site, describe_machine, find_project
     from bench_core.report.terminal import print_summary
 
     screen = console()
     project = find_project(Path.cwd())
-    name = machine_name(project, machine)
+    check_profile(project.benchmarks, profile)
+    check_arguments(asv_arguments, project.benchmarks)
+    name = describe_machine(project, machine)
     environment = {**os.environ, "RIDGEBENCH_PROFILE": profile}
     # A fork per parameter set instead of an interpreter: the grids are large and mostly skipped
     # here. What is timed runs in fresh processes of its own either way.
@@ -42,6 +47,8 @@ def command(profile: str, machine: str | None, asv_arguments: tuple[str, ...]) -
     with watch(project.pending, screen):
         asv(project, *arguments, *asv_arguments, environment=environment, say=say)
     runs = build_site(project, name)
-    print_summary(runs, screen)
+    if not any(run.fits or run.kernels for run in runs):
+        say(f"Nothing was measured on {name}; .asv/run.log has asv's own words.")
+    print_summary(runs, screen, profile=profile)
     say(f"\nPage:        {project.page.relative_to(project.root)}")
     say("asv's pages: asv preview (they load libraries from the internet)")

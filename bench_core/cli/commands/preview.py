@@ -6,7 +6,13 @@ import click
 
 
 @click.command()
-@click.option("--port", default=8080, show_default=True, help="Port on 127.0.0.1; 0 picks one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8080,
+    show_default=True,
+    help="Port on 127.0.0.1; 0 picks one.",
+)
 def command(port: int) -> None:
     """Serve the published pages on this machine's loopback address only.
 

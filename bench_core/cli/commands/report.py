@@ -23,9 +23,11 @@ def command(machine: str | None) -> None:
     from bench_core.report.terminal import print_summary
 
     project = find_project(Path.cwd())
-    runs = build_site(project, machine_name(project, machine))
+    name = machine_name(machine)
+    runs = build_site(project, name, others=True)
+    if runs and runs[0].machine != name:
+        which = f"machine {name}" if machine else f"this machine ({name})"
+        say(f"No results of {which}. Shown: {', '.join(sorted({run.machine for run in runs}))}.\n")
     print_summary(runs, console())
-    if runs and machine and runs[0].machine != machine:
-        say(f"Nothing of {machine} was measured; shown: {runs[0].machine}.")
     say(f"\nPage:        {project.page.relative_to(project.root)}")
     say("asv's pages: asv preview (they load libraries from the internet)")
