@@ -6,7 +6,11 @@ Every message names the wrong value and the remedy.
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, distribution
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 from bench_core.deprecated import renamed
 
@@ -71,6 +75,39 @@ def listed(wrong: Sequence[str], what: str, remedy: str) -> InputError:
     if len(wrong) == 1:
         return InputError(f"{what}: {wrong[0]}: {remedy}")
     return InputError("\n  ".join([f"{what}: {remedy}", *wrong]))
+
+
+def install_command(extras: str) -> str:
+    """Return the command that adds optional packages to this installation, from where it came.
+
+    That is a clone or a file (PEP 610, ``direct_url.json``), or else the package index.
+
+    >>> "[brain]" in install_command("brain")
+    True
+    """
+    try:
+        text = distribution("ridgebench").read_text("direct_url.json")
+        origin = json.loads(text) if text else {}
+    except (PackageNotFoundError, ValueError):
+        origin = {}
+    url = str(origin.get("url", ""))
+    if not url.startswith("file:"):
+        source = f" @ {url}" if url else ""
+        return f"pip install 'ridgebench[{extras}]{source}'"
+    if "dir_info" not in origin:
+        return f"pip install 'ridgebench[{extras}] @ {url}'"
+    folder = url2pathname(urlparse(url).path)
+    editable = "-e " if origin["dir_info"].get("editable") else ""
+    return f"pip install {editable}'{folder}[{extras}]'"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun, singular for 1.
+
+    >>> counted(1, "thread"), counted(2048, "target")
+    ('1 thread', '2,048 targets')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def readable_bytes(count: float) -> str:

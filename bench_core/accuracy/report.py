@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,13 +23,12 @@ from bench_core.accuracy.result import FitResult
 from bench_core.data.problem import Problem
 from bench_core.data.rows import RowsOf
 from bench_core.disk import check_writable
-from bench_core.errors import InputError
+from bench_core.errors import InputError, install_command
 from bench_core.files import new_folder, write_json
 from bench_core.progress import Progress, silent
 
 FOLDER = "accuracy"
 SCHEMA = "ridgebench-accuracy/1"
-_INSTALL = "pip install 'ridgebench[brain]'"
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,11 @@ class _Significance:
 
 
 def accuracy_report(
-    folder: str | Path, request: AccuracyRequest | None = None, *, progress: Progress = silent
+    folder: str | Path,
+    request: AccuracyRequest | None = None,
+    *,
+    progress: Progress = silent,
+    open_problem: Callable[[FitResult], Problem] = FitResult.open_problem,
 ) -> dict[str, Any]:
     """Write the accuracy of the fit in ``folder`` to ``folder/accuracy`` and return its figures.
 
@@ -87,16 +90,19 @@ def accuracy_report(
     Where nilearn or matplotlib is not installed, figures are left out, with the reason under
     "not drawn"; without nibabel maps are left out too.
 
+    open_problem : returns the problem of a fit, where it is not a folder any more.
+
     Raises `InputError` for a folder without a fit or that cannot be written, a problem that has
     changed since, and regions without nibabel, which reads them.
     """
     folder, request = Path(folder), request or AccuracyRequest()
     if request.regions is not None and find_spec("nibabel") is None:
-        raise InputError(f"regions {request.regions} need nibabel: {_INSTALL}")
+        raise InputError(f"regions {request.regions} need nibabel: {install_command('brain')}")
     result = FitResult.open(folder)
     check_writable(folder)
-    problem = result.open_problem()
+    problem = open_problem(result)
     r = held_out_r(result, problem)
+    _check_unchanged(result, r)
     found = None if request.null is None else _significance(result, problem, request, progress)
     ceiling = problem_ceiling(problem)
     figures: dict[str, Any] = {
@@ -132,7 +138,7 @@ def accuracy_report(
             figures["regions"] = rows
             _write_table(part / "regions.tsv", rows[0], (row.values() for row in rows))
         if request.against:
-            figures["between"] = _between(problem, r, request.against, result)
+            figures["between"] = _between(problem, r, request.against, result, open_problem)
         if problem.space is not None:
             title = f"{problem.name}, {result.strategy}"
             figures["not drawn"] = _write_maps(
@@ -140,6 +146,20 @@ def accuracy_report(
             )
         write_json(part / "accuracy.json", figures)
     return figures
+
+
+def _check_unchanged(result: FitResult, r: NDArray[np.float64]) -> None:
+    """Raise `InputError` where r (s,) is not the one that the fit found: Y is another."""
+    kept = result.arrays.get("r")
+    if kept is None:
+        return
+    different = ~np.isclose(r, np.asarray(kept), rtol=0, atol=1e-5, equal_nan=True)
+    if different.any():
+        j = int(np.argmax(different))
+        raise InputError(
+            f"held-out r of {int(different.sum())} of {len(r)} targets is not the fit's (target "
+            f"{j}: {r[j]:.4f}, then {kept[j]:.4f}): the targets have changed since, fit again"
+        )
 
 
 def held_out_r(result: FitResult, problem: Problem) -> NDArray[np.float64]:
@@ -253,14 +273,18 @@ def _regions(
 
 
 def _between(
-    problem: Problem, r: NDArray[np.float64], against: Sequence[Path], own: FitResult
+    problem: Problem,
+    r: NDArray[np.float64],
+    against: Sequence[Path],
+    own: FitResult,
+    open_problem: Callable[[FitResult], Problem],
 ) -> dict[str, Any]:
     from bench_core.accuracy.between_subjects import correlate_maps
 
     problems, values = [problem], [r]
     for path in against:
         other = FitResult.open(path)
-        problems.append(other.open_problem())
+        problems.append(open_problem(other))
         values.append(held_out_r(other, problems[-1]))
     correlations = correlate_maps(problems, values)
     mean = mean_between(correlations)
@@ -282,14 +306,14 @@ def _write_maps(
 ) -> dict[str, str]:
     """Write the map of r, and of the regions' r if there are regions; return what is not drawn."""
     if find_spec("nibabel") is None:
-        return {"maps and figures": f"nibabel is not installed: {_INSTALL}"}
+        return {"maps and figures": f"nibabel is not installed: {install_command('brain')}"}
     from bench_core.accuracy.maps import write_maps
 
     absent = [name for name in ("nilearn", "matplotlib") if find_spec(name) is None]
     left_out = {}
     if figures and absent:
         figures = False
-        left_out["figures"] = f"not installed: {', '.join(absent)}; {_INSTALL}"
+        left_out["figures"] = f"not installed: {', '.join(absent)}; {install_command('brain')}"
     progress("drawing", 0, len(maps))
     written = write_maps(problem, maps["r"], folder, chosen=chosen, title=title, figures=figures)
     if "region_r" in maps:

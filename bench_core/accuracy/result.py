@@ -119,11 +119,14 @@ class FitResult:
 
         Raises `InputError` when its size has changed since.
         """
-        problem = Problem.open(self.problem)
+        return self.checked(Problem.open(self.problem))
+
+    def checked(self, problem: Problem) -> Problem:
+        """Return ``problem`` if it has the size that was fitted; raise `InputError` otherwise."""
         last = max(self.train.max(initial=-1), self.test.max(initial=-1))
         if problem.s != len(self.penalty) or last >= problem.t:
             raise InputError(
-                f"{self.problem} has {problem.t} samples and {problem.s} targets, the fit used row "
+                f"{problem.name} has {problem.t} samples and {problem.s} targets, the fit used row "
                 f"{last} and {len(self.penalty)} targets: the problem has changed, fit it again"
             )
         return problem

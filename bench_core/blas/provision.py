@@ -9,7 +9,7 @@ from bench_core.blas.environment import DECLARATION, declared
 from bench_core.blas.libraries import LIBRARIES
 from bench_core.blas.relink import use
 from bench_core.blas.report import BlasMismatchError
-from bench_core.errors import InputError
+from bench_core.errors import InputError, counted
 from bench_core.progress import Progress, silent
 
 
@@ -35,7 +35,7 @@ def provision(progress: Progress = silent) -> str:
     mismatch = _mismatch(name)
     if mismatch is not None:
         raise BlasMismatchError(mismatch)
-    return f"numpy and scipy now run on {library.title}: {len(changed)} files replaced"
+    return f"numpy and scipy now run on {library.title}: {counted(len(changed), 'file')} replaced"
 
 
 def _mismatch(name: str) -> str | None:

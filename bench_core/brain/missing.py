@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.errors import InputError
+from bench_core.errors import InputError, counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class MissingVoxels:
 
     def note(self) -> str:
         """Return a sentence for a run whose missing voxels are masked."""
-        return f"{self.count} voxels lack a value ({self.first}): masked in all runs"
+        return f"{counted(self.count, 'voxel')} without a value ({self.first}): masked in all runs"
 
 
 def find_missing(

@@ -101,6 +101,7 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         ("--alphas",),
         {
             "type": Numbers(),
+            "metavar": "λ,λ,…|λ:λ:N",
             "help": "Candidate penalties, or FIRST:LAST:COUNT log-spaced ones, such as 1e-3:1e7:15"
             "  [default: the thesis's 11].",
         },
@@ -124,6 +125,7 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         ("--cv",),
         {
             "type": Folds(),
+            "metavar": "loo|gcv|K|run",
             "help": "Choose the penalty by leave-one-out (loo), generalised cross-validation "
             "(gcv), K contiguous folds, or folds by run  [default: the strategy's own].",
         },
@@ -150,7 +152,10 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     ),
     "memory-limit": (
         ("--memory-limit",),
-        {"type": Bytes(), "help": "Memory of the fit beyond X and Y, such as 8GB or 8GiB."},
+        {
+            "type": Bytes(),
+            "help": "Memory of the fit beyond X and Y, such as 8GB or 8GiB  [default: no limit].",
+        },
     ),
     "no-coef": (
         ("--no-coef",),
@@ -180,7 +185,7 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         {
             "type": click.FloatRange(min=0, min_open=True),
             "metavar": "SECONDS",
-            "help": "Stop the fit after so many seconds.",
+            "help": "Stop the fit after so many seconds  [default: never].",
         },
     ),
     "figures": (

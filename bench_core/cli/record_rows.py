@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench_core.errors import readable_bytes
+from bench_core.errors import counted, readable_bytes
 from bench_core.records.record import (
     Accuracy,
     Agreement,
@@ -39,7 +39,7 @@ def result_rows(record: Record) -> list[Row]:
         for caller, library in (("numpy", record.blas.numpy), ("scipy", record.blas.scipy)):
             text = (
                 f"{library.name} {library.version}, {library.architecture} kernels, "
-                f"{library.threads} threads"
+                f"{counted(library.threads or 0, 'thread')}"
             )
             if library.backend is not None:
                 text += f", calls {library.backend}"
@@ -60,7 +60,7 @@ def processor_text(processor: ProcessorRecord) -> str:
     text = f"{processor.busy:.2f} cores busy during the fit"
     if processor.products:
         least = min(processor.products, key=lambda one: one.used / one.asked)
-        text += f"; products use {least.used} of {least.asked} threads"
+        text += f"; products use {least.used} of {counted(least.asked, 'thread')}"
     if processor.quota_cores is not None:
         text += f"; quota of {processor.quota_cores:g} cores"
         if processor.throttled_s:
@@ -99,7 +99,7 @@ def accuracy_text(figures: Accuracy) -> str:
     }
     parts = [", ".join(f"{name} {value:.3f}" for name, value in named.items() if value is not None)]
     if figures.undefined:
-        parts.append(f"undefined for {figures.undefined} targets")
+        parts.append(f"undefined for {counted(figures.undefined, 'target')}")
     return "; ".join(part for part in parts if part)
 
 
@@ -112,5 +112,5 @@ def agreement_text(agreement: Agreement) -> str:
         same = f", {agreement.note}"
     return (
         f"{'yes' if agreement.agrees else 'no'}: worst difference {worst}, tolerance "
-        f"{agreement.tolerance:g}, {agreement.targets} targets{same}"
+        f"{agreement.tolerance:g}, {counted(agreement.targets, 'target')}{same}"
     )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.data import Problem
+from bench_core.errors import counted, install_command
 
 FORMATS = ("png", "svg")
 
@@ -17,13 +18,14 @@ def draw(problem: Problem, r: NDArray[np.float64], folder: Path) -> dict[str, st
     """Draw r (s,) into ``folder``; return what was left out, with the reason."""
     left_out: dict[str, str] = {}
     if find_spec("matplotlib") is None:
-        left_out["histogram"] = "matplotlib is not installed: pip install 'ridgebench[report]'"
+        left_out["histogram"] = f"matplotlib is not installed: {install_command('report')}"
     else:
         histogram(r, folder, title=f"{problem.name}, held-out samples")
     if problem.space is None:
         return left_out
     if find_spec("nilearn") is None:
-        return left_out | {"brain map": "nilearn is not installed: pip install 'ridgebench[brain]'"}
+        missing = f"nilearn is not installed: {install_command('brain')}"
+        return left_out | {"brain map": missing}
     from bench_core.accuracy.maps import write_maps
 
     return left_out | write_maps(problem, r, folder, name="r-map").not_drawn
@@ -52,7 +54,7 @@ def histogram(r: NDArray[np.float64], folder: Path, *, title: str) -> None:
     axis.set(
         xlabel="Pearson r of held-out data and prediction",
         ylabel="targets",
-        title=f"{title}: {defined.size:,} targets{undefined}",
+        title=f"{title}: {counted(defined.size, 'target')}{undefined}",
     )
     figure.tight_layout()
     for suffix in FORMATS:

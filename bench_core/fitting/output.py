@@ -12,6 +12,7 @@ from bench_core.data import Problem, Split
 from bench_core.errors import InputError
 from bench_core.files import publish_folder, write_json
 from bench_core.fitting.figures import draw
+from bench_core.fitting.reopening import source_values
 from bench_core.fitting.request import FitRequest
 from bench_core.records import FitPlan, Record, codec
 
@@ -44,6 +45,7 @@ def write_results(
             "split": {"kind": split.kind, "seed": split.seed, "warning": split.warning},
             "record": record.id,
             "options": record.case.options,
+            "source": None if request.keep_problem else source_values(request.source),
         },
         arrays=arrays,
     ).save(folder)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bench_core.checks import check_xy, row_blocks
 from bench_core.data import Problem, make, names, shape
 from bench_core.disk import check_space
-from bench_core.errors import InputError, unknown
+from bench_core.errors import InputError, install_command, unknown
 from bench_core.npy import create_npy, write_rows
 from bench_core.progress import Progress, silent
 
@@ -164,7 +164,7 @@ def _open_hdf5(path: Path, dataset: str) -> Any:
 
 def _needs_h5py(path: Path) -> None:
     if find_spec("h5py") is None:
-        raise InputError(f"{path} needs h5py: pip install 'ridgebench[brain]'")
+        raise InputError(f"{path} needs h5py: {install_command('brain')}")
 
 
 def _example(path: Path) -> str:

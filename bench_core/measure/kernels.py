@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from bench_core.errors import RidgebenchError
+from bench_core.errors import RidgebenchError, counted
 from bench_core.progress import Progress
 from bench_core.records import SCHEMA_KERNELS, KernelCase, KernelRate, KernelsRecord, codec
 from bench_core.records.record import BlasCalls, ProcessorRecord, VariablesRecord
@@ -93,7 +93,11 @@ def measure_kernels(
     record = KernelsRecord(SCHEMA_KERNELS, "ok", None, case)
     cores = available_cores()
     if threads > cores:
-        return replace(record, status="skipped", reason=f"{threads} threads, {cores} cores")
+        return replace(
+            record,
+            status="skipped",
+            reason=f"{counted(threads, 'thread')}, {counted(cores, 'core')}",
+        )
     if kernels == "best" and not kernel_environment(kernels):
         reason = "the library's own dispatch already chose the best kernels"
         return replace(record, status="skipped", reason=reason)
@@ -110,7 +114,9 @@ def measure_kernels(
         environment=built.variables,
     )
     if found.status != "ok" or found.blas is None:
-        raise RidgebenchError(f"timing the kernels with {threads} threads failed: {found.reason}")
+        raise RidgebenchError(
+            f"timing the kernels with {counted(threads, 'thread')} failed: {found.reason}"
+        )
     record = replace(
         record,
         rates=found.rates,

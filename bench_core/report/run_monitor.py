@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from bench_core.errors import counted
 from bench_core.records import AnyRecord, KernelsRecord, Record, read_records
 from bench_core.report.rows import scale_text, strategy_text
 from bench_core.report.terminal import seconds_text
@@ -47,7 +48,9 @@ def progress_line(record: AnyRecord) -> str | None:
         return f"{record.status}: {record.reason}"
     if isinstance(record, KernelsRecord):
         rate = (record.rates or {})["float64"]["gemm"].gflops
-        return f"kernels, {record.case.threads} threads: gemm {rate:.0f} GFLOP/s in float64"
+        return (
+            f"kernels, {counted(record.case.threads, 'thread')}: gemm {rate:.0f} GFLOP/s in float64"
+        )
     assert isinstance(record, Record)
     assert record.times is not None
     case = record.case

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench_core.errors import counted
 from bench_core.report.rows import Issue, Row, environment_label, fastest, find_issues, rows
 from bench_core.report.runs import EnvironmentRun
 
@@ -58,7 +59,7 @@ def describe(row: Row) -> str:
     ratio = f", {row.dsu:.2f} times ridgecv on one thread" if row.dsu else ""
     return (
         f"{row.problem} at scale {row.scale} ({row.dtype}): {row.strategy}, "
-        f"{_counted(row.nodes, 'node')} x {_counted(row.threads, 'thread')}, {row.environment}: "
+        f"{counted(row.nodes, 'node')} x {counted(row.threads, 'thread')}, {row.environment}: "
         f"{seconds_text(row.seconds)}{ratio}"
     )
 
@@ -68,10 +69,6 @@ def seconds_text(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.3g} ms"
     return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:,.0f} s"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _print_origin(runs: list[EnvironmentRun], profile: str | None, console: Console) -> None:
@@ -102,7 +99,7 @@ def _print_proof(runs: Iterable[EnvironmentRun], short: dict[str, str], console:
             for caller, library in (("numpy", proved[0].numpy), ("scipy", proved[0].scipy))
         ]
         name = short[environment_label(run)]
-        console.print(Text(f"  {name} ({_counted(len(proved), 'record')})"))
+        console.print(Text(f"  {name} ({counted(len(proved), 'record')})"))
         for text in texts:
             console.print(Text(f"    {text}"))
     console.print()

@@ -11,6 +11,7 @@ from pathlib import Path
 from bench_core.blas import BlasReport, Library, detect, proof, require
 from bench_core.blas.kernels import wrong_kernels as kernels_differ
 from bench_core.blas.known_bad import refuse_known_bad
+from bench_core.errors import counted
 from bench_core.machine import cpu
 from bench_core.records import codec
 from bench_core.records.record import BlasCalls, BlasProof, LibraryRecord
@@ -31,8 +32,9 @@ def wrong_threads(reports: Iterable[BlasCalls], threads: int) -> str | None:
         for caller, library in (("numpy", report.numpy), ("scipy", report.scipy)):
             if library.threads is not None and library.threads != threads:
                 return (
-                    f"{caller}'s {library.name} runs {library.threads} threads where {threads} "
-                    "were asked for: look for what sets threads in the strategy or at start-up"
+                    f"{caller}'s {library.name} runs {counted(library.threads, 'thread')} where "
+                    f"{threads} were asked for: look for what sets threads in the strategy or at "
+                    "start-up"
                 )
     return None
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench_core import strategies
 from bench_core.data.generator import run_count
-from bench_core.errors import InputError, readable_bytes, unknown
+from bench_core.errors import InputError, counted, readable_bytes, unknown
 from bench_core.records.fit_plan import FitPlan
 from bench_core.records.record import PlanRecord
 
@@ -101,7 +101,8 @@ def describe_plan(
     needed = fit_bytes(strategy, t, p, s, dtype, nodes, None)
     return (
         f"{strategy}: {strategies.get(strategy).summary}\n"
-        f"{t} samples × {p} features × {s} targets, {dtype}, {nodes} node{'s' * (nodes > 1)}\n"
+        f"{counted(t, 'sample')} × {counted(p, 'feature')} × {counted(s, 'target')}, {dtype}, "
+        f"{counted(nodes, 'node')}\n"
         f"  memory about {readable_bytes(needed)}, X and Y included; this strategy makes no plan"
     )
 

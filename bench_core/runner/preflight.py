@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from bench_core import strategies
 from bench_core.blas.known_bad import KnownBadBuildError
-from bench_core.errors import InputError, ResourceError, RidgebenchError, readable_bytes
+from bench_core.blas.libraries import LIBRARIES
+from bench_core.errors import (
+    InputError,
+    ResourceError,
+    RidgebenchError,
+    counted,
+    readable_bytes,
+    unknown,
+)
 from bench_core.records.fit_plan import FitPlan
 from bench_core.records.record import MemoryNeeded
 from bench_core.runner.agreement import agreement_bytes
@@ -52,12 +60,15 @@ def preflight(
 
     Raises
     ------
-    UnknownNameError : the strategy, or an option of it, does not exist.
+    UnknownNameError : the strategy, an option of it, or the BLAS does not exist.
+    InputError : the strategy cannot use its options.
     """
     from bench_core.machine import available_memory
 
     strategy = strategies.get(spec.strategy)
     check_options(strategy, spec.options)
+    if spec.blas is not None and spec.blas not in LIBRARIES.names():
+        raise unknown("BLAS", spec.blas, LIBRARIES.names())
     if (error := _refuse_cores(spec)) is not None:
         return Preflight(error)
     if reason := strategy.skip(shape.t, shape.p, shape.s, spec.nodes, spec.threads):
@@ -97,7 +108,8 @@ def _refuse_cores(spec: FitSpec) -> ResourceError | None:
     if needed <= cores:
         return None
     return ResourceError(
-        f"{spec.nodes} nodes × {spec.threads} threads need {needed} cores, {cores} are available: "
+        f"{counted(spec.nodes, 'node')} × {counted(spec.threads, 'thread')} need {needed} cores, "
+        f"{cores} available: "
         "ask for fewer"
     )
 

@@ -14,6 +14,7 @@ from statistics import median
 from time import perf_counter
 
 from bench_core.blas.threads import ProductThreads, thread_seconds
+from bench_core.errors import counted
 from bench_core.machine import limits, throttled_seconds
 from bench_core.records.record import ProcessorRecord, ProductRecord
 
@@ -161,9 +162,10 @@ def processor_record(
 
 def _missing_threads(products: Mapping[str, Sequence[ProductThreads]]) -> list[str]:
     return [
-        f"a matrix product by {one.package} ran on {one.used} threads where {one.asked} were asked "
-        f"for (process {process}, processor time over wall time {one.busy:.2f}): look for what "
-        "limits threads in the strategy, at start-up or in the library's build"
+        f"a matrix product by {one.package} ran on {counted(one.used, 'thread')} where "
+        f"{one.asked} were asked for (process {process}, processor time over wall time "
+        f"{one.busy:.2f}): look for what limits threads in the strategy, at start-up or "
+        "in the library's build"
         for process, found in products.items()
         for one in found
         if not one.enough

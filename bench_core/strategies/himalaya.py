@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from bench_core.checks import check_xy
 from bench_core.data import THESIS_ALPHAS
-from bench_core.errors import InputError, unknown
+from bench_core.errors import InputError, install_command, unknown
 from bench_core.ridge.formulas.scores import SCORINGS
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._ridgecv import problem_bytes, ridgecv_options
@@ -34,9 +34,9 @@ SCORE_FUNCTIONS = {
     "pearson": "correlation_score",
 }
 """himalaya's functions by the common names of scores."""
-INSTALL = {
-    "himalaya": "pip install 'ridgebench[peers]'",
-    "torch": "pip install 'ridgebench[torch]', or use backend='numpy'",
+EXTRAS = {
+    "himalaya": "peers",
+    "torch": "torch",
 }
 
 
@@ -95,7 +95,7 @@ class Himalaya(Strategy):
     def skip(cls, t: int, p: int, s: int, nodes: int, threads: int) -> str | None:
         """Return why it cannot run: not installed, or more than one node."""
         if find_spec("himalaya") is None:
-            return f"himalaya is not installed: {INSTALL['himalaya']}"
+            return f"himalaya is not installed: {install_command(EXTRAS['himalaya'])}"
         return super().skip(t, p, s, nodes, threads)
 
     def check_options(self, t: int) -> None:
@@ -145,7 +145,9 @@ class Himalaya(Strategy):
         """Return the folds as himalaya takes them; check all options."""
         for package in ("himalaya", *(["torch"] if self.backend == "torch" else [])):
             if find_spec(package) is None:
-                raise InputError(f"{package} is not installed: {INSTALL[package]}")
+                instead = ", or use backend='numpy'" if package == "torch" else ""
+                command = install_command(EXTRAS[package])
+                raise InputError(f"{package} is not installed: {command}{instead}")
         if self.backend not in BACKENDS:
             raise unknown("backend", self.backend, BACKENDS)
         if self.solver not in SOLVERS:

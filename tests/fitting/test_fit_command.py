@@ -15,6 +15,7 @@ from scipy.stats import pearsonr
 from sklearn.linear_model import RidgeCV
 
 from bench_core.accuracy.result import FitResult
+from bench_core.cli import cli
 from bench_core.cli.commands.fit import _show, command
 from bench_core.data import THESIS_ALPHAS, Problem, make
 from bench_core.errors import InputError, ResourceError, RidgebenchError, UnknownNameError
@@ -241,3 +242,48 @@ def test_a_remedy_is_printed_as_it_has_to_be_typed(capsys):
     printed = capsys.readouterr().out
     assert "ridgebench[brain]" in printed
     assert "results[1]" in printed
+
+
+def accuracy(*arguments):
+    return CliRunner().invoke(cli, ["accuracy", *map(str, arguments)])
+
+
+def test_accuracy_follows_a_fit_of_a_named_problem(run, tmp_path):
+    out = tmp_path / "out"
+    result = run("multitarget", "parcels", "--scale", "1/48", "--out", out, "--no-figures")
+    assert result.exit_code == 0, result.output
+    assert not (out / "problem").exists()
+    found = accuracy(out, "--permutations", 20, "--json", "--scratch", tmp_path / "scratch")
+    assert found.exit_code == 0, found.output
+    figures = json.loads(found.stdout)
+    r = np.load(out / "r.npy")
+    assert figures["r"]["mean"] == pytest.approx(np.nanmean(r))
+    # A refit at the same penalties is the fit itself: X, Y, rows and penalties are those of before.
+    assert figures["null"]["refit_difference"] < 1e-9
+    assert list((tmp_path / "scratch").glob("*accuracy*")) == []
+
+
+def test_accuracy_follows_a_fit_of_array_files(run, problem, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("X.npy", problem.X)
+    with h5py.File("Y.h5", "w") as file:
+        file.create_dataset("bold", data=problem.Y, chunks=True)
+    np.savetxt("runs.txt", problem.runs, "%d")
+    files = ("--x", "X.npy", "--y", "Y.h5:bold", "--runs", "runs.txt")
+    result = run("multitarget", *files, "--out", "out", "--no-figures")
+    assert result.exit_code == 0, result.output
+    monkeypatch.chdir("/")  # the files are found from anywhere
+    out = tmp_path / "out"
+    options = ("--permutations", 20, "--json", "--scratch", tmp_path / "scratch")
+    figures = json.loads(accuracy(out, *options).stdout)
+    assert figures["r"]["mean"] == pytest.approx(np.nanmean(np.load(out / "r.npy")))
+    assert figures["null"]["refit_difference"] < 1e-9
+    with h5py.File(tmp_path / "Y.h5", "r+") as file:
+        file["bold"][:] = problem.Y[::-1]
+    changed = accuracy(out, *options).exception
+    assert isinstance(changed, InputError)
+    assert "changed" in str(changed)
+    (tmp_path / "X.npy").unlink()
+    gone = accuracy(out, *options).exception
+    assert isinstance(gone, InputError)
+    assert "X.npy" in str(gone)

@@ -9,6 +9,7 @@ import click
 
 from bench_core.cli.display import print_facts, print_table, progress, say
 from bench_core.cli.options import option, renamed
+from bench_core.errors import counted
 
 _RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 _KINDS = click.Choice(["rows", "shifts", "none"])
@@ -45,7 +46,7 @@ _KINDS = click.Choice(["rows", "shifts", "none"])
     type=click.Path(path_type=Path),
     help="Correlate the map with another subject's; repeat for several.",
 )
-@option("figures", "json")
+@option("figures", "scratch", "json")
 def command(
     folder: Path,
     permute: str,
@@ -58,6 +59,7 @@ def command(
     regions: Path | None,
     against: tuple[Path, ...],
     figures: bool,
+    scratch: Path | None,
     as_json: bool,
 ) -> None:
     """Say how well the fit in RESULT_DIR predicts held-out data.
@@ -66,8 +68,12 @@ def command(
     they mean.
     """
     import json
+    from functools import partial
 
     from bench_core.accuracy.report import FOLDER, AccuracyRequest, accuracy_report
+    from bench_core.fitting.reopening import open_fitted
+    from bench_core.leftovers import owned_folder
+    from bench_core.runner.problem_cache import prepare_scratch
 
     permute = renamed("--null", "--permute", former_null, permute)
     request = AccuracyRequest(
@@ -80,9 +86,10 @@ def command(
         against=against,
         figures=figures,
     )
-    with progress() as bars:
+    with progress() as bars, owned_folder(prepare_scratch(scratch, bars), "accuracy") as own:
         bars("reading")
-        found = accuracy_report(folder, request, progress=bars)
+        again = partial(open_fitted, scratch=own, progress=bars)
+        found = accuracy_report(folder, request, progress=bars, open_problem=again)
     if as_json:
         click.echo(json.dumps(found, indent=1))
         return
@@ -136,7 +143,9 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
             ),
         ]
     if ceiling is not None:
-        rows.append(("noise ceiling", f"{_figures(ceiling['r'])}, {ceiling['repeats']} repeats"))
+        rows.append(
+            ("noise ceiling", f"{_figures(ceiling['r'])}, {counted(ceiling['repeats'], 'repeat')}")
+        )
     if "between" in found:
         rows.append(("between maps", f"mean r {_number(found['between']['mean'])}"))
     rows += [("not drawn", f"{what}: {why}") for what, why in found.get("not drawn", {}).items()]

@@ -9,6 +9,7 @@ import click
 
 from bench_core.cli.display import print_table, progress, say
 from bench_core.cli.options import option
+from bench_core.errors import counted
 
 if TYPE_CHECKING:
     from bench_core.blas.journal import Choice
@@ -84,7 +85,11 @@ def use(target: tuple[str, ...], only: str | None) -> None:
 
     with progress() as bars:
         outcome = relink(target, only=only, progress=bars)
-    click.echo(f"{len(outcome.changed)} files replaced" if outcome.changed else "nothing to change")
+    click.echo(
+        f"{counted(len(outcome.changed), 'file')} replaced"
+        if outcome.changed
+        else "nothing to change"
+    )
     for package in ("numpy", "scipy"):
         choice = outcome.packages.get(package)
         click.echo(f"{package}: {_destination(choice)}")

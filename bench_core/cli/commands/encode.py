@@ -11,7 +11,7 @@ import click
 
 from bench_core.cli.display import print_table, progress, say
 from bench_core.cli.options import option
-from bench_core.errors import InputError, RidgebenchError
+from bench_core.errors import InputError, RidgebenchError, install_command
 
 if TYPE_CHECKING:
     from encoders.encode import Encoded
@@ -127,9 +127,7 @@ def _needs() -> None:
 
     absent = [name for name in ("av", "h5py", "safetensors", "torch") if find_spec(name) is None]
     if absent:
-        raise RidgebenchError(
-            f"encode needs {', '.join(absent)}: pip install 'ridgebench[encoders]'"
-        )
+        raise RidgebenchError(f"encode needs {', '.join(absent)}: {install_command('encoders')}")
 
 
 def _given(parameter: str) -> bool:

@@ -9,6 +9,7 @@ import click
 
 from bench_core.cli.display import print_facts, progress
 from bench_core.cli.options import PENALTY_OPTIONS, option, strategy_options, threads_per_node
+from bench_core.errors import counted
 
 if TYPE_CHECKING:
     from bench_core.records import Record
@@ -125,7 +126,8 @@ def _show(record: Record, path: Path) -> None:
 
     case, problem = record.case, record.case.problem
     size = (
-        f"{problem.t:,} samples × {problem.p:,} features × {problem.s:,} targets, {problem.dtype}"
+        f"{counted(problem.t or 0, 'sample')} × {counted(problem.p or 0, 'feature')} × "
+        f"{counted(problem.s or 0, 'target')}, {problem.dtype}"
     )
     rows = [("problem", size)]
     if record.reason:

@@ -146,12 +146,12 @@ def _needs(*more: str) -> None:
     """Say which extra to install when a package is absent, rather than fail on its import."""
     from importlib.util import find_spec
 
-    from bench_core.errors import RidgebenchError
+    from bench_core.errors import RidgebenchError, install_command
 
     absent = [name for name in ("nilearn", "h5py", *more) if find_spec(name) is None]
     if absent:
         extras = "brain,encoders" if "av" in absent else "brain"
-        raise RidgebenchError(f"this needs {', '.join(absent)}: pip install 'ridgebench[{extras}]'")
+        raise RidgebenchError(f"this needs {', '.join(absent)}: {install_command(extras)}")
 
 
 def _print_pairing(pairing: list[dict[str, Any]], notes: Sequence[str]) -> None:
@@ -198,15 +198,15 @@ def _facts(problem: Problem) -> list[tuple[str, str]]:
     """Return the rows of `show`'s table: what it is, and a sentence."""
     from bench_core.data import random_split, run_split
     from bench_core.data.delays import run_slices
-    from bench_core.errors import InputError, readable_bytes
+    from bench_core.errors import InputError, counted, readable_bytes
     from bench_core.machine import available_memory
 
     lengths = [rows.stop - rows.start for rows in run_slices(problem.runs)]
     spread = f"{min(lengths)}–{max(lengths)}" if min(lengths) < max(lengths) else f"{lengths[0]}"
     facts = [
         ("problem", problem.name),
-        ("X", f"{problem.t:,} samples × {problem.p:,} features, {problem.dtype}"),
-        ("Y", f"{problem.t:,} samples × {problem.s:,} targets, {problem.dtype}"),
+        ("X", f"{counted(problem.t, 'sample')} × {counted(problem.p, 'feature')}, {problem.dtype}"),
+        ("Y", f"{counted(problem.t, 'sample')} × {counted(problem.s, 'target')}, {problem.dtype}"),
         (
             "memory",
             f"{readable_bytes(problem.nbytes)} for X and Y ({problem.nbytes:,} bytes); "

@@ -9,7 +9,7 @@ import click
 
 from bench_core.cli.display import duration, print_table, progress
 from bench_core.cli.options import option
-from bench_core.errors import RidgebenchError, readable_bytes
+from bench_core.errors import RidgebenchError, install_command, readable_bytes
 
 if TYPE_CHECKING:
     from bench_core.cli.display import Bars
@@ -61,7 +61,7 @@ def _needs() -> None:
     absent = [name for name in names if find_spec(name) is None]
     if absent:
         raise RidgebenchError(
-            f"study needs {', '.join(absent)}: pip install 'ridgebench[videogpt,brain]'"
+            f"study needs {', '.join(absent)}: {install_command('videogpt,brain')}"
         )
 
 

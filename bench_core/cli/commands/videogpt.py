@@ -12,7 +12,7 @@ from bench_core.cli.commands._videogpt import follow, told
 from bench_core.cli.display import progress
 from bench_core.cli.options import named_values, option
 from bench_core.cli.parameters import Option
-from bench_core.errors import RidgebenchError
+from bench_core.errors import RidgebenchError, install_command
 
 if TYPE_CHECKING:
     from encoders.videogpt.training.runs import Trained
@@ -41,9 +41,7 @@ def command() -> None:
 
     absent = [name for name in ("av", "h5py", "torch") if find_spec(name) is None]
     if absent:
-        raise RidgebenchError(
-            f"videogpt needs {', '.join(absent)}: pip install 'ridgebench[videogpt]'"
-        )
+        raise RidgebenchError(f"videogpt needs {', '.join(absent)}: {install_command('videogpt')}")
 
 
 @command.command()
@@ -189,7 +187,13 @@ def train(
 @click.argument("clips", type=_path)
 @click.option("--out", required=True, type=_path, help="Folder for the video and the picture.")
 @click.option("--greedy", is_flag=True, help="Take the likeliest code instead of sampling.")
-@click.option("--temperature", type=_above_zero, default=1.0, show_default=True)
+@click.option(
+    "--temperature",
+    type=_above_zero,
+    default=1.0,
+    show_default=True,
+    help="Below 1 samples are likelier, above 1 more varied.",
+)
 @click.option("--top-k", type=_count, help="Sample from the likeliest only.")
 @option("seed")
 @click.option(

@@ -11,7 +11,7 @@ from bench_core.blas import build_environment, declared, kernel_environment
 from bench_core.cluster.base import Cluster
 from bench_core.cluster.cores import shares, whole_cores_first
 from bench_core.cluster.site_settings import OWN_VARIABLES
-from bench_core.errors import InputError, ResourceError
+from bench_core.errors import InputError, ResourceError, counted
 from bench_core.machine import available_cores
 
 
@@ -116,8 +116,8 @@ def local(
     pinned = nodes * threads <= cores
     if not pinned and not oversubscribe:
         raise ResourceError(
-            f"{nodes} nodes × {threads} threads need {nodes * threads} cores, this process may "
-            f"use {cores}: ask for fewer nodes or threads"
+            f"{counted(nodes, 'node')} × {counted(threads, 'thread')} need "
+            f"{nodes * threads} cores, this process may use {cores}: ask for fewer nodes or threads"
         )
     return LocalCluster(
         nodes,

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from bench_core.errors import counted
 from bench_core.ridge.formulas.quadratic_forms import FEW, PANEL
 
 Form = Literal["dual", "primal"]
@@ -85,6 +86,15 @@ class FitShape:
     def itemsize(self) -> int:
         """Bytes of one value of Y or of a coefficient."""
         return np.dtype(self.dtype).itemsize
+
+
+def size_text(shape: FitShape) -> str:
+    """Return the sizes of a fit in words."""
+    penalties = "1 penalty" if shape.r == 1 else f"{shape.r} penalties"
+    return (
+        f"{counted(shape.t, 'sample')} × {counted(shape.p, 'feature')} × "
+        f"{counted(shape.s, 'target')}, {penalties}"
+    )
 
 
 def scheme_name(shape: FitShape) -> str:

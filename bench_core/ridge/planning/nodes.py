@@ -14,7 +14,7 @@ from itertools import pairwise, product
 from math import ceil, log2
 from typing import Any, Literal
 
-from bench_core.errors import readable_bytes
+from bench_core.errors import counted, readable_bytes
 from bench_core.ridge.planning import memory
 from bench_core.ridge.planning.flops import (
     TRIANGLES,
@@ -24,6 +24,7 @@ from bench_core.ridge.planning.flops import (
     Selection,
     Step,
     scheme_name,
+    size_text,
     steps,
     triangles_serve,
     useful_flops,
@@ -164,8 +165,7 @@ class NodePlan:
         who = {"one": "node 0", "each": "every node, cheaper than to broadcast"}[self.factorise]
         shares = [stop - start for start, stop in self.targets]
         lines = [
-            f"ridge on {self.nodes} nodes, {self.form} form, {w.dtype}: {w.t} samples × {w.p} "
-            f"features × {w.s} targets, {w.r} penalties",
+            f"ridge on {counted(self.nodes, 'node')}, {self.form} form, {w.dtype}: {size_text(w)}",
             f"selection by {scheme}, {rule}",
             f"factorised by {who}; targets per node {', '.join(map(str, shares))}",
         ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from bench_core.errors import ResourceError, readable_bytes
+from bench_core.errors import ResourceError, counted, readable_bytes
 from bench_core.ridge.planning.flops import (
     FitShape,
     Form,
@@ -15,6 +15,7 @@ from bench_core.ridge.planning.flops import (
     Step,
     coordinates_serve,
     scheme_name,
+    size_text,
     steps,
     triangles_serve,
     useful_flops,
@@ -121,10 +122,9 @@ class Plan:
         }[self.selection]
         where = {"memory": "kept in memory", "file": "streamed to a file", None: "not formed"}
         lines = [
-            f"ridge, {self.form} form, {w.dtype}: {w.t} samples × {w.p} features × {w.s} targets, "
-            f"{w.r} penalties",
+            f"ridge, {self.form} form, {w.dtype}: {size_text(w)}",
             f"selection by {scheme}, {rule}",
-            f"coefficients {where[w.coef]}; blocks of {self.width} targets",
+            f"coefficients {where[w.coef]}; blocks of {counted(self.width, 'target')}",
             *(["X itself is decomposed: its square would be too inexact"] if w.exact else []),
         ]
         for step in self.steps:
