@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,7 @@ def encode(
     dtype: str = "float32",
     batch: int = 16,
     progress: Progress = silent,
+    on_refused: Callable[[str, InputError], None] | None = None,
 ) -> list[Encoded]:
     """Store the features of each run and layer; return them run by run, layers in order.
 
@@ -74,6 +75,8 @@ def encode(
     batch : samples per forward pass.
     progress : called after each batch with the run's name, the TRs done and their expected number
         (0 where the video states no duration).
+    on_refused : called with the run and the error of a film that cannot be encoded; the others go
+        on. A film that a reducer is fitted on, and every film without ``on_refused``, raises.
 
     Raises
     ------
@@ -107,13 +110,38 @@ def encode(
     fitted = stages.pop() if isinstance(stages[-1], FittedReducer) else None
     stages = stages or [NoReduction()]
     job = _EncodingJob(encoder, store, stages, tr, phase, clock, dtype, batch, progress)
-    films = {
-        run: _FilmFile(run, Path(path), digests.of_file(path), film_of(path, clock))
-        for run, path in videos.items()
-    }
-    if not isinstance(fitted, FittedReducer):
-        return [each for film in films.values() for each in job.run(film, layers)]
-    return _fitted(job, fitted, films, layers, training)
+    needed = frozenset(training or ()) if fitted is not None else frozenset()
+    refusals = _Refusals(on_refused, needed)
+    films: dict[str, _FilmFile] = {}
+    for run, path in videos.items():
+        with refusals.of(run):
+            film = film_of(path, clock)
+            films[run] = _FilmFile(run, Path(path), digests.of_file(path), film)
+    if isinstance(fitted, FittedReducer):
+        return _fitted(job, fitted, films, layers, training, refusals)
+    found: list[Encoded] = []
+    for film_file in films.values():
+        with refusals.of(film_file.run):
+            found += job.run(film_file, layers)
+    return found
+
+
+@dataclass(frozen=True)
+class _Refusals:
+    """Films that cannot be encoded: told to ``tell``, unless they are ``needed``."""
+
+    tell: Callable[[str, InputError], None] | None
+    needed: frozenset[str]
+
+    @contextmanager
+    def of(self, run: str) -> Iterator[None]:
+        """Tell an `InputError` of the block as a refusal of this run's film, or let it through."""
+        try:
+            yield
+        except InputError as error:
+            if self.tell is None or run in self.needed:
+                raise
+            self.tell(run, error)
 
 
 def _check_tr(encoder: Encoder, tr: float) -> None:
@@ -192,21 +220,30 @@ class _EncodingJob:
         return Encoded(own, 0, film.film, None if found.run == own.run else found.run)
 
     def compute(self, film: _FilmFile, missing: Mapping[str, Identity]) -> dict[str, Encoded]:
+        partial: dict[str, PartialRows] = {}
+        try:
+            encoded = self._compute(film, missing, partial)
+        except InputError:
+            # What a film gave before it was refused is of no use, and would stay for ever.
+            for rows in partial.values():
+                rows.path.unlink(missing_ok=True)
+            raise
+        for rows in partial.values():
+            rows.path.unlink()
+        return encoded
+
+    def _compute(
+        self, film: _FilmFile, missing: Mapping[str, Identity], partial: dict[str, PartialRows]
+    ) -> dict[str, Encoded]:
+        """Compute the missing layers; ``partial`` gets the files of rows that this call opened."""
         spec = self.encoder.input_spec
         seconds = duration(film.path, self.clock)
         total = 0 if seconds is None else max(1, round(seconds / self.tr))
         with ExitStack() as stack:
-            partial = {
-                layer: stack.enter_context(
-                    PartialRows(
-                        self.store.partial(identity),
-                        identity.key(),
-                        spec.frames,
-                        self.dtype,
-                    )
-                )
-                for layer, identity in missing.items()
-            }
+            for layer, identity in missing.items():
+                path = self.store.partial(identity)
+                rows = PartialRows(path, identity.key(), spec.frames, self.dtype)
+                partial[layer] = stack.enter_context(rows)
             last = {layer: rows.last_tr() for layer, rows in partial.items()}
             # A layer with more rows than the others waits until they have caught up.
             done = {layer: -1 if tr is None else tr for layer, tr in last.items()}
@@ -245,8 +282,6 @@ class _EncodingJob:
                     identity, rows_["features"], rows_["tr"], rows_["time"], film.film
                 )
                 encoded[layer] = Encoded(stored, partial[layer].count - before[layer], film.film)
-        for rows in partial.values():
-            rows.path.unlink()
         return encoded
 
     def reduced(self, layer: str, output: Any) -> NDArray[Any]:
@@ -273,9 +308,10 @@ def as_dtype(features: NDArray[Any], dtype: str, layer: str) -> NDArray[Any]:
 def _fitted(
     job: _EncodingJob,
     reducer: FittedReducer,
-    films: Mapping[str, _FilmFile],
+    films: dict[str, _FilmFile],
     layers: Sequence[str],
     training: Sequence[str] | None,
+    refusals: _Refusals,
 ) -> list[Encoded]:
     if not training:
         raise InputError(
@@ -302,9 +338,12 @@ def _fitted(
             # The fit has one key for all runs, without a stimulus.
             key = job.identity(None, layer, [further]).key()
             state = job.store.fitted(key)
-            for run in films:
+            for run in list(films):
                 if found[run] is None or (state is None and run in training):
-                    unreduced(run)
+                    with refusals.of(run):
+                        unreduced(run)
+                    if (run, layer) not in before:
+                        del films[run]
             if state is None:
                 _fit(reducer, [before[run, layer].features for run in dict.fromkeys(training)])
                 job.store.write_fitted(key, reducer.state())

@@ -9,18 +9,17 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
-import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from bench_core import __version__
 from bench_core.disk import FULL, REFUSED, explained
 from bench_core.errors import RidgebenchError, UnknownNameError
-from bench_core.interruption import ended_by_signals
+from bench_core.interruption import TerminatedError, ended_by_signals
 from bench_core.plugins import Registry
 
 COMMANDS = Registry("command", "bench_core.cli.commands", "command")
@@ -39,6 +38,19 @@ class _LazyGroup(click.Group):
             raise click.UsageError(str(error), ctx=ctx) from None
         assert isinstance(found, click.Command)
         return found
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; an interruption says what is kept, and ends it with status 130."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            name = ctx.invoked_subcommand
+            module = sys.modules.get(f"{COMMANDS.package}.{str(name).replace('-', '_')}")
+            kept = getattr(module, "KEPT", "")
+            ended = error if isinstance(error, TerminatedError) else "interrupted"
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                click.echo(f"\nridgebench: {ended}. {kept}".rstrip(), err=True)
+            ctx.exit(130)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -81,9 +93,6 @@ def main() -> None:
         except SystemExit:
             if not signals:
                 raise
-            name = signal.Signals(signals[0]).name
-            with contextlib.suppress(OSError):  # the terminal may be gone
-                click.echo(f"ridgebench: ended by {name}; unfinished files are removed", err=True)
             sys.exit(128 + signals[0])
 
 

@@ -14,6 +14,8 @@ from bench_core.errors import counted
 _RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 _KINDS = click.Choice(["rows", "shifts", "none"])
 
+KEPT = "An earlier report is as it was; the new one appears only when it is whole."
+
 
 @click.command("accuracy")
 @click.argument("folder", metavar="RESULT_DIR", type=click.Path(path_type=Path))

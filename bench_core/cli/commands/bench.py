@@ -6,6 +6,10 @@ import click
 
 from bench_core.cli.display import console, say
 
+KEPT = (
+    "Fits measured so far are kept: `ridgebench report` shows them. The next bench measures anew."
+)
+
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option(

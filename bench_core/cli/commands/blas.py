@@ -14,6 +14,11 @@ from bench_core.errors import counted
 if TYPE_CHECKING:
     from bench_core.blas.journal import Choice
 
+KEPT = (
+    "Changes of packages are made whole: run the same command again to finish, or"
+    " `ridgebench blas use bundled` to go back."
+)
+
 
 @click.group()
 def command() -> None:

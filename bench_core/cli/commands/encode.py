@@ -11,11 +11,14 @@ import click
 
 from bench_core.cli.display import print_table, progress, say
 from bench_core.cli.options import option
-from bench_core.errors import InputError, RidgebenchError, install_command
+from bench_core.errors import InputError, RidgebenchError, counted, install_command
 
 if TYPE_CHECKING:
     from encoders.encode import Encoded
     from encoders.protocol import Encoder
+
+
+KEPT = "Rows computed so far are in the store; the same command goes on from there."
 
 
 @click.command("encode")
@@ -72,7 +75,8 @@ def command(
     """Store the features of VIDEOS, one row for every TR.
 
     A video's name without its suffix is the name of its run. What is in the store already is not
-    computed again; what was interrupted goes on where it stopped.
+    computed again; what was interrupted goes on where it stopped. A film that cannot be encoded
+    does not end the others; the exit status is then 2.
     """
     _needs()
     from encoders.alignment import THESIS_TR
@@ -106,6 +110,7 @@ def command(
     check_writable(out)
     encoder = make_encoder()
     _announce(encoder)
+    refused: dict[str, str] = {}
     with progress() as bars:
         encoded = encode(
             runs,
@@ -116,9 +121,15 @@ def command(
             reducers=stages,
             training=train,
             clock=clock,
+            on_refused=lambda run, error: refused.update({run: str(error)}),
             **own,
         )
     _report(encoded, encoder)
+    for run, reason in refused.items():
+        say(f"{run}: refused: {reason}", "red", err=True)
+    if refused:
+        films = counted(len(runs), "film")
+        raise RidgebenchError(f"{len(refused)} of {films} refused; the others are stored")
 
 
 def _needs() -> None:

@@ -13,6 +13,8 @@ from bench_core.cli.options import PENALTY_OPTIONS, option, strategy_options, th
 if TYPE_CHECKING:
     from bench_core.fitting.run import FitOutcome
 
+KEPT = "Nothing is kept: the result folder appears only when it is whole."
+
 
 @click.command()
 @click.argument("strategy")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _STORE = Path(".asv", "measured")
 
+KEPT = "Nothing is recorded: a measurement counts only as a whole."
+
 
 @click.command()
 @click.argument("strategy")

@@ -19,6 +19,11 @@ _SAME_REASON = 5
 
 _NOTES_OF_A_RUN = 10
 
+KEPT = (
+    "Runs that `build` has finished are kept, and the same command goes on with the"
+    " others; nothing is kept of a `make`."
+)
+
 
 @click.group()
 def command() -> None:

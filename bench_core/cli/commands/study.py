@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bench_core.study.settings import StudySettings
     from bench_core.study.table import Row
 
+KEPT = "Finished cells and checkpoints are kept; the same command goes on with the rest."
+
 
 @click.command("study")
 @click.argument("config", metavar="[CONFIG]", required=False, type=click.Path(path_type=Path))

@@ -33,6 +33,11 @@ _rate = click.option(
     "--rate", type=_above_zero, default=10.0, show_default=True, help="Frames per second to show."
 )
 
+KEPT = (
+    "A training's last checkpoint is kept, and the same command goes on from it; other"
+    " outputs appear only when they are whole."
+)
+
 
 @click.group()
 def command() -> None:
