@@ -22,8 +22,12 @@ from typing import Any
 from bench_core.blas import elf
 from bench_core.blas.libraries import LIBRARIES, identify
 from bench_core.blas.report import BlasMismatchError, BlasReport, Library
+from bench_core.errors import RidgebenchError
 
 _GEMM = re.compile(r"(?:scipy_)?(?:cblas_)?dgemm_?(64_|_64|)$")
+
+
+MAPS = Path("/proc/self/maps")
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,17 @@ class Region:
 
 
 def mappings() -> list[Region]:
-    """Return the files mapped into this process, by address."""
+    """Return the files mapped into this process, by address.
+
+    Raises `RidgebenchError` where the system does not list them: nothing can be proven there.
+    """
     found = []
-    for line in Path("/proc/self/maps").read_text().splitlines():
+    if not MAPS.is_file():
+        raise RidgebenchError(
+            f"{platform.system()} has no {MAPS}, which shows the BLAS that answers: measure on "
+            "Linux"
+        )
+    for line in MAPS.read_text().splitlines():
         fields = line.split(maxsplit=5)
         if len(fields) == 6 and fields[5].startswith("/"):
             start, end = (int(part, 16) for part in fields[0].split("-"))

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, process_time, sleep
 
+from bench_core.machine.pinning import TASKS, threads, usable, usable_by
+
 #: A thread that did this part of the busiest one's work took part. Idle threads of another pool,
 #: which wait in a loop for some milliseconds, did less.
 _PART = 0.2
@@ -110,7 +112,7 @@ def _watched(
     # Threads that were started for one call and have ended are in the process's time alone.
     ended = spent - sum(worked.values())
     if most and ended >= _PART * most:
-        used = min(used + round(ended / most), len(os.sched_getaffinity(0)))
+        used = min(used + round(ended / most), len(usable()))
     return ProductThreads(package, asked, used, spent / wall, calls * flops / wall / 1e9)
 
 
@@ -119,7 +121,7 @@ def _cores(threads: list[int]) -> set[int]:
     found: set[int] = set()
     for thread in threads:
         try:
-            found |= os.sched_getaffinity(thread)
+            found |= usable_by(thread)
         except ProcessLookupError:  # ended meanwhile
             continue
     return found
@@ -128,10 +130,10 @@ def _cores(threads: list[int]) -> set[int]:
 def thread_seconds() -> dict[int, float]:
     """Return the processor time of every thread of this process; nothing off Linux."""
     found = {}
-    for task in Path("/proc/self/task").glob("*"):
-        # A thread may have ended since the folder was read.
+    for thread in threads():
+        # It may have ended since the list was read.
         with suppress(OSError):
-            found[int(task.name)] = _seconds_of(task)
+            found[thread] = _seconds_of(TASKS / str(thread))
     return found
 
 

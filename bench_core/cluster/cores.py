@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+
+from bench_core.machine.pinning import keep, threads, usable_by
 
 _TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
 def pin(cpus: Iterable[int]) -> None:
-    """Keep every thread of this process on these CPUs.
+    """Keep every thread of this process on these CPUs; nothing where the system cannot.
 
     Affinity belongs to a thread, not to a process: a BLAS that started its threads when it was
     loaded keeps their old one unless each is moved.
@@ -24,22 +26,18 @@ def pin(cpus: Iterable[int]) -> None:
     OSError : none of the CPUs exists, or this process may use none of them.
     """
     wanted = set(cpus)
-    os.sched_setaffinity(0, wanted)
-    for thread in map(int, os.listdir("/proc/self/task")):
-        try:
-            os.sched_setaffinity(thread, wanted)
-        except ProcessLookupError:  # ended since the folder was read
-            continue
+    keep(wanted)
+    for thread in threads():
+        with suppress(ProcessLookupError):  # ended since the list was read
+            keep(wanted, thread)
 
 
 def affinity() -> list[int]:
     """Return the CPUs that any thread of this process may run on, sorted."""
     cpus: set[int] = set()
-    for thread in map(int, os.listdir("/proc/self/task")):
-        try:
-            cpus |= os.sched_getaffinity(thread)
-        except ProcessLookupError:
-            continue
+    for thread in threads() or [0]:
+        with suppress(ProcessLookupError):
+            cpus |= usable_by(thread)
     return sorted(cpus)
 
 

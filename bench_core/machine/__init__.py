@@ -10,6 +10,7 @@ from typing import Any
 
 from bench_core.machine.cgroup import Limits, limits, throttled_seconds
 from bench_core.machine.gpu import gpus
+from bench_core.machine.pinning import usable
 from bench_core.machine.processor import Cpu, cpu
 
 __all__ = [
@@ -30,9 +31,7 @@ __all__ = [
 
 def affinity() -> list[int]:
     """Return the numbers of the processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
+    return sorted(usable())
 
 
 def available_cores() -> int:

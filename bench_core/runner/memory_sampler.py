@@ -19,6 +19,8 @@ from typing import Any
 
 import psutil
 
+from bench_core.machine.pinning import can_pin, keep, usable
+
 # Finding new descendants reads every process on the machine: 0.3 % of the time, at most.
 REFRESH_S = 0.25
 REFRESH_SHARE = 0.003
@@ -103,13 +105,13 @@ def _name(process: psutil.Process) -> str:
 
 
 def _use_other_cores(busy: Collection[int]) -> None:
-    if not hasattr(os, "sched_setaffinity"):
+    if not can_pin():
         return
     # The measured process may have pinned itself, which its children inherit.
     try:
-        os.sched_setaffinity(0, range(os.cpu_count() or 1))
-        if free := os.sched_getaffinity(0) - set(busy):
-            os.sched_setaffinity(0, free)
+        keep(range(os.cpu_count() or 1))
+        if free := usable() - set(busy):
+            keep(free)
     except OSError:
         pass  # a container may forbid it; the sampler then shares the work's cores
 

@@ -203,8 +203,9 @@ def write_result(path: Path, result: Any) -> None:
 def choose_cores(threads: int) -> list[int]:
     """Return the cores for ``threads`` threads, one hardware thread of each core first."""
     from bench_core.cluster import whole_cores_first
+    from bench_core.machine.pinning import usable
 
-    return whole_cores_first(os.sched_getaffinity(0))[:threads]
+    return whole_cores_first(usable())[:threads]
 
 
 def _progress_channel() -> Progress:

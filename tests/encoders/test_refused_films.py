@@ -26,14 +26,14 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     names = ("a", "cut", "none", "z")
     paths = {name: folder / f"{name}.mkv" for name in names}
     for name in ("a", "z"):
-        write_video(paths[name], map(numbered, range(20)), [k / 10 for k in range(20)])
+        write_video(paths[name], map(numbered, range(30)), [k / 10 for k in range(30)])
     paths["cut"].write_bytes(paths["a"].read_bytes()[:400])
     paths["none"].write_text("no film")
     return paths
 
 
 def encoder() -> Any:
-    return make("vgg16", widths=(2, 2, 2, 2, 2), hidden=4, classes=3, size=32)
+    return make("vgg16", widths=(2, 2, 2, 2, 2), hidden=16, classes=3, size=32)
 
 
 def test_the_others_are_stored_and_the_refused_are_named(
@@ -73,16 +73,26 @@ def test_films_beside_the_training_runs_may_be_refused(
     films: dict[str, Path], tmp_path: Path
 ) -> None:
     refused: dict[str, InputError] = {}
-    options: dict[str, Any] = {"tr": 0.5, "reducers": parse("pca=1"), "training": ["a"]}
+    options: dict[str, Any] = {"tr": 0.5, "reducers": parse("pool,pca=1"), "training": ["a"]}
     found = encode(
-        films, encoder(), ["fc2"], FeatureStore(tmp_path), on_refused=refused.__setitem__, **options
+        films,
+        encoder(),
+        ["block1_pool"],
+        FeatureStore(tmp_path),
+        on_refused=refused.__setitem__,
+        **options,
     )
     assert [each.features.run for each in found] == ["a", "z"]
     assert set(refused) == {"cut", "none"}
     options["training"] = ["cut"]
     with pytest.raises(InputError, match=r"cut\.mkv"):
         encode(
-            films, encoder(), ["fc2"], FeatureStore(tmp_path), on_refused=lambda *_: None, **options
+            films,
+            encoder(),
+            ["block1_pool"],
+            FeatureStore(tmp_path),
+            on_refused=lambda *_: None,
+            **options,
         )
 
 
@@ -92,9 +102,9 @@ def test_stored_features_follow_the_umask(
 ) -> None:
     before = os.umask(mask)
     try:
-        options: dict[str, Any] = {"tr": 0.5, "reducers": parse("pca=1"), "training": ["a"]}
+        options: dict[str, Any] = {"tr": 0.5, "reducers": parse("pool,pca=1"), "training": ["a"]}
         store = FeatureStore(tmp_path / "store")
-        encode({"a": films["a"]}, encoder(), ["fc2"], store, **options)
+        encode({"a": films["a"]}, encoder(), ["block1_pool"], store, **options)
     finally:
         os.umask(before)
     modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "store").iterdir()}

@@ -13,6 +13,7 @@ from bench_core.cluster.cores import shares, whole_cores_first
 from bench_core.cluster.site_settings import OWN_VARIABLES
 from bench_core.errors import InputError, ResourceError, counted
 from bench_core.machine import available_cores
+from bench_core.machine.pinning import keep, usable
 
 
 class LocalCluster(Cluster):
@@ -33,8 +34,8 @@ class LocalCluster(Cluster):
         built = build_environment(threads, kernel_environment(kernels), blas=blas)
         # A node's log is read only after a failure.
         self._environment = {**built.variables, **OWN_VARIABLES}
-        usable = whole_cores_first(os.sched_getaffinity(0))
-        self._shares = shares(usable, nodes, threads) if pinned else [[] for _ in range(nodes)]
+        cpus = whole_cores_first(usable())
+        self._shares = shares(cpus, nodes, threads) if pinned else [[] for _ in range(nodes)]
         super().__init__(nodes, threads, host="127.0.0.1", blas=blas, scratch=scratch)
 
     def _cpus(self, node: int) -> list[int]:
@@ -43,10 +44,10 @@ class LocalCluster(Cluster):
     def _launch(self, config: Path, node: int) -> subprocess.Popen[bytes]:
         # A child inherits the affinity of the thread that starts it, so this one takes the node's
         # for a moment: a BLAS counts the cores it may use when it is loaded.
-        before = os.sched_getaffinity(0)
+        before = usable()
         try:
             if self._shares[node]:
-                os.sched_setaffinity(0, self._shares[node])
+                keep(self._shares[node])
             with config.with_suffix(".log").open("wb") as log:
                 return subprocess.Popen(
                     [sys.executable, "-m", "bench_core.cluster.node", str(config)],
@@ -57,7 +58,7 @@ class LocalCluster(Cluster):
                     start_new_session=_hears_the_terminal(),
                 )
         finally:
-            os.sched_setaffinity(0, before)
+            keep(before)
 
 
 def _hears_the_terminal() -> bool:
