@@ -119,14 +119,17 @@ class FitResult:
 
         Raises `InputError` when its size has changed since.
         """
-        return self.checked(Problem.open(self.problem))
+        return self.checked(Problem.open(self.problem), str(self.problem))
 
-    def checked(self, problem: Problem) -> Problem:
-        """Return ``problem`` if it has the size that was fitted; raise `InputError` otherwise."""
+    def checked(self, problem: Problem, where: str) -> Problem:
+        """Return ``problem``, which is at ``where``, if it has the size that was fitted.
+
+        Raises `InputError` otherwise.
+        """
         last = max(self.train.max(initial=-1), self.test.max(initial=-1))
         if problem.s != len(self.penalty) or last >= problem.t:
             raise InputError(
-                f"{problem.name} has {problem.t} samples and {problem.s} targets, the fit used row "
+                f"{where} has {problem.t} samples and {problem.s} targets, the fit used row "
                 f"{last} and {len(self.penalty)} targets: the problem has changed, fit it again"
             )
         return problem

@@ -43,7 +43,8 @@ def open_fitted(result: FitResult, scratch: Path, progress: Progress = silent) -
             "with --keep-problem, which keeps a copy beside the results"
         )
     # Of its own: a report opens the problems of several fits.
-    return result.checked(source.open(Path(tempfile.mkdtemp(dir=scratch)), progress))
+    problem = source.open(Path(tempfile.mkdtemp(dir=scratch)), progress)
+    return result.checked(problem, source.problem or str(source.y))
 
 
 def _absolute(text: str | None) -> str | None:

@@ -255,7 +255,9 @@ def _compare_penalty(
         return replace(agreement, note=NOT_COMPARED)
     settings.progress("comparing with RidgeCV")
     penalty = found.penalty
-    tried = spec.penalties if penalty is None or penalty.tried is None else penalty.tried
+    tried = spec.penalties
+    if penalty is not None and penalty.tried is not None and {*tried} <= {*penalty.tried}:
+        tried = penalty.tried  # an extended grid
     if penalty is not None and penalty.scope == "target":
         assert found.sampled_penalties is not None
         each = compare_targets(cached, data, spec, tried, found.sampled_penalties, settings.timeout)

@@ -15,6 +15,7 @@ from asv.plugin_manager import plugin_manager
 ROOT = Path(__file__).parents[2]
 ENVS = ROOT / "envs"
 CONDA = "asv.conda.conf.json"
+ANACONDA = "asv.anaconda.conf.json"
 SKLEARN = "asv.sklearn.conf.json"
 # What each declared BLAS asks of conda's solver.
 BUILDS = {
@@ -69,6 +70,25 @@ def test_conda_environments(
     assert {each.python for each in found} == {python or "3.12"}
 
 
+@pytest.mark.parametrize(
+    ("platform", "meant"),
+    [
+        ("linux", {("mkl", "default"), ("openblas", "default"), ("openblas", "best")}),
+        ("darwin", {("openblas", "default")}),
+    ],
+)
+@pytest.mark.parametrize("chosen", [(), ("rattler:3.13",), ("conda",)])
+def test_environments_of_anacondas_channel(
+    expand: Expand, platform: str, meant: set[tuple[str, str]], chosen: tuple[str, ...]
+) -> None:
+    found = expand(ANACONDA, platform, chosen)
+    assert sorted(lines(found)) == sorted(meant)
+    for each in found:
+        assert each.requirements["blas"] == f"*={each.env_vars['RIDGEBENCH_BLAS']}"
+        assert each.requirements.keys() == {"blas", "numpy", "scikit-learn", "scipy"}
+        assert len(each.name) < 128
+
+
 def test_the_kernel_lines_share_one_environment_on_disk(expand: Expand) -> None:
     found = expand(CONDA)
     folders: dict[str, set[str]] = {}
@@ -109,7 +129,7 @@ def test_scikit_learn_environments(expand: Expand) -> None:
         assert asked.specification == f"=={each.requirements['pip+scikit-learn']}"
 
 
-@pytest.mark.parametrize("config", [CONDA, SKLEARN])
+@pytest.mark.parametrize("config", [CONDA, ANACONDA, SKLEARN])
 def test_configurations_agree_with_the_main_one(
     config: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ from bench_core.blas.libraries import LIBRARIES
 ROOT = Path(__file__).parents[2]
 ENVS = ROOT / "envs"
 NAMES = ("accelerate", "blis", "mkl", "netlib", "openblas")
+ANACONDA = {"mkl": {"blas=*=mkl", "mkl"}, "openblas": {"blas=*=openblas", "openblas-devel"}}
 # What conda-forge calls them: the packages without what a benchmark has no use for.
 CONDA_NAMES = {"dask": "dask-core", "matplotlib": "matplotlib-base", "seaborn": "seaborn-base"}
 # Relinks pip's wheels, which a conda environment has none of.
@@ -43,7 +44,8 @@ def load(name: str) -> dict:
 
 
 def test_there_is_one_file_for_every_blas() -> None:
-    assert tuple(sorted(path.stem for path in ENVS.glob("*.yml"))) == NAMES
+    names = sorted(path.stem for path in ENVS.glob("*.yml"))
+    assert names == sorted([*NAMES, *(f"anaconda-{name}" for name in ANACONDA)])
     # A wrapper is no build of conda-forge's libblas.
     offered = {name for name in LIBRARIES.names() if LIBRARIES.get(name).conda_spec}
     assert set(NAMES) == offered
@@ -76,6 +78,22 @@ def test_a_file_lists_what_the_project_needs(name: str) -> None:
     assert len(found) == len(listed)
     wanted["pip"] = SpecifierSet()
     assert found == wanted, f"envs/{name}.yml lists what pyproject.toml does, by conda's names"
+
+
+@pytest.mark.parametrize("name", ANACONDA)
+def test_a_file_of_anacondas_channel_takes_from_it_what_reaches_blas(name: str) -> None:
+    found = load(f"anaconda-{name}")
+    assert found["name"] == f"ridgebench-anaconda-{name}"
+    assert found["channels"] == ["defaults"]
+    assert found["variables"] == {"RIDGEBENCH_BLAS": name}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needs = {need.name: need for need in map(Requirement, project["dependencies"])}
+    bounds = {f"{each}{needs[each].specifier}" for each in ("numpy", "scikit-learn", "scipy")}
+    python = f"python{project['requires-python']}"
+    assert set(found["dependencies"]) == ANACONDA[name] | bounds | {python, "pip"}
+    config = Config.load(ENVS / "asv.anaconda.conf.json")
+    assert f"*={name}" in config.matrix["req"]["blas"]
+    assert name in config.matrix["env"]["RIDGEBENCH_BLAS"]
 
 
 @pytest.mark.parametrize("index", range(5))

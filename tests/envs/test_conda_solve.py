@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from anaconda_builds import anaconda_builds
 from blas_builds import BLAS_USERS, BUILT_FOR, blas_builds
 from conda_channel import Package, write_channel
 from rattler import MatchSpec, solve
@@ -90,3 +91,36 @@ def test_both_accelerate_builds_answer_to_the_plain_glob(channel: str) -> None:
     for build in ("*_accelerate", "*_newaccelerate"):
         chosen = solved(channel, ["libblas=*=*accelerate", f"libblas=*={build}"], "osx-arm64")
         assert chosen["libblas"].endswith(build.lstrip("*"))
+
+
+@pytest.fixture(scope="module")
+def anaconda(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A channel tied like Anaconda's, with what its environment files name."""
+    versions = {"numpy": "1.26", "scipy": "1.12", "scikit-learn": "1.5"}
+    others = [Package(name, "3.12", subdir="noarch") for name in ("python", "pip")]
+    packages = [*others, *anaconda_builds(versions, subdir="linux-64")]
+    return write_channel(tmp_path_factory.mktemp("anaconda"), packages)
+
+
+@pytest.mark.parametrize("name", ["mkl", "openblas"])
+def test_anacondas_files_get_the_library_they_are_named_after(anaconda: str, name: str) -> None:
+    chosen = solved(anaconda, dependencies(f"anaconda-{name}"))
+    assert chosen["blas"] == name
+    assert {chosen[user] for user in ("numpy", "scipy", "scikit-learn")} == {f"py312_{name}_0"}
+    assert ("mkl" in chosen, "libopenblas" in chosen) == (name == "mkl", name == "openblas")
+
+
+def test_anacondas_default_is_mkl_and_nomkl_takes_it_away(anaconda: str) -> None:
+    assert solved(anaconda, ["scikit-learn"])["blas"] == "mkl"
+    without = solved(anaconda, ["scikit-learn", "nomkl"])
+    assert without["blas"] == "openblas"
+    assert "mkl" not in without
+
+
+@pytest.mark.parametrize(
+    "specs",
+    [["blas=*=mkl", "blas=*=openblas"], ["nomkl", "blas=*=mkl"], ["nomkl", "numpy=*=*mkl*"]],
+)
+def test_two_libraries_never_meet_in_anacondas_either(anaconda: str, specs: list[str]) -> None:
+    with pytest.raises(SolverError):
+        solved(anaconda, specs)

@@ -164,7 +164,7 @@ BAD = [
     (
         ["bmor", "haxby2001", "--nodes", "5000"],
         ResourceError,
-        "5000 nodes × 1 threads need 5000 cores",
+        "5,000 nodes × 1 thread need 5000 cores",
     ),
     (["ridgecv", "haxby2001", "--memory-limit", "8GB"], InputError, "multitarget can"),
     (["ridgecv", "haxby2001", "--test-runs", "3"], InputError, "need --split run"),

@@ -34,7 +34,7 @@ def test_shapes_and_flops_of_the_thesis():
 
 def test_numbers_given_by_hand_and_memory():
     text = planned("multitarget", "-t", 500, "-p", 900, "-s", 4000, "-r", 7, "--dtype", "float32")
-    assert "500 samples × 900 features × 4000 targets, 7 penalties" in text
+    assert "500 samples × 900 features × 4,000 targets, 7 penalties" in text
     assert "peak memory" in text
     with pytest.raises(ResourceError, match=r"976\.56 KiB"):
         planned("multitarget", "-t", 500, "-p", 900, "-s", 4000, "--memory-limit", "1MB")

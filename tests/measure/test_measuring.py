@@ -276,7 +276,7 @@ def test_an_interruption_leaves_no_record_and_no_process(
 def test_more_threads_than_cores_are_refused(run: Run) -> None:
     record = run("bmor", nodes=2, threads=available_cores())
     assert record.status == "skipped"
-    assert f"need {2 * available_cores()} cores, {available_cores()} are" in record.reason
+    assert f"need {2 * available_cores()} cores, {available_cores()} available" in record.reason
     assert record.times is None
 
 
