@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -123,3 +124,20 @@ def test_memory_without_room_for_triangles_is_planned_without() -> None:
     assert free.triangles
     assert tight.peak_bytes < leanest.peak_bytes
     assert not tight.triangles
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("cv", ["loo", "gcv"])
+def test_planned_memory_covers_what_is_allocated(dtype: str, cv: str) -> None:
+    rng = np.random.default_rng(0)
+    X, Y = (rng.standard_normal((300, n)).astype(dtype) for n in (400, 6000))
+    model = MultiTargetRidgeCV(np.logspace(1, 4, 11), alpha_per_target=True, coef=None, cv=cv)
+    model.fit(X, Y)  # what is imported and kept for good is there before it is counted
+    tracemalloc.start()
+    try:
+        model.fit(X, Y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert model.plan_.triangles == (cv == "loo")
+    assert peak <= model.plan_.peak_bytes <= 4 * peak

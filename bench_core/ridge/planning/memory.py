@@ -47,7 +47,10 @@ def phase_bytes(
     shape: FitShape, form: Form, selection: Selection, width: int, *, triangles: bool = False
 ) -> dict[Phase, int]:
     """Return the bytes held in every phase, without those of `small_bytes`."""
-    found = _dual(shape, selection, width) if form == "dual" else _primal(shape, selection, width)
+    if form == "dual":
+        found = _dual(shape, selection, width, triangles)
+    else:
+        found = _primal(shape, selection, width)
     if triangles:
         found["sum"] += triangle_bytes(shape)
     return _exact(shape, found) if shape.exact else found
@@ -110,7 +113,7 @@ def _exact(shape: FitShape, phases: dict[Phase, int]) -> dict[Phase, int]:
     return found
 
 
-def _dual(shape: FitShape, selection: Selection, b: int) -> dict[Phase, int]:
+def _dual(shape: FitShape, selection: Selection, b: int, triangles: bool) -> dict[Phase, int]:
     t, p, r, z = shape.t, shape.p, shape.r, shape.itemsize
     X, square = z * t * p, 8 * t * t
     single = z == 4
@@ -138,6 +141,8 @@ def _dual(shape: FitShape, selection: Selection, b: int) -> dict[Phase, int]:
         phases["select"] = own + _diagonals(test, t, r)
     else:
         wide = 9 * z * t * b + 2 * z * t * _scored(shape, b)
+        if triangles or shape.gcv:  # centred targets, their coordinates, those times d, a panel
+            wide = z * b * (4 * t + residual_factors.PANEL)
         phases["sum"] = kept + 3 * square + buffers + wide
     return phases
 
