@@ -108,6 +108,8 @@ def compare_targets(
     refusal = not_compared(spec.options, (t, p, len(targets)), data)
     if refusal is None and scheme is not None:
         refusal = "RidgeCV was not run for comparison: it has no penalty per target with folds"
+    if refusal is None and len(alphas) > len(spec.penalties):
+        refusal = "RidgeCV was not run for comparison: it has no grid that grows for each target"
     if refusal is not None:
         return Comparison(None, None, refusal)
     job = RidgeCVJob(
@@ -131,6 +133,8 @@ def compare_targets(
     if found.squares is None:
         return Comparison(False, None, f"{text}; their scores were not compared")
     place = {alpha: number for number, alpha in enumerate(alphas)}
+    if foreign := sorted({chosen[i] for i in other} - set(place)):
+        return Comparison(False, False, f"{text}; {foreign[0]:g} is no candidate")
     worst = 0.0
     for i in other:
         pair = [found.squares[i][place[alpha]] for alpha in (chosen[i], found.penalties[i])]

@@ -105,3 +105,9 @@ def test_what_ridgecv_has_not_per_target_is_said(
     found = sampled.compare(sampled.truth, alpha_per_target=True, **options)
     assert found.same is None
     assert "RidgeCV" in str(found.note)
+
+
+def test_a_penalty_that_is_no_candidate_is_no_tie(sampled: _Sampled) -> None:
+    found = sampled.compare((*sampled.truth[:-1], 5.0), alpha_per_target=True)
+    assert (found.same, found.tie) == (False, False)
+    assert "5 is no candidate" in str(found.note)
