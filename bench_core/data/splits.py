@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.checks import check_memory
+from bench_core.data.neighbours import measure_resemblance
 from bench_core.data.problem import Problem
 from bench_core.errors import InputError
 
@@ -110,11 +111,15 @@ def _count(total: int, fraction: float) -> int:
 
 
 def _leak(problem: Problem) -> str | None:
-    delays = problem.meta.get("delays") or []
-    if len(delays) < 2:
+    """Return the warning where rows resemble their neighbours, by what X and Y show."""
+    found = measure_resemblance(problem.X, problem.Y, problem.runs)
+    if not found.leaks:
         return None
+    single = len(np.unique(problem.runs)) < 2
+    remedy = "say which run every sample is of (--runs) and split" if single else "split"
     return (
-        f"random split of delayed features: neighbouring rows share {len(delays) - 1} of "
-        f"{len(delays)} delays and their noise is correlated, so test samples resemble training "
-        "samples and accuracy is too good; a split by run avoids this"
+        "random split of rows that resemble their neighbours: lag-1 autocorrelation within runs "
+        f"is {found.x:.2f} in X and {found.y:.2f} in Y (medians over columns), so test samples "
+        f"have near copies among the training samples and accuracy is too good; {remedy} by run "
+        "(--split run)"
     )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.signal import lfilter
 
 from bench_core import data
+from bench_core.data import Problem
+from bench_core.data.neighbours import measure_resemblance
 from bench_core.errors import InputError
 
 
@@ -62,14 +66,64 @@ def test_chosen_runs_are_held_out():
     assert split.kind == "run"
 
 
-def test_leakage_is_said_once_and_quietly():
+def series(t, n, phi, rng):
+    """Return n first-order autoregressions (t, n) with coefficient phi, by scipy's filter."""
+    return lfilter([1], [1, -phi], rng.standard_normal((t + 200, n)), axis=0)[200:]
+
+
+def test_delays_made_by_hand_warn():
+    rng = np.random.default_rng(0)
+    features = series(404, 6, 0.8, rng)
+    X = np.hstack([features[4 - k : 404 - k] for k in (1, 2, 3, 4)])
+    problem = Problem.from_arrays(X, series(400, 5, 0.4, rng), np.repeat([1, 2], 200))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        split = data.random_split(problem_of([1] * 40, delays=[1, 2, 3, 4]))
-    assert "3 of 4 delays" in split.warning
-    assert data.random_split(problem_of([1] * 40)).warning is None
-    assert data.random_split(problem_of([1] * 40, delays=[2])).warning is None
-    assert data.run_split(problem_of([1, 1, 2, 2], delays=[1, 2])).warning is None
+        split = data.random_split(problem)
+    in_x, in_y = map(float, re.findall(r"(0\.\d\d) in [XY]", split.warning))
+    assert in_x == pytest.approx(0.8, abs=0.1)
+    assert in_y == pytest.approx(0.4, abs=0.15)
+    assert "--split run" in split.warning
+    assert "--runs" not in split.warning  # the runs are known
+    assert data.run_split(problem).warning is None
+    alone = Problem.from_arrays(X, series(400, 5, 0.4, rng), np.ones(400, int))
+    assert "--runs" in data.random_split(alone).warning
+
+
+@pytest.mark.parametrize(("phi_x", "phi_y"), [(0.0, 0.0), (0.9, 0.0), (0.0, 0.9)])
+def test_rows_that_say_nothing_of_their_neighbours_do_not_warn(phi_x, phi_y):
+    # Smooth features of targets without memory leak nothing, nor the other way round.
+    warned = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        t, p, s = int(rng.integers(20, 300)), int(rng.integers(1, 40)), int(rng.integers(1, 40))
+        X, Y = series(t, p, phi_x, rng), series(t, s, phi_y, rng)
+        problem = Problem.from_arrays(X, Y, np.repeat([1, 2], [t // 2, t - t // 2]))
+        warned += data.random_split(problem).warning is not None
+    assert warned <= 1
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.3, 0.9])
+def test_resemblance_is_the_autocorrelation(phi):
+    rng = np.random.default_rng(1)
+    X, Y = series(5000, 200, phi, rng), series(5000, 3, phi, rng)
+    found = measure_resemblance(X, Y, np.zeros(5000, int))
+    assert found.x == pytest.approx(phi, abs=0.04)
+    assert found.y == pytest.approx(phi, abs=0.05)
+    assert found.pairs == 32 * 63
+    assert found.leaks == (phi > 0.2)
+
+
+def test_pairs_never_cross_a_run():
+    # Runs of one sample each have no neighbours of their own run.
+    problem = Problem.from_arrays(*np.ones((2, 30, 2)).cumsum(axis=1), np.arange(30))
+    assert data.random_split(problem).warning is None
+
+
+def test_constant_columns_and_missing_values_say_nothing():
+    X = np.ones((50, 3))
+    X[:, 1] = np.nan
+    found = measure_resemblance(X, X, np.zeros(50, int))
+    assert (found.x, found.y, found.leaks) == (0.0, 0.0, False)
 
 
 def test_apply_in_memory_and_on_disk_agree(tmp_path):
