@@ -2,8 +2,8 @@
 
 A random split puts neighbours on both sides. Where both X and Y change slowly in time, a test
 sample then has a near copy among the training samples, noise included, and held-out accuracy is too
-high. What counts is the correlation of a row with the next of its run: the lag-1 autocorrelation of every
-column, and of all columns the median.
+high. What counts is the correlation of a row with the next of its run: the lag-1 autocorrelation of
+every column, and of all columns the median.
 """
 
 from __future__ import annotations
@@ -78,9 +78,7 @@ def _rows(t: int, rng: np.random.Generator) -> NDArray[np.intp]:
     if t <= STRETCHES * ROWS:
         return np.arange(t)
     edges = np.linspace(0, t - ROWS, STRETCHES + 1).astype(np.intp)
-    starts = [
-        int(rng.integers(a, max(a + 1, b - ROWS))) for a, b in zip(edges, edges[1:], strict=False)
-    ]
+    starts = [int(rng.integers(a, max(a + 1, b - ROWS))) for a, b in pairwise(edges)]
     return np.unique(np.concatenate([np.arange(start, start + ROWS) for start in starts]))
 
 
