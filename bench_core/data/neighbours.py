@@ -9,6 +9,7 @@ every column, and of all columns the median.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
