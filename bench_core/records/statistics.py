@@ -9,6 +9,32 @@ import numpy as np
 
 RESAMPLES = 4000
 
+MOST_R_ERROR = 0.3
+"""Standard error of r from which on held-out accuracy says nothing."""
+
+
+def r_error(samples: int) -> float:
+    """Return the standard error of Pearson's r over so many samples where nothing is to be found.
+
+    1/√(n − 3), that of Fisher's z (R. A. Fisher, Metron 1, 1921), which r is near 0; infinite
+    for 3 samples or fewer.
+    """
+    return float("inf") if samples <= 3 else float(samples - 3) ** -0.5
+
+
+def few_samples(samples: int | None) -> str | None:
+    """Return what is to be said of r over so few held-out samples, None where they are enough.
+
+    Enough are 15: the standard error of r is then below 0.3.
+    """
+    if samples is None or r_error(samples) < MOST_R_ERROR:
+        return None
+    size = "is not defined" if samples <= 3 else f"is {r_error(samples):.2f}"
+    return (
+        f"r of {samples} held-out samples says nothing: where there is nothing to find its "
+        f"standard error {size}; 15 samples or more make it less than {MOST_R_ERROR:g}"
+    )
+
 
 def median_interval(
     times: Sequence[float], *, level: float = 0.95, seed: int = 0, resamples: int = RESAMPLES

@@ -13,13 +13,17 @@ from typing import Any
 
 from bench_core.records import KernelsRecord, Record
 from bench_core.records.record import CaseRecord
+from bench_core.records.statistics import few_samples
 from bench_core.report.runs import EnvironmentRun
 from bench_core.scaling import distributed_speed_up, parallel_efficiency, speed_up
 
 
 @dataclass(frozen=True)
 class Row:
-    """One valid fit: configuration, seconds, ratios within its run, accuracy, proof."""
+    """One valid fit: configuration, seconds, ratios within its run, accuracy, proof.
+
+    ``few_samples`` : r of its held-out samples says nothing; see `bench_core.records.statistics`.
+    """
 
     machine: str
     environment: str
@@ -40,6 +44,7 @@ class Row:
     r_max: float | None
     null_max: float | None
     disagreement: float | None
+    few_samples: bool = False
 
     @property
     def size(self) -> Fraction:
@@ -94,7 +99,7 @@ def rows(runs: Iterable[EnvironmentRun]) -> list[Row]:
 
 
 def find_issues(runs: Iterable[EnvironmentRun]) -> list[Issue]:
-    """Return what was skipped, invalid or failed, grouped by reason; failures first."""
+    """Return what was skipped, invalid, failed or no answer, grouped by reason; failures first."""
     counts: Counter[tuple[str, str, str]] = Counter()
     for run in runs:
         label = environment_label(run)
@@ -105,23 +110,30 @@ def find_issues(runs: Iterable[EnvironmentRun]) -> list[Issue]:
         for record in measured:
             if record.status != "ok":
                 counts[label, record.status, str(record.reason)] += 1
+            elif isinstance(record, Record):
+                few = few_samples(record.case.problem.t_test)
+                if few is not None:
+                    counts[label, "no answer", few] += 1
         for problem in run.problems:
             counts[label, "unreadable", problem] += 1
     places: dict[tuple[str, str, int], list[str]] = {}
     for (label, status, reason), count in sorted(counts.items()):
         places.setdefault((status, reason, count), []).append(label)
-    order = {"failed": 0, "invalid": 1, "unreadable": 2, "skipped": 3}
+    order = {"failed": 0, "invalid": 1, "unreadable": 2, "no answer": 3, "skipped": 4}
     found = [Issue(tuple(labels), *what) for what, labels in places.items()]
-    return sorted(found, key=lambda one: (order.get(one.status, 4), one.reason, one.environments))
+    return sorted(found, key=lambda one: (order.get(one.status, 5), one.reason, one.environments))
 
 
 def fastest(table: Iterable[Row]) -> list[Row]:
     """Return the fastest row of each machine, problem, scale and precision that has a choice.
 
-    A problem's rows stand together, small scales first.
+    Fits of which accuracy says nothing, for want of held-out samples, are no answer. A problem's
+    rows stand together, small scales first.
     """
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in table:
+        if row.few_samples:
+            continue
         groups.setdefault((row.machine, row.problem, row.size, row.dtype), []).append(row)
     choices = [groups[one] for one in sorted(groups) if len(groups[one]) > 1]
     return [min(choice, key=lambda row: row.seconds) for choice in choices]
@@ -193,4 +205,5 @@ def _row(
         r_max=None if record.accuracy is None else record.accuracy.max,
         null_max=None if record.null is None else record.null.max,
         disagreement=None if record.agreement is None else record.agreement.worst,
+        few_samples=few_samples(case.problem.t_test) is not None,
     )

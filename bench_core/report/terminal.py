@@ -201,7 +201,7 @@ def where(one: Issue, environments: int) -> str:
 def _print_issues(found: list[Issue], environments: int, console: Console) -> None:
     if not found:
         return
-    table = _table("Gave no number")
+    table = _table("Gave no number, or no answer")
     table.add_column("status")
     table.add_column("reason")
     table.add_column("count in each", justify="right")

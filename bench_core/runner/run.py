@@ -33,6 +33,7 @@ from bench_core.records.record import (
     SplitRecord,
     VariablesRecord,
 )
+from bench_core.records.statistics import few_samples
 from bench_core.runner.agreement import disagreement
 from bench_core.runner.arrays import FitData
 from bench_core.runner.launcher import launch, worker_environment
@@ -222,6 +223,8 @@ def run_fit(
         "warnings",
     )
     values = {name: getattr(found, name) for name in names}
+    if found.accuracy is not None and (few := few_samples(data.t_test)) is not None:
+        values["warnings"] = (*found.warnings, few)
     if found.plan is not None:  # what was done, where the data asked for a more exact way
         values["plan"] = found.plan
     return replace(record, status=status, reason=reason, agreement=agreement, **values), found

@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 
 from bench_core.records.skips import make_skips
+from bench_core.records.statistics import few_samples, r_error
 from bench_core.report.rows import environment_label, fastest, find_issues, rows, scale_text
 from bench_core.report.runs import EnvironmentRun
 
@@ -149,3 +151,27 @@ def test_scales_are_in_order_of_size_and_not_of_spelling(record):
         "here", "c0ffee00", "env-a", [record(problem={"scale": one}) for one in scales]
     )
     assert [row.scale for row in rows([run])] == ["1/32", "1/24", "1/8", "1/4", "1"]
+
+
+def test_too_few_held_out_samples_are_no_answer(record):
+    few = {"t": 31, "t_train": 27, "t_test": 4}
+    records = [record(1.0, problem=few), record(2.0, problem=few, strategy="bmor", nodes=2)]
+    run = EnvironmentRun("here", "c0ffee00", "env-a", records)
+    assert fastest(rows([run])) == []
+    (issue,) = [one for one in find_issues([run]) if one.status == "no answer"]
+    assert issue.count == 2
+    assert "4 held-out samples" in issue.reason
+    enough = {"t": 151, "t_train": 136, "t_test": 15}
+    records = [record(1.0, problem=enough), record(2.0, problem=enough, strategy="bmor", nodes=2)]
+    assert len(fastest(rows([EnvironmentRun("here", "c0ffee00", "env-a", records)]))) == 1
+
+
+@pytest.mark.parametrize("samples", [4, 14, 15, 400])
+def test_the_rule_is_the_spread_of_r_where_nothing_is_to_be_found(samples):
+    rng = np.random.default_rng(0)
+    r = [np.corrcoef(rng.standard_normal((2, samples)))[0, 1] for _ in range(4000)]
+    if samples > 10:
+        # Fisher's z is nearly r there.
+        assert r_error(samples) == pytest.approx(np.arctanh(r).std(), rel=0.05)
+    assert (few_samples(samples) is None) == (samples >= 15)
+    assert few_samples(3) is not None
