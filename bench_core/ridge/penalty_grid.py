@@ -19,7 +19,20 @@ from bench_core.errors import InputError
 
 
 class GridEdgeWarning(UserWarning):
-    """The chosen penalty is the smallest or the largest candidate: a wider grid may be better."""
+    """The chosen penalty is the smallest or the largest candidate: a wider grid may be better.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from bench_core.ridge import MultiTargetRidgeCV
+    >>> X = np.eye(6)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     model = MultiTargetRidgeCV([10.0, 100.0]).fit(X, X)
+    >>> caught[0].category.__name__, model.alpha_
+    ('GridEdgeWarning', 10.0)
+    """
 
 
 @dataclass(frozen=True)
