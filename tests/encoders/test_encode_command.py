@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from tiny_encoder import Tiny, irregular, video
 
 from bench_core.cli.commands.encode import command
-from bench_core.errors import InputError, UnknownNameError
+from bench_core.errors import InputError, UnknownNameError, install_command
 from encoders import registry
 from encoders.store import FeatureStore
 
@@ -83,7 +83,7 @@ def test_what_is_absent_is_named_with_its_extra(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "av" else name)
     found = run(movie, "--layer", "head", "--out", tmp_path)
-    assert "av: pip install 'ridgebench[encoders]'" in str(found.exception)
+    assert f"av: {install_command('encoders')}" in str(found.exception)
 
 
 def test_errors_are_one_line_without_a_traceback(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ ONE = replace(TWO, used=1, busy=1.0, gflops=25.0)
 def test_threads_that_did_not_run_are_said() -> None:
     found = processor_record(meter(2.0, 2.0, 2.0), {"main": [TWO, ONE]}, threads=2, flops=None)
     assert found.note is not None
-    assert "1 threads where 2" in found.note
+    assert "1 thread where 2" in found.note
     assert [one.used for one in found.products] == [2, 1]
 
 

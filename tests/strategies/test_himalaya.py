@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 
 from bench_core import strategies
-from bench_core.errors import InputError, UnknownNameError
+from bench_core.errors import InputError, UnknownNameError, install_command
 from bench_core.ridge import GridEdgeWarning
 from bench_core.strategies import himalaya as strategy
 
@@ -136,9 +136,7 @@ def test_bad_options(make_problem):
 def test_not_installed_is_a_reason_and_an_error_not_a_crash(monkeypatch, make_problem):
     monkeypatch.setattr(strategy, "find_spec", lambda _name: None)
     cls = strategies.get("himalaya")
-    assert cls.skip(690, 163, 4, 1, 1) == (
-        "himalaya is not installed: pip install 'ridgebench[peers]'"
-    )
+    assert cls.skip(690, 163, 4, 1, 1) == (f"himalaya is not installed: {install_command('peers')}")
     with pytest.raises(InputError, match=r"himalaya.*pip install"):
         cls().fit(*make_problem(20, 4, 2))
 

@@ -15,7 +15,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import DTypeLike, NDArray
 
-from bench_core.errors import InputError
+from bench_core.errors import InputError, install_command
 
 Array = Any
 """A numpy array or a torch tensor."""
@@ -78,7 +78,7 @@ def find_device(name: str) -> Device:
         import torch
     except ImportError as error:
         raise InputError(
-            f"device {name!r} needs torch: install ridgebench[torch] or use device='cpu'"
+            f"device {name!r} needs torch: {install_command('torch')}, or use device='cpu'"
         ) from error
     if name == "torch":
         return Device(name)
