@@ -185,9 +185,10 @@ def _warm_up(
         cluster.client.run(warm_blas, job.spec.dtype)
     small = warmup_subset(train, job.spec.nodes)
     # Nothing is written, and folds that name the samples of the whole problem do not fit here.
-    named = by_run(job.options) or isinstance(job.options.get("cv"), list)
-    unfit = {"coef", "memory_limit"} | ({"cv"} if named else set())
-    options = {name: None if name in unfit else value for name, value in job.options.items()}
+    options: dict[str, Any] = {**job.options}
+    if by_run(options) or isinstance(options.get("cv"), list):
+        del options["cv"]
+    options |= {name: None for name in ("coef", "memory_limit") if name in options}
     make(options).fit(small.X, small.Y)
     if job.read_ahead:
         read_through(job.train.files)

@@ -117,6 +117,11 @@ class Himalaya(Strategy):
 
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""
+        for package in ("himalaya", *(["torch"] if self.backend == "torch" else [])):
+            if find_spec(package) is None:
+                instead = ", or use backend='numpy'" if package == "torch" else ""
+                command = install_command(EXTRAS[package])
+                raise InputError(f"{package} is not installed: {command}{instead}")
         cv = self._folds(len(X))
         check_xy(X, Y)
         dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
@@ -143,11 +148,6 @@ class Himalaya(Strategy):
 
     def _folds(self, t: int) -> Any:
         """Return the folds as himalaya takes them; check all options."""
-        for package in ("himalaya", *(["torch"] if self.backend == "torch" else [])):
-            if find_spec(package) is None:
-                instead = ", or use backend='numpy'" if package == "torch" else ""
-                command = install_command(EXTRAS[package])
-                raise InputError(f"{package} is not installed: {command}{instead}")
         if self.backend not in BACKENDS:
             raise unknown("backend", self.backend, BACKENDS)
         if self.solver not in SOLVERS:

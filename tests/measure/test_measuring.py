@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.linear_model import RidgeCV
+from sklearn.linear_model import Ridge, RidgeCV
+from sklearn.model_selection import PredefinedSplit
 
 from bench_core import strategies
 from bench_core.blas import detect
@@ -361,3 +362,31 @@ def test_no_repeat_is_begun_after_long_fits(
     for enough, made in ((0.0, 1), (1e9, 3)):
         monkeypatch.setattr(timing, "ENOUGH_S", enough)
         assert len(timing.timed_fits(strategy, problem, 3)[1]) == made
+
+
+@pytest.mark.parametrize("strategy", ["himalaya", "multitarget"])
+def test_folds_by_run_of_every_target(run: Run, strategy: str, problem_folder: Path) -> None:
+    """The runs come from the problem; a warm-up on a corner of it has other rows."""
+    if strategy == "himalaya":
+        pytest.importorskip("himalaya", reason="himalaya is not installed (extra: peers)")
+    options = {"cv": "run", "alpha_per_target": True, "scoring": "neg_mean_squared_error"}
+    record = run(strategy, options=options)
+    assert record.status == "ok", record.reason
+    assert record.penalty is not None
+    assert record.penalty.scope == "target"
+    if strategy == "himalaya":  # takes another of equal scores where a target is constant
+        return
+    problem = Problem.open(problem_folder)
+    train, _ = random_split(problem, seed=0).apply(problem)
+
+    def errors(alpha: float) -> Any:
+        found = []
+        for a, b in PredefinedSplit(train.runs).split():
+            predicted = Ridge(alpha).fit(train.X[a], train.Y[a]).predict(train.X[b])
+            found.append(((train.Y[b] - predicted) ** 2).mean(axis=0))
+        return np.mean(found, axis=0)
+
+    best = np.argmin([errors(alpha) for alpha in THESIS_ALPHAS], axis=0)
+    values, counts = np.unique(np.array(THESIS_ALPHAS)[best], return_counts=True)
+    assert record.penalty.values == tuple(values)
+    assert record.penalty.counts == tuple(counts)
