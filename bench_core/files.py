@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench_core.disk import hold, write_at
 from bench_core.errors import InputError
 from bench_core.leftovers import PARTIAL, REPLACED, partial_name, remove_leftovers, tag
 
@@ -31,8 +32,10 @@ __all__ = [
     "read_json",
     "read_text",
     "replace_file",
+    "reserved_file",
     "write_bytes",
     "write_json",
+    "write_reserved",
     "write_text",
 ]
 
@@ -56,6 +59,41 @@ def replace_file(path: Path, save: Callable[[Path], object]) -> Path:
 def write_text(path: Path, text: str) -> Path:
     """Write ``text`` to ``path`` in UTF-8, whole or not at all."""
     return replace_file(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+@contextmanager
+def reserved_file(path: Path, size: int) -> Iterator[Callable[[str], Path]]:
+    """Keep ``size`` bytes of the disk for the file ``path``; yield the function that writes it.
+
+    For a small result of a long computation: a disk that others fill meanwhile does not lose it.
+    Nothing is left where the function is not called.
+
+    Raises
+    ------
+    ResourceError : the disk lacks the bytes; or, from the function, more that a longer text needs.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent)
+    # Without the suffix of ``path``: nobody who lists a folder's records may meet it.
+    part = path.with_name(f".{path.name}{PARTIAL}{tag()}")
+    hold(part, size)
+    try:
+        yield lambda text: write_reserved(path, part, text)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_reserved(path: Path, part: Path, text: str) -> Path:
+    """Write ``text`` into the blocks that the file ``part`` keeps and rename it to ``path``."""
+    content = text.encode("utf-8")
+    file = os.open(part, os.O_WRONLY | os.O_CREAT, 0o666)
+    try:
+        write_at(file, memoryview(content), 0, path)
+        os.ftruncate(file, len(content))
+    finally:
+        os.close(file)
+    os.replace(part, path)
+    return path
 
 
 def write_bytes(path: Path, content: bytes) -> Path:

@@ -98,6 +98,26 @@ class Hanging(Proper):
             child.wait()
 
 
+def hold(note):
+    with open(note, "w") as file:
+        print(os.getpid(), file=file, flush=True)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        signal.sigwait({signal.SIGUSR1})  # which nobody sends
+
+
+class Held(get("bmor")):
+    """Never ends on its node; ``note`` is a `tests.lifeline.Lifeline`."""
+
+    def __init__(self, alphas=(1.0,), *, fit_intercept=True, cluster=None, note=""):
+        super().__init__(alphas, fit_intercept=fit_intercept, cluster=cluster)
+        self.note = note
+
+    def fit_checked(self, X, Y, alphas):
+        if X.shape[0] > 64:  # not the warm-up
+            self.running_cluster().map(hold, [(self.note,)])
+        super().fit_checked(X, Y, alphas)
+
+
 class Greedy(Proper):
     """Takes more threads than it was given, and keeps them."""
 

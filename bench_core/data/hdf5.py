@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from bench_core.data.virtual_sources import check_sources, first_source_chunks
 from bench_core.errors import InputError, unknown
 
 _MATLAB_NUMBERS = {"double", "single", "logical"} | {
@@ -121,10 +122,12 @@ def check_written(dataset: h5py.Dataset, where: str) -> None:
     ----------
     where : file and dataset, for the message.
     """
-    if not dataset.size:
+    if not dataset.size and not dataset.is_virtual:
         return
     if dataset.is_virtual:
-        _check_sources(dataset, where)
+        gap = check_sources(dataset, check_written, where)
+        if gap is not None:
+            raise _gap(dataset, where, gap)
     elif dataset.external:
         _check_external(dataset, where)
     elif dataset.chunks is not None:
@@ -159,67 +162,10 @@ def _check_external(dataset: h5py.Dataset, where: str) -> None:
             raise _gap(dataset, where, f"its external file {os.fsdecode(name)} {gone}")
 
 
-def _check_sources(dataset: h5py.Dataset, where: str) -> None:
-    """Check that every part of a virtual dataset has a source, which is written in full."""
-    mapped = 0
-    for part in dataset.virtual_sources():
-        mapped += part.vspace.get_select_npoints()
-        name = f"{part.file_name}:{part.dset_name}"
-        if "%" in name.replace("%%", ""):
-            raise InputError(
-                f"{where} is virtual with a pattern of sources ({name}), which may be absent "
-                "unnoticed: copy it into a plain dataset"
-            )
-        with _source(dataset, part, where) as source:
-            if source is None:
-                raise _gap(dataset, where, f"its source {name} is missing")
-            last = part.src_space.get_select_bounds()[1]
-            if any(i >= n for i, n in zip(last, source.shape, strict=True)):
-                raise _gap(dataset, where, f"its source {name} has only shape {source.shape}")
-            check_written(source, f"{where} from {name}")
-    if mapped < dataset.size:
-        what = f"{dataset.size - mapped} of {dataset.size} values have no source"
-        raise _gap(dataset, where, what)
-
-
-class _source:
-    """Context of one source of a virtual dataset, None where it cannot be opened."""
-
-    def __init__(self, dataset: h5py.Dataset, part: Any, where: str) -> None:
-        self._own = dataset.file
-        self._name = part.dset_name
-        self._file: h5py.File | None = None
-        folder = Path(os.fsdecode(dataset.file.filename)).parent
-        prefix = os.environ.get("HDF5_VDS_PREFIX", "").replace("${ORIGIN}", str(folder))
-        tried = [Path(prefix, part.file_name)] if prefix else []
-        self._places = [*tried, folder / part.file_name, Path(part.file_name)]
-        self._same = part.file_name == "."
-
-    def __enter__(self) -> Any:
-        if self._same:
-            return self._own.get(self._name)
-        for place in self._places:
-            if place.is_file():
-                try:
-                    self._file = h5py.File(place, "r")
-                    return self._file.get(self._name)
-                except _LINK_ERRORS:
-                    return None
-        return None
-
-    def __exit__(self, *error: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-
 def _chunks(dataset: h5py.Dataset) -> tuple[int, ...] | None:
     """Return the shape of what is decompressed at once; of a virtual one, its first source's."""
     if dataset.is_virtual:
-        for part in dataset.virtual_sources()[:1]:
-            with _source(dataset, part, "") as source:
-                if source is not None and len(source.shape) == len(dataset.shape):
-                    return _chunks(source)
-        return None
+        return first_source_chunks(dataset)
     chunks: tuple[int, ...] | None = dataset.chunks
     return chunks
 

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bench_core.deprecated import renamed
-from bench_core.measure.run import measure
+from bench_core.measure.run import RecordNotWrittenError, measure
 from bench_core.records.store import publish, records_folder, session_store
 from bench_core.runner.spec import FitSpec
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FitSpec",
+    "RecordNotWrittenError",
     "measure",
     "measure_kernels",
     "measure_overhead",

@@ -31,7 +31,11 @@ def measure_overhead(
     if path.is_file():
         return codec.read(OverheadResult, path)
     folder = scratch_folder(scratch).resolve()
-    with cached(spec, scratch=folder) as entry, owned_folder(folder, "run") as own:
+    with (
+        codec.reserved(path) as write,
+        cached(spec, scratch=folder) as entry,
+        owned_folder(folder, "run") as own,
+    ):
         data = entry.data(own)
         found = launch(
             WORKER,
@@ -49,5 +53,5 @@ def measure_overhead(
             log=path.with_suffix(".log"),
             timeout=timeout,
         )
-    codec.write(found, path)
+        write(found)
     return found

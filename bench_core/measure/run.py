@@ -6,12 +6,26 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
-from bench_core.disk import check_writable, readable_path
+from bench_core.disk import check_writable, explained, readable_path
+from bench_core.errors import RidgebenchError
 from bench_core.progress import Progress, silent
 from bench_core.records import codec
 from bench_core.records.record import Record
 from bench_core.runner.memory import INTERVAL_MS
 from bench_core.runner.spec import FitSpec
+
+
+class RecordNotWrittenError(RidgebenchError):
+    """A record was measured and could not be written; it is ``record``, and the command prints it.
+
+    Its space is reserved, so this happens where a file system does not keep its word.
+    """
+
+    exit_code = 1
+
+    def __init__(self, path: Path, record: Record, reason: str) -> None:
+        super().__init__(f"{reason}; the record that {path.name} should hold is printed: save it")
+        self.record = record
 
 
 def measure(
@@ -27,8 +41,9 @@ def measure(
     """Return the record of ``spec``: read from ``store`` if it is there, else measured now.
 
     The fit runs in a fresh process whose thread and kernel variables are set before numpy loads.
-    The record is written to ``store`` whole or, when interrupted, not at all. Of a fit that
-    failed, what it printed is beside it with the suffix ``.log``.
+    The record is written to ``store`` whole or, when interrupted, not at all; its space on the
+    disk is reserved before. Of a fit that failed, what it printed is beside it with the suffix
+    ``.log``.
 
     Parameters
     ----------
@@ -44,6 +59,8 @@ def measure(
     UnknownNameError : no such problem, strategy, or option of the strategy.
     InputError : a damaged problem folder, data that no fit can use, or a store or scratch that
         cannot be written.
+    ResourceError : the disk of the store has no space for the record; nothing was measured.
+    RecordNotWrittenError : the file system did not keep what it had reserved; has the record.
     """
     readable_path(store.absolute())
     readable_path(spec.problem)
@@ -53,8 +70,14 @@ def measure(
         # Suites share records; each sees its own name in them.
         return replace(record, case=replace(record.case, suite=spec.suite))
     check_writable(store)
-    record = _measure_now(spec, path, progress or silent, scratch, timeout, interval_ms)
-    codec.write(record, path)
+    with codec.reserved(path) as write:
+        record = _measure_now(spec, path, progress or silent, scratch, timeout, interval_ms)
+        try:
+            write(record)
+        except RidgebenchError as error:
+            raise RecordNotWrittenError(path, record, str(error)) from error
+        except OSError as error:
+            raise RecordNotWrittenError(path, record, str(explained(error, path))) from error
     return record
 
 

@@ -8,15 +8,21 @@ are written as null, which JSON can represent.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from bench_core.disk import FULL
 from bench_core.errors import InputError
-from bench_core.files import write_text
+from bench_core.files import reserved_file, write_text
 
 T = TypeVar("T")
+
+RESERVED_BYTES = 2**18
+"""Space that is kept for a record while it is measured: some thirty times the largest so far."""
 
 
 _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
@@ -64,6 +70,30 @@ def to_dict(value: Any) -> dict[str, Any]:
 def write(value: Any, path: Path) -> Path:
     """Write ``value``, a dataclass of this package, to ``path``, whole or not at all."""
     return write_text(path, to_json(value) + "\n")
+
+
+def write_if_space(value: Any, path: Path) -> None:
+    """Write ``value`` as `write` does, where it can be found out again: on a full disk it is not.
+
+    What was measured before must not be lost with it.
+    """
+    try:
+        write(value, path)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+
+
+@contextmanager
+def reserved(path: Path) -> Iterator[Callable[[Any], Path]]:
+    """Keep disk space for a record at ``path``; yield the function that writes it, as `write`.
+
+    Raises
+    ------
+    ResourceError : the disk lacks the space; nothing has been measured yet.
+    """
+    with reserved_file(path, RESERVED_BYTES) as write_into:
+        yield lambda value: write_into(to_json(value) + "\n")
 
 
 def read(kind: type[T], path: Path) -> T:

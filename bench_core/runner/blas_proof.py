@@ -88,7 +88,7 @@ def locate_calls(calls: BlasCalls, scratch: Path) -> BlasProof:
         return codec.read(BlasProof, kept)
     whole = proof()
     found = BlasProof(*(whole[name] for name in ("calls", "exceptions", "relinked")))
-    codec.write(found, kept)
+    codec.write_if_space(found, kept)
     return found
 
 

@@ -17,10 +17,12 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import psutil
 
+from bench_core.disk import hold
 from bench_core.files import write_text
 from bench_core.leftovers import owned_folder
 from bench_core.progress import Progress, silent
 from bench_core.records import codec
+from bench_core.runner.protocol import RESERVED
 
 if TYPE_CHECKING:
     from bench_core.blas import ProcessEnvironment
@@ -64,8 +66,14 @@ def launch(
         the process ended without one. What it had kept before comes back as invalid.
     log : file for what the process printed, written if it failed; None to discard it.
     progress : called from another thread.
+
+    Raises
+    ------
+    ResourceError : the folder for temporary files has no space for the result.
     """
     with owned_folder(Path(tempfile.gettempdir()), "ridgebench") as folder:
+        for name in RESERVED:
+            hold(folder / name, codec.RESERVED_BYTES)
         write_text(folder / "job.json", codec.to_json(job))
         printed = folder / "printed"
         with printed.open("wb") as stderr:

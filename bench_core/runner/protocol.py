@@ -24,7 +24,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import psutil
 
-from bench_core.files import write_text
+from bench_core.files import write_reserved, write_text
 from bench_core.leftovers import remove_leftovers
 from bench_core.processes import answer_channel
 from bench_core.progress import Progress
@@ -67,6 +67,10 @@ _GONE_S = 2.0
 
 HELD = "held"
 """Name of the file that keeps disk space for the arrays of a fit."""
+
+
+RESERVED = ("reserved-kept", "reserved-result")
+"""Files beside a result that keep its disk space, one for each time that it may be written."""
 
 
 @dataclass(frozen=True)
@@ -196,8 +200,13 @@ def serve(
 
 
 def write_result(path: Path, result: Any) -> None:
-    """Write a result, whole or not at all."""
-    write_text(path, codec.to_json(result))
+    """Write a result, whole or not at all, into space that is reserved for it where there is."""
+    text = codec.to_json(result)
+    for part in (path.with_name(name) for name in RESERVED):
+        if part.exists():
+            write_reserved(path, part, text)
+            return
+    write_text(path, text)
 
 
 def choose_cores(threads: int) -> list[int]:

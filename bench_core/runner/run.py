@@ -11,6 +11,8 @@ from time import perf_counter
 from typing import Any, Literal, cast
 
 from bench_core import machine, strategies
+from bench_core.disk import FULL, explained
+from bench_core.errors import ResourceError
 from bench_core.leftovers import owned_folder
 from bench_core.progress import Progress, silent
 from bench_core.records import codec
@@ -199,7 +201,7 @@ def run_fit(
             progress=settings.progress,
         )
     record = replace(record, load=replace(record.load, after=_load()), variables=variables)
-    agreement = _compare_penalty(found, spec, data, settings, cached)
+    agreement = _compare_or_note(found, spec, data, settings, cached)
     status, reason = found.status, found.reason
     if status == "ok":
         reason = UNCHECKED if agreement is None else disagreement(agreement, found.penalty)
@@ -241,6 +243,26 @@ def finish_record(record: Record, began: float, settings: RunSettings) -> Record
     roots = {str(settings.scratch): "<scratch>", **settings.paths}
     text = json.dumps(without_paths(codec.to_dict(record), roots))
     return codec.from_json(Record, text, "this record")
+
+
+def _compare_or_note(
+    found: WorkerResult,
+    spec: FitSpec,
+    data: FitData,
+    settings: RunSettings,
+    cached: CachedProblem | None,
+) -> Agreement | None:
+    """Return `_compare_penalty`'s agreement; on a full disk a note, for the fit is measured."""
+    try:
+        return _compare_penalty(found, spec, data, settings, cached)
+    except ResourceError as error:
+        note = str(error)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        note = str(explained(error))
+    assert found.agreement is not None
+    return replace(found.agreement, note=f"RidgeCV was not compared: {note}")
 
 
 def _compare_penalty(

@@ -73,7 +73,7 @@ def command(
     The exit status is 0 for a valid measurement, 1 for one that failed or is invalid, 3 for one
     that was skipped because this machine cannot run it.
     """
-    from bench_core.measure import FitSpec, measure
+    from bench_core.measure import FitSpec, RecordNotWrittenError, measure
     from bench_core.records import to_json
 
     spec = FitSpec(
@@ -94,15 +94,19 @@ def command(
         blas=blas or _declared(),
         **rest,
     )
-    with progress() as bars:
-        record = measure(
-            spec,
-            store=store,
-            scratch=scratch,
-            timeout=timeout,
-            again=again or not _is_valid(store / f"{spec.stem}.json"),
-            progress=bars,
-        )
+    try:
+        with progress() as bars:
+            record = measure(
+                spec,
+                store=store,
+                scratch=scratch,
+                timeout=timeout,
+                again=again or not _is_valid(store / f"{spec.stem}.json"),
+                progress=bars,
+            )
+    except RecordNotWrittenError as error:
+        click.echo(to_json(error.record))  # the measured figures, to be saved elsewhere
+        raise
     if as_json:
         click.echo(to_json(record))
     else:
