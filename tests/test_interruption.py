@@ -66,8 +66,8 @@ def test_a_command_reports_the_signal_in_its_status(number: signal.Signals) -> N
         f"        os.kill(os.getpid(), {int(number)})\n"
         "    finally:\n"
         "        print('cleaned')\n"
-        "cli.main = command.main\n"
-        "sys.argv = ['ridgebench']\n"
+        "cli.get_command = lambda ctx, name: command\n"
+        "sys.argv = ['ridgebench', 'command']\n"
         "main()\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -43,7 +43,7 @@ def test_make_then_show(tmp_path):
         "1,081 samples × 256 features, float32",
         "10 of 108–109 samples",
         "972 to train, 109 to test",
-        "3 of 4 delays",
+        "rows that resemble their neighbours",
         "run 10 held out",
         "2 of 6 targets",
         "synthetic",

@@ -32,7 +32,7 @@ def test_one_case_is_measured_printed_and_read_again(
     for words in (
         "median of 2",
         "held-out r",
-        "undefined for 1 targets",
+        "undefined for 1 target",
         "r, shuffled",
         "RidgeCV's penalty",
         "kernels",

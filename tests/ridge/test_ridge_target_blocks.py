@@ -306,7 +306,7 @@ def test_plan_counts_what_the_formulas_say():
     assert plan.bytes_written == 4 * p * s
     assert plan.bytes_read == 2 * 4 * t * s
     text = str(plan)
-    for part in ("dual", "2250 samples", "66201 targets", "peak memory", "Gflop"):
+    for part in ("dual", "2,250 samples", "66,201 targets", "peak memory", "Gflop"):
         assert part in text
     assert make_plan(FitShape(7785, 2048, 56, r)).selection == "each"
     assert make_plan(FitShape(7785, 2048, 20_000, r)).selection == "shared"
