@@ -19,6 +19,17 @@ class RecordNotWrittenError(RidgebenchError):
     """A record was measured and could not be written; it is ``record``, and the command prints it.
 
     Its space is reserved, so this happens where a file system does not keep its word.
+
+    Examples
+    --------
+    >>> from bench_core.measure import FitSpec
+    >>> from bench_core.runner.run import start_record
+    >>> from bench_core.runner.spec import ProblemShape
+    >>> spec = FitSpec("parcels", "bmor")
+    >>> record = start_record(spec, ProblemShape("parcels", 1081, 256, 6, "float64"))
+    >>> error = RecordNotWrittenError(Path("bmor.json"), record, "the disk is full")
+    >>> error.record.case.strategy, error.exit_code
+    ('bmor', 1)
     """
 
     exit_code = 1
