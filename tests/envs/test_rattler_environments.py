@@ -8,6 +8,7 @@ scipy, scikit-learn, oneMKL); how conda-forge builds them is not what is tested.
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import shutil
@@ -20,7 +21,11 @@ from pathlib import Path
 import json5
 import pytest
 from blas_builds import build_string
-from runnable_channel import PYTHON, ROOT, build_channel, run
+from runnable_channel import PYTHON, ROOT, SITE, build_channel, run
+
+from bench_core.records.codec import read
+from bench_core.records.record import Record
+from bench_core.records.skips import SkipsRecord
 
 pytestmark = [
     pytest.mark.slow,
@@ -32,33 +37,10 @@ pytestmark = [
 ]
 BACKENDS = ("openblas", "mkl")
 MACHINE = "bench"
-BENCHMARK = """
-import json
-import os
-from pathlib import Path
-
-import numpy as np
-
-from bench_core.blas import declared, require
-
-
-class Gram:
-    version = "1"
-    timeout = 60
-
-    def setup(self):
-        self.x = np.random.default_rng(0).standard_normal((200, 100))
-
-    def time_gram(self):
-        self.x.T @ self.x
-
-    def track_largest_eigenvalue(self):
-        report = require(declared())
-        kernels = os.environ["RIDGEBENCH_KERNELS"]
-        proof = Path(os.environ["ASV_CONF_DIR"], f"proof-{declared()}-{kernels}.json")
-        proof.write_text(json.dumps(report.to_dict()))
-        return float(np.linalg.eigvalsh(self.x.T @ self.x)[-1])
-"""
+SUITE = "nodes_mor.MultiOutput.track_time"
+# Its smallest fit, by the way of every other: the problem, the worker, the proof, the agreement.
+SELECTION = rf"{SUITE}\('ridgecv', 1, 1, '1/32'\)"
+NO_BETTER_KERNELS = "no better kernels to choose"
 
 
 @dataclass(frozen=True)
@@ -75,6 +57,14 @@ class Bench:
             key = (result["env_vars"]["RIDGEBENCH_BLAS"], result["env_vars"]["RIDGEBENCH_KERNELS"])
             found[key] = result
         return found
+
+    def records(self) -> dict[tuple[str, str], Path]:
+        """Return the folder of the records of each line, of the commit that asv ran."""
+        return {
+            key: next((self.folder / ".asv" / "records").glob(f"*_BLAS{key[0]}-*_KERNELS{key[1]}"))
+            / result["commit_hash"]
+            for key, result in self.results().items()
+        }
 
     def environment(self, blas: str) -> Path:
         spec = f"*=*{blas}"
@@ -99,8 +89,15 @@ def run_bench(folder: Path) -> Bench:
     channel = build_channel(folder)
     project = folder / "project"
     write_project(project, channel)
+    # A suite that another test imported says where records go: not there. Without bytecode every
+    # process would compile scikit-learn and Dask again.
+    theirs = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("RIDGEBENCH_") and name != "PYTHONDONTWRITEBYTECODE"
+    }
     home = {
-        **os.environ,
+        **theirs,
         # asv keeps its machine file, and rattler its packages, away from the user's own.
         "HOME": str(folder),
         "OPENBLAS_NUM_THREADS": "1",
@@ -113,21 +110,19 @@ def run_bench(folder: Path) -> Bench:
     asv = (sys.executable, "-m", "asv")
     config = ("--config", project / "envs" / "asv.conda.conf.json")
     run(*asv, "machine", "--machine", MACHINE, "--yes", *config, env=home)
-    output = run(*asv, "run", "--quick", "--show-stderr", "--machine", MACHINE, *config, env=home)
+    options = ("--quick", "--show-stderr", "--machine", MACHINE, "--bench", SELECTION)
+    output = run(*asv, "run", *options, *config, env=home)
     return Bench(project, output)
 
 
 def write_project(project: Path, channel: str) -> None:
-    """Commit this working tree's packages, one benchmark and the adapted configuration."""
+    """Commit this working tree's packages and suites, and the adapted configuration."""
     project.mkdir()
     ignore = shutil.ignore_patterns("__pycache__")
-    for name in ("bench_core", "encoders"):
+    for name in ("bench_core", "benchmarks", "encoders"):
         shutil.copytree(ROOT / name, project / name, ignore=ignore)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, project)
-    (project / "benchmarks").mkdir()
-    (project / "benchmarks" / "__init__.py").touch()
-    (project / "benchmarks" / "gram.py").write_text(BENCHMARK)
     config = json5.loads((ROOT / "envs" / "asv.conda.conf.json").read_text(encoding="utf-8"))
     config["conda_channels"] = [channel]
     config["pythons"] = [PYTHON]
@@ -141,20 +136,37 @@ def write_project(project: Path, channel: str) -> None:
     run(*git, "commit", "--quiet", "--message", "The project under test")
 
 
-def test_every_environment_ran_the_benchmark(bench: Bench) -> None:
+def test_every_environment_ran_the_suite(bench: Bench) -> None:
     results = bench.results()
     assert set(results) == {("openblas", "default"), ("openblas", "best"), ("mkl", "default")}
-    eigenvalues = []
-    for result in results.values():
-        columns = result["result_columns"]
-        by_name = {
-            name: dict(zip(columns, values, strict=False))["result"]
-            for name, values in result["results"].items()
-        }
-        assert all(seconds > 0 for seconds in by_name["gram.Gram.time_gram"])
-        eigenvalues.append(by_name["gram.Gram.track_largest_eigenvalue"])
-    for other in eigenvalues[1:]:
-        assert other == pytest.approx(eigenvalues[0], rel=1e-12)
+    accuracies = []
+    for (blas, kernels), folder in bench.records().items():
+        values = dict(
+            zip(
+                results[blas, kernels]["result_columns"],
+                results[blas, kernels]["results"][SUITE],
+                strict=False,
+            )
+        )["result"]
+        measured = [value for value in values if value is not None and not math.isnan(value)]
+        files = list(folder.glob("nodes_mor-*.json"))
+        left_out = read(SkipsRecord, folder / "left-out.json").left_out
+        reasons = {one.reason for one in left_out if one.suite == "nodes_mor"}
+        if any(reason.startswith(NO_BETTER_KERNELS) for reason in reasons):
+            # OpenBLAS chose the best kernels of this processor itself: the line has no numbers.
+            assert kernels == "best"
+            assert (measured, files) == ([], [])
+            continue
+        (file,) = files
+        record = read(Record, file)
+        assert record.status == "ok"
+        assert (record.case.blas, record.case.kernels) == (blas, kernels)
+        assert measured == [record.times.median_s]
+        assert record.commit == results[blas, kernels]["commit_hash"]
+        accuracies.append(record.accuracy.mean)
+    assert len(accuracies) >= len(BACKENDS)
+    for other in accuracies[1:]:
+        assert other == pytest.approx(accuracies[0], rel=1e-9)
 
 
 @pytest.mark.parametrize("blas", BACKENDS)
@@ -172,11 +184,16 @@ def test_the_solver_picked_the_declared_build(bench: Bench, blas: str) -> None:
 
 @pytest.mark.parametrize("blas", BACKENDS)
 def test_the_declared_library_is_the_loaded_one(bench: Bench, blas: str) -> None:
-    proof = json.loads((bench.folder / "envs" / f"proof-{blas}-default.json").read_text())
-    environment = bench.environment(blas).resolve()
-    for package in ("numpy", "scipy"):
-        assert proof[package]["name"] == blas
-        assert Path(proof[package]["file"]).resolve().is_relative_to(environment)
+    (file,) = bench.records()[blas, "default"].glob("nodes_mor-*.json")
+    proof = read(Record, file).blas
+    assert proof is not None
+    # Records are published: folders are renamed in them, that of the installed package as well.
+    environment = bench.environment(blas)
+    folders = {"<environment>": environment, "<ridgebench>": environment / SITE}
+    for library in (proof.numpy, proof.scipy):
+        assert library.name == blas
+        root, _, rest = library.file.partition("/")
+        assert (folders[root] / rest).is_file()
 
 
 @pytest.mark.parametrize(("blas", "wrong"), [BACKENDS, BACKENDS[::-1]])
