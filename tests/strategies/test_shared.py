@@ -1,6 +1,7 @@
 """One factorisation for all targets, in one process and over nodes: RidgeCV's answer."""
 
 import os
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -380,7 +381,19 @@ SCHEMES = {"loo": None, "4 folds": 4, "by run": RUNS}
 
 def plainly(X, Y, cv, scoring):
     """Return every penalty's score (r,) by scikit-learn's Ridge and held-out predictions."""
-    X, Y = X.astype("f8"), Y.astype("f8")
+    return np.array(_scores(scoring, cv, X.dtype.str, X.shape, Y.shape, X.tobytes(), Y.tobytes()))
+
+
+@cache
+def _scores(scoring, *data):
+    return [np.mean([SCORERS[scoring](*pair) for pair in pairs]) for pairs in _held_out(*data)]
+
+
+@cache
+def _held_out(cv, dtype, x_shape, y_shape, x_bytes, y_bytes):
+    """Return, for every penalty, what was held out and its prediction; once for the same data."""
+    X = np.frombuffer(x_bytes, dtype).reshape(x_shape).astype("f8")
+    Y = np.frombuffer(y_bytes, dtype).reshape(y_shape).astype("f8")
     splits = {
         "loo": lambda: KFold(len(X)),
         "4 folds": lambda: KFold(4),
@@ -398,8 +411,8 @@ def plainly(X, Y, cv, scoring):
         ]
         if cv == "loo":
             held_out = [tuple(np.concatenate(part) for part in zip(*held_out, strict=True))]
-        found.append(np.mean([SCORERS[scoring](*pair) for pair in held_out]))
-    return np.array(found)
+        found.append(held_out)
+    return found
 
 
 SCORERS = {
