@@ -318,7 +318,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         while True:
             solver, targets, scores = self._select(X, Y, folds, method)
             choice = choose(scores, self._grid(), per_target=self.alpha_per_target)
-            wanted = remedy(choice.scores, method, self.plan_.selection, choice.per_target)
+            wanted = remedy(choice.scores, method, self.plan_.selection, choice.chosen)
             if wanted is None:
                 self._choose(choice)
                 if not too_inexact(solver.error(self.alpha_), method):
@@ -390,7 +390,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             "alphas": choice.alphas,
             "mean_scores": choice.scores.shared,
         }
-        if choice.per_target is not None:
+        if choice.per_target:
             self.cv_results_["scores"] = choice.scores.each
         self.alpha_: Any = choice.alpha
         self.best_score_: Any = choice.best_score

@@ -272,7 +272,7 @@ class _Fit:
         solvers = self._factorised()
         scores = self._scores(solvers)
         choice = choose(scores, self.grid, per_target=shape.per_target)
-        wanted = remedy(choice.scores, self.method, self.job.plan.selection, choice.per_target)
+        wanted = remedy(choice.scores, self.method, self.job.plan.selection, choice.chosen)
         if wanted is not None:
             return wanted
         require_scores(choice.scores, choice.alphas, self.job.scoring, folds=bool(shape.folds))

@@ -33,7 +33,7 @@ Below it the correction after the product costs at most one decimal digit.
 BUFFERS = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a block is itself: its arrays are not compared
 class Block:
     """Some columns of Y: ``values`` (t, b) are Y[:, columns] − offset, on the device."""
 

@@ -25,6 +25,7 @@ a good ridge parameter. Technometrics 21, 215–223.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -34,7 +35,7 @@ from bench_core.ridge.arrays.backend import Array, cast, to_numpy
 from bench_core.ridge.formulas.eigensystem import Eigh
 from bench_core.ridge.formulas.per_target_scores import BlockScores
 from bench_core.ridge.formulas.quadratic_forms import damping
-from bench_core.ridge.formulas.scores import column_sums, spread
+from bench_core.ridge.formulas.scores import column_sums, scores_of_squares
 
 
 @dataclass
@@ -51,6 +52,12 @@ class Criterion:
     whole: Array
     gain: Array
     errors: NDArray[np.float64]
+    direct: ClassVar[bool] = False
+
+    @property
+    def f(self) -> Array:
+        """Factors of squares (r, m) without their signs."""
+        return abs(self.weights)
 
 
 def dual(eigen: Eigh, alphas: Array) -> Criterion:
@@ -64,7 +71,9 @@ def dual(eigen: Eigh, alphas: Array) -> Criterion:
     unexplained = xp.sum(d, axis=1) / t
     weights = (d / unexplained[:, None]) ** 2
     gain = xp.sum(weights, axis=1) / t
-    return Criterion(eigen.V.T, weights, 0 * unexplained, gain, eigen.errors(to_numpy(alphas)))
+    return Criterion(
+        eigen.V.T, weights, xp.zeros_like(unexplained), gain, eigen.errors(to_numpy(alphas))
+    )
 
 
 def primal(Q: Array, eigen: Eigh, alphas: Array, *, intercept: bool) -> Criterion:
@@ -84,7 +93,6 @@ def block_scores(criterion: Criterion, Y: Array, scoring: str, *, intercept: boo
     """Return minus the criterion, or 1 − t V / SST (``scoring`` r2), of a block Y (t, b)."""
     xp = array_namespace(Y)
     Yc = Y - xp.mean(Y, axis=0) if intercept else Y
-    t = Y.shape[0]
     dtype = to_numpy(Y[:0]).dtype
     C = xp.matmul(cast(criterion.project, dtype), Yc)
     C *= C
@@ -93,10 +101,5 @@ def block_scores(criterion: Criterion, Y: Array, scoring: str, *, intercept: boo
     squares += criterion.whole[:, None] * own[None, :]
     squares = xp.clip(squares, 0, None)
     total = xp.sum(own)
-    if scoring == "r2":
-        _, spreads = spread(Y)
-        safe = xp.where(spreads > 0, spreads, xp.ones_like(spreads))
-        found = xp.where(spreads > 0, 1 - squares / safe, xp.full_like(squares, xp.nan))
-    else:
-        found = -squares / t
+    found = scores_of_squares(Y, squares, scoring)
     return BlockScores(found, xp.sum(squares, axis=1), criterion.gain * total, total)

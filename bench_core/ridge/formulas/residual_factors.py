@@ -14,6 +14,7 @@ itself, and cannot be had so.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from array_api_compat import array_namespace, device
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from bench_core.ridge.arrays.backend import Array, cast
 from bench_core.ridge.formulas.cross_validation import Validation
 from bench_core.ridge.formulas.per_target_scores import BlockScores
-from bench_core.ridge.formulas.scores import column_sums, spread
+from bench_core.ridge.formulas.scores import column_sums, scores_of_squares
 
 PANEL = 192
 """Rows of R that are multiplied at once: few, as R has zeros left of them, enough for speed."""
@@ -45,6 +46,7 @@ class ResidualFactors:
     panels: list[list[Array]]
     gain: Array
     errors: NDArray[np.float64]
+    direct: ClassVar[bool] = True
 
 
 def factorise(check: Validation, dtype: np.dtype[np.generic]) -> ResidualFactors | None:
@@ -75,7 +77,7 @@ def block_scores(
 ) -> BlockScores:
     """Return the scores of a block of targets Y (t, b): mean squared errors, or r2."""
     xp = array_namespace(Y)
-    t, b = Y.shape
+    b = Y.shape[1]
     Yc = Y - xp.mean(Y, axis=0) if intercept else Y
     C = xp.matmul(factors.project, Yc)
     Z = xp.empty_like(C)
@@ -93,12 +95,7 @@ def block_scores(
             else:
                 found = xp.matmul(R, below)
             total += column_sums(found, found)
-    if scoring == "r2":
-        _, spreads = spread(Y)
-        safe = xp.where(spreads > 0, spreads, xp.ones_like(spreads))
-        scores = xp.where(spreads > 0, 1 - squares / safe, xp.full_like(squares, xp.nan))
-    else:
-        scores = -squares / t
+    scores = scores_of_squares(Y, squares, scoring)
     own = xp.sum(Yc * Yc, axis=1, dtype=xp.float64)
     gained = xp.matmul(factors.gain, own)
     return BlockScores(scores, xp.sum(squares, axis=1), gained, xp.sum(own))

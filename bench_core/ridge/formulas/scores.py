@@ -69,15 +69,22 @@ def pearson(Y: Array, prediction: Array) -> Array:
 
 def column_scores(Y: Array, residuals: Array, scoring: str) -> Array:
     """Return the score (b,) of every target from Y (n, b) and its residuals, float64."""
-    xp = array_namespace(Y)
     if scoring == "pearson":
         return pearson(Y, Y - residuals)
-    squares = column_sums(residuals, residuals)
+    return scores_of_squares(Y, column_sums(residuals, residuals), scoring)
+
+
+def scores_of_squares(Y: Array, squares: Array, scoring: str) -> Array:
+    """Return mean squared errors, negated, or r2, from Y (n, b) and sums of squared residuals.
+
+    ``squares`` are float64, (b,) or (r, b) for several penalties; so are the scores.
+    """
     if scoring == "neg_mean_squared_error":
         return -squares / Y.shape[0]
+    xp = array_namespace(Y)
     _, total = spread(Y)
     safe = xp.where(total > 0, total, xp.ones_like(total))
-    return xp.where(total > 0, 1 - squares / safe, xp.full_like(total, xp.nan))
+    return xp.where(total > 0, 1 - squares / safe, xp.full_like(squares, xp.nan))
 
 
 def mean_over_targets(scores: NDArray[np.float64]) -> NDArray[np.float64]:

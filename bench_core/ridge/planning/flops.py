@@ -104,6 +104,15 @@ def scheme_name(shape: FitShape) -> str:
     return f"{len(shape.folds)} folds" if shape.folds else "leave-one-out"
 
 
+def selection_rule(shape: FitShape, selection: Selection, *, sums: str) -> str:
+    """Return the words for what scores come from; ``sums`` are those of the shared sums."""
+    if selection == "shared":
+        return f"{sums}: cost per penalty does not depend on s"
+    if shape.gcv:
+        return "from every target's coordinates"
+    return "by predicting every target with every penalty"
+
+
 def _diagonals(n: float, m: float, r: int) -> float:
     """Return the flops of `quadratic_diagonals` for n rows, m columns and well-spread spectra."""
     direct = r * n * m * (m + PANEL)

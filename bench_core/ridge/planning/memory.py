@@ -51,8 +51,6 @@ def phase_bytes(
         found = _dual(shape, selection, width, triangles)
     else:
         found = _primal(shape, selection, width)
-    if triangles:
-        found["sum"] += triangle_bytes(shape)
     return _exact(shape, found) if shape.exact else found
 
 
@@ -144,6 +142,8 @@ def _dual(shape: FitShape, selection: Selection, b: int, triangles: bool) -> dic
         if triangles or shape.gcv:  # centred targets, their coordinates, those times d, a panel
             wide = z * b * (4 * t + residual_factors.PANEL)
         phases["sum"] = kept + 3 * square + buffers + wide
+        if triangles:
+            phases["sum"] += triangle_bytes(shape)
     return phases
 
 

@@ -24,6 +24,7 @@ from bench_core.ridge.planning.flops import (
     Selection,
     Step,
     scheme_name,
+    selection_rule,
     size_text,
     steps,
     triangles_serve,
@@ -156,12 +157,7 @@ class NodePlan:
     def __str__(self) -> str:
         w = self.shape
         scheme = scheme_name(w)
-        rule = {
-            "shared": "from a sum over all nodes: cost per penalty does not depend on s",
-            "each": "from every target's coordinates"
-            if w.gcv
-            else "by predicting every target with every penalty",
-        }[self.selection]
+        rule = selection_rule(w, self.selection, sums="from a sum over all nodes")
         who = {"one": "node 0", "each": "every node, cheaper than to broadcast"}[self.factorise]
         shares = [stop - start for start, stop in self.targets]
         lines = [

@@ -15,6 +15,7 @@ from bench_core.ridge.planning.flops import (
     Step,
     coordinates_serve,
     scheme_name,
+    selection_rule,
     size_text,
     steps,
     triangles_serve,
@@ -114,12 +115,7 @@ class Plan:
     def __str__(self) -> str:
         w = self.shape
         scheme = scheme_name(w)
-        rule = {
-            "shared": "from sums over targets: cost per penalty does not depend on s",
-            "each": "from every target's coordinates"
-            if w.gcv
-            else "by predicting every target with every penalty",
-        }[self.selection]
+        rule = selection_rule(w, self.selection, sums="from sums over targets")
         where = {"memory": "kept in memory", "file": "streamed to a file", None: "not formed"}
         lines = [
             f"ridge, {self.form} form, {w.dtype}: {size_text(w)}",

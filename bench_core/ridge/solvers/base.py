@@ -288,10 +288,7 @@ class Solver(ABC):
         shape = (self.alphas.shape[0], targets.Y.shape[1])
         scores, sums, own = np.empty(shape), np.zeros((2, shape[0])), 0.0
         check = self._make_check(number)
-        if isinstance(check, Criterion):
-            sums[1] += self._lost_in_float32(abs(check.weights), direct=False)
-        else:
-            sums[1] += self._lost_in_float32(check.f, direct=getattr(check, "direct", True))
+        sums[1] += self._lost_in_float32(check.f, direct=check.direct)
         for block in targets.blocks("scoring targets"):
             found = self._block_scores(check, block.values)
             scores[:, block.columns] = to_numpy(found.scores)

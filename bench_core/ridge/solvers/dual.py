@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -159,7 +160,8 @@ class DualSolution(Solution):
         super().__init__(x_mean, dtype, device)
         self.eigen, self.alphas, self._solution = eigen, alphas, solution
         self._vectors: Array = None
-        self._latest: tuple[Block, Array] | None = None
+        # Coefficients and predictions of a block need the same: kept as long as the block is.
+        self._found: WeakKeyDictionary[Block, Array] = WeakKeyDictionary()
         if basis is None and not isinstance(alphas, float):
             assert eigen is not None
             X, basis = None, dual.rotate(X, eigen)
@@ -199,9 +201,8 @@ class DualSolution(Solution):
     def _coordinates(self, block: Block) -> Array:
         """Return f ∘ Vᵀ Y (m, b): what the targets have of each row of the basis."""
         assert self.eigen is not None
-        if self._latest is not None and self._latest[0] is block:
-            return self._latest[1]  # coefficients and predictions of a block need the same
-        self._latest = None
+        if block in self._found:
+            return self._found[block]
         xp = array_namespace(block.values)
         if self._vectors is None:
             self._vectors = cast(self.eigen.V, self.dtype).T
@@ -210,7 +211,7 @@ class DualSolution(Solution):
         distinct, index = np.unique(np.asarray(self.alphas)[block.columns], return_inverse=True)
         table = 1 / (self.eigen.w[:, None] + self.device.put(distinct)[None, :])
         found *= xp.take(cast(table, self.dtype), self.device.put(index), axis=1)
-        self._latest = block, found
+        self._found[block] = found
         return found
 
     def predictor(self, X: NDArray[Any]) -> Predictor:
