@@ -45,14 +45,15 @@ def versions() -> dict[str, str]:
 def commit() -> tuple[str | None, bool | None]:
     """Return the commit measured, and whether tracked files differ from it.
 
-    In an environment that asv installed, its ``ASV_COMMIT``, or what it noted there of the
-    installation (an environment that only shares another's folder gets no variable); else that of
-    the checkout which the package lies in; else None.
+    In an environment that asv installed, what it noted there of the installation, else its
+    ``ASV_COMMIT``; else that of the checkout which the package lies in; else None. The note comes
+    first: asv 0.6.6 leaves the variable of an environment that shares another's folder at the
+    commit before, when it installs a second one.
     """
-    if re.fullmatch("[0-9a-f]{40}", found := os.environ.get("ASV_COMMIT", "")):
-        return found, False
     if noted := _installed_by_asv():
         return noted, False
+    if re.fullmatch("[0-9a-f]{40}", found := os.environ.get("ASV_COMMIT", "")):
+        return found, False
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None, None

@@ -232,11 +232,18 @@ def test_places_are_renamed_and_other_words_left_alone() -> None:
     }
 
 
+@pytest.mark.parametrize("before", [None, "cd" * 20])
 def test_an_environment_that_shares_a_folder_finds_asvs_note(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, before: str | None
 ) -> None:
-    """asv 0.6.6 sets no ASV_COMMIT for a second environment on the same installation."""
-    monkeypatch.delenv("ASV_COMMIT", raising=False)
+    """asv 0.6.6 sets no ASV_COMMIT for a second environment on the same installation.
+
+    Where it installs another commit there, the variable keeps the one before.
+    """
+    if before is None:
+        monkeypatch.delenv("ASV_COMMIT", raising=False)
+    else:
+        monkeypatch.setenv("ASV_COMMIT", before)
     monkeypatch.setenv("ASV_ENV_DIR", str(tmp_path))
     (tmp_path / "asv-install-status.json").write_text(
         '{"commit_hash": "CAFE"}'.replace("CAFE", "ab" * 20)

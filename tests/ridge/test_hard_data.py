@@ -22,12 +22,15 @@ from tests.ridge.hard_data import (
     KINDS,
     NOISES,
     PENALTIES,
+    PER_TARGET,
     RECORD,
     SCALES,
+    SCOPES,
     SHAPES,
     SOLVERS,
     Data,
     make_data,
+    make_model,
     right_answer,
     share_of_allowed,
 )
@@ -42,22 +45,20 @@ from tests.ridge.hard_data import (
     alpha=st.sampled_from(PENALTIES),
     dtype=st.sampled_from(["float64", "float32"]),
     solver=st.sampled_from(SOLVERS),
-    each=st.booleans(),
+    scope=st.sampled_from(sorted(SCOPES)),
     coef=st.sampled_from(["memory", None]),
     intercept=st.booleans(),
     cv=st.sampled_from([3, "loo"]),
     seed=st.integers(0, 2**31),
 )
 def test_predictions_are_as_exact_as_the_data_allow(
-    kind, shape, scale, noise, alpha, dtype, solver, each, coef, intercept, cv, seed
+    kind, shape, scale, noise, alpha, dtype, solver, scope, coef, intercept, cv, seed
 ):
     if solver == "primal" and shape[0] <= shape[1]:
         cv = 3  # samples of leverage 1 have no leave-one-out residual there, see docs/ridge.md
     data = make_data(kind, shape, scale, noise, dtype, seed)
     answer = right_answer(data, alpha, dtype, intercept=intercept)
-    model = MultiTargetRidgeCV(
-        [alpha], solver=solver, alpha_per_target=each, coef=coef, fit_intercept=intercept, cv=cv
-    )
+    model = make_model([alpha], scope, solver=solver, coef=coef, fit_intercept=intercept, cv=cv)
     assert share_of_allowed(data, answer, model) <= 1
 
 
@@ -82,23 +83,19 @@ def left_out(data, alphas, dtype):
     noise=st.sampled_from(NOISES),
     alphas=st.lists(st.sampled_from(PENALTIES), min_size=2, max_size=4, unique=True),
     dtype=st.sampled_from(["float64", "float32"]),
-    each=st.booleans(),
-    selection=st.sampled_from(["each", "shared"]),
+    scope=st.sampled_from(sorted(SCOPES)),
     seed=st.integers(0, 2**31),
 )
 def test_no_other_penalty_is_better_than_the_chosen_one(
-    kind, shape, scale, noise, alphas, dtype, each, selection, seed
+    kind, shape, scale, noise, alphas, dtype, scope, seed
 ):
     data = make_data(kind, shape, scale, noise, dtype, seed)
     errors, allowed = left_out(data, alphas, dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = MultiTargetRidgeCV(alphas, alpha_per_target=each)
-        # So few targets are scored one by one unless sums over them are asked for.
-        model._selection = None if each else selection
-        model.fit(data.X, data.Y)
+        model = make_model(alphas, scope).fit(data.X, data.Y)
     chosen = [alphas.index(alpha) for alpha in np.atleast_1d(model.alpha_)]
-    if not each:
+    if scope != PER_TARGET:
         errors, allowed = errors.mean(axis=1)[:, None], np.sqrt((allowed**2).mean(axis=1))[:, None]
     columns = np.arange(errors.shape[1])
     least = np.maximum(np.sqrt(errors) - allowed, 0)
