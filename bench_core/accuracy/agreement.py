@@ -68,6 +68,34 @@ class Ceiling:
     repeats: int
     samples: int
 
+    @property
+    def least_reliability(self) -> float:
+        """Reliability below which a target is too noisy to divide by its ceiling.
+
+        Two standard errors of the mean r of as many pairs of unrelated repeats, 1 / √(samples ·
+        pairs) each, and at least 0.01, a ceiling of 0.1.
+        """
+        pairs = self.repeats * (self.repeats - 1) / 2
+        return float(max(0.01, 2 / np.sqrt(self.samples * pairs)))
+
+    def normalised(self, r: ArrayLike) -> NDArray[np.float64]:
+        """Return r / ceiling (s,): the part of the reachable r that was reached.
+
+        Noise may take it above 1; it is not clipped. NaN where r is undefined or the reliability is
+        below `least_reliability`. The ceiling is that of Schoppe et al. 2016, "Measuring the
+        performance of neural models", Frontiers in Computational Neuroscience 10.
+
+        Examples
+        --------
+        >>> Ceiling(np.array([0.64, 0.001]), np.array([0.8, 0.03]), 2, 1000).normalised([0.4, 0.4])
+        array([0.5, nan])
+        """
+        found = np.asarray(r, dtype=np.float64).copy()
+        enough = self.reliability >= self.least_reliability
+        found[enough] /= self.ceiling[enough]
+        found[~enough] = np.nan
+        return found
+
 
 def noise_ceiling(repeats: Sequence[NDArray[Any]]) -> Ceiling:
     """Return the noise ceiling from the targets (n, s) of runs that showed the same stimulus.

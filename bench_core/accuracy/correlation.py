@@ -78,6 +78,22 @@ def _centre(Y: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.fl
     return mean, np.maximum(high - mean, mean - low)
 
 
+def signed_square(r: ArrayLike) -> NDArray[np.float64]:
+    """Return r·|r|: the part of the variance that predictions explain, with the sign of r.
+
+    r² is that part after the best scaling and shift of the predictions, so that it never is below
+    the coefficient of determination 1 − Σ(y − ŷ)² / Σ(y − ȳ)². The sign tells predictions that run
+    against the responses from those that follow them, as is usual in brain maps.
+
+    Examples
+    --------
+    >>> signed_square([0.5, -0.5, float("nan")])
+    array([ 0.25, -0.25,   nan])
+    """
+    values = np.asarray(r, dtype=np.float64)
+    return values * np.abs(values)
+
+
 def summary(r: ArrayLike) -> Summary:
     """Return mean, median, 95th percentile and maximum of the defined r, and both counts."""
     values = np.asarray(r, dtype=np.float64)

@@ -94,5 +94,6 @@ def write_maps(
         written.not_drawn |= {"glass brain": reason, "surface": reason}
         return written
     put(f"{name}_glass_brain.png", lambda path: plotting.draw_glass_brain(image, path, title))
-    put(f"{name}_surface.png", lambda path: plotting.draw_surface(image, path, title))
+    label = name.replace("_", " ")
+    put(f"{name}_surface.png", lambda path: plotting.draw_surface(image, path, title, label))
     return written

@@ -3,6 +3,7 @@
 Two nulls permute the training rows of X against those of Y: shuffled rows (the thesis's), and
 runs shifted in a circle, which keeps the autocorrelation of both. At fixed penalties a ridge fit
 is linear in Y, so no permutation needs a new factorisation; see `bench_core.accuracy.permutation`.
+A third, `bench_core.accuracy.held_out`, leaves the fit as it is and shifts the held-out responses.
 """
 
 from __future__ import annotations
@@ -31,32 +32,33 @@ def shuffled_rows(t: int, *, seed: int = 0) -> NDArray[np.intp]:
     return np.random.default_rng([seed, t]).permutation(t)
 
 
-def shifted_rows(
-    runs: NDArray[Any], *, seed: int = 0, least: int | None = None
-) -> NDArray[np.intp]:
+def shifted_rows(runs: NDArray[Any], *, seed: int = 0, least: int = 0) -> NDArray[np.intp]:
     """Return row numbers (t,) that shift each run in a circle, by a seeded number of samples.
 
     X and Y keep their autocorrelation, which shuffling destroys. ``runs`` (t,) has every run in
-    one stretch. A shift is at least ``least`` samples in either direction, more than the
-    haemodynamic lag; by default 10, or a quarter of the run where that is less.
+    one stretch. Every shift has the same probability, none included. ``least`` samples in either
+    direction may be asked for, but p values are then too small (`bench_core.accuracy.held_out`).
 
-    Raises `InputError` for a run in pieces, or too short to be shifted that far.
+    Raises `InputError` for a run in pieces or too short to be shifted by ``least``, and where every
+    run has a single sample.
     """
     rng = np.random.default_rng([seed, len(runs)])
     edges = np.flatnonzero(np.diff(runs)) + 1
     bounds = [0, *edges.tolist(), len(runs)]
     if len(bounds) - 1 != len(np.unique(runs)):
         raise InputError("a run is in pieces: put the samples of every run next to each other")
+    if len(bounds) - 1 == len(runs):
+        raise InputError("every run has one sample, which cannot be shifted: shuffle rows instead")
     rows = np.empty(len(runs), dtype=np.intp)
     for start, stop in pairwise(bounds):
         n = stop - start
-        shift = min(10, n // 4) if least is None else least
-        if shift < 1 or 2 * shift > n:
+        if 2 * least > n:
             raise InputError(
-                f"run {runs[start]} has {n} samples, too few for a shift of {max(1, shift)} or "
-                "more in either direction: shuffle rows instead"
+                f"run {runs[start]} has {n} samples, too few for a shift of {least} or more in "
+                "either direction: ask for less"
             )
-        by = int(rng.integers(shift, n - shift + 1))
+        # Up to n - 1, of which a shift by n would be none at all once more.
+        by = int(rng.integers(least, n - least + 1 if least else n))
         rows[start:stop] = start + (np.arange(n) + by) % n
     return rows
 

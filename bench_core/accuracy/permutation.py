@@ -19,26 +19,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bench_core.accuracy.columns import Columns
 from bench_core.accuracy.null import Null, batch_figures, count_exceeding
 from bench_core.checks import check_memory, constant_columns
 from bench_core.errors import InputError
 from bench_core.progress import Progress, silent
 
 _BATCH_BYTES = 128 * 2**20
-
-
-class Columns(Protocol):
-    """Array-like of shape (t, s) whose columns are read by ``[:, numbers]``."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    def __getitem__(self, key: Any, /) -> NDArray[Any]: ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,8 +49,11 @@ def draw_glass_brain(image: Any, path: Path, title: str) -> None:
     _save(display, figure, path)
 
 
-def draw_surface(image: Any, path: Path, title: str) -> None:
-    """Write ``image``, in MNI space, on the inflated fsaverage5 cortex, from four sides."""
+def draw_surface(image: Any, path: Path, title: str, label: str = "r") -> None:
+    """Write ``image``, in MNI space, on the inflated fsaverage5 cortex, from four sides.
+
+    label : of the colour scale.
+    """
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -84,7 +87,7 @@ def draw_surface(image: Any, path: Path, title: str) -> None:
         axes.set_title(f"{side} {view}", fontsize=9)
     figure.subplots_adjust(left=0, right=0.9, bottom=0, top=0.85, wspace=0)
     scale = ScalarMappable(Normalize(-limit, limit), colormaps[COLOURS])
-    figure.colorbar(scale, cax=figure.add_axes((0.92, 0.2, 0.012, 0.5)), label="r")
+    figure.colorbar(scale, cax=figure.add_axes((0.92, 0.2, 0.012, 0.5)), label=label)
     figure.suptitle(title, fontsize=11)
     _save(None, figure, path)
 

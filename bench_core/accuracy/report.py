@@ -12,14 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.accuracy.agreement import mean_between
-from bench_core.accuracy.correlation import pearson_r, summary
-from bench_core.accuracy.fdr import adjusted_p, threshold
-from bench_core.accuracy.null import Kind, Null, Permutations
-from bench_core.accuracy.permutation import ridge_null
+from bench_core.accuracy.agreement import Ceiling, mean_between
+from bench_core.accuracy.correlation import pearson_r, signed_square, summary
 from bench_core.accuracy.regions import by_region
 from bench_core.accuracy.repeats import problem_ceiling, stimuli_in_both
 from bench_core.accuracy.result import FitResult
+from bench_core.accuracy.significance import (
+    NullKind,
+    NullRequest,
+    Significance,
+    find_significance,
+    reason_to_withhold,
+)
 from bench_core.data.problem import Problem
 from bench_core.data.rows import RowsOf
 from bench_core.disk import check_writable
@@ -37,7 +41,8 @@ class AccuracyRequest:
 
     Parameters
     ----------
-    null : permutation of the training rows, None for no null.
+    null : "held-out" (shifts of the held-out responses), "shifts" or "rows" (permutations of the
+        training rows, with refits), None for no null.
     permutations, seed : their number and the seed of their random numbers.
     rate : false-discovery rate of the significant targets, or family-wise error rate.
     family_wise : compare with the largest r of all targets in every permutation.
@@ -51,7 +56,7 @@ class AccuracyRequest:
     0.05
     """
 
-    null: Kind | None = "rows"
+    null: NullKind | None = "held-out"
     permutations: int = 1000
     seed: int = 0
     rate: float = 0.05
@@ -59,19 +64,6 @@ class AccuracyRequest:
     regions: Path | None = None
     against: tuple[Path, ...] = ()
     figures: bool = True
-
-
-@dataclass(frozen=True, eq=False)
-class _Significance:
-    """A null with its p values (s,), adjusted p values (s,) and significant targets (s,).
-
-    ``p`` are of each target alone; ``adjusted`` are false-discovery rates, or family-wise.
-    """
-
-    null: Null
-    p: NDArray[np.float64]
-    adjusted: NDArray[np.float64]
-    chosen: NDArray[np.bool_]
 
 
 def accuracy_report(
@@ -83,9 +75,13 @@ def accuracy_report(
 ) -> dict[str, Any]:
     """Write the accuracy of the fit in ``folder`` to ``folder/accuracy`` and return its figures.
 
-    The folder has ``accuracy.json`` (the figures returned), ``targets.tsv`` (r, p, adjusted p and
-    noise ceiling of every target), ``regions.tsv``, and maps as NIfTI and figures for problems
-    with the positions of their targets. An older report is replaced once the new one is complete.
+    The folder has ``accuracy.json`` (the figures returned), ``targets.tsv`` (r, r² with the sign of
+    r, p, adjusted p, noise ceiling and r over the ceiling of every target), ``regions.tsv``, and
+    maps as NIfTI and figures for problems with the positions of their targets. An older report is
+    replaced once the new one is complete.
+
+    p values are withheld, with the reason under "withheld", where no null gives them: see
+    `bench_core.accuracy.significance.reason_to_withhold`.
 
     Where nilearn or matplotlib is not installed, figures are left out, with the reason under
     "not drawn"; without nibabel maps are left out too.
@@ -103,7 +99,7 @@ def accuracy_report(
     problem = open_problem(result)
     r = held_out_r(result, problem)
     _check_unchanged(result, r)
-    found = None if request.null is None else _significance(result, problem, request, progress)
+    found, withheld = _significance(result, problem, request, progress)
     ceiling = problem_ceiling(problem)
     figures: dict[str, Any] = {
         "schema": SCHEMA,
@@ -111,28 +107,26 @@ def accuracy_report(
         "strategy": result.strategy,
         "samples": {"train": len(result.train), "test": len(result.test)},
         "r": summary(r),
-        "null": None if found is None else _null_figures(found, r, request),
-        "ceiling": None
-        if ceiling is None
-        else {
-            "repeats": ceiling.repeats,
-            "samples": ceiling.samples,
-            "r": summary(ceiling.ceiling),
-        },
+        "r_squared": summary(signed_square(r)),
+        "null": None if found is None else found.figures(r),
+        "withheld": withheld,
+        "ceiling": None if ceiling is None else _ceiling_figures(ceiling, r),
     }
-    figures["warnings"] = _warnings(figures["null"], result, problem, request)
-    columns: dict[str, Iterable[Any]] = {
+    figures["warnings"] = _warnings(found, result, problem)
+    columns: dict[str, NDArray[np.float64] | list[str]] = {
         "target": list(problem.target_names or [f"target {j}" for j in range(problem.s)]),
         "r": r,
+        "r_squared": signed_square(r),
     }
     if found is not None:
         columns |= {"p": found.p, "adjusted_p": found.adjusted}
+    maps = {"r": r, "r_squared": signed_square(r)}
     if ceiling is not None:
-        columns["ceiling"] = ceiling.ceiling
+        maps["normalised_r"] = ceiling.normalised(r)
+        columns |= {"ceiling": ceiling.ceiling, "normalised_r": maps["normalised_r"]}
     chosen = None if found is None else found.chosen
     with new_folder(folder / FOLDER, replace=True) as part:
         _write_table(part / "targets.tsv", columns, zip(*columns.values(), strict=True))
-        maps = {"r": r}
         if request.regions is not None:
             rows, maps["region_r"] = _regions(problem, r, chosen, request.regions)
             figures["regions"] = rows
@@ -175,78 +169,38 @@ def held_out_r(result: FitResult, problem: Problem) -> NDArray[np.float64]:
 
 def _significance(
     result: FitResult, problem: Problem, request: AccuracyRequest, progress: Progress
-) -> _Significance:
-    assert request.null is not None
-    rows = Permutations(
-        request.null, request.permutations, problem.runs[result.train], seed=request.seed
+) -> tuple[Significance | None, str | None]:
+    """Return the significance, or the reason why it is withheld; neither where none was asked."""
+    if request.null is None:
+        return None, None
+    asked = NullRequest(
+        request.null, request.permutations, request.seed, request.rate, request.family_wise
     )
-    null = ridge_null(
-        np.asarray(problem.X[result.train]),
-        RowsOf(problem.Y, result.train),
-        np.asarray(problem.X[result.test]),
-        RowsOf(problem.Y, result.test),
-        result.penalty,
-        rows,
-        fit_intercept=result.fit_intercept,
-        progress=progress,
-    )
-    p = null.p_values()
-    adjusted = null.p_max() if request.family_wise else adjusted_p(p)
-    with np.errstate(invalid="ignore"):
-        return _Significance(null, p, adjusted, adjusted <= request.rate)
+    if (reason := reason_to_withhold(problem, result, asked.kind)) is not None:
+        return None, reason
+    return find_significance(result, problem, asked, progress), None
 
 
-def _null_figures(
-    found: _Significance, r: NDArray[np.float64], request: AccuracyRequest
-) -> dict[str, Any]:
-    null = found.null
-    both = ~np.isnan(r) & ~np.isnan(null.observed)
+def _ceiling_figures(ceiling: Ceiling, r: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the noise ceiling, r over it, and how many targets are too noisy for that."""
     return {
-        "kind": request.null,
-        "permutations": null.n,
-        "seed": request.seed,
-        "mean_abs_r": float(null.mean_abs.mean()),
-        "largest_r": {
-            "median": float(np.median(null.largest)),
-            "p95": float(np.percentile(null.largest, 95)),
-        },
-        "rate": request.rate,
-        "correction": "largest r" if request.family_wise else "false discovery rate",
-        "significant": int(found.chosen.sum()),
-        "significant_family_wise": int((null.p_max() <= request.rate).sum()),
-        "more_permutations": 0 if request.family_wise else _needed(null, both, request.rate),
-        "threshold_r": threshold(r, found.chosen),
-        # The null refits ridge at the penalties of the result: its own r must be the result's.
-        "refit_difference": float(np.abs(r - null.observed)[both].max(initial=0)),
+        "repeats": ceiling.repeats,
+        "samples": ceiling.samples,
+        "r": summary(ceiling.ceiling),
+        "normalised_r": summary(ceiling.normalised(r)),
+        "least_reliability": ceiling.least_reliability,
+        "too_low": int((~(ceiling.reliability >= ceiling.least_reliability)).sum()),
     }
 
 
-def _needed(null: Null, known: NDArray[np.bool_], rate: float) -> int:
-    """Return the permutations after which the best targets can be significant, 0 if these suffice.
-
-    No p is below 1 / (n + 1); k targets that have it pass Benjamini and Hochberg's procedure on s
-    targets only when it is at most rate · k / s.
-    """
-    best = int((known & (null.exceed == 0)).sum())
-    needed = int(np.ceil(known.sum() / (rate * best))) if best else 0
-    return needed if needed > null.n + 1 else 0
-
-
-def _warnings(
-    null: Mapping[str, Any] | None, result: FitResult, problem: Problem, request: AccuracyRequest
-) -> list[str]:
-    found = [
+def _warnings(found: Significance | None, result: FitResult, problem: Problem) -> list[str]:
+    lines = [
         f"{stimulus} was shown both in training and in test runs: accuracy is too high"
         for stimulus in stimuli_in_both(problem, result.train, result.test)
     ]
     if result.meta.get("split", {}).get("warning"):
-        found.append(result.meta["split"]["warning"])
-    if null is not None and null["more_permutations"]:
-        found.append(
-            f"{request.permutations} permutations cannot make {problem.s} targets significant at "
-            f"{request.rate:g}: use {null['more_permutations']} or more, or family-wise"
-        )
-    return found
+        lines.append(result.meta["split"]["warning"])
+    return lines if found is None else [*lines, *found.warnings(problem.s)]
 
 
 def _regions(
@@ -304,7 +258,7 @@ def _write_maps(
     figures: bool,
     progress: Progress,
 ) -> dict[str, str]:
-    """Write the map of r, and of the regions' r if there are regions; return what is not drawn."""
+    """Write the maps; return what is not drawn. r² is not drawn: its figure is that of r."""
     if find_spec("nibabel") is None:
         return {"maps and figures": f"nibabel is not installed: {install_command('brain')}"}
     from bench_core.accuracy.maps import write_maps
@@ -314,20 +268,25 @@ def _write_maps(
     if figures and absent:
         figures = False
         left_out["figures"] = f"not installed: {', '.join(absent)}; {install_command('brain')}"
-    progress("drawing", 0, len(maps))
-    written = write_maps(problem, maps["r"], folder, chosen=chosen, title=title, figures=figures)
-    if "region_r" in maps:
-        progress("drawing", 1, len(maps))
-        write_maps(
+    titles = {"r": title, "r_squared": title, "region_r": f"{title}, by region"}
+    titles["normalised_r"] = f"{title}, of the noise ceiling"
+    for done, (name, values) in enumerate(maps.items()):
+        progress("drawing", done, len(maps))
+        written = write_maps(
             problem,
-            maps["region_r"],
+            values,
             folder,
-            name="region_r",
-            title=f"{title}, by region",
-            figures=figures,
+            name=name,
+            chosen=chosen if name == "r" else None,
+            title=titles[name],
+            figures=figures and name != "r_squared",
         )
+        if name == "r":
+            left_out |= written.not_drawn
+        elif "figures" in written.not_drawn:
+            left_out |= {f"{name} figures": written.not_drawn["figures"]}
     progress("drawing", len(maps), len(maps))
-    return left_out | written.not_drawn
+    return left_out
 
 
 def _write_table(path: Path, names: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:

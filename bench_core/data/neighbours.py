@@ -106,3 +106,26 @@ def _median(values: NDArray[np.float64], pairs: NDArray[np.intp]) -> float:
     if not varies.any():
         return 0.0
     return float(np.median((first * second).sum(axis=0)[varies] / size[varies]))
+
+
+def share_beside_training(
+    train: NDArray[np.intp], test: NDArray[np.intp], runs: NDArray[Any]
+) -> float:
+    """Return the part of the test rows that have a training row directly beside them in their run.
+
+    Parameters
+    ----------
+    train, test : row numbers. runs : (t,) the run of every row.
+
+    Examples
+    --------
+    >>> share_beside_training(np.array([0, 2]), np.array([1, 3, 4, 5]), np.repeat([1, 2], 3))
+    0.25
+    """
+    trains = np.zeros(len(runs), dtype=bool)
+    trains[train] = True
+    same = runs[1:] == runs[:-1]
+    beside = np.zeros(len(runs), dtype=bool)
+    beside[1:] |= trains[:-1] & same
+    beside[:-1] |= trains[1:] & same
+    return float(beside[test].mean()) if len(test) else 0.0

@@ -90,8 +90,9 @@ def test_the_planted_targets_are_significant_and_few_others(report, built):
     null = figures["null"]
     assert null["refit_difference"] < 1e-5
     lines = (folder / "targets.tsv").read_text().splitlines()
-    assert lines[0].split("\t") == ["target", "r", "p", "adjusted_p", "ceiling"]
-    alone, p = np.array([[float(x) for x in line.split("\t")[2:4]] for line in lines[1:]]).T
+    names = lines[0].split("\t")
+    assert names == ["target", "r", "r_squared", "p", "adjusted_p", "ceiling", "normalised_r"]
+    alone, p = np.array([[float(x) for x in line.split("\t")[3:5]] for line in lines[1:]]).T
     # A target's own permutations reach its r no more often than the largest of all targets does.
     assert (alone <= p).all()
     assert abs(np.median(alone) - 0.5) < 0.15  # most targets follow nothing: p is uniform
@@ -123,8 +124,10 @@ def test_maps_have_r_where_the_targets_are(report, result, built):
     assert np.isfinite(only).sum() == report[1]["null"]["significant"]
     assert sorted(path.name for path in report[0].iterdir()) == [
         "accuracy.json",
+        "normalised_r.nii.gz",
         "r.nii.gz",
         "r_significant.nii.gz",
+        "r_squared.nii.gz",
         "region_r.nii.gz",
         "regions.tsv",
         "targets.tsv",

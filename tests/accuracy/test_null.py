@@ -153,7 +153,11 @@ def test_shifts_stay_in_their_run_and_keep_its_order(lengths, seed):
         inside = rows[runs == run] - np.flatnonzero(runs == run)[0]
         by = inside[0]
         assert (inside == (np.arange(n) + by) % n).all()
-        assert min(by, n - by) >= min(10, n // 4)
+    # Every shift is as likely as any other, none included.
+    assert {shifted_rows(np.ones(3), seed=k)[0] for k in range(40)} == {0, 1, 2}
+    least = shifted_rows(runs, seed=seed, least=2)
+    firsts = [least[runs == run][0] - np.flatnonzero(runs == run)[0] for run in range(len(lengths))]
+    assert all(2 <= by <= n - 2 for by, n in zip(firsts, lengths, strict=True))
 
 
 def test_shifts_keep_autocorrelation_and_shuffles_do_not():
@@ -182,7 +186,8 @@ def test_permutations_are_seeded_and_differ():
     [
         (lambda: Permutations("blocks", 5, np.ones(9)), "'blocks' is not one of rows, shifts"),
         (lambda: Permutations("rows", 0, np.ones(9)), "0 permutations"),
-        (lambda: shifted_rows(np.array([1, 1, 1])), "3 samples"),
+        (lambda: shifted_rows(np.array([1, 1, 1]), least=2), "3 samples"),
+        (lambda: shifted_rows(np.array([1, 2, 3])), "one sample"),
         (lambda: shifted_rows(np.repeat([1, 2], 30), least=16), "run 1 has 30 samples"),
         (lambda: shifted_rows(np.array([1, 2, 1] * 9)), "in pieces"),
         (lambda: significant([0.1], 0), "rate 0"),

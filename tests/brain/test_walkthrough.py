@@ -99,7 +99,7 @@ def test_the_map_shows_what_was_planted_and_nothing_else(study, name):
 
 def test_the_figures_are_those_of_the_fit(study):
     found = json.loads((study / "results/whole-brain/accuracy/accuracy.json").read_text())
-    assert found["samples"] == {"train": 283, "test": 68}
+    assert found["samples"] == {"train": 219, "test": 132}
     assert found["null"]["refit_difference"] < 1e-5
     assert found["ceiling"]["repeats"] == 2
     assert {"slices", "surface"}.isdisjoint(found["not drawn"])

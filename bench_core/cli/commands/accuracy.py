@@ -12,7 +12,7 @@ from bench_core.cli.options import option, renamed
 from bench_core.errors import counted
 
 _RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
-_KINDS = click.Choice(["rows", "shifts", "none"])
+_KINDS = click.Choice(["held-out", "shifts", "rows", "none"])
 
 KEPT = "An earlier report is as it was; the new one appears only when it is whole."
 
@@ -22,12 +22,15 @@ KEPT = "An earlier report is as it was; the new one appears only when it is whol
 @click.option(
     "--permute",
     type=_KINDS,
-    default="rows",
+    default="held-out",
     show_default=True,
-    help="Permute training rows at random, or shift every run in a circle.",
+    help="Null: shift the held-out responses of every run in a circle (held-out), or shift "
+    "(shifts) or shuffle (rows) the training samples and fit again.",
 )
 @click.option("--null", "former_null", type=_KINDS, hidden=True)
-@click.option("--permutations", default=1000, show_default=True, help="Number of permutations.")
+@click.option(
+    "--permutations", default=1000, show_default=True, help="Number of permutations or shifts."
+)
 @option("seed")
 @click.option(
     "--error-rate",
@@ -128,14 +131,18 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("samples", f"{samples['train']:,} to train, {samples['test']:,} to test"),
         ("r", f"{_figures(r)}, {r['defined']:,} targets ({r['undefined']:,} undefined)"),
+        ("r², signed", _figures(found["r_squared"])),
     ]
     if null is not None:
         largest = null["largest_r"]
+        number = f"{null['permutations']} permutations"
+        if null["complete"]:
+            number = f"all {null['distinct']} shifts"
         rows += [
             (
                 f"null ({null['kind']})",
                 f"mean |r| {_number(null['mean_abs_r'])}, largest r {_number(largest['median'])} "
-                f"(95th percentile {_number(largest['p95'])}), {null['permutations']} permutations",
+                f"(95th percentile {_number(largest['p95'])}), {number}",
             ),
             (
                 "significant",
@@ -144,10 +151,19 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
                 f"{null['significant_family_wise']:,} against the largest r of all targets",
             ),
         ]
+    if found["withheld"] is not None:
+        rows.append(("p withheld", found["withheld"]))
     if ceiling is not None:
-        rows.append(
-            ("noise ceiling", f"{_figures(ceiling['r'])}, {counted(ceiling['repeats'], 'repeat')}")
-        )
+        low = counted(ceiling["too_low"], "target")
+        least = ceiling["least_reliability"]
+        rows += [
+            ("noise ceiling", f"{_figures(ceiling['r'])}, {counted(ceiling['repeats'], 'repeat')}"),
+            (
+                "r / ceiling",
+                f"{_figures(ceiling['normalised_r'])}; left out for too low a ceiling "
+                f"(reliability under {least:.2f}): {low}",
+            ),
+        ]
     if "between" in found:
         rows.append(("between maps", f"mean r {_number(found['between']['mean'])}"))
     rows += [("not drawn", f"{what}: {why}") for what, why in found.get("not drawn", {}).items()]
