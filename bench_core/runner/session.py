@@ -16,7 +16,7 @@ from bench_core.blas.threads import ProductThreads, product_threads, torch_threa
 from bench_core.blas.torch_watch import TorchProducts, is_loaded, watch_products
 from bench_core.data import Problem
 from bench_core.progress import Progress
-from bench_core.records.record import BlasCalls, BlasRecord
+from bench_core.records.record import BlasCalls, BlasRecord, DeviceMemory
 from bench_core.runner.blas_proof import (
     calls_of,
     locate_calls,
@@ -24,6 +24,7 @@ from bench_core.runner.blas_proof import (
     wrong_kernels,
     wrong_threads,
 )
+from bench_core.runner.device_memory import Counts, read_peaks, start_counting
 from bench_core.runner.planning import by_run, with_runs
 from bench_core.runner.processor import ProcessTimes, process_times
 from bench_core.runner.protocol import FitJob, choose_cores
@@ -99,6 +100,32 @@ class Session:
             return {"main": count(spec.threads, spec.dtype)}
         answers = self.cluster.client.run(count, spec.threads, spec.dtype)
         return {self.names[node.pid]: answers[node.address] for node in self.cluster.workers}
+
+    def start_device_memory(self) -> list[Counts]:
+        """Start counting memory on the GPU, in every process that computes there; [] without one.
+
+        The answer goes to `device_memory`.
+        """
+        device = self.torch_device
+        if device is None or not device.startswith("cuda"):
+            return []
+        if self.cluster is None:
+            return [start_counting(device)]
+        answers = self.cluster.client.run(start_counting, device)
+        return [answers[node.address] for node in self.cluster.workers]
+
+    def device_memory(self, before: list[Counts]) -> tuple[DeviceMemory, ...]:
+        """Return the record's ``device_memory`` since `start_device_memory`."""
+        device = self.torch_device
+        if not before or device is None:
+            return ()
+        if self.cluster is None:
+            return (read_peaks(device, before[0]).to_record("main", device),)
+        found = []
+        for node, counts in zip(self.cluster.workers, before, strict=True):
+            peaks = self.cluster.client.run(read_peaks, device, counts, workers=[node.address])
+            found.append(peaks[node.address].to_record(self.names[node.pid], device))
+        return tuple(found)
 
     def blas_calls(self) -> list[BlasCalls]:
         """Return the BLAS of this process and of every node; raise `BlasMismatchError`.
