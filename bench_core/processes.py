@@ -7,9 +7,13 @@ everything else that is printed goes to standard error.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 
@@ -32,6 +36,36 @@ def keep_stdout_clean() -> None:
         return
     if own:
         sys.stdout = answer_channel()
+
+
+@contextmanager
+def printed_by_libraries() -> Iterator[list[str]]:
+    r"""Collect what compiled code prints to standard output: one text, there when the block ends.
+
+    What other threads print there meanwhile is in it, too.
+
+    >>> with printed_by_libraries() as texts:
+    ...     _ = ctypes.CDLL(None).puts(b"verbose")
+    >>> texts
+    ['verbose\n']
+    """
+    library = ctypes.CDLL(None)
+    sys.stdout.flush()
+    library.fflush(None)
+    texts: list[str] = []
+    former = os.dup(1)
+    try:
+        with tempfile.TemporaryFile() as file:
+            os.dup2(file.fileno(), 1)
+            try:
+                yield texts
+            finally:
+                library.fflush(None)
+                os.dup2(former, 1)
+            file.seek(0)
+            texts.append(file.read().decode("utf-8", "replace"))
+    finally:
+        os.close(former)
 
 
 def describe_end(returncode: int, stderr: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 # A shell that starts a test run in the background may have it ignore SIGINT, and so would every
 # process that a test starts: the tests of interruptions would wait for ever.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -12,3 +14,11 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 # The same for `nohup`, which has SIGHUP ignored.
 if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(params=["cpu", "torch", "cuda"])
+def device(request: pytest.FixtureRequest) -> str:
+    """Return the name of each device of `tests.devices` that is here; others are skipped."""
+    from tests.devices import usable_device
+
+    return usable_device(request.param)

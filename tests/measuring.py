@@ -125,6 +125,22 @@ class Greedy(Proper):
         threadpool_limits(3, user_api="blas")
 
 
+class Secretive(Proper):
+    """Computes in torch and does not say so."""
+
+    def fit_checked(self, X, Y, alphas):
+        import torch
+
+        torch.from_numpy(np.array(X)).T @ torch.from_numpy(np.array(Y))
+        super().fit_checked(X, Y, alphas)
+
+
+class Boastful(Proper):
+    """Says that it computes in torch and does not."""
+
+    torch_device = "cpu"
+
+
 class Shy(Proper):
     @classmethod
     def skip(cls, t, p, s, nodes, threads):

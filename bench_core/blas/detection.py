@@ -137,10 +137,11 @@ def _linux(module_file: str) -> Library:
     name, file = next(iter(bound.items()))
     hit = _GEMM.fullmatch(name)
     assert hit is not None
-    return _describe(file, 64 if hit.group(1) else 32)
+    return describe(file, 64 if hit.group(1) else 32)
 
 
-def _describe(file: str, bits: int) -> Library:
+def describe(file: str, bits: int) -> Library:
+    """Return the BLAS that is loaded from ``file`` and called with integers of so many bits."""
     library = identify(Path(file), elf.read(file).exported)
     if library is not None:
         bits = library.integer_bits(file) or bits

@@ -34,7 +34,7 @@ class ProductThreads:
 
     Attributes
     ----------
-    package : "numpy" or "scipy".
+    package : "numpy", "scipy" or "torch".
     asked, used : threads that the process was given, and those that worked.
     busy : processor time over wall time.
     gflops : rate of the product.
@@ -72,8 +72,7 @@ def product_threads(threads: int, dtype: str = "float64") -> list[ProductThreads
     import numpy as np
     from scipy.linalg import blas
 
-    # Large enough for every thread to have rows of its own.
-    n = min(4096, max(1024, 32 * threads))
+    n = _order(threads)
     a = np.random.default_rng(0).standard_normal((n, n)).astype(dtype)
     out = np.empty_like(a)
     fortran, result = np.asfortranarray(a), np.empty_like(a, order="F")
@@ -82,6 +81,28 @@ def product_threads(threads: int, dtype: str = "float64") -> list[ProductThreads
         "numpy": lambda: np.matmul(a, a, out=out),
         "scipy": lambda: gemm(1.0, fortran, fortran, beta=0.0, c=result, overwrite_c=True),
     }
+    return _threads_of(calls, threads, n)
+
+
+def torch_threads(threads: int, dtype: str = "float64") -> list[ProductThreads]:
+    """Return the threads of a matrix product in torch on the processor, as `product_threads`."""
+    import torch
+
+    n = _order(threads)
+    a = torch.ones((n, n), dtype=getattr(torch, dtype))
+    out = torch.empty_like(a)
+    return _threads_of({"torch": lambda: torch.matmul(a, a, out=out)}, threads, n)
+
+
+def _order(threads: int) -> int:
+    """Return an order that is large enough for every thread to have rows of its own."""
+    return min(4096, max(1024, 32 * threads))
+
+
+def _threads_of(
+    calls: dict[str, Callable[[], object]], threads: int, n: int
+) -> list[ProductThreads]:
+    """Return the threads of each package's product of order n."""
     found = []
     for package, call in calls.items():
         call()  # starts the threads

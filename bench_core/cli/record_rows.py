@@ -6,11 +6,13 @@ from bench_core.errors import counted, readable_bytes
 from bench_core.records.record import (
     Accuracy,
     Agreement,
+    DeviceMemory,
     Memory,
     PenaltyCounts,
     ProcessorRecord,
     Record,
     Times,
+    TorchRecord,
 )
 
 Row = tuple[str, str]
@@ -44,6 +46,9 @@ def result_rows(record: Record) -> list[Row]:
             if library.backend is not None:
                 text += f", calls {library.backend}"
             rows.append((caller, text))
+        if (torch := record.blas.in_torch) is not None:
+            rows.append(("torch", torch_text(torch)))
+    rows += [("device memory", device_text(one)) for one in record.device_memory]
     if record.variables is not None and record.variables.overridden:
         overridden = record.variables.overridden.items()
         rows.append(("left out", " ".join(f"{name}={value}" for name, value in overridden)))
@@ -53,6 +58,23 @@ def result_rows(record: Record) -> list[Row]:
             rows.append(("warning", record.processor.note))
     rows += [("note", text) for text in record.warnings]
     return rows
+
+
+def torch_text(torch: TorchRecord) -> str:
+    """Return the library that multiplied for torch, and where."""
+    library = torch.library
+    place = torch.device if torch.gpu is None else f"{torch.device}, {torch.gpu.name}"
+    text = f"the products ran in torch {torch.built.get('torch', '')} on {place}: {library.name}"
+    text += f" {library.version}, {library.architecture} kernels"
+    return text if library.threads is None else f"{text}, {counted(library.threads, 'thread')}"
+
+
+def device_text(memory: DeviceMemory) -> str:
+    """Return the peak of a process on its GPU, and what it had."""
+    return (
+        f"{memory.process} on {memory.device}: peak {readable_bytes(memory.peak_bytes)} of "
+        f"{readable_bytes(memory.free_bytes)} free"
+    )
 
 
 def processor_text(processor: ProcessorRecord) -> str:

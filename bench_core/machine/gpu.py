@@ -2,12 +2,75 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import importlib
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _FIELDS = "name,memory.total,driver_version"
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """The GPU that torch computes on.
+
+    Attributes
+    ----------
+    number : in torch's order. name, memory_bytes, capability : as its driver reports them.
+    driver : version of the driver, None if unknown.
+    cuda : version of CUDA that torch was built for.
+
+    Examples
+    --------
+    >>> Gpu(0, "NVIDIA H100", 85 * 10**9, "9.0", "550.54", "12.8").capability
+    '9.0'
+    """
+
+    number: int
+    name: str
+    memory_bytes: int
+    capability: str
+    driver: str | None
+    cuda: str | None
+
+
+def torch_gpu(number: int, torch: Any = None) -> Gpu:
+    """Return the GPU that torch calls ``cuda:number``.
+
+    torch : the module, or what stands for it in a test.
+    """
+    torch = torch or importlib.import_module("torch")
+    found = torch.cuda.get_device_properties(number)
+    drivers = [one["driver"] for one in gpus() if one["driver"]]
+    return Gpu(
+        number=number,
+        name=str(found.name),
+        memory_bytes=int(found.total_memory),
+        capability=f"{found.major}.{found.minor}",
+        driver=drivers[0] if drivers else None,  # one for all GPUs of a machine
+        cuda=None if torch.version.cuda is None else str(torch.version.cuda),
+    )
+
+
+def cublas_version(file: str) -> str | None:
+    """Return the version of the loaded cuBLAS at ``file``, None if it does not say.
+
+    ``cublasGetProperty`` needs neither a handle nor a GPU. It is asked for the major version (0),
+    the minor one (1) and the patch level (2).
+    """
+    parts = []
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(file)
+        for part in range(3):
+            value = ctypes.c_int()
+            if library.cublasGetProperty(part, ctypes.byref(value)) != 0:
+                return None
+            parts.append(str(value.value))
+    return ".".join(parts) or None
 
 
 def gpus() -> list[dict[str, Any]]:

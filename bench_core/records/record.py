@@ -129,6 +129,31 @@ class Memory:
 
 
 @dataclass(frozen=True, config=STRICT)
+class DeviceMemory:
+    """Memory of one process on its GPU, by torch's allocator, over all timed fits.
+
+    Parameters
+    ----------
+    process : "main", "node 0", … device : "cuda:0", …
+    peak_bytes : the most that arrays took at once (``torch.cuda.max_memory_allocated``).
+    reserved_bytes : the most that the allocator held, what it keeps for later arrays included.
+    free_bytes, total_bytes : of the GPU, before the first fit.
+
+    Examples
+    --------
+    >>> DeviceMemory("main", "cuda:0", 2**30, 2**31, 70 * 2**30, 80 * 2**30).peak_bytes
+    1073741824
+    """
+
+    process: str
+    device: str
+    peak_bytes: Bytes
+    reserved_bytes: Bytes
+    free_bytes: Bytes
+    total_bytes: Bytes
+
+
+@dataclass(frozen=True, config=STRICT)
 class PenaltyCounts:
     """Distinct penalties that were chosen, and the number of targets of each.
 
@@ -215,11 +240,51 @@ class LibraryRecord:
 
 
 @dataclass(frozen=True, config=STRICT)
+class GpuRecord:
+    """The GPU that torch computed on; see `bench_core.machine.gpu.Gpu`."""
+
+    number: Count
+    name: str
+    memory_bytes: Bytes
+    capability: str
+    driver: str | None
+    cuda: str | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class TorchRecord:
+    """The library behind torch's products in one process; see `bench_core.blas.torch_proof`.
+
+    Parameters
+    ----------
+    products : calls of torch that were seen in the warm-up fit, by name; empty on nodes.
+    device, library, built, precision, allow_tf32, evidence, error, gflops, gpu, reason : as
+        `bench_core.blas.torch_proof.TorchProof` has them.
+    """
+
+    device: str
+    library: LibraryRecord
+    built: dict[str, str]
+    precision: str
+    allow_tf32: bool | None
+    evidence: str
+    error: Annotated[float, Field(ge=0)]
+    gflops: Annotated[float, Field(ge=0)]
+    gpu: GpuRecord | None = None
+    reason: str | None = None
+    products: dict[str, Count] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=STRICT)
 class BlasCalls:
-    """The library behind numpy and the one behind scipy in one process."""
+    """The libraries behind numpy, scipy and torch in one process.
+
+    ``torch`` is None where no product ran in torch, and in records before version 3.
+    """
 
     numpy: LibraryRecord
     scipy: LibraryRecord
+    torch: TorchRecord | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -233,13 +298,24 @@ class BlasProof:
 
 @dataclass(frozen=True, config=STRICT)
 class BlasRecord:
-    """The BLAS that answered in the main process and on every node, and the proof."""
+    """The BLAS that answered in the main process and on every node, and the proof.
+
+    ``torch`` is the library that multiplied where the fit's products ran in torch; numpy's and
+    scipy's, declared or not, then have no part in its time.
+    """
 
     declared: str | None
     numpy: LibraryRecord
     scipy: LibraryRecord
     workers: tuple[BlasCalls, ...]
     proof: BlasProof | None
+    torch: TorchRecord | None = None
+
+    @property
+    def in_torch(self) -> TorchRecord | None:
+        """Proof of torch's library, of the main process or of the first node that has one."""
+        found = (self.torch, *(one.torch for one in self.workers))
+        return next((one for one in found if one is not None), None)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -380,6 +456,7 @@ class Record:
     started : UTC, ISO 8601. ``seconds`` : from start to record, everything included.
     plan : as it was carried out; None for strategies that make none, and in records of version 1.
     warnings : what a fit was warned of: values left out, or less exact than asked for.
+    device_memory : of every process on its GPU; empty where there is none.
     variables, processor : None where nothing ran, and in records before version 3.
 
     Examples
@@ -425,6 +502,7 @@ class Record:
     variables: VariablesRecord | None = None
     processor: ProcessorRecord | None = None
     warnings: tuple[str, ...] = ()
+    device_memory: tuple[DeviceMemory, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what one field demands of another."""

@@ -11,7 +11,13 @@ from bench_core.errors import readable_bytes
 from bench_core.files import write_text
 from bench_core.records.record import MachineRecord
 from bench_core.report import figures
-from bench_core.report.rows import environment_label, fastest, find_issues, rows
+from bench_core.report.rows import (
+    environment_label,
+    fastest,
+    find_issues,
+    proved_libraries,
+    rows,
+)
 from bench_core.report.runs import EnvironmentRun
 from bench_core.report.terminal import describe, seconds_text, where
 
@@ -72,14 +78,12 @@ def _figures(runs: list[EnvironmentRun]) -> list[tuple[str, str, str]]:
 
 def _proof(run: EnvironmentRun) -> dict[str, Any]:
     """Return what one environment's records prove of its BLAS."""
-    proved = run.proofs
     return {
         "machine": run.machine,
         "label": environment_label(run),
         "name": run.environment,
         "commit": run.commit,
-        "libraries": {"numpy": proved[0].numpy, "scipy": proved[0].scipy} if proved else {},
-        "records": len(proved),
+        "libraries": proved_libraries(run),
     }
 
 

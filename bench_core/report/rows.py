@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from bench_core.records import KernelsRecord, Record
-from bench_core.records.record import CaseRecord
+from bench_core.records.record import CaseRecord, LibraryRecord, TorchRecord
 from bench_core.records.statistics import few_samples
 from bench_core.report.runs import EnvironmentRun
 from bench_core.scaling import distributed_speed_up, parallel_efficiency, speed_up
@@ -70,11 +70,49 @@ def environment_label(run: EnvironmentRun) -> str:
     """
     proved = [blas.numpy for blas in run.proofs]
     proved += [one.blas.numpy for one in run.kernels if one.status == "ok" and one.blas is not None]
-    for library in proved:
-        version = (library.version or "").partition("-")[0]
-        words = [library.name, version, library.architecture]
-        return " ".join(word for word in words if word)
-    return run.environment
+    return library_text(proved[0]) if proved else run.environment
+
+
+def library_text(library: LibraryRecord) -> str:
+    """Return a library with its version and kernels: ``openblas 0.3.30 Haswell``."""
+    version = (library.version or "").partition("-")[0]
+    return " ".join(word for word in (library.name, version, library.architecture) if word)
+
+
+def torch_label(proof: TorchRecord) -> str:
+    """Return the library that multiplied for torch, and where: ``torch mkl 2024.2 def on cpu``.
+
+    A GPU has its name: ``torch cublas 12.8.4 sm_90 on NVIDIA H100``.
+    """
+    place = proof.device if proof.gpu is None else proof.gpu.name
+    return f"torch {library_text(proof.library)} on {place}"
+
+
+def proved_libraries(run: EnvironmentRun) -> list[tuple[str, LibraryRecord, int]]:
+    """Return caller, library, and the number of records that prove it.
+
+    Records of fits whose products ran in torch count for torch's library alone, a line for each
+    device.
+    """
+    proved = run.proofs
+    found = []
+    if proved:
+        for caller, library in (("numpy", proved[0].numpy), ("scipy", proved[0].scipy)):
+            found.append((caller, library, len(proved)))
+    labels = [torch_label(one) for one in run.torch_proofs]
+    first = dict(zip(reversed(labels), reversed(run.torch_proofs), strict=True))
+    for label in sorted(first):
+        one = first[label]
+        place = one.device if one.gpu is None else one.gpu.name
+        caller = f"torch {one.built.get('torch', '')} on {place}"
+        found.append((caller, one.library, labels.count(label)))
+    return found
+
+
+def record_label(record: Record, label: str) -> str:
+    """Return the library behind a fit's products: torch's own, or its environment's ``label``."""
+    proof = None if record.blas is None else record.blas.in_torch
+    return label if proof is None else torch_label(proof)
 
 
 def rows(runs: Iterable[EnvironmentRun]) -> list[Row]:
@@ -90,7 +128,9 @@ def rows(runs: Iterable[EnvironmentRun]) -> list[Row]:
             others_first = sorted(valid, key=lambda one: one.case.suite == suite)
             seconds = {_configuration(one): _median(one) for one in others_first}
             found += [
-                _row(run.machine, label, one, seconds) for one in valid if one.case.suite == suite
+                _row(run.machine, record_label(one, label), one, seconds)
+                for one in valid
+                if one.case.suite == suite
             ]
     return sorted(
         found,
@@ -108,12 +148,13 @@ def find_issues(runs: Iterable[EnvironmentRun]) -> list[Issue]:
                 counts[label, skips.status, f"{one.suite}: {one.reason}"] += one.count
         measured: list[Record | KernelsRecord] = [*run.fits, *run.kernels]
         for record in measured:
+            own = record_label(record, label) if isinstance(record, Record) else label
             if record.status != "ok":
-                counts[label, record.status, str(record.reason)] += 1
+                counts[own, record.status, str(record.reason)] += 1
             elif isinstance(record, Record):
                 few = few_samples(record.case.problem.t_test)
                 if few is not None:
-                    counts[label, "no answer", few] += 1
+                    counts[own, "no answer", few] += 1
         for problem in run.problems:
             counts[label, "unreadable", problem] += 1
     places: dict[tuple[str, str, int], list[str]] = {}

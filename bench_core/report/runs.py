@@ -23,7 +23,7 @@ from bench_core.records import (
     read_lines,
     record_line,
 )
-from bench_core.records.record import BlasRecord
+from bench_core.records.record import BlasRecord, TorchRecord
 from bench_core.records.skips import merge_skips
 
 SUFFIX = ".records.jsonl"
@@ -59,7 +59,16 @@ class EnvironmentRun:
 
     @property
     def proofs(self) -> list[BlasRecord]:
-        """The BLAS of every valid fit."""
+        """The BLAS of every valid fit that numpy's or scipy's multiplied for."""
+        return [one for one in self._proved if one.in_torch is None]
+
+    @property
+    def torch_proofs(self) -> list[TorchRecord]:
+        """Torch's library of every valid fit whose products ran in torch."""
+        return [one.in_torch for one in self._proved if one.in_torch is not None]
+
+    @property
+    def _proved(self) -> list[BlasRecord]:
         return [one.blas for one in self.fits if one.status == "ok" and one.blas is not None]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bench_core.records import KernelsRecord, Record
+from bench_core.records.record import TorchRecord
 from bench_core.report.rows import environment_label, scale_text, strategy_text
 from bench_core.report.runs import EnvironmentRun
 from bench_core.report.terminal import seconds_text
@@ -65,7 +66,11 @@ def _seconds(record: Record, *, predicted: bool = False) -> float:
 def _cells(record: Record, fits: list[Record], kernels: list[KernelsRecord]) -> list[str]:
     problem, threads = record.case.problem, record.case.threads
     seconds, whole = _seconds(record), _seconds(record, predicted=True)
-    peers = [one for one in fits if one.case.strategy == "ridgecv" and _same_problem(one, record)]
+    peers = [
+        one
+        for one in fits
+        if one.case.strategy == "ridgecv" and _torch(one) is None and _same_problem(one, record)
+    ]
     better = [_seconds(one) for one in peers if one.case.threads == threads]
     single = [_seconds(one) for one in peers if one.case.threads == 1]
     flops = None if record.plan is None else record.plan.useful_flops
@@ -74,6 +79,8 @@ def _cells(record: Record, fits: list[Record], kernels: list[KernelsRecord]) -> 
         for one in sorted(kernels, key=lambda one: one.case.size)
         if one.status == "ok" and one.rates is not None and one.case.threads == threads
     ]
+    if (torch := _torch(record)) is not None:
+        gemm = [torch.gflops]  # of the library that multiplied, not of numpy's
     assert record.memory is not None
     return [
         f"{problem.name} {scale_text(problem.scale)}",
@@ -86,6 +93,10 @@ def _cells(record: Record, fits: list[Record], kernels: list[KernelsRecord]) -> 
         f"{flops / seconds / 1e9 / gemm[-1]:.2f}" if flops and gemm else "",
         f"{record.memory.peak_bytes / 1024**3:.2f} GiB",
     ]
+
+
+def _torch(record: Record) -> TorchRecord | None:
+    return None if record.blas is None else record.blas.in_torch
 
 
 def _same_problem(one: Record, other: Record) -> bool:

@@ -9,7 +9,16 @@ from rich.table import Table
 from rich.text import Text
 
 from bench_core.errors import counted
-from bench_core.report.rows import Issue, Row, environment_label, fastest, find_issues, rows
+from bench_core.report.rows import (
+    Issue,
+    Row,
+    environment_label,
+    fastest,
+    find_issues,
+    proved_libraries,
+    record_label,
+    rows,
+)
 from bench_core.report.runs import EnvironmentRun
 
 KERNELS = ("gemm", "syrk", "eigh", "svd")
@@ -27,6 +36,12 @@ def print_summary(
         return
     _print_origin(runs, profile, console)
     labels = [environment_label(run) for run in runs]
+    environments = len(set(labels))
+    labels += [
+        record_label(one, label)
+        for run, label in zip(runs, labels, strict=True)
+        for one in run.fits
+    ]
     short = short_names(labels)
     _print_proof(runs, short, console)
     if any(run.kernels for run in runs):
@@ -41,7 +56,7 @@ def print_summary(
     for row in fastest(table):
         console.print(Text.assemble(("fastest", "bold green"), f"  {describe(row)}"))
     console.print()
-    _print_issues(find_issues(runs), len(set(labels)), console)
+    _print_issues(find_issues(runs), environments, console)
 
 
 def short_names(labels: Iterable[str]) -> dict[str, str]:
@@ -90,17 +105,18 @@ def _print_origin(runs: list[EnvironmentRun], profile: str | None, console: Cons
 def _print_proof(runs: Iterable[EnvironmentRun], short: dict[str, str], console: Console) -> None:
     console.print(Text("BLAS proved by what was loaded", "bold"))
     for run in runs:
-        proved = run.proofs
+        proved = proved_libraries(run)
         if not proved:
             continue
-        texts = [
-            f"{caller} calls {library.name} {library.version or ''}, "
-            f"{library.architecture or 'unnamed'} kernels"
-            for caller, library in (("numpy", proved[0].numpy), ("scipy", proved[0].scipy))
-        ]
         name = short[environment_label(run)]
-        console.print(Text(f"  {name} ({counted(len(proved), 'record')})"))
-        for text in texts:
+        console.print(Text(f"  {name} ({counted(len(run.proofs), 'record')})"))
+        for caller, library, records in proved:
+            text = (
+                f"{caller} calls {library.name} {library.version or ''}, "
+                f"{library.architecture or 'unnamed'} kernels"
+            )
+            if caller.startswith("torch"):
+                text += f" ({counted(records, 'record')} of its own)"
             console.print(Text(f"    {text}"))
     console.print()
 

@@ -33,6 +33,7 @@ from bench_core.records.record import (
     Accuracy,
     Agreement,
     BlasRecord,
+    DeviceMemory,
     Memory,
     NullAccuracy,
     PenaltyCounts,
@@ -127,6 +128,7 @@ class WorkerResult:
     plan: PlanRecord | None = None
     warnings: tuple[str, ...] = ()
     processor: ProcessorRecord | None = None
+    device_memory: tuple[DeviceMemory, ...] = ()
 
 
 @dataclass(frozen=True)

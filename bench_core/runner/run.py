@@ -216,6 +216,7 @@ def run_fit(
     names = (
         "times",
         "memory",
+        "device_memory",
         "bytes_moved",
         "penalty",
         "accuracy",

@@ -42,6 +42,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     spec = job.spec
     with open_session(job, progress) as session:
         meter = FitMeter(session.process_times)
+        on_device = session.start_device_memory()
         with MemoryWatch(job.interval_ms, busy=session.busy) as watch, kept_warnings() as warned:
             model, times, moved, memory = watched_fits(
                 session.make,
@@ -53,6 +54,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
                 meter=meter,
                 progress=progress,
             )
+        device_memory = session.device_memory(on_device)
         blas, reason = session.prove_blas()
         if reason:
             return WorkerResult("invalid", reason, blas=blas)
@@ -89,6 +91,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
                 cluster_start_s=session.cluster_start_s,
             ),
             memory=memory,
+            device_memory=device_memory,
             bytes_moved=moved,
             penalty=penalty,
             accuracy=Accuracy(**summary(r)),

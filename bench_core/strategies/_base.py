@@ -225,6 +225,16 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         )
         former(X, Y, alphas)
 
+    @property
+    def torch_device(self) -> str | None:
+        """Where torch computes with these options, "cpu" or "cuda:0" and so on; None for numpy.
+
+        Taken from the option ``device``. A strategy that computes in torch without one overrides
+        it: the record then names torch's library, and is invalid where none of its products are
+        seen there.
+        """
+        return torch_name(str(getattr(self, "device", "cpu")))
+
     def running_cluster(self) -> Cluster:
         """Return the cluster of a distributed strategy; `fit` has checked that there is one."""
         if self.cluster is None:
@@ -257,6 +267,16 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self, "alpha_")
         return np.array(np.broadcast_to(self.alpha_, self.n_targets_), dtype=np.float64)
+
+
+def torch_name(device: str) -> str | None:
+    """Return torch's name of the option ``device``, None for numpy's "cpu".
+
+    >>> torch_name("cpu"), torch_name("torch"), torch_name("cuda")
+    (None, 'cpu', 'cuda:0')
+    """
+    names = {"cpu": None, "torch": "cpu", "cuda": "cuda:0"}
+    return names.get(device, device)
 
 
 def predict_in_blocks(X: NDArray[Any], coef: NDArray[Any], intercept: NDArray[Any]) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 from bench_core.checks import check_xy
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError, install_command, unknown
+from bench_core.ridge.arrays.backend import find_device
 from bench_core.ridge.formulas.scores import SCORINGS
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._ridgecv import problem_bytes, ridgecv_options
@@ -26,7 +27,7 @@ from bench_core.strategies._ridgecv import problem_bytes, ridgecv_options
 if TYPE_CHECKING:
     from bench_core.cluster import Cluster
 
-BACKENDS = ("numpy", "torch")
+BACKENDS = ("numpy", "torch", "torch_cuda")
 SOLVERS = ("auto", "ridge", "kernel")
 SCORE_FUNCTIONS = {
     "neg_mean_squared_error": "l2_neg_loss",
@@ -44,7 +45,7 @@ class Himalaya(Strategy):
     """himalaya's RidgeCV or KernelRidgeCV in one process; a penalty for all targets, or for each.
 
     Computes in the precision of X. With ``backend="torch"`` the linear algebra is that of torch
-    on the CPU, which brings a BLAS of its own: what numpy and scipy call is then beside the point.
+    on the CPU, with "torch_cuda" on a GPU: the record then names torch's library.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ class Himalaya(Strategy):
     scoring : "neg_mean_squared_error", "r2" or "pearson": himalaya's own scores, averaged over
         folds, and over targets where they share a penalty.
     alpha_per_target : choose the best penalty of every target (himalaya's ``local_alpha``).
-    backend : "numpy" or "torch".
+    backend : "numpy", "torch" (on the processor) or "torch_cuda" (on the first GPU).
     solver : "ridge" (singular values of X), "kernel" (eigenvalues of X Xᵀ), or "auto": whichever
         himalaya recommends, "kernel" for t < p.
     alphas_batch : penalties that are worked on at a time; himalaya holds a p × t array for each.
@@ -98,9 +99,16 @@ class Himalaya(Strategy):
             return f"himalaya is not installed: {install_command(EXTRAS['himalaya'])}"
         return super().skip(t, p, s, nodes, threads)
 
+    @property
+    def torch_device(self) -> str | None:
+        """Where torch computes; see `Strategy.torch_device`."""
+        return {"torch": "cpu", "torch_cuda": "cuda:0"}.get(self.backend)
+
     def check_options(self, t: int) -> None:
         """Check the options; see `Strategy.check_options`."""
         self._folds(t)
+        if self.backend == "torch_cuda":
+            find_device("cuda")
 
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
@@ -117,11 +125,13 @@ class Himalaya(Strategy):
 
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""
-        for package in ("himalaya", *(["torch"] if self.backend == "torch" else [])):
+        for package in ("himalaya", *([] if self.backend == "numpy" else ["torch"])):
             if find_spec(package) is None:
                 instead = ", or use backend='numpy'" if package == "torch" else ""
                 command = install_command(EXTRAS[package])
                 raise InputError(f"{package} is not installed: {command}{instead}")
+        if self.backend == "torch_cuda":
+            find_device("cuda")  # says what is missing
         cv = self._folds(len(X))
         check_xy(X, Y)
         dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)

@@ -111,7 +111,13 @@ def test_a_value_of_another_type_is_refused(ok: Record, path: str, value: object
 
 def test_every_field_is_required_and_no_other_is_known(ok: Record) -> None:
     values = to_dict(ok)
-    later = {"plan", "warnings", "variables", "processor"}  # which older versions had not
+    later = {
+        "plan",
+        "warnings",
+        "variables",
+        "processor",
+        "device_memory",
+    }  # which older versions had not
     for name in set(values) - later:
         with pytest.raises(InputError, match=name):
             _parsed({key: value for key, value in values.items() if key != name})

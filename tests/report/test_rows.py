@@ -1,9 +1,19 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from bench_core.records.record import GpuRecord, LibraryRecord, TorchRecord
 from bench_core.records.skips import make_skips
 from bench_core.records.statistics import few_samples, r_error
-from bench_core.report.rows import environment_label, fastest, find_issues, rows, scale_text
+from bench_core.report.rows import (
+    environment_label,
+    fastest,
+    find_issues,
+    proved_libraries,
+    rows,
+    scale_text,
+)
 from bench_core.report.runs import EnvironmentRun
 
 
@@ -175,3 +185,56 @@ def test_the_rule_is_the_spread_of_r_where_nothing_is_to_be_found(samples):
         assert r_error(samples) == pytest.approx(np.arctanh(r).std(), rel=0.05)
     assert (few_samples(samples) is None) == (samples >= 15)
     assert few_samples(3) is not None
+
+
+def in_torch(record, library, device="cpu", gpu=None):
+    """Return the record of a fit whose products ran in torch."""
+    proof = TorchRecord(
+        device, library, {"torch": "2.13.0"}, "highest", False, "seen", 1e-7, 90.0, gpu
+    )
+    return replace(record, blas=replace(record.blas, torch=proof))
+
+
+def test_fits_in_torch_count_for_torchs_library_alone(record):
+    mkl = LibraryRecord("mkl", "2024.2", "def", "gnu", 1, "libtorch_cpu.so", "lp64")
+    cublas = LibraryRecord("cublas", "12.8.4", "sm_90", None, None, "libcublas.so.12", None)
+    gpu = GpuRecord(0, "NVIDIA H100", 85 * 10**9, "9.0", "550.54", "12.8")
+    own = record(4.0, strategy="multitarget")
+    run = EnvironmentRun(
+        "here",
+        "c0ffee00",
+        "env-openblas",
+        [
+            in_torch(record(2.0, strategy="multitarget", options={"device": "torch"}), mkl),
+            record(8.0),
+            own,
+            in_torch(
+                record(1.0, strategy="multitarget", options={"device": "cuda"}),
+                cublas,
+                "cuda:0",
+                gpu,
+            ),
+        ],
+    )
+    assert environment_label(run) == "openblas 0.3.30 Haswell"
+    assert len(run.proofs) == 2
+    labels = {row.strategy: row.environment for row in rows([run])}
+    assert labels == {
+        "ridgecv": "openblas 0.3.30 Haswell",
+        "multitarget": "openblas 0.3.30 Haswell",
+        "multitarget device=torch": "torch mkl 2024.2 def on cpu",
+        "multitarget device=cuda": "torch cublas 12.8.4 sm_90 on NVIDIA H100",
+    }
+    assert [(caller, one.name, n) for caller, one, n in proved_libraries(run)] == [
+        ("numpy", "openblas", 2),
+        ("scipy", "openblas", 2),
+        ("torch 2.13.0 on NVIDIA H100", "cublas", 1),
+        ("torch 2.13.0 on cpu", "mkl", 1),
+    ]
+
+
+def test_an_environment_of_torch_alone_is_not_named_after_numpys_library(record):
+    mkl = LibraryRecord("mkl", "2024.2", "def", "gnu", 1, "libtorch_cpu.so", "lp64")
+    run = EnvironmentRun("here", "c0ffee00", "env-openblas", [in_torch(record(2.0), mkl)])
+    assert environment_label(run) == "env-openblas"
+    assert [caller for caller, _, _ in proved_libraries(run)] == ["torch 2.13.0 on cpu"]

@@ -63,12 +63,9 @@ def test_scores_are_the_definitions(
     )
 
 
-@pytest.mark.parametrize("device", ["cpu", "torch"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("t", "p"), [(80, 20), (40, 90)])
 def test_choice_in_either_precision(t: int, p: int, dtype: str, device: str) -> None:
-    if device == "torch":
-        pytest.importorskip("torch", reason="torch is not installed")
     rng = np.random.default_rng(3)
     X = rng.standard_normal((t, p))
     Y = X[:, :4] @ rng.standard_normal((4, 50)) + rng.standard_normal((t, 50)) * 3

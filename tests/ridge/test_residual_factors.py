@@ -60,12 +60,9 @@ def test_scores_are_those_of_refits(
         np.testing.assert_allclose(-found, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("device", ["cpu", "torch"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("t", [150, 400], ids=["one panel", "several panels"])
 def test_triangles_give_what_residuals_give(t: int, dtype: str, device: str) -> None:
-    if device == "torch":
-        pytest.importorskip("torch", reason="torch is not installed")
     place = find_device(device)
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((t, 600)), rng.standard_normal((t, 30)).astype(dtype)

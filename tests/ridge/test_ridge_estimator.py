@@ -52,14 +52,6 @@ def forced(request, monkeypatch):
     return solver, selection
 
 
-@pytest.fixture(params=["cpu", "torch"])
-def device(request):
-    if request.param == "torch":
-        torch = pytest.importorskip("torch", reason="torch is not installed")
-        torch.set_num_threads(1)  # its pool waits badly for cores that other tests hold
-    return request.param
-
-
 @parametrize_with_checks([MultiTargetRidgeCV(), MultiTargetRidgeCV(cv=3, alpha_per_target=True)])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

@@ -121,10 +121,7 @@ def test_mapped_equals_in_memory(tmp_path, shape, order, dtype, mean):
 
 
 @pytest.mark.parametrize("shape", [(40, 60, 33), (120, 30, 33)])
-@pytest.mark.parametrize("device", ["cpu", "torch"])
 def test_without_coefficients(shape, device):
-    if device == "torch":
-        pytest.importorskip("torch", reason="torch is not installed")
     X, Y = data(*shape, mean=3.0)
     train, test = slice(None, -15), slice(-15, None)
     expected = MultiTargetRidgeCV(ALPHAS).fit(X[train], Y[train])

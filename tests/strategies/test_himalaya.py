@@ -12,6 +12,7 @@ from bench_core import strategies
 from bench_core.errors import InputError, UnknownNameError, install_command
 from bench_core.ridge import GridEdgeWarning
 from bench_core.strategies import himalaya as strategy
+from tests.devices import usable_device
 
 ALPHAS = (0.1, 3.0, 30.0, 300.0, 3000.0)
 TOLERANCE = {"f8": 1e-9, "f4": 2e-3}
@@ -19,18 +20,12 @@ TOLERANCE = {"f8": 1e-9, "f4": 2e-3}
 needs_himalaya = pytest.mark.skipif(
     find_spec("himalaya") is None, reason="himalaya is not installed (extra: peers)"
 )
-backends = pytest.mark.parametrize(
-    "backend",
-    [
-        "numpy",
-        pytest.param(
-            "torch",
-            marks=pytest.mark.skipif(
-                find_spec("torch") is None, reason="torch is not installed (extra: torch)"
-            ),
-        ),
-    ],
-)
+
+
+@pytest.fixture(params=["numpy", "torch", "torch_cuda"])
+def backend(request):
+    usable_device({"numpy": "cpu", "torch": "torch", "torch_cuda": "cuda"}[request.param])
+    return request.param
 
 
 def k_fold_scores(X, Y, cv, fit_intercept):
@@ -45,7 +40,6 @@ def k_fold_scores(X, Y, cv, fit_intercept):
 
 
 @needs_himalaya
-@backends
 @pytest.mark.parametrize("solver", ["ridge", "kernel"])
 @pytest.mark.parametrize("dtype", ["f8", "f4"])
 @pytest.mark.parametrize("fit_intercept", [True, False], ids=["intercept", "no intercept"])
@@ -88,7 +82,6 @@ def test_solver_that_himalaya_recommends(make_problem, recwarn, t, p, solver):
 
 
 @needs_himalaya
-@backends
 def test_global_backend_is_put_back(make_problem, backend):
     from himalaya.backend import get_backend, set_backend
 

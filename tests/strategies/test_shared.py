@@ -490,11 +490,11 @@ def test_folds_in_every_division(
     np.testing.assert_allclose(model.coef_, alone.coef_, atol=1e-9)
 
 
-def test_nodes_compute_with_torch(cluster_of, make_problem):
-    pytest.importorskip("torch", reason="torch is not installed")
+@torch_devices
+def test_nodes_compute_with_torch(cluster_of, make_problem, device):
     for t, p, cv in ((40, 60, None), (60, 20, 3)):
         X, Y = make_problem(t, p, 30)
-        model = fitted("bmor-shared", cluster_of, 2, X, Y, device="torch", cv=cv)
+        model = fitted("bmor-shared", cluster_of, 2, X, Y, device=device, cv=cv)
         alone = fitted("multitarget", cluster_of, 1, X, Y, cv=cv)
         assert model.alpha_ == alone.alpha_
         np.testing.assert_allclose(model.coef_, alone.coef_, atol=1e-10)

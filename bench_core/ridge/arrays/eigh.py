@@ -17,9 +17,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from bench_core.ridge.arrays import torch_linalg
 from bench_core.ridge.arrays.backend import Array
 
 GROUP = 128
@@ -36,11 +36,11 @@ def eigh(K: Array) -> tuple[Array, Array]:
     """Return eigenvalues (n,), ascending, and eigenvectors (n, n) of symmetric float64 ``K``.
 
     ``K`` is overwritten, and two matrices of its size are held beside it. Raises
-    `numpy.linalg.LinAlgError` where the iteration does not converge.
+    `numpy.linalg.LinAlgError` where the iteration does not converge. In torch another way is then
+    taken, with a warning (`bench_core.ridge.arrays.torch_linalg`).
     """
     if not isinstance(K, np.ndarray):
-        w, V = array_namespace(K).linalg.eigh(K)
-        return w, V
+        return torch_linalg.eigh(K)
     from scipy import linalg
 
     n = K.shape[0]

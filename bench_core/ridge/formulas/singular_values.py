@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, device
 
+from bench_core.ridge.arrays import torch_linalg
 from bench_core.ridge.arrays.backend import Array
 from bench_core.ridge.formulas.cross_validation import Validation, fold_rows, fold_validation
 from bench_core.ridge.formulas.eigensystem import EPSILON, Eigh, clear_null_rows
@@ -24,7 +25,7 @@ def svd(A: Array, *, whole: bool = False) -> tuple[Array, Array, Array]:
     whole : all n columns of L, those beyond k orthogonal to A.
     """
     if not isinstance(A, np.ndarray):
-        L, sigma, Rt = array_namespace(A).linalg.svd(A, full_matrices=whole)
+        L, sigma, Rt = torch_linalg.svd(A, full_matrices=whole)
         return L, sigma, Rt[: sigma.shape[0]]
     from scipy import linalg
 
