@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from bench_core.accuracy.agreement import mean_between
 from bench_core.accuracy.correlation import pearson_r, summary
-from bench_core.accuracy.fdr import adjusted_p, threshold
 from bench_core.accuracy.null import Kind, Null, Permutations
 from bench_core.accuracy.permutation import ridge_null
 from bench_core.accuracy.regions import by_region
@@ -24,6 +23,7 @@ from bench_core.data.problem import Problem
 from bench_core.data.rows import RowsOf
 from bench_core.disk import check_writable
 from bench_core.errors import InputError, install_command
+from bench_core.fdr import adjusted_p, threshold
 from bench_core.files import new_folder, write_json
 from bench_core.progress import Progress, silent
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from bench_core.records import KernelsRecord, Record
-from bench_core.records.record import CaseRecord
+from bench_core.records.runs import environment_label, scale_text, strategy_text
 from bench_core.records.statistics import few_samples
 from bench_core.report.runs import EnvironmentRun
 from bench_core.scaling import distributed_speed_up, parallel_efficiency, speed_up
@@ -60,21 +60,6 @@ class Issue:
     status: str
     reason: str
     count: int
-
-
-def environment_label(run: EnvironmentRun) -> str:
-    """Return the BLAS that answered in a run, its version and kernels: ``openblas 0.3.30 Haswell``.
-
-    Taken from the proof in the records, not from the environment's name; the name is the answer
-    only where nothing was measured.
-    """
-    proved = [blas.numpy for blas in run.proofs]
-    proved += [one.blas.numpy for one in run.kernels if one.status == "ok" and one.blas is not None]
-    for library in proved:
-        version = (library.version or "").partition("-")[0]
-        words = [library.name, version, library.architecture]
-        return " ".join(word for word in words if word)
-    return run.environment
 
 
 def rows(runs: Iterable[EnvironmentRun]) -> list[Row]:
@@ -137,17 +122,6 @@ def fastest(table: Iterable[Row]) -> list[Row]:
         groups.setdefault((row.machine, row.problem, row.size, row.dtype), []).append(row)
     choices = [groups[one] for one in sorted(groups) if len(groups[one]) > 1]
     return [min(choice, key=lambda row: row.seconds) for choice in choices]
-
-
-def scale_text(scale: float | None) -> str:
-    """Return a scale as people write it, ``1/16``; real data have none."""
-    return "" if scale is None else str(Fraction(scale).limit_denominator(10_000))
-
-
-def strategy_text(case: CaseRecord) -> str:
-    """Return a strategy with the options that it was given: ``ridgecv gcv_mode=svd``."""
-    options = [f"{key}={value}" for key, value in sorted(case.options.items())]
-    return " ".join([case.strategy, *options])
 
 
 def _configuration(
