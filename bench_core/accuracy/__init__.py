@@ -2,12 +2,12 @@
 
 from bench_core.accuracy.agreement import Ceiling, map_correlations, mean_between, noise_ceiling
 from bench_core.accuracy.correlation import Summary, pearson_r, signed_square, summary
-from bench_core.accuracy.fdr import adjusted_p, significant, threshold
 from bench_core.accuracy.held_out import HeldOutShifts, held_out_null
 from bench_core.accuracy.null import Null, Permutations, refit_null, shifted_rows, shuffled_rows
 from bench_core.accuracy.permutation import ridge_null
 from bench_core.accuracy.regions import RegionAccuracy, by_region
 from bench_core.accuracy.result import FitResult
+from bench_core.fdr import adjusted_p, significant, threshold
 
 __all__ = [
     "Ceiling",

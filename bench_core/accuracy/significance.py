@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.accuracy.fdr import adjusted_p, threshold
 from bench_core.accuracy.held_out import HeldOutShifts, held_out_null
 from bench_core.accuracy.null import Null, Permutations
 from bench_core.accuracy.permutation import ridge_null
@@ -16,6 +15,7 @@ from bench_core.accuracy.result import FitResult
 from bench_core.data.neighbours import measure_resemblance, share_beside_training
 from bench_core.data.problem import Problem
 from bench_core.data.rows import RowsOf
+from bench_core.fdr import adjusted_p, threshold
 from bench_core.progress import Progress, silent
 
 NullKind = Literal["held-out", "shifts", "rows"]

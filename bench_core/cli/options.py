@@ -196,6 +196,18 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         ("--json", "as_json"),
         {"is_flag": True, "help": "Print the result as JSON.", "callback": _json_alone},
     ),
+    "markdown": (
+        ("--markdown", "as_markdown"),
+        {"is_flag": True, "help": "Print the result as Markdown, for a pull request."},
+    ),
+    "results": (
+        ("--results",),
+        {
+            "type": click.Path(exists=True, file_okay=False, path_type=Path),
+            "multiple": True,
+            "help": "Folder of collected records; repeat for several  [default: the project's].",
+        },
+    ),
     "clock": (
         ("--clock",),
         {

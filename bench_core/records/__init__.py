@@ -18,6 +18,7 @@ from bench_core.records.reading import (
     record_line,
 )
 from bench_core.records.record import SCHEMA, Record
+from bench_core.records.runs import EnvironmentRun, read_runs
 from bench_core.records.skips import SCHEMA_SKIPS, SkippedSets, SkipsRecord
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "SCHEMA_KERNELS",
     "SCHEMA_SKIPS",
     "AnyRecord",
+    "EnvironmentRun",
     "FitPlan",
     "KernelCase",
     "KernelRate",
@@ -42,6 +44,7 @@ __all__ = [
     "read_folder",
     "read_lines",
     "read_records",
+    "read_runs",
     "record_line",
     "to_dict",
     "to_json",

@@ -12,7 +12,14 @@ from fractions import Fraction
 from typing import Any
 
 from bench_core.records import KernelsRecord, Record
-from bench_core.records.record import CaseRecord, LibraryRecord, TorchRecord
+from bench_core.records.record import LibraryRecord
+from bench_core.records.runs import (
+    environment_label,
+    record_label,
+    scale_text,
+    strategy_text,
+    torch_label,
+)
 from bench_core.records.statistics import few_samples
 from bench_core.report.runs import EnvironmentRun
 from bench_core.scaling import distributed_speed_up, parallel_efficiency, speed_up
@@ -62,32 +69,6 @@ class Issue:
     count: int
 
 
-def environment_label(run: EnvironmentRun) -> str:
-    """Return the BLAS that answered in a run, its version and kernels: ``openblas 0.3.30 Haswell``.
-
-    Taken from the proof in the records, not from the environment's name; the name is the answer
-    only where nothing was measured.
-    """
-    proved = [blas.numpy for blas in run.proofs]
-    proved += [one.blas.numpy for one in run.kernels if one.status == "ok" and one.blas is not None]
-    return library_text(proved[0]) if proved else run.environment
-
-
-def library_text(library: LibraryRecord) -> str:
-    """Return a library with its version and kernels: ``openblas 0.3.30 Haswell``."""
-    version = (library.version or "").partition("-")[0]
-    return " ".join(word for word in (library.name, version, library.architecture) if word)
-
-
-def torch_label(proof: TorchRecord) -> str:
-    """Return the library that multiplied for torch, and where: ``torch mkl 2024.2 def on cpu``.
-
-    A GPU has its name: ``torch cublas 12.8.4 sm_90 on NVIDIA H100``.
-    """
-    place = proof.device if proof.gpu is None else proof.gpu.name
-    return f"torch {library_text(proof.library)} on {place}"
-
-
 def proved_libraries(run: EnvironmentRun) -> list[tuple[str, LibraryRecord, int]]:
     """Return caller, library, and the number of records that prove it.
 
@@ -107,12 +88,6 @@ def proved_libraries(run: EnvironmentRun) -> list[tuple[str, LibraryRecord, int]
         caller = f"torch {one.built.get('torch', '')} on {place}"
         found.append((caller, one.library, labels.count(label)))
     return found
-
-
-def record_label(record: Record, label: str) -> str:
-    """Return the library behind a fit's products: torch's own, or its environment's ``label``."""
-    proof = None if record.blas is None else record.blas.in_torch
-    return label if proof is None else torch_label(proof)
 
 
 def rows(runs: Iterable[EnvironmentRun]) -> list[Row]:
@@ -178,17 +153,6 @@ def fastest(table: Iterable[Row]) -> list[Row]:
         groups.setdefault((row.machine, row.problem, row.size, row.dtype), []).append(row)
     choices = [groups[one] for one in sorted(groups) if len(groups[one]) > 1]
     return [min(choice, key=lambda row: row.seconds) for choice in choices]
-
-
-def scale_text(scale: float | None) -> str:
-    """Return a scale as people write it, ``1/16``; real data have none."""
-    return "" if scale is None else str(Fraction(scale).limit_denominator(10_000))
-
-
-def strategy_text(case: CaseRecord) -> str:
-    """Return a strategy with the options that it was given: ``ridgecv gcv_mode=svd``."""
-    options = [f"{key}={value}" for key, value in sorted(case.options.items())]
-    return " ".join([case.strategy, *options])
 
 
 def _configuration(

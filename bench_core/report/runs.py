@@ -8,68 +8,15 @@ asv's own file of the same run. A record that cannot be read is skipped, and sai
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench_core.errors import InputError
 from bench_core.files import write_text
-from bench_core.records import (
-    AnyRecord,
-    KernelsRecord,
-    Record,
-    SkipsRecord,
-    identity,
-    parse_record,
-    read_lines,
-    record_line,
-)
-from bench_core.records.record import BlasRecord, TorchRecord
+from bench_core.records import AnyRecord, SkipsRecord, identity, parse_record, record_line
+from bench_core.records.runs import SUFFIX, EnvironmentRun, latest, read_runs
 from bench_core.records.skips import merge_skips
 
-SUFFIX = ".records.jsonl"
-
-
-@dataclass(frozen=True)
-class EnvironmentRun:
-    """All records of one environment, on one machine, at one commit.
-
-    ``problems`` has a line for every record that was skipped because it could not be read.
-    """
-
-    machine: str
-    commit: str
-    environment: str
-    records: list[AnyRecord] = field(repr=False)
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def fits(self) -> list[Record]:
-        """The measurements of fits."""
-        return [one for one in self.records if isinstance(one, Record)]
-
-    @property
-    def kernels(self) -> list[KernelsRecord]:
-        """The rates of plain kernels."""
-        return [one for one in self.records if isinstance(one, KernelsRecord)]
-
-    @property
-    def skips(self) -> list[SkipsRecord]:
-        """Parameter sets that did not run."""
-        return [one for one in self.records if isinstance(one, SkipsRecord)]
-
-    @property
-    def proofs(self) -> list[BlasRecord]:
-        """The BLAS of every valid fit that numpy's or scipy's multiplied for."""
-        return [one for one in self._proved if one.in_torch is None]
-
-    @property
-    def torch_proofs(self) -> list[TorchRecord]:
-        """Torch's library of every valid fit whose products ran in torch."""
-        return [one.in_torch for one in self._proved if one.in_torch is not None]
-
-    @property
-    def _proved(self) -> list[BlasRecord]:
-        return [one.blas for one in self.fits if one.status == "ok" and one.blas is not None]
+__all__ = ["SUFFIX", "EnvironmentRun", "collect", "latest", "read_runs"]
 
 
 def collect(pending: Path, results_dir: Path, machine: str) -> list[Path]:
@@ -101,27 +48,6 @@ def collect(pending: Path, results_dir: Path, machine: str) -> list[Path]:
         write_text(target, "\n".join([*(lines[key] for key in sorted(lines)), *unread]) + "\n")
         written.append(target)
     return written
-
-
-def read_runs(results_dir: Path, machine: str | None = None) -> list[EnvironmentRun]:
-    """Return every collected run, of one machine or of all, ordered by machine and environment."""
-    runs = []
-    for path in sorted(results_dir.glob(f"{machine or '*'}/[!.]*{SUFFIX}")):
-        commit, _, environment = path.name.removesuffix(SUFFIX).partition("-")
-        found = read_lines(path)
-        runs.append(
-            EnvironmentRun(path.parent.name, commit, environment, found.records, found.problems)
-        )
-    return runs
-
-
-def latest(runs: list[EnvironmentRun]) -> list[EnvironmentRun]:
-    """Return, for each machine, the runs of the commit that was measured last."""
-    newest: dict[str, tuple[str, str]] = {}
-    for run in runs:
-        started = max((one.started for one in run.fits), default="")
-        newest[run.machine] = max(newest.get(run.machine, ("", "")), (started, run.commit))
-    return [run for run in runs if newest[run.machine][1] == run.commit]
 
 
 def _collected(path: Path) -> Iterator[tuple[str, AnyRecord | None]]:

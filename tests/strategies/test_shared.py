@@ -22,6 +22,7 @@ from bench_core.ridge.planning.nodes import make_node_plan
 from bench_core.ridge.planning.plan import make_plan
 from bench_core.strategies import bmor_shared
 from bench_core.strategies.bmor_shared import SharedBatches
+from tests.devices import torch_devices
 
 ALPHAS = (0.1, 3.0, 30.0, 300.0, 3000.0)
 TOLERANCE = {"f8": 1e-9, "f4": 2e-5}

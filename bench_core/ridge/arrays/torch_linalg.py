@@ -80,7 +80,7 @@ def _decomposed(
     torch: Any,
 ) -> tuple[Tensor, ...]:
     """Return the parts of a decomposition from the first way that succeeds."""
-    failures = []
+    failures: list[str] = []
     for library in _libraries(matrix):
         try:
             with _preferred(library, torch):

@@ -1,0 +1,131 @@
+"""Cases of collected runs: what was measured where, with all repeats of all its runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bench_core.comparison.noise import Runs
+from bench_core.records import EnvironmentRun, Record
+from bench_core.records.runs import environment_label, record_label, scale_text, strategy_text
+
+
+@dataclass(frozen=True, order=True)
+class Case:
+    """What was fitted, wherever it ran: equal cases are comparable.
+
+    ``rest`` holds seeds, split, subject, penalties and intercept as JSON.
+
+    Examples
+    --------
+    >>> case = Case("parcels", "1/24", "float64", "ridgecv", 1, 2, "{}")
+    >>> print(case)
+    parcels 1/24, ridgecv 1×2
+    """
+
+    problem: str
+    scale: str
+    dtype: str
+    strategy: str
+    nodes: int
+    threads: int
+    rest: str
+
+    def __str__(self) -> str:
+        """Return the case in words; double precision is not mentioned."""
+        precision = "" if self.dtype == "float64" else self.dtype
+        problem = " ".join(word for word in (self.problem, self.scale, precision) if word)
+        return f"{problem}, {self.strategy} {self.nodes}×{self.threads}"
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where a case was measured: machine, commit, environment.
+
+    Examples
+    --------
+    >>> Place("here", "c0ffee00", "env-a").commit
+    'c0ffee00'
+    """
+
+    machine: str
+    commit: str
+    environment: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One case in one place.
+
+    Parameters
+    ----------
+    label : the BLAS that answered there, or torch's own, with version and kernels.
+    started : UTC time at which its last run began.
+    runs : times of every valid run, in seconds; empty if there is none.
+    trouble : why there is none, such as "invalid: another BLAS"; None where there is one.
+
+    Examples
+    --------
+    >>> case = Case("parcels", "1/24", "float64", "ridgecv", 1, 2, "{}")
+    >>> place = Place("here", "c0ffee00", "env-a")
+    >>> Measured(case, place, "mkl", "2026-01-01", ((1.0,),), None).trouble is None
+    True
+    """
+
+    case: Case
+    place: Place
+    label: str
+    started: str
+    runs: Runs
+    trouble: str | None
+
+
+def case_of(record: Record) -> Case:
+    """Return the case of a fit's record, without suite, BLAS and kernels."""
+    case, problem = record.case, record.case.problem
+    rest = {
+        "subject": problem.subject,
+        "seed": problem.seed,
+        "split": [case.split.kind, case.split.seed],
+        "alphas": case.alphas,
+        "intercept": case.fit_intercept,
+    }
+    return Case(
+        problem.name,
+        scale_text(problem.scale),
+        problem.dtype,
+        strategy_text(case),
+        case.nodes,
+        case.threads,
+        json.dumps(rest),
+    )
+
+
+def measured_cases(runs: Iterable[EnvironmentRun]) -> list[Measured]:
+    """Return every case of every place once, with all its runs.
+
+    Records of one case and place are runs of it: two suites that measured it, or two folders of
+    results. A case is in trouble only where none of its records is valid.
+    """
+    found: dict[tuple[Place, Case], list[Record]] = {}
+    labels: dict[Place, str] = {}
+    for run in runs:
+        place = Place(run.machine, run.commit, run.environment)
+        label = environment_label(run)
+        if labels.get(place, run.environment) == run.environment:
+            labels[place] = label
+        for record in run.fits:
+            found.setdefault((place, case_of(record)), []).append(record)
+    return [
+        _measured(place, case, labels[place], records)
+        for (place, case), records in sorted(found.items())
+    ]
+
+
+def _measured(place: Place, case: Case, label: str, records: list[Record]) -> Measured:
+    unique = {record.id: record for record in records}.values()
+    runs = tuple(one.times.fit_s for one in unique if one.status == "ok" and one.times is not None)
+    last = max(unique, key=lambda one: one.started)
+    trouble = None if runs else f"{last.status}: {last.reason}"
+    return Measured(case, place, record_label(last, label), last.started, runs, trouble)

@@ -1,0 +1,169 @@
+"""Verdicts on pairs of measurements: faster, slower, no difference, or cannot tell.
+
+The interval of a ratio covers repeats and runs (`bench_core.comparison.noise`). A case is faster
+or slower where its p value is significant at a false-discovery rate over all cases of the
+comparison (Benjamini and Hochberg 1995). Otherwise there is no difference where the interval rules
+out one of ``margin``, and where it does not, nobody can tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench_core.comparison.noise import Errors, Noise, Runs, estimate, location
+from bench_core.errors import InputError
+from bench_core.fdr import adjusted_p
+
+Verdict = Literal["faster", "slower", "no difference", "cannot tell"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+RATE = 0.05
+"""False-discovery rate over the cases of a comparison."""
+
+MARGIN = 0.2
+"""Difference that "no difference" rules out, as a ratio minus 1."""
+
+MEAN_LEVEL = 0.01
+"""p value from which the geometric mean is a difference: it is the number that is quoted."""
+
+
+@dataclass(frozen=True)
+class CaseVerdict:
+    """Ratio of the second side's time to the first's, its 95 % interval, and the verdict on it.
+
+    ``interval``, ``p`` and ``adjusted`` are None where one time alone says nothing of its noise.
+
+    Examples
+    --------
+    >>> pair = ((1.0, 1.01, 0.99),), ((2.0, 2.02, 1.98),)
+    >>> found = judge([pair] * 6).cases[0]
+    >>> found.verdict, round(found.ratio, 2)
+    ('slower', 2.0)
+    """
+
+    ratio: float
+    interval: tuple[float, float] | None
+    p: float | None
+    adjusted: float | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Verdicts on all cases, and on their geometric mean; ``mean`` is None without a case.
+
+    Examples
+    --------
+    >>> judge([]).mean is None
+    True
+    """
+
+    cases: tuple[CaseVerdict, ...]
+    mean: CaseVerdict | None
+    noise: Noise
+
+    def count(self, verdict: Verdict) -> int:
+        """Return the number of cases with a verdict."""
+        return sum(one.verdict == verdict for one in self.cases)
+
+
+def judge(
+    pairs: Sequence[tuple[Runs, Runs]],
+    *,
+    rate: float = RATE,
+    margin: float = MARGIN,
+    others: Sequence[Runs] = (),
+    seed: int = 0,
+) -> Judgement:
+    """Judge the second side of every pair of repeated times against the first.
+
+    Parameters
+    ----------
+    others : runs of further cases of the same machine, which tell its noise.
+
+    Raises
+    ------
+    InputError : a rate or a margin that is none.
+    """
+    if not 0 < rate < 1:
+        raise InputError(f"false-discovery rate {rate:g} is not between 0 and 1: 0.05 is usual")
+    if not margin > 0:
+        raise InputError(f"margin {margin:g} is not above 0: 0.2 stands for 20 %")
+    noise = estimate([*(side for pair in pairs for side in pair), *others])
+    errors = Errors(noise, seed=seed)
+    changes = [location(second) - location(first) for first, second in pairs]
+    repeats = [_difference(errors, pair) for pair in pairs]
+    whole = [
+        None if found is None else found + errors.of_runs(len(first), len(second))
+        for found, (first, second) in zip(repeats, pairs, strict=True)
+    ]
+    p = [
+        math.nan if error is None else _p(change, error)
+        for change, error in zip(changes, whole, strict=True)
+    ]
+    adjusted = adjusted_p(p)
+    cases = tuple(
+        _case(*found, rate, margin) for found in zip(changes, whole, p, adjusted, strict=True)
+    )
+    return Judgement(cases, _mean(errors, pairs, changes, repeats, margin), noise)
+
+
+def _difference(errors: Errors, pair: tuple[Runs, Runs]) -> NDArray[np.float64] | None:
+    first, second = errors.of_repeats(pair[0]), errors.of_repeats(pair[1])
+    return None if first is None or second is None else second - first
+
+
+def _p(change: float, error: NDArray[np.float64]) -> float:
+    return float((1 + np.sum(np.abs(error) >= abs(change))) / (1 + len(error)))
+
+
+def _case(
+    change: float,
+    error: NDArray[np.float64] | None,
+    p: float,
+    adjusted: float,
+    rate: float,
+    margin: float,
+) -> CaseVerdict:
+    if error is None:
+        return CaseVerdict(math.exp(change), None, None, None, "cannot tell")
+    low, high = (change - float(edge) for edge in np.quantile(error, [0.975, 0.025]))
+    verdict: Verdict = "cannot tell"
+    if adjusted <= rate:
+        verdict = "slower" if change > 0 else "faster"
+    elif max(-low, high) < math.log1p(margin):
+        verdict = "no difference"
+    return CaseVerdict(
+        math.exp(change), (math.exp(low), math.exp(high)), p, float(adjusted), verdict
+    )
+
+
+def _mean(
+    errors: Errors,
+    pairs: Sequence[tuple[Runs, Runs]],
+    changes: Sequence[float],
+    repeats: Sequence[NDArray[np.float64] | None],
+    margin: float,
+) -> CaseVerdict | None:
+    """Judge the geometric mean over the cases that have an interval.
+
+    What differs between two runs may slow every case of a run alike, so averaging does not lessen
+    it: all cases share one draw.
+    """
+    known = {number: error for number, error in enumerate(repeats) if error is not None}
+    if not known:
+        return None
+    used = list(known)
+    total = np.sum(list(known.values()), axis=0) / len(used)
+    most = [(len(pairs[number][0]), len(pairs[number][1])) for number in used]
+    fewest = min(first for first, _ in most), min(second for _, second in most)
+    error = total + errors.of_runs(*fewest)
+    change = float(np.mean([changes[number] for number in used]))
+    p = _p(change, error)
+    return _case(change, error, p, p, MEAN_LEVEL, margin)

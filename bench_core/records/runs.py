@@ -1,0 +1,130 @@
+"""Collected runs: the records of one environment, on one machine, at one commit.
+
+They lie in ``results/<machine>/<commit>-<environment>.records.jsonl``, one record per line.
+`bench_core.report.runs` collects them there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from bench_core.records.kernels import KernelsRecord
+from bench_core.records.reading import AnyRecord, read_lines
+from bench_core.records.record import BlasRecord, CaseRecord, LibraryRecord, Record, TorchRecord
+from bench_core.records.skips import SkipsRecord
+
+SUFFIX = ".records.jsonl"
+
+
+@dataclass(frozen=True)
+class EnvironmentRun:
+    """All records of one environment, on one machine, at one commit.
+
+    ``problems`` has a line for every record that was skipped because it could not be read.
+
+    Examples
+    --------
+    >>> EnvironmentRun("here", "c0ffee00", "env-a", []).fits
+    []
+    """
+
+    machine: str
+    commit: str
+    environment: str
+    records: list[AnyRecord] = field(repr=False)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def fits(self) -> list[Record]:
+        """The measurements of fits."""
+        return [one for one in self.records if isinstance(one, Record)]
+
+    @property
+    def kernels(self) -> list[KernelsRecord]:
+        """The rates of plain kernels."""
+        return [one for one in self.records if isinstance(one, KernelsRecord)]
+
+    @property
+    def skips(self) -> list[SkipsRecord]:
+        """Parameter sets that did not run."""
+        return [one for one in self.records if isinstance(one, SkipsRecord)]
+
+    @property
+    def proofs(self) -> list[BlasRecord]:
+        """The BLAS of every valid fit that numpy's or scipy's multiplied for."""
+        return [one for one in self._proved if one.in_torch is None]
+
+    @property
+    def torch_proofs(self) -> list[TorchRecord]:
+        """Torch's library of every valid fit whose products ran in torch."""
+        return [one.in_torch for one in self._proved if one.in_torch is not None]
+
+    @property
+    def _proved(self) -> list[BlasRecord]:
+        return [one.blas for one in self.fits if one.status == "ok" and one.blas is not None]
+
+
+def read_runs(results_dir: Path, machine: str | None = None) -> list[EnvironmentRun]:
+    """Return every collected run, of one machine or of all, ordered by machine and environment."""
+    runs = []
+    for path in sorted(results_dir.glob(f"{machine or '*'}/[!.]*{SUFFIX}")):
+        commit, _, environment = path.name.removesuffix(SUFFIX).partition("-")
+        found = read_lines(path)
+        runs.append(
+            EnvironmentRun(path.parent.name, commit, environment, found.records, found.problems)
+        )
+    return runs
+
+
+def latest(runs: list[EnvironmentRun]) -> list[EnvironmentRun]:
+    """Return, for each machine, the runs of the commit that was measured last."""
+    newest: dict[str, tuple[str, str]] = {}
+    for run in runs:
+        started = max((one.started for one in run.fits), default="")
+        newest[run.machine] = max(newest.get(run.machine, ("", "")), (started, run.commit))
+    return [run for run in runs if newest[run.machine][1] == run.commit]
+
+
+def environment_label(run: EnvironmentRun) -> str:
+    """Return the BLAS that answered in a run, its version and kernels: ``openblas 0.3.30 Haswell``.
+
+    Taken from the proof in the records, not from the environment's name; the name is the answer
+    only where nothing was measured.
+    """
+    proved = [blas.numpy for blas in run.proofs]
+    proved += [one.blas.numpy for one in run.kernels if one.status == "ok" and one.blas is not None]
+    return library_text(proved[0]) if proved else run.environment
+
+
+def library_text(library: LibraryRecord) -> str:
+    """Return a library with its version and kernels: ``openblas 0.3.30 Haswell``."""
+    version = (library.version or "").partition("-")[0]
+    return " ".join(word for word in (library.name, version, library.architecture) if word)
+
+
+def torch_label(proof: TorchRecord) -> str:
+    """Return the library that multiplied for torch, and where: ``torch mkl 2024.2 def on cpu``.
+
+    A GPU has its name: ``torch cublas 12.8.4 sm_90 on NVIDIA H100``.
+    """
+    place = proof.device if proof.gpu is None else proof.gpu.name
+    return f"torch {library_text(proof.library)} on {place}"
+
+
+def record_label(record: Record, label: str) -> str:
+    """Return the library behind a fit's products: torch's own, or its environment's ``label``."""
+    proof = None if record.blas is None else record.blas.in_torch
+    return label if proof is None else torch_label(proof)
+
+
+def scale_text(scale: float | None) -> str:
+    """Return a scale as people write it, ``1/16``; real data have none."""
+    return "" if scale is None else str(Fraction(scale).limit_denominator(10_000))
+
+
+def strategy_text(case: CaseRecord) -> str:
+    """Return a strategy with the options that it was given: ``ridgecv gcv_mode=svd``."""
+    options = [f"{key}={value}" for key, value in sorted(case.options.items())]
+    return " ".join([case.strategy, *options])
