@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from bench_core import strategies
 from bench_core.blas.threads import ProductThreads, product_threads
 from bench_core.data import Problem
 from bench_core.progress import Progress
-from bench_core.records.record import BlasCalls, BlasRecord
+from bench_core.records.record import BlasCalls, BlasRecord, PlacementRecord
 from bench_core.runner.blas_proof import (
     calls_of,
     locate_calls,
@@ -24,7 +24,7 @@ from bench_core.runner.blas_proof import (
     wrong_threads,
 )
 from bench_core.runner.planning import by_run, with_runs
-from bench_core.runner.processor import ProcessTimes, process_times
+from bench_core.runner.processor import ProcessTimes, placed, process_times
 from bench_core.runner.protocol import FitJob, choose_cores
 from bench_core.runner.timing import read_through, warm_blas, warmup_subset
 
@@ -79,6 +79,14 @@ class Session:
         answers = self.cluster.client.run(product_threads, spec.threads, spec.dtype)
         return {self.names[node.pid]: answers[node.address] for node in self.cluster.workers}
 
+    def placement(self) -> tuple[PlacementRecord, ...]:
+        """Return the processors of every process that computes."""
+        if self.cluster is None:
+            return (placed("main"),)
+        answers = self.cluster.client.run(placed, "node")
+        found = [(self.names[node.pid], answers[node.address]) for node in self.cluster.workers]
+        return tuple(replace(one, process=name) for name, one in found)
+
     def blas_calls(self) -> list[BlasCalls]:
         """Return the BLAS of this process and of every node; raise `BlasMismatchError`."""
         declared = self.job.spec.blas
@@ -111,7 +119,7 @@ def open_session(job: FitJob, progress: Progress) -> Iterator[Session]:
     spec = job.spec
     progress("starting")
     strategy = strategies.get(spec.strategy)
-    busy = choose_cores(spec.threads)
+    busy = choose_cores(spec.threads, hardware_threads=spec.hardware_threads)
     if not strategy.distributed:
         clusters.pin(busy)
     calls = calls_of(spec.blas)  # a wrong library ends it here, before any work
@@ -171,6 +179,7 @@ def _cluster(job: FitJob, strategy: type[strategies.Strategy]) -> Any:
         blas=spec.blas,
         kernels=spec.kernels,
         scratch=Path(job.scratch),
+        hardware_threads=spec.hardware_threads,
     )
 
 
