@@ -84,6 +84,13 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "help": "BLAS threads of each node  [default: all cores, divided by the nodes].",
         },
     ),
+    "hardware-threads": (
+        ("--hardware-threads",),
+        {
+            "is_flag": True,
+            "help": "Let threads share physical cores, where there are more threads than cores.",
+        },
+    ),
     "kernels": (
         ("--kernels",),
         {
@@ -249,11 +256,11 @@ def renamed(old: str, new: str, former: T | None, value: T) -> T:
     return former
 
 
-def threads_per_node(threads: int | None, nodes: int) -> int:
+def threads_per_node(threads: int | None, nodes: int, *, hardware_threads: bool = False) -> int:
     """Return the threads of each node: those given, else all cores divided by the nodes."""
     from bench_core.machine import available_cores
 
-    return threads or max(1, available_cores() // nodes)
+    return threads or max(1, available_cores(hardware_threads=hardware_threads) // nodes)
 
 
 def named_values(pairs: tuple[tuple[str, Any], ...], flag: str = "--option") -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench_core.cluster.arrays import ArrayRef, RowFile, forget_pages, share_array
-from bench_core.cluster.cores import pin, whole_cores_first
+from bench_core.cluster.cores import pin, place_nodes, whole_cores_first
 from bench_core.cluster.site_settings import check_dask
 from bench_core.plugins import Registry
 
@@ -31,6 +31,7 @@ __all__ = [
     "forget_pages",
     "local",
     "pin",
+    "place_nodes",
     "share_array",
     "start",
     "whole_cores_first",
@@ -48,6 +49,7 @@ def start(
     blas: str | None = None,
     kernels: str = "default",
     scratch: str | Path | None = None,
+    hardware_threads: bool = False,
 ) -> Cluster:
     """Start a cluster and wait until its nodes serve; leaving its context ends it.
 
@@ -61,6 +63,7 @@ def start(
         `bench_core.blas.kernel_environment`.
     scratch : folder for shared arrays and results, visible to every node; None: the folder for
         temporary files.
+    hardware_threads : let threads share physical cores, where there are more of them than cores.
 
     Raises
     ------
@@ -70,7 +73,14 @@ def start(
     """
     check_dask()
     connect: Callable[..., Cluster] = KINDS.get(kind)
-    return connect(nodes, threads, blas=blas, kernels=kernels, scratch=scratch)
+    return connect(
+        nodes,
+        threads,
+        blas=blas,
+        kernels=kernels,
+        scratch=scratch,
+        hardware_threads=hardware_threads,
+    )
 
 
 # Imported when asked for: Dask takes a second, which no process without a cluster has to wait.

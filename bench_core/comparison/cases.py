@@ -15,7 +15,7 @@ from bench_core.records.runs import environment_label, record_label, scale_text,
 class Case:
     """What was fitted, wherever it ran: equal cases are comparable.
 
-    ``rest`` holds seeds, split, subject, penalties and intercept as JSON.
+    ``rest`` holds seeds, split, subject, penalties, intercept and use of hardware threads as JSON.
 
     Examples
     --------
@@ -90,6 +90,7 @@ def case_of(record: Record) -> Case:
         "split": [case.split.kind, case.split.seed],
         "alphas": case.alphas,
         "intercept": case.fit_intercept,
+        "hardware_threads": case.hardware_threads,
     }
     return Case(
         problem.name,

@@ -39,6 +39,7 @@ class FitRequest:
     seed: int = 0
     nodes: int = 1
     threads: int = 1
+    hardware_threads: bool = False
     kernels: str = "default"
     blas: str | None = None
     alphas: tuple[float, ...] = THESIS_ALPHAS
@@ -147,6 +148,7 @@ class FitRequest:
             options=self.fit_options("file" if self.coef else None),
             nodes=self.nodes,
             threads=self.threads,
+            hardware_threads=self.hardware_threads,
             dtype=shape.dtype,
             split=self.split,
             seed=self.seed,

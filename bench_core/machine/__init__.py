@@ -12,10 +12,13 @@ from bench_core.machine.cgroup import Limits, limits, throttled_seconds
 from bench_core.machine.gpu import gpus
 from bench_core.machine.pinning import usable
 from bench_core.machine.processor import Cpu, cpu
+from bench_core.machine.topology import HardwareThread, Topology, read_topology
 
 __all__ = [
     "Cpu",
+    "HardwareThread",
     "Limits",
+    "Topology",
     "affinity",
     "available_cores",
     "available_memory",
@@ -25,6 +28,7 @@ __all__ = [
     "limits",
     "load",
     "peak_memory",
+    "read_topology",
     "throttled_seconds",
 ]
 
@@ -34,11 +38,12 @@ def affinity() -> list[int]:
     return sorted(usable())
 
 
-def available_cores() -> int:
-    """Return the cores that this process can keep busy: its affinity, limited by its quota."""
-    quota = limits().cores
-    cores = len(affinity())
-    return cores if quota is None else max(1, min(cores, int(quota)))
+def available_cores(*, hardware_threads: bool = False) -> int:
+    """Return the physical cores that this process can keep busy: in its affinity and its quota.
+
+    hardware_threads : count the threads of a core singly; they share its arithmetic units.
+    """
+    return read_topology().capacity(hardware_threads=hardware_threads)
 
 
 def available_memory() -> int:
@@ -70,14 +75,17 @@ def peak_memory() -> int:
 def describe() -> dict[str, Any]:
     """Return the machine as stored in records, under stable keys.
 
-    ``cpu`` (model, vendor, architecture, features), ``cores`` (logical, physical, affinity,
-    available), ``cgroup`` (cores, memory_bytes: null where unlimited), ``memory`` (total_bytes,
-    available_bytes), ``gpus`` (name, memory_bytes, driver), ``system``.
+    ``cpu`` (model, vendor, architecture, features); ``cores`` (logical, physical, affinity;
+    available, sockets, memory_domains and threads_per_core of what this process may use; topology:
+    false where the system says nothing of cores, so that every processor counts as one);
+    ``cgroup`` (cores, memory_bytes: null where unlimited); ``memory`` (total_bytes,
+    available_bytes); ``gpus`` (name, memory_bytes, driver); ``system``.
     """
     import psutil
 
     processor = cpu()
     limit = limits()
+    found = read_topology()
     return {
         "cpu": {
             "model": processor.model,
@@ -89,7 +97,11 @@ def describe() -> dict[str, Any]:
             "logical": os.cpu_count(),
             "physical": psutil.cpu_count(logical=False),
             "affinity": affinity(),
-            "available": available_cores(),
+            "available": found.capacity(),
+            "sockets": len({thread.socket for thread in found.threads}),
+            "memory_domains": len({thread.domain for thread in found.threads}),
+            "threads_per_core": max(map(len, found.cores()), default=1),
+            "topology": found.known,
         },
         "cgroup": {"cores": limit.cores, "memory_bytes": limit.memory_bytes},
         "memory": {

@@ -66,7 +66,10 @@ class SplitRecord:
 
 @dataclass(frozen=True, config=STRICT)
 class CaseRecord:
-    """Specification of the fit. ``alphas`` is None where the case ended before they were known."""
+    """Specification of the fit. ``alphas`` is None where the case ended before they were known.
+
+    hardware_threads : whether threads were allowed to share physical cores.
+    """
 
     suite: str
     problem: ProblemRecord
@@ -81,6 +84,7 @@ class CaseRecord:
     fit_intercept: bool
     blas: str | None
     null: Literal["auto", "fit", "sample", "skip"]
+    hardware_threads: bool = False
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -358,6 +362,31 @@ class ProductRecord:
 
 
 @dataclass(frozen=True, config=STRICT)
+class PlacementRecord:
+    """Processors that one computing process was kept on.
+
+    Parameters
+    ----------
+    cpus : numbers of the logical processors; empty where nothing was pinned.
+    cores : physical cores among them; fewer than ``cpus`` where threads share cores.
+    sockets, memory_domains : numbers of those that the cores belong to.
+    known : False where the system does not say which processors are one core.
+
+    Examples
+    --------
+    >>> PlacementRecord("node 0", (0, 2), 2, (0,), (0,), True).cores
+    2
+    """
+
+    process: str
+    cpus: tuple[Count, ...]
+    cores: Count
+    sockets: tuple[Count, ...]
+    memory_domains: tuple[Count, ...]
+    known: bool
+
+
+@dataclass(frozen=True, config=STRICT)
 class ProcessorRecord:
     """Processor time of the timed fits; see `bench_core.runner.processor`.
 
@@ -368,6 +397,7 @@ class ProcessorRecord:
     throttled_s : seconds of the fits for which the quota stopped them, once for every processor
         that stopped; None where the system does not say.
     products : of every process that computes; empty for one thread.
+    placement : of every process that computes; empty in records made before it was kept.
     note : why the times are not to be trusted; None if nothing speaks against them.
 
     Examples
@@ -381,6 +411,7 @@ class ProcessorRecord:
     throttled_s: Seconds | None
     products: tuple[ProductRecord, ...]
     note: str | None
+    placement: tuple[PlacementRecord, ...] = ()
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -14,7 +14,6 @@ from bench_core.errors import (
     InputError,
     ResourceError,
     RidgebenchError,
-    counted,
     readable_bytes,
     unknown,
 )
@@ -102,16 +101,14 @@ def preflight(
 
 
 def _refuse_cores(spec: FitSpec) -> ResourceError | None:
-    from bench_core.machine import available_cores
+    from bench_core.cluster.cores import too_few_cores
+    from bench_core.machine import read_topology
 
-    cores, needed = available_cores(), spec.nodes * spec.threads
-    if needed <= cores:
+    machine = read_topology()
+    shared = spec.hardware_threads
+    if spec.nodes * spec.threads <= machine.capacity(hardware_threads=shared):
         return None
-    return ResourceError(
-        f"{counted(spec.nodes, 'node')} × {counted(spec.threads, 'thread')} need {needed} cores, "
-        f"{cores} available: "
-        "ask for fewer"
-    )
+    return too_few_cores(machine, spec.nodes, spec.threads, hardware_threads=shared)
 
 
 def _memory_error(

@@ -14,9 +14,11 @@ from statistics import median
 from time import perf_counter
 
 from bench_core.blas.threads import ProductThreads, thread_seconds
+from bench_core.cluster.cores import affinity
 from bench_core.errors import counted
-from bench_core.machine import limits, throttled_seconds
-from bench_core.records.record import ProcessorRecord, ProductRecord
+from bench_core.machine import limits, read_topology, throttled_seconds
+from bench_core.machine.pinning import can_pin
+from bench_core.records.record import PlacementRecord, ProcessorRecord, ProductRecord
 
 #: Part of the fits' wall time for which a quota may stop them without being noticed.
 THROTTLED_SHARE = 0.01
@@ -51,6 +53,19 @@ class ProcessTimes:
         total = max(0.0, self.total - before.total)
         worked = [now - before.threads.get(one, 0.0) for one, now in self.threads.items()]
         return total, min(total, max(worked, default=total))
+
+
+def placed(process: str) -> PlacementRecord:
+    """Return the processors that the threads of this process may run on."""
+    machine = read_topology(cpus=affinity())
+    return PlacementRecord(
+        process,
+        cpus=tuple(sorted(thread.number for thread in machine.threads)) if can_pin() else (),
+        cores=len(machine.cores()),
+        sockets=tuple(sorted({thread.socket for thread in machine.threads})),
+        memory_domains=tuple(sorted({thread.domain for thread in machine.threads})),
+        known=machine.known,
+    )
 
 
 def process_times() -> ProcessTimes:

@@ -211,12 +211,15 @@ def write_result(path: Path, result: Any) -> None:
     write_text(path, text)
 
 
-def choose_cores(threads: int) -> list[int]:
-    """Return the cores for ``threads`` threads, one hardware thread of each core first."""
-    from bench_core.cluster import whole_cores_first
-    from bench_core.machine.pinning import usable
+def choose_cores(threads: int, *, hardware_threads: bool = False) -> list[int]:
+    """Return the CPUs for ``threads`` threads, as those of one node; all where they are too few."""
+    from bench_core.cluster import place_nodes
+    from bench_core.machine import read_topology
 
-    return whole_cores_first(usable())[:threads]
+    machine = read_topology()
+    if threads > machine.capacity(hardware_threads=hardware_threads):
+        return [thread.number for thread in machine.threads]
+    return place_nodes(machine, 1, threads, hardware_threads=hardware_threads)[0]
 
 
 def _progress_channel() -> Progress:

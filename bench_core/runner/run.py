@@ -116,6 +116,7 @@ def start_record(spec: FitSpec, shape: ProblemShape) -> Record:
             fit_intercept=spec.fit_intercept,
             blas=spec.blas,
             null=cast(Literal["auto", "fit", "sample", "skip"], spec.null),
+            hardware_threads=spec.hardware_threads,
         ),
         times=None,
         memory=None,

@@ -16,7 +16,7 @@ from bench_core.blas.threads import ProductThreads, product_threads, torch_threa
 from bench_core.blas.torch_watch import TorchProducts, is_loaded, watch_products
 from bench_core.data import Problem
 from bench_core.progress import Progress
-from bench_core.records.record import BlasCalls, BlasRecord, DeviceMemory
+from bench_core.records.record import BlasCalls, BlasRecord, DeviceMemory, PlacementRecord
 from bench_core.runner.blas_proof import (
     calls_of,
     locate_calls,
@@ -26,7 +26,7 @@ from bench_core.runner.blas_proof import (
 )
 from bench_core.runner.device_memory import Counts, read_peaks, start_counting
 from bench_core.runner.planning import by_run, with_runs
-from bench_core.runner.processor import ProcessTimes, process_times
+from bench_core.runner.processor import ProcessTimes, placed, process_times
 from bench_core.runner.protocol import FitJob, choose_cores
 from bench_core.runner.timing import read_through, warm_blas, warmup_subset
 from bench_core.runner.torch_proof import (
@@ -127,6 +127,14 @@ class Session:
             found.append(peaks[node.address].to_record(self.names[node.pid], device))
         return tuple(found)
 
+    def placement(self) -> tuple[PlacementRecord, ...]:
+        """Return the processors of every process that computes."""
+        if self.cluster is None:
+            return (placed("main"),)
+        answers = self.cluster.client.run(placed, "node")
+        found = [(self.names[node.pid], answers[node.address]) for node in self.cluster.workers]
+        return tuple(replace(one, process=name) for name, one in found)
+
     def blas_calls(self) -> list[BlasCalls]:
         """Return the BLAS of this process and of every node; raise `BlasMismatchError`.
 
@@ -191,7 +199,7 @@ def open_session(job: FitJob, progress: Progress) -> Iterator[Session]:
     spec = job.spec
     progress("starting")
     strategy = strategies.get(spec.strategy)
-    busy = choose_cores(spec.threads)
+    busy = choose_cores(spec.threads, hardware_threads=spec.hardware_threads)
     if not strategy.distributed:
         clusters.pin(busy)
     calls = calls_of(spec.blas)  # a wrong library ends it here, before any work
@@ -253,6 +261,7 @@ def _cluster(job: FitJob, strategy: type[strategies.Strategy]) -> Any:
         blas=spec.blas,
         kernels=spec.kernels,
         scratch=Path(job.scratch),
+        hardware_threads=spec.hardware_threads,
     )
 
 

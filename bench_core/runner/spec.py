@@ -74,6 +74,7 @@ class FitSpec:
     alphas: tuple[float, ...] | None = None
     fit_intercept: bool = True
     null: str = "auto"
+    hardware_threads: bool = False
 
     def __post_init__(self) -> None:
         for name in ("nodes", "threads", "repeats"):
@@ -118,6 +119,8 @@ class FitSpec:
         """Return 20 hexadecimal digits that are the same for the same fit, on any machine."""
         values = self.to_dict()
         del values["suite"]
+        if not self.hardware_threads:  # keys are as they were before there was a choice
+            del values["hardware_threads"]
         text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 

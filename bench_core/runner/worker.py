@@ -66,6 +66,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             flops=job.flops,
             further=mixture([BlasCalls(blas.numpy, blas.scipy), *blas.workers]),
         )
+        processor = replace(processor, placement=session.placement())
         progress("predicting")
         started = perf_counter()
         predictions = np.asarray(model.predict(session.test.X))

@@ -4,39 +4,17 @@ import os
 import threading
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bench_core.cluster import cores, pin
 
 
-def test_first_threads_of_all_cores_come_before_second_ones(monkeypatch):
-    # Eight CPUs on four cores; siblings are neighbours, as on many virtual machines.
-    monkeypatch.setattr(cores, "_siblings", lambda cpu: (cpu // 2 * 2, cpu // 2 * 2 + 1))
-    assert cores.whole_cores_first(range(8)) == [0, 2, 4, 6, 1, 3, 5, 7]
-    assert cores.whole_cores_first([1, 2, 3, 7]) == [1, 2, 7, 3]
-
-
-def test_siblings_half_way_apart(monkeypatch):
-    # The numbering of most servers: CPU i and i + 4 are one core.
-    monkeypatch.setattr(cores, "_siblings", lambda cpu: (cpu % 4, cpu % 4 + 4))
-    assert cores.whole_cores_first(range(8)) == list(range(8))
-
-
-def test_sibling_lists_as_the_kernel_writes_them(monkeypatch, tmp_path):
-    for cpu, text in ((0, "0-1\n"), (1, "0-1\n"), (2, "2,6\n")):
-        folder = tmp_path / f"cpu{cpu}" / "topology"
+def test_first_threads_of_all_cores_come_before_second_ones(tmp_path):
+    for cpu in range(8):  # eight CPUs on four cores; siblings are neighbours
+        folder = tmp_path / f"sys/devices/system/cpu/cpu{cpu}/topology"
         folder.mkdir(parents=True)
-        (folder / "thread_siblings_list").write_text(text)
-    monkeypatch.setattr(cores, "_TOPOLOGY", tmp_path)
-    assert [cores._siblings(cpu) for cpu in range(4)] == [(0, 1), (0, 1), (2, 6), (3,)]
-
-
-@given(nodes=st.integers(1, 8), threads=st.integers(1, 8), spare=st.integers(0, 5))
-def test_shares_are_disjoint_and_full(nodes, threads, spare):
-    cut = cores.shares(range(100, 100 + nodes * threads + spare), nodes, threads)
-    assert [len(share) for share in cut] == [threads] * nodes
-    assert len({cpu for share in cut for cpu in share}) == nodes * threads
+        (folder / "core_cpus_list").write_text(f"{cpu // 2 * 2}-{cpu // 2 * 2 + 1}\n")
+    assert cores.whole_cores_first(range(8), tmp_path) == [0, 2, 4, 6, 1, 3, 5, 7]
+    assert cores.whole_cores_first([1, 2, 3, 7], tmp_path) == [1, 2, 7, 3]
 
 
 def test_pin_moves_threads_that_already_run():

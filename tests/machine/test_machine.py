@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from bench_core import machine
-from bench_core.machine import gpu, processor
+from bench_core.machine import gpu, processor, topology
 from bench_core.machine.cgroup import limits
 
 
@@ -89,8 +89,11 @@ def test_no_limit_anywhere(tmp_path):
 @pytest.mark.parametrize(("quota", "expected"), [(None, 3), (1.5, 1), (0.2, 1), (2.0, 2), (8.0, 3)])
 def test_available_cores_respect_affinity_and_quota(monkeypatch, quota, expected):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 4, 5}, raising=False)
-    monkeypatch.setattr(machine, "limits", lambda: machine.Limits(quota, None, None))
+    monkeypatch.setattr(topology, "limits", lambda _: machine.Limits(quota, None, None))
+    monkeypatch.setattr(topology, "_siblings", lambda _, number: [number])
+    topology._read.cache_clear()
     assert machine.available_cores() == expected
+    topology._read.cache_clear()
 
 
 def test_available_memory_respects_the_quota(monkeypatch):
@@ -141,7 +144,10 @@ def test_description_has_its_stable_keys():
     found = machine.describe()
     assert set(found) == {"cpu", "cores", "cgroup", "memory", "gpus", "system"}
     assert set(found["cpu"]) == {"model", "vendor", "architecture", "features"}
-    assert set(found["cores"]) == {"logical", "physical", "affinity", "available"}
+    assert set(found["cores"]) == {
+        *("logical", "physical", "affinity", "available"),
+        *("sockets", "memory_domains", "threads_per_core", "topology"),
+    }
     assert 1 <= found["cores"]["available"] <= found["cores"]["logical"]
     assert 0 < found["memory"]["available_bytes"] <= found["memory"]["total_bytes"]
     assert set(machine.load(0.05)) == {"busy_cores", "average"}

@@ -104,6 +104,9 @@ def test_a_record_proves_its_blas_and_its_surroundings(good: Record) -> None:
         assert good.blas.proof.calls[caller]
     assert good.versions["numpy"] == np.__version__
     assert good.machine.cores["available"] == available_cores()
+    (place,) = good.processor.placement
+    assert (place.process, len(place.cpus), place.cores) == ("main", 1, 1)
+    assert not good.case.hardware_threads
     assert good.load.before is not None
     assert good.load.after is not None
     problem = good.case.problem
@@ -152,6 +155,9 @@ def test_nodes_are_measured_together(run: Run) -> None:
     processes = [one.process for one in record.memory.per_process]
     assert {"main", "node 0", "node 1"} <= set(processes)
     assert len(record.blas.workers) == 2
+    places = record.processor.placement
+    assert [(one.process, one.cores) for one in places] == [("node 0", 1), ("node 1", 1)]
+    assert not {*places[0].cpus} & {*places[1].cpus}
     assert all(one.numpy.threads == 1 for one in record.blas.workers)
     assert record.agreement.same_penalty is None
 

@@ -78,6 +78,7 @@ def test_only_the_suite_is_left_out_of_the_key() -> None:
         "alphas": (1.0,),
         "fit_intercept": False,
         "null": "skip",
+        "hardware_threads": True,
     }
     assert set(changes) | {"suite"} == set(CASE.to_dict())
     keys = {replace(CASE, **{name: value}).key() for name, value in changes.items()}

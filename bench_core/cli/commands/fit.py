@@ -25,7 +25,8 @@ KEPT = "Nothing is kept: the result folder appears only when it is whole."
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to create.")
 @option("scale", "subject", "dtype", "split", "test-fraction")
 @click.option("--test-runs", metavar="RUN,RUN,…", help="Runs to hold out; with --split run.")
-@option("seed", "nodes", "threads", "kernels", "blas", *PENALTY_OPTIONS, "intercept", "option")
+@option("seed", "nodes", "threads", "hardware-threads", "kernels", "blas", *PENALTY_OPTIONS)
+@option("intercept", "option")
 @option("no-coef", "memory-limit")
 @click.option("--keep-problem", is_flag=True, help="Keep the problem beside the results.")
 @option("figures", "scratch", "json")
@@ -42,6 +43,7 @@ def command(
     seed: int,
     nodes: int,
     threads: int | None,
+    hardware_threads: bool,
     blas: str | None,
     alphas: tuple[float, ...] | None,
     extend_alphas: int | None,
@@ -73,7 +75,8 @@ def command(
         test_runs=None if test_runs is None else _runs(test_runs),
         seed=seed,
         nodes=nodes,
-        threads=threads_per_node(threads, nodes),
+        threads=threads_per_node(threads, nodes, hardware_threads=hardware_threads),
+        hardware_threads=hardware_threads,
         blas=blas or declared(),
         alphas=alphas or THESIS_ALPHAS,
         fit_intercept=not no_intercept,

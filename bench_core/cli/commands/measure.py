@@ -22,7 +22,7 @@ KEPT = "Nothing is recorded: a measurement counts only as a whole."
 @click.command()
 @click.argument("strategy")
 @click.argument("problem")
-@option("scale", "subject", "nodes", "threads")
+@option("scale", "subject", "nodes", "threads", "hardware-threads")
 @click.option(
     "--repeats",
     type=click.IntRange(min=1),
@@ -53,6 +53,7 @@ def command(
     problem: str,
     nodes: int,
     threads: int | None,
+    hardware_threads: bool,
     options: tuple[tuple[str, Any], ...],
     alphas: tuple[float, ...] | None,
     extend_alphas: int | None,
@@ -80,7 +81,8 @@ def command(
         problem=problem,
         strategy=strategy,
         nodes=nodes,
-        threads=threads_per_node(threads, nodes),
+        threads=threads_per_node(threads, nodes, hardware_threads=hardware_threads),
+        hardware_threads=hardware_threads,
         options=strategy_options(
             strategy,
             options,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from bench_core.blas import build_environment, declared, kernel_environment
 from bench_core.cluster.base import Cluster
-from bench_core.cluster.cores import shares, whole_cores_first
+from bench_core.cluster.cores import place_nodes
 from bench_core.cluster.site_settings import OWN_VARIABLES
-from bench_core.errors import InputError, ResourceError, counted
-from bench_core.machine import available_cores
+from bench_core.errors import InputError
+from bench_core.machine import read_topology
 from bench_core.machine.pinning import keep, usable
 
 
@@ -29,13 +29,12 @@ class LocalCluster(Cluster):
         blas: str | None,
         kernels: str,
         scratch: str | Path | None,
-        pinned: bool,
+        shares: list[list[int]],
     ) -> None:
         built = build_environment(threads, kernel_environment(kernels), blas=blas)
         # A node's log is read only after a failure.
         self._environment = {**built.variables, **OWN_VARIABLES}
-        cpus = whole_cores_first(usable())
-        self._shares = shares(cpus, nodes, threads) if pinned else [[] for _ in range(nodes)]
+        self._shares = shares
         super().__init__(nodes, threads, host="127.0.0.1", blas=blas, scratch=scratch)
 
     def _cpus(self, node: int) -> list[int]:
@@ -85,12 +84,13 @@ def local(
     kernels: str = "default",
     scratch: str | Path | None = None,
     oversubscribe: bool = False,
+    hardware_threads: bool = False,
 ) -> Cluster:
     """Start ``nodes`` worker processes on this machine and wait until they serve.
 
     Every process gets its thread and kernel variables before its BLAS is loaded, its own
-    ``threads`` CPUs (whole cores first), and proves which BLAS it calls. It ends with this
-    process.
+    ``threads`` physical cores (`bench_core.cluster.place_nodes`), and proves which BLAS it calls.
+    It ends with this process.
 
     Parameters
     ----------
@@ -102,6 +102,7 @@ def local(
     scratch : folder for shared arrays and results; None: the folder for temporary files.
     oversubscribe : allow more threads than cores, unpinned. For tests only: such times are
         meaningless.
+    hardware_threads : let threads share physical cores, where there are more of them than cores.
 
     Raises
     ------
@@ -113,20 +114,20 @@ def local(
     for name, value in (("nodes", nodes), ("threads", threads)):
         if value < 1:
             raise InputError(f"{name} = {value}: a cluster needs at least 1")
-    cores = available_cores()
-    pinned = nodes * threads <= cores
-    if not pinned and not oversubscribe:
-        raise ResourceError(
-            f"{counted(nodes, 'node')} × {counted(threads, 'thread')} need "
-            f"{nodes * threads} cores, this process may use {cores}: ask for fewer nodes or threads"
-        )
+    machine = read_topology()
+    free = oversubscribe and nodes * threads > machine.capacity(hardware_threads=hardware_threads)
+    shares = (
+        [[] for _ in range(nodes)]
+        if free
+        else place_nodes(machine, nodes, threads, hardware_threads=hardware_threads)
+    )
     return LocalCluster(
         nodes,
         threads,
         blas=blas if blas is not None else declared(),
         kernels=kernels,
         scratch=scratch,
-        pinned=pinned,
+        shares=shares,
     )
 
 
