@@ -240,6 +240,7 @@ def _between(
         other = FitResult.open(path)
         problems.append(open_problem(other))
         values.append(held_out_r(other, problems[-1]))
+        _check_unchanged(other, values[-1])
     correlations = correlate_maps(problems, values)
     mean = mean_between(correlations)
     return {

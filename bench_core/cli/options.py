@@ -285,15 +285,12 @@ PENALTY_OPTIONS = ("alphas", "extend-alphas", "alpha-per-target", "cv", "scoring
 def strategy_options(
     strategy: str,
     pairs: tuple[tuple[str, Any], ...],
-    *,
-    cv: str | int | None = None,
-    scoring: str | None = None,
-    alpha_per_target: bool = False,
-    extend_alphas: int | None = None,
+    flags: dict[str, Any],
 ) -> dict[str, Any]:
     """Return a strategy's options: those of ``--option`` and those with a flag of their own.
 
-    What was not given is left out: the strategy's own default holds.
+    What was not given is left out: the strategy's own default holds. Those with a flag, all of
+    `PENALTY_OPTIONS` but the candidates, are taken out of the command's ``flags``.
 
     Raises
     ------
@@ -305,15 +302,12 @@ def strategy_options(
 
     found = named_values(pairs)
     kind = strategies.get(strategy)
+    names = [name.replace("-", "_") for name in PENALTY_OPTIONS if name != "alphas"]
+    taken = {name: flags.pop(name) for name in names}
+    # 0 decades and a flag that is off are what holds without them.
+    given = {name: value for name, value in taken.items() if value}
     # Leave-one-out is the default of all but one: asked for or not, it is the same case.
-    default = cv == "loo" and getattr(kind(), "cv", None) is None
-    given: dict[str, Any] = {
-        "cv": cv,
-        "scoring": scoring,
-        "alpha_per_target": alpha_per_target or None,
-        "extend_alphas": extend_alphas or None,
-    }
-    given = {name: value for name, value in given.items() if value is not None}
+    default = given.get("cv") == "loo" and getattr(kind(), "cv", None) is None
     for name, value in given.items():
         flag = f"--{name.replace('_', '-')}"
         if name in found:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench_core.errors import InputError, RidgebenchError
+from bench_core.errors import InputError, RidgebenchError, unknown
 from bench_core.report.page import write_page
 from bench_core.report.published_results import write_published
 from bench_core.report.runs import EnvironmentRun, collect, latest, read_runs
@@ -25,7 +25,7 @@ class Project:
     root: Path
     results: Path
     html: Path
-    benchmarks: Path = Path("benchmarks")
+    benchmarks: Path
 
     @property
     def pending(self) -> Path:
@@ -65,7 +65,7 @@ def asv(
     environment: dict[str, str] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> None:
-    """EnvironmentRun asv in the project; its whole output goes to ``.asv/COMMAND.log``.
+    """Run asv in the project; its whole output goes to ``.asv/COMMAND.log``.
 
     Parameters
     ----------
@@ -124,6 +124,25 @@ def machine_name(wanted: str | None = None) -> str:
             "slashes that does not begin with a dot, such as a host name"
         )
     return wanted
+
+
+def known_machine(project: Project, wanted: str | None = None) -> str:
+    """Return the name of a machine that is known here: ``wanted``, or this one's.
+
+    Known are those with a folder of results, those in asv's machine file, and this host. Nothing is
+    written. Raises `UnknownNameError` for another name, with near ones.
+    """
+    from asv.machine import MachineCollection
+    from asv.util import load_json
+
+    name, file = machine_name(wanted), Path(MachineCollection.get_machine_file_path())
+    known = {machine_name()}
+    known |= {path.name for path in project.results.glob("[!.]*/") if path.is_dir()}
+    if file.is_file():
+        known |= {one for one in load_json(str(file)) if one != "version"}
+    if name not in known:
+        raise unknown("machine", name, known)
+    return name
 
 
 def describe_machine(project: Project, wanted: str | None = None) -> str:

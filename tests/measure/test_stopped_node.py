@@ -26,7 +26,7 @@ def test_a_stopped_node_ends_with_the_time_of_its_fit(
     lifeline, scratch = Lifeline(tmp_path / "pids"), tmp_path / "scratch"
     stopped: list[psutil.Process] = []
 
-    class StopsItsNode(subprocess.Popen):  # type: ignore[type-arg]
+    class StopsItsNode(subprocess.Popen[bytes]):
         """A worker whose node is stopped at work; its time, which is over, begins only then."""
 
         def wait(self, timeout: float | None = None) -> int:

@@ -4,16 +4,18 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
-from bench_core.errors import InputError
+from bench_core.cli import cli
+from bench_core.errors import InputError, UnknownNameError
 from bench_core.records import SCHEMA_KERNELS, KernelCase, KernelRate, KernelsRecord
 from bench_core.records.record import BlasCalls
 from bench_core.records.skips import make_skips
 from bench_core.report.page import write_page
 from bench_core.report.run_monitor import progress_line, watch
 from bench_core.report.runs import EnvironmentRun
-from bench_core.report.site import Project, describe_machine, machine_name
+from bench_core.report.site import Project, describe_machine, known_machine, machine_name
 from bench_core.report.terminal import print_summary, seconds_text
 
 
@@ -138,7 +140,7 @@ def test_a_machine_of_another_name_is_described_from_the_start(tmp_path, monkeyp
     pytest.importorskip("asv", reason="asv is not installed (extra: bench)")
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "asv.conf.json").write_text('{"version": 1, "repo": ".", "project": "some"}')
-    project = Project(tmp_path, tmp_path / "results", tmp_path / "html")
+    project = Project(tmp_path, tmp_path / "results", tmp_path / "html", tmp_path / "benchmarks")
     assert describe_machine(project, "mine") == "mine"
     known = json.loads((tmp_path / ".asv-machine.json").read_text("utf-8"))
     assert set(known["mine"]) == {"machine", "os", "arch", "cpu", "num_cpu", "ram"}
@@ -148,7 +150,7 @@ def test_a_machine_of_another_name_is_described_from_the_start(tmp_path, monkeyp
 def test_a_machine_whose_results_could_not_be_found_again_is_refused(tmp_path, monkeypatch, name):
     pytest.importorskip("asv", reason="asv is not installed (extra: bench)")
     monkeypatch.setenv("HOME", str(tmp_path))
-    project = Project(tmp_path, tmp_path / "results", tmp_path / "html")
+    project = Project(tmp_path, tmp_path / "results", tmp_path / "html", tmp_path / "benchmarks")
     with pytest.raises(InputError, match="machine"):
         describe_machine(project, name)
     assert list(tmp_path.iterdir()) == []
@@ -160,6 +162,26 @@ def test_reading_a_machine_writes_nothing(tmp_path, monkeypatch):
     assert machine_name("nosuch") == "nosuch"
     assert machine_name()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_machine_that_nothing_is_known_of_is_refused_and_nothing_written(tmp_path, monkeypatch):
+    pytest.importorskip("asv", reason="asv is not installed (extra: bench)")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "asv.conf.json").write_text('{"version": 1, "repo": ".", "project": "some"}')
+    (tmp_path / "results/measured").mkdir(parents=True)
+    (tmp_path / ".asv-machine.json").write_text('{"described": {}, "version": 1}')
+    pending = tmp_path / ".asv/records/environment/c0ffee00"
+    pending.mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.chdir(tmp_path)
+    ended = CliRunner().invoke(cli, ["report", "--machine", "mesured"])
+    assert isinstance(ended.exception, UnknownNameError)  # status 2 of the program
+    assert "measured" in str(ended.exception)
+    assert sorted(tmp_path.rglob("*")) == before
+    project = Project(tmp_path, tmp_path / "results", tmp_path / "html", tmp_path / "benchmarks")
+    assert known_machine(project) == machine_name()
+    for name in ("measured", "described"):
+        assert known_machine(project, name) == name
 
 
 def test_the_summary_names_machine_commit_day_and_profile(runs):

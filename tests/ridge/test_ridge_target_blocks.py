@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import tracemalloc
 from itertools import product
 
 import numpy as np
@@ -23,6 +22,7 @@ from bench_core.ridge.arrays.backend import Device
 from bench_core.ridge.arrays.coef_file import CoefFile
 from bench_core.ridge.arrays.column_reader import open_columns
 from bench_core.ridge.arrays.target_blocks import ColumnBlocks
+from tests.ridge.planned_memory import planned_and_peak
 
 ALPHAS = [1.0, 10.0, 100.0, 1000.0]
 
@@ -206,18 +206,6 @@ def test_planned_memory_is_what_wide_blocks_take(tmp_path, shape, scoring, coef)
     )
     planned, peak = planned_and_peak(model, X, mapped(tmp_path, Y))
     assert peak <= planned < 2.2 * peak
-
-
-def planned_and_peak(model, X, Y):
-    model.fit(X, Y)  # imports and caches
-    tracemalloc.start()
-    try:
-        model.fit(X, Y)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert model.plan_ == model.plan(X, Y)
-    return model.plan_.peak_bytes, peak
 
 
 LIMITED = """

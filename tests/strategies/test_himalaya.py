@@ -1,7 +1,6 @@
 """himalaya's ridge as a strategy; where it is not installed, the tests say so."""
 
 import tracemalloc
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -13,13 +12,10 @@ from bench_core.errors import InputError, UnknownNameError, install_command
 from bench_core.ridge import GridEdgeWarning
 from bench_core.strategies import himalaya as strategy
 from tests.devices import usable_device
+from tests.strategies.peers import needs_himalaya
 
 ALPHAS = (0.1, 3.0, 30.0, 300.0, 3000.0)
 TOLERANCE = {"f8": 1e-9, "f4": 2e-3}
-
-needs_himalaya = pytest.mark.skipif(
-    find_spec("himalaya") is None, reason="himalaya is not installed (extra: peers)"
-)
 
 
 @pytest.fixture(params=["numpy", "torch", "torch_cuda"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from itertools import product
 from typing import Any
 
@@ -18,12 +17,10 @@ from bench_core import strategies
 from bench_core.errors import InputError
 from bench_core.ridge import GridEdgeWarning, MultiTargetRidgeCV
 from bench_core.strategies.bmor_shared import SharedBatches
+from tests.strategies.peers import needs_himalaya
 
 ALPHAS = (0.1, 3.0, 30.0, 300.0, 3000.0)
 RUNS = np.repeat([3, 1, 2, 5], [9, 11, 12, 8])
-needs_himalaya = pytest.mark.skipif(
-    find_spec("himalaya") is None, reason="himalaya is not installed"
-)
 
 
 def scored(scoring: str, truth: NDArray, predicted: NDArray) -> NDArray:

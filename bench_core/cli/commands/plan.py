@@ -35,10 +35,6 @@ def command(
     targets: int | None,
     penalties: int | None,
     alphas: tuple[float, ...] | None,
-    extend_alphas: int | None,
-    alpha_per_target: bool,
-    cv: str | int | None,
-    scoring: str | None,
     test_fraction: float,
     former_strategy: str | None,
     nodes: int,
@@ -48,6 +44,7 @@ def command(
     coef_file: bool,
     options: tuple[tuple[str, Any], ...],
     as_json: bool,
+    **penalty_flags: Any,
 ) -> None:
     """Show what fitting STRATEGY to PROBLEM (a name or a folder), or t × p to t × s, will take.
 
@@ -82,14 +79,7 @@ def command(
     elif penalties is not None:
         raise InputError(f"-r {penalties} and --alphas say the same: give one")
     check_alphas(alphas)
-    chosen = strategy_options(
-        strategy,
-        options,
-        cv=cv,
-        scoring=scoring,
-        alpha_per_target=alpha_per_target,
-        extend_alphas=extend_alphas,
-    )
+    chosen = strategy_options(strategy, options, penalty_flags)
     if memory_limit is not None:
         if "memory_limit" not in supports:
             raise InputError(f"{strategy} cannot plan within a memory limit: leave it out")

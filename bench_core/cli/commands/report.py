@@ -19,11 +19,11 @@ def command(machine: str | None) -> None:
     """
     from pathlib import Path
 
-    from bench_core.report.site import build_site, find_project, machine_name
+    from bench_core.report.site import build_site, find_project, known_machine
     from bench_core.report.terminal import print_summary
 
     project = find_project(Path.cwd())
-    name = machine_name(machine)
+    name = known_machine(project, machine)
     runs = build_site(project, name, others=True)
     if runs and runs[0].machine != name:
         which = f"machine {name}" if machine else f"this machine ({name})"
