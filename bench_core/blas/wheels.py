@@ -93,13 +93,20 @@ def site_packages() -> Path:
 
 
 def conda_advice() -> str:
-    """Return the conda commands that choose the BLAS, one for each library."""
+    """Return the conda commands that choose the BLAS, one for each library.
+
+    Anaconda's own channel chooses by builds of ``blas`` and has no ``libblas``, conda-forge's
+    environments have both.
+    """
     from bench_core.blas.libraries import all_libraries
 
-    specs = ", ".join(
-        f"'{lib.conda_spec}' for {lib.title}" for lib in all_libraries() if lib.conda_spec
-    )
-    return f"run `conda install SPEC` with {specs}"
+    packages = Path(sys.prefix, "conda-meta")
+    anaconda = any(packages.glob("blas-*.json")) and not any(packages.glob("libblas-*.json"))
+    specs = [
+        (lib.anaconda_spec if anaconda else lib.conda_spec, lib.title) for lib in all_libraries()
+    ]
+    offered = ", ".join(f"'{spec}' for {title}" for spec, title in specs if spec)
+    return f"run `conda install SPEC` with {offered}"
 
 
 def recorded_digests(package: str) -> dict[str, str]:

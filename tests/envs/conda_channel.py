@@ -76,14 +76,19 @@ class Package:
 def write_channel(folder: Path, packages: Iterable[Package]) -> str:
     """Write ``packages`` and their index into ``folder``; return the channel's address.
 
-    Packages that ``folder`` holds already stay, and are indexed again.
+    Packages that ``folder`` holds already stay, and are indexed too.
     """
+    write_archives(folder, packages)
+    asyncio.run(index_fs(folder, write_zst=False, write_shards=False))
+    return folder.as_uri()
+
+
+def write_archives(folder: Path, packages: Iterable[Package]) -> None:
+    """Write ``packages`` into ``folder``, for an index to come."""
     (folder / "noarch").mkdir(parents=True, exist_ok=True)
     for package in packages:
         (folder / package.subdir).mkdir(exist_ok=True)
         _write_archive(folder / package.subdir, package)
-    asyncio.run(index_fs(folder, write_zst=False, write_shards=False))
-    return folder.as_uri()
 
 
 def _write_archive(folder: Path, package: Package) -> None:

@@ -1,9 +1,13 @@
-"""A channel of packages that really run, made from what pip installs.
+"""Channels of packages that really run, made from what pip installs.
 
 conda-forge links one build of numpy to whichever libblas is installed. pip's wheels bind to their
 own OpenBLAS, so here numpy and scipy have two builds: the wheels as they are, and the wheels
 relinked to oneMKL by `ridgebench blas use mkl`. Each needs its own build of libblas, and the spec
 ``libblas=*=*mkl`` therefore brings the relinked ones along.
+
+Files are in one channel, as packages called ``numpy-files`` and the like. conda-forge's and
+Anaconda's ways to tie a BLAS to numpy are a channel each, whose packages depend on those and have
+no files themselves.
 """
 
 from __future__ import annotations
@@ -11,12 +15,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 
+from anaconda_builds import anaconda_builds
 from blas_builds import BLAS_USERS, blas_builds
-from conda_channel import Content, Link, Package, write_channel
+from conda_channel import Content, Link, Package, write_archives, write_channel
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -24,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 SITE = f"lib/python{PYTHON}/site-packages"
 NAME_LENGTH = 200
+BACKENDS = ("openblas", "mkl")
 ASV_NEEDS = ("build", "asv-runner", "pympler")
 PIP = b"""#!/bin/sh
 exec "$(dirname "$0")/python" -m pip "$@"
@@ -133,8 +139,8 @@ def needed_by(*names: str) -> set[str]:
     return found - set(names)
 
 
-def build_channel(folder: Path) -> str:
-    """Build the donor, the packages and the index under ``folder``; return the address."""
+def build_channels(folder: Path) -> dict[str, list[str]]:
+    """Build the donor, packages and indices under ``folder``; return each flavour's addresses."""
     # Relinking writes the library's full path into numpy and scipy; as conda-build does, a folder
     # with a name longer than any environment's leaves room for theirs.
     donor = Donor(folder / "donor".ljust(NAME_LENGTH, "_"))
@@ -149,28 +155,63 @@ def build_channel(folder: Path) -> str:
         # asv names it among the requirements of every environment; nothing here needs it.
         Package("wheel", "0.45.1", subdir="noarch"),
         *(installed(name) for name in sorted(others)),
-        installed("scikit-learn", ("numpy", "scipy", *sorted(others))),
-        *blas_builds("openblas"),
-        *users_of("openblas", donor),
+        replace(installed("scikit-learn", tuple(sorted(others))), name="scikit-learn-files"),
+        *files_of("openblas", donor),
     ]
-    channel = folder / "channel"
-    write_channel(channel, packages)
+    # Relinking changes the donor's files: those of the wheels are archived first.
+    write_archives(folder / "files", packages)
     donor.relink()
-    packages = [*blas_builds("mkl", files=donor.mkl_files()), *users_of("mkl", donor)]
-    return write_channel(channel, packages)
+    packages = [Package("mkl-files", "0", files=donor.mkl_files()), *files_of("mkl", donor)]
+    common = write_channel(folder / "files", packages)
+    versions = {name: distribution(name).version for name in ("numpy", "scipy", "scikit-learn")}
+    held = {
+        blas: {
+            "numpy": f"numpy-files * *{blas}",
+            "scipy": f"scipy-files * *{blas}",
+            "scikit-learn": "scikit-learn-files",
+        }
+        for blas in BACKENDS
+    }
+    forge = [
+        *(package for blas in BACKENDS for package in blas_builds(blas)),
+        *(package for blas in BACKENDS for package in users_of(blas, versions, held[blas])),
+        Package(
+            "scikit-learn",
+            versions["scikit-learn"],
+            depends=("numpy", "scipy", "scikit-learn-files"),
+        ),
+    ]
+    anaconda = anaconda_builds(versions, files=held)
+    return {
+        "conda-forge": [write_channel(folder / "forge", forge), common],
+        "Anaconda": [write_channel(folder / "anaconda", anaconda), common],
+    }
 
 
-def users_of(blas: str, donor: Donor) -> list[Package]:
-    """Return numpy and scipy as they now are in ``donor``, tied to one build of libblas."""
+def files_of(blas: str, donor: Donor) -> list[Package]:
+    """Return the files of numpy and scipy as they now are in ``donor``."""
+    return [
+        Package(
+            f"{name}-files",
+            distribution(name).version,
+            f"py{PYTHON.replace('.', '')}_{blas}",
+            depends=("python", "mkl-files") if blas == "mkl" else ("python",),
+            files=donor.files(name),
+            prefix=str(donor.folder),
+        )
+        for name in ("numpy", "scipy")
+    ]
+
+
+def users_of(blas: str, versions: dict[str, str], held: dict[str, str]) -> list[Package]:
+    """Return numpy and scipy with files from ``held``, tied to one build of libblas."""
     depends = ("python", *BLAS_USERS, f"libblas * *{blas}")
     return [
         Package(
             name,
-            distribution(name).version,
+            versions[name],
             f"py{PYTHON.replace('.', '')}_{blas}",
-            depends=depends if name == "numpy" else (*depends, "numpy"),
-            files=donor.files(name),
-            prefix=str(donor.folder),
+            depends=(*depends, *(() if name == "numpy" else ("numpy",)), held[name]),
         )
         for name in ("numpy", "scipy")
     ]

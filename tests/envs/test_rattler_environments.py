@@ -1,16 +1,18 @@
 """asv really builds its rattler environments from a channel on disk, and each proves its BLAS.
 
-Stands in for a run against conda-forge: envs/asv.conda.conf.json as it is, but for the channel, the
-Python version and the BLAS libraries that the channel holds. What is installed is real (numpy,
-scipy, scikit-learn, oneMKL); how conda-forge builds them is not what is tested.
+Stands in for runs against conda-forge and Anaconda's channel: their configurations in envs/ as they
+are, but for the channel, the Python version and the BLAS libraries that the channel holds. What is
+installed is real (numpy, scipy, scikit-learn, oneMKL); how the channels build them is not tested.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +23,8 @@ from pathlib import Path
 import json5
 import pytest
 from blas_builds import build_string
-from runnable_channel import PYTHON, ROOT, SITE, build_channel, run
+from rattler import MatchSpec, install, solve
+from runnable_channel import BACKENDS, PYTHON, ROOT, SITE, build_channels, run
 
 from bench_core.records.codec import read
 from bench_core.records.record import Record
@@ -35,7 +38,6 @@ pytestmark = [
         reason="oneMKL's wheels, and relinking to them, are for Linux on x86-64",
     ),
 ]
-BACKENDS = ("openblas", "mkl")
 MACHINE = "bench"
 SUITE = "nodes_mor.MultiOutput.track_time"
 # Its smallest fit, by the way of every other: the problem, the worker, the proof, the agreement.
@@ -44,9 +46,40 @@ NO_BETTER_KERNELS = "no better kernels to choose"
 
 
 @dataclass(frozen=True)
+class Flavour:
+    """A channel's way to choose a BLAS: our configuration for it, and the package that chooses."""
+
+    channel: str
+    config: str
+    chooser: str
+    spec: str
+    lines: tuple[tuple[str, str], ...]
+
+
+FLAVOURS = (
+    Flavour(
+        "conda-forge",
+        "asv.conda.conf.json",
+        "libblas",
+        "*=*{}",
+        (("openblas", "default"), ("openblas", "best"), ("mkl", "default")),
+    ),
+    # Kernels are chosen as in the first.
+    Flavour(
+        "Anaconda",
+        "asv.anaconda.conf.json",
+        "blas",
+        "*={}",
+        (("openblas", "default"), ("mkl", "default")),
+    ),
+)
+
+
+@dataclass(frozen=True)
 class Bench:
     """A project that asv has run, and where it did."""
 
+    flavour: Flavour
     folder: Path
     output: str
 
@@ -67,28 +100,50 @@ class Bench:
         }
 
     def environment(self, blas: str) -> Path:
-        spec = f"*=*{blas}"
+        chooser, spec = self.flavour.chooser, self.flavour.spec.format(blas)
         for file in (self.folder / ".asv" / "env").glob("*/asv-env-info.json"):
-            if json.loads(file.read_text(encoding="utf-8"))["requirements"]["libblas"] == spec:
+            if json.loads(file.read_text(encoding="utf-8"))["requirements"][chooser] == spec:
                 return file.parent
-        raise AssertionError(f"asv made no environment with libblas={spec}: {self.output}")
+        raise AssertionError(f"asv made no environment with {chooser}={spec}: {self.output}")
+
+    def builds(self, blas: str) -> dict[str, str]:
+        """Return the build of every package in the environment."""
+        found = {}
+        for file in (self.environment(blas) / "conda-meta").glob("*.json"):
+            record = json.loads(file.read_text(encoding="utf-8"))
+            found[record["name"]] = record["build"]
+        return found
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The addresses of each flavour's channels, and the folder that holds all."""
+
+    folder: Path
+    addresses: dict[str, list[str]]
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """Write the channel and a small project, and run asv on them once."""
+def channels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Channels]:
+    """Write the channels once."""
     folder = tmp_path_factory.mktemp("rattler")
     try:
-        yield run_bench(folder)
+        yield Channels(folder, build_channels(folder))
     finally:
         # Some gigabytes, of which pytest would keep three generations.
         shutil.rmtree(folder)
 
 
-def run_bench(folder: Path) -> Bench:
-    channel = build_channel(folder)
-    project = folder / "project"
-    write_project(project, channel)
+@pytest.fixture(scope="module", params=FLAVOURS, ids=[each.channel for each in FLAVOURS])
+def bench(request: pytest.FixtureRequest, channels: Channels) -> Bench:
+    """Write a small project, and run asv on it once for each flavour."""
+    return run_bench(channels, request.param)
+
+
+def run_bench(channels: Channels, flavour: Flavour) -> Bench:
+    folder = channels.folder
+    project = folder / f"project-{flavour.chooser}"
+    write_project(project, flavour, channels.addresses[flavour.channel])
     # A suite that another test imported says where records go: not there. Without bytecode every
     # process would compile scikit-learn and Dask again.
     theirs = {
@@ -108,14 +163,14 @@ def run_bench(folder: Path) -> Bench:
         "XDG_CONFIG_HOME": os.environ.get("XDG_CONFIG_HOME", str(Path.home() / ".config")),
     }
     asv = (sys.executable, "-m", "asv")
-    config = ("--config", project / "envs" / "asv.conda.conf.json")
+    config = ("--config", project / "envs" / flavour.config)
     run(*asv, "machine", "--machine", MACHINE, "--yes", *config, env=home)
     options = ("--quick", "--show-stderr", "--machine", MACHINE, "--bench", SELECTION)
     output = run(*asv, "run", *options, *config, env=home)
-    return Bench(project, output)
+    return Bench(flavour, project, output)
 
 
-def write_project(project: Path, channel: str) -> None:
+def write_project(project: Path, flavour: Flavour, channels: list[str]) -> None:
     """Commit this working tree's packages and suites, and the adapted configuration."""
     project.mkdir()
     ignore = shutil.ignore_patterns("__pycache__")
@@ -123,13 +178,15 @@ def write_project(project: Path, channel: str) -> None:
         shutil.copytree(ROOT / name, project / name, ignore=ignore)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, project)
-    config = json5.loads((ROOT / "envs" / "asv.conda.conf.json").read_text(encoding="utf-8"))
-    config["conda_channels"] = [channel]
+    config = json5.loads((ROOT / "envs" / flavour.config).read_text(encoding="utf-8"))
+    config["conda_channels"] = channels
     config["pythons"] = [PYTHON]
     config["matrix"]["env"]["RIDGEBENCH_BLAS"] = list(BACKENDS)
-    config["matrix"]["req"]["libblas"] = [f"*=*{name}" for name in BACKENDS]
+    config["matrix"]["req"][flavour.chooser] = [flavour.spec.format(name) for name in BACKENDS]
+    kernels = sorted({each for _, each in flavour.lines})
+    config["matrix"]["env_nobuild"]["RIDGEBENCH_KERNELS"] = kernels
     (project / "envs").mkdir()
-    (project / "envs" / "asv.conda.conf.json").write_text(json.dumps(config, indent=1))
+    (project / "envs" / flavour.config).write_text(json.dumps(config, indent=1))
     git = ("git", "-C", project, "-c", "user.name=test", "-c", "user.email=test@example.org")
     run("git", "init", "--quiet", project)
     run(*git, "add", "--all")
@@ -138,7 +195,7 @@ def write_project(project: Path, channel: str) -> None:
 
 def test_every_environment_ran_the_suite(bench: Bench) -> None:
     results = bench.results()
-    assert set(results) == {("openblas", "default"), ("openblas", "best"), ("mkl", "default")}
+    assert set(results) == set(bench.flavour.lines)
     accuracies = []
     for (blas, kernels), folder in bench.records().items():
         values = dict(
@@ -171,14 +228,16 @@ def test_every_environment_ran_the_suite(bench: Bench) -> None:
 
 @pytest.mark.parametrize("blas", BACKENDS)
 def test_the_solver_picked_the_declared_build(bench: Bench, blas: str) -> None:
-    meta = bench.environment(blas) / "conda-meta"
-    builds = {}
-    for file in meta.glob("*.json"):
-        record = json.loads(file.read_text(encoding="utf-8"))
-        builds[record["name"]] = record["build"]
-    assert {builds[name] for name in ("libblas", "libcblas", "liblapack")} == {build_string(blas)}
-    assert builds["numpy"].endswith(f"_{blas}")
-    assert builds["scipy"].endswith(f"_{blas}")
+    builds = bench.builds(blas)
+    if bench.flavour.channel == "conda-forge":
+        libraries = {builds[name] for name in ("libblas", "libcblas", "liblapack")}
+        assert libraries == {build_string(blas)}
+    else:
+        assert builds["blas"] == blas
+        assert "libblas" not in builds
+    for user in ("numpy", "scipy"):
+        assert f"_{blas}" in builds[user]
+        assert builds[f"{user}-files"].endswith(f"_{blas}")
     assert ("mkl" in builds, "libopenblas" in builds) == (blas == "mkl", blas == "openblas")
 
 
@@ -226,4 +285,32 @@ def test_a_conda_environment_is_not_relinked(bench: Bench) -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert "libblas=*=*mkl" in done.stderr
+    advised = re.findall(r"'([^']+)' for", done.stderr)
+    assert f"{bench.flavour.chooser}={bench.flavour.spec.format('mkl')}" in advised
+
+
+def test_nomkl_gives_an_environment_that_answers_with_openblas(channels: Channels) -> None:
+    """In the place of ``blas=*=openblas``, as envs/anaconda-openblas.yml says."""
+    folder = channels.folder / "nomkl"
+
+    async def make() -> None:
+        found = await solve(
+            sources=channels.addresses["Anaconda"],
+            specs=[MatchSpec(spec) for spec in ("scikit-learn", "nomkl", "python")],
+        )
+        await install(
+            records=found,
+            target_prefix=folder,
+            cache_dir=channels.folder / "rattler-cache" / "pkgs",
+            show_progress=False,
+        )
+
+    asyncio.run(make())
+    python = folder / "bin" / "python"
+    shown = run(
+        python,
+        *("-m", "bench_core.cli", "blas", "show", "--json"),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    answer = json.loads(shown)
+    assert {answer[caller]["name"] for caller in ("numpy", "scipy")} == {"openblas"}

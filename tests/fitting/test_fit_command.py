@@ -250,7 +250,8 @@ def accuracy(*arguments):
 
 def test_accuracy_follows_a_fit_of_a_named_problem(run, tmp_path):
     out = tmp_path / "out"
-    result = run("multitarget", "parcels", "--scale", "1/48", "--out", out, "--no-figures")
+    sizes = ("--scale", "1/48", "--split", "run")
+    result = run("multitarget", "parcels", *sizes, "--out", out, "--no-figures")
     assert result.exit_code == 0, result.output
     assert not (out / "problem").exists()
     found = accuracy(out, "--permutations", 20, "--json", "--scratch", tmp_path / "scratch")

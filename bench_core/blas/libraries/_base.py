@@ -39,7 +39,8 @@ class BlasLibrary(ABC):
     ----------
     name : its name on the command line and in records.
     title : its name in sentences.
-    conda_spec : argument of ``conda install`` for it, empty without one.
+    conda_spec, anaconda_spec : argument of ``conda install`` for it, from conda-forge and from
+        Anaconda's own channel; empty without one.
     install_hint : how to install it without conda.
     thread_variables : environment variables of its thread count.
     fixed_variables : further variables without which it may use fewer threads.
@@ -61,6 +62,7 @@ class BlasLibrary(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     conda_spec: ClassVar[str]
+    anaconda_spec: ClassVar[str] = ""
     install_hint: ClassVar[str]
     thread_variables: ClassVar[tuple[str, ...]] = ()
     fixed_variables: ClassVar[Mapping[str, str]] = {}

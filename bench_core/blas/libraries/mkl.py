@@ -20,6 +20,7 @@ class Mkl(BlasLibrary):
     name = "mkl"
     title = "oneMKL"
     conda_spec = "libblas=*=*mkl"
+    anaconda_spec = "blas=*=mkl"
     install_hint = "pip install mkl"
     thread_variables = ("MKL_NUM_THREADS",)
     # By default MKL may take fewer threads than it is told: never more than physical cores.

@@ -21,6 +21,7 @@ class OpenBlas(BlasLibrary):
     name = "openblas"
     title = "OpenBLAS"
     conda_spec = "libblas=*=*openblas"
+    anaconda_spec = "blas=*=openblas"
     install_hint = (
         "on Debian or Ubuntu: apt-get install libopenblas0-pthread libopenblas64-0-pthread"
     )
