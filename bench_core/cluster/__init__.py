@@ -14,20 +14,28 @@ from typing import TYPE_CHECKING, Any
 
 from bench_core.cluster.arrays import ArrayRef, RowFile, forget_pages, share_array
 from bench_core.cluster.cores import pin, place_nodes, whole_cores_first
+from bench_core.cluster.ledger import Ledger, LedgerFolder, count_finished
+from bench_core.cluster.losses import NodeLostError, Recovery, RetriesUsedError
 from bench_core.cluster.site_settings import check_dask
 from bench_core.plugins import Registry
 
 if TYPE_CHECKING:
-    from bench_core.cluster.base import Cluster, NodeInfo, NodeLostError
+    from bench_core.cluster.base import Cluster
+    from bench_core.cluster.dispatch import NodeInfo
     from bench_core.cluster.kinds.local import local
 
 __all__ = [
     "KINDS",
     "ArrayRef",
     "Cluster",
+    "Ledger",
+    "LedgerFolder",
     "NodeInfo",
     "NodeLostError",
+    "Recovery",
+    "RetriesUsedError",
     "RowFile",
+    "count_finished",
     "forget_pages",
     "local",
     "pin",
@@ -86,8 +94,7 @@ def start(
 # Imported when asked for: Dask takes a second, which no process without a cluster has to wait.
 _PLACES = {
     "Cluster": "bench_core.cluster.base",
-    "NodeInfo": "bench_core.cluster.base",
-    "NodeLostError": "bench_core.cluster.base",
+    "NodeInfo": "bench_core.cluster.dispatch",
     "local": "bench_core.cluster.kinds.local",
 }
 

@@ -27,7 +27,9 @@ class FitRequest:
 
     test_fraction : of samples (split "random") or of runs ("run"). test_runs : the runs to hold
     out instead. coef : whether coefficients are written. memory_limit : bytes, for strategies that
-    plan within one. keep_problem : whether the problem is kept beside the results.
+    plan within one. keep_problem : whether the problem is kept beside the results. retries : times
+    that batches are done again whose node was lost. resume : go on with the batches that an
+    interrupted fit has left.
     """
 
     strategy: str
@@ -49,6 +51,8 @@ class FitRequest:
     memory_limit: int | None = None
     keep_problem: bool = False
     figures: bool = True
+    retries: int = 2
+    resume: bool = False
 
     def check(self) -> None:
         """Raise the error of anything that no fit can use."""

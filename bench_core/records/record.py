@@ -473,6 +473,29 @@ class PlanRecord:
 
 
 @dataclass(frozen=True, config=STRICT)
+class RecoveryRecord:
+    """What a fit lost on its way and did again, or took from an earlier attempt.
+
+    Its times are no measurement.
+
+    Parameters
+    ----------
+    lost : every node or process that was lost, and how it ended.
+    redone : times that work was begun again.
+    resumed : batches that an earlier attempt had finished.
+
+    Examples
+    --------
+    >>> RecoveryRecord(("node 1 (pid 4711) was killed by SIGKILL",), 1, 0).redone
+    1
+    """
+
+    lost: tuple[str, ...]
+    redone: Count
+    resumed: Count
+
+
+@dataclass(frozen=True, config=STRICT)
 class Record:
     """One fit of one problem by one strategy.
 
@@ -488,6 +511,7 @@ class Record:
     plan : as it was carried out; None for strategies that make none, and in records of version 1.
     warnings : what a fit was warned of: values left out, or less exact than asked for.
     device_memory : of every process on its GPU; empty where there is none.
+    recovery : of a fit that lost a node or was resumed; None for every other.
     variables, processor : None where nothing ran, and in records before version 3.
 
     Examples
@@ -534,6 +558,7 @@ class Record:
     processor: ProcessorRecord | None = None
     warnings: tuple[str, ...] = ()
     device_memory: tuple[DeviceMemory, ...] = ()
+    recovery: RecoveryRecord | None = None
 
     def __post_init__(self) -> None:
         """Check what one field demands of another."""

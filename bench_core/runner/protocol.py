@@ -39,6 +39,7 @@ from bench_core.records.record import (
     PenaltyCounts,
     PlanRecord,
     ProcessorRecord,
+    RecoveryRecord,
     Times,
 )
 from bench_core.runner.arrays import ProblemRef
@@ -88,6 +89,8 @@ class FitJob:
         ``HELD`` in it keeps their space, see `bench_core.disk.hold`.
     save_coef : save coefficients there too.
     pairs : number of paired fits with and without observation; 0 for an ordinary measurement.
+    retries : times that batches are done again whose node was lost; None ends the fit, as a
+        measurement has to. ledger : folder of finished batches; None keeps them in memory.
     planned : whether the strategy has a plan. flops : of the fit by that plan, None if unknown.
     """
 
@@ -102,6 +105,8 @@ class FitJob:
     output: str | None = None
     save_coef: bool = False
     pairs: int = 0
+    retries: int | None = None
+    ledger: str | None = None
     planned: bool = False
     flops: float | None = None
 
@@ -129,6 +134,7 @@ class WorkerResult:
     warnings: tuple[str, ...] = ()
     processor: ProcessorRecord | None = None
     device_memory: tuple[DeviceMemory, ...] = ()
+    recovery: RecoveryRecord | None = None
 
 
 @dataclass(frozen=True)

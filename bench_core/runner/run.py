@@ -64,7 +64,7 @@ class RunSettings:
     log : file for what a failed worker printed.
     timeout : seconds that the worker may take.
     interval_ms : between two samples of memory.
-    read_ahead, output, save_coef : see `bench_core.runner.protocol.FitJob`.
+    read_ahead, output, save_coef, retries, ledger : see `bench_core.runner.protocol.FitJob`.
     paths : further folders → the names that the record calls them by.
     """
 
@@ -77,6 +77,8 @@ class RunSettings:
     read_ahead: bool = True
     output: Path | None = None
     save_coef: bool = False
+    retries: int | None = None
+    ledger: Path | None = None
     paths: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -189,6 +191,8 @@ def run_fit(
             read_ahead=settings.read_ahead,
             output=None if settings.output is None else str(settings.output),
             save_coef=settings.save_coef,
+            retries=settings.retries,
+            ledger=None if settings.ledger is None else str(settings.ledger),
             planned=record.plan is not None,
             flops=None if record.plan is None else record.plan.flops,
         )
@@ -225,6 +229,7 @@ def run_fit(
         "blas",
         "processor",
         "warnings",
+        "recovery",
     )
     values = {name: getattr(found, name) for name in names}
     if found.accuracy is not None and (few := few_samples(data.t_test)) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,17 @@ from bench_core import cluster as clusters
 from bench_core import strategies
 from bench_core.blas.threads import ProductThreads, product_threads, torch_threads
 from bench_core.blas.torch_watch import TorchProducts, is_loaded, watch_products
+from bench_core.cluster import Ledger, Recovery
 from bench_core.data import Problem
+from bench_core.disk import give_back
 from bench_core.progress import Progress
-from bench_core.records.record import BlasCalls, BlasRecord, DeviceMemory, PlacementRecord
+from bench_core.records.record import (
+    BlasCalls,
+    BlasRecord,
+    DeviceMemory,
+    PlacementRecord,
+    RecoveryRecord,
+)
 from bench_core.runner.blas_proof import (
     calls_of,
     locate_calls,
@@ -27,7 +35,7 @@ from bench_core.runner.blas_proof import (
 from bench_core.runner.device_memory import Counts, read_peaks, start_counting
 from bench_core.runner.planning import by_run, with_runs
 from bench_core.runner.processor import ProcessTimes, placed, process_times
-from bench_core.runner.protocol import FitJob, choose_cores
+from bench_core.runner.protocol import HELD, FitJob, choose_cores
 from bench_core.runner.timing import read_through, warm_blas, warmup_subset
 from bench_core.runner.torch_proof import (
     device_of,
@@ -69,6 +77,31 @@ class Session:
     warm_up_s: float
     declared_torch: str | None = None
     in_warm_up: TorchProducts | None = None
+    _last_times: dict[int, ProcessTimes] = field(default_factory=dict)
+
+    @contextmanager
+    def recovering(self) -> Iterator[None]:
+        """Let fits go on after the loss of nodes while the context lasts, if the job asks for it.
+
+        Not the warm-up: its batches are none of the fit.
+        """
+        if self.cluster is not None and self.job.retries is not None:
+            folder = None if self.job.ledger is None else Path(self.job.ledger)
+            self.cluster.recovery = Recovery(self.job.retries, Ledger(folder, self._give_back))
+        yield
+
+    def _give_back(self, size: int) -> None:
+        """Give back space held for coefficients that are copied otherwise, and here are linked."""
+        job = self.job
+        if job.output is not None and job.save_coef and "coef" not in self.strategy.supports:
+            give_back(Path(job.output) / HELD, size)
+
+    def recovery(self) -> RecoveryRecord | None:
+        """Return the record's ``recovery``; None where nothing was lost or resumed."""
+        found = None if self.cluster is None else self.cluster.recovery
+        if found is None or not (found.lost or found.redone or found.ledger.resumed):
+            return None
+        return RecoveryRecord(tuple(found.lost), found.redone, found.ledger.resumed)
 
     @property
     def torch_device(self) -> str | None:
@@ -83,8 +116,10 @@ class Session:
         """Return the processor time so far of this process and of every node."""
         if self.cluster is None:
             return [process_times()]
-        answers = self.cluster.client.run(process_times)
-        return [process_times(), *(answers[node.address] for node in self.cluster.workers)]
+        answers = self.cluster.run(process_times)
+        self._last_times |= zip(self.cluster.living, answers, strict=True)
+        # What a node that was lost has used is not known: as much as when it was asked last.
+        return [process_times(), *(one for _, one in sorted(self._last_times.items()))]
 
     def products(self) -> dict[str, list[ProductThreads]]:
         """Return the threads of matrix products in every process that computes, by its name.
@@ -98,8 +133,14 @@ class Session:
         count = product_threads if device is None else torch_threads
         if self.cluster is None:
             return {"main": count(spec.threads, spec.dtype)}
-        answers = self.cluster.client.run(count, spec.threads, spec.dtype)
-        return {self.names[node.pid]: answers[node.address] for node in self.cluster.workers}
+        answers = self.cluster.run(count, spec.threads, spec.dtype)
+        return dict(zip(self._node_names, answers, strict=True))
+
+    @property
+    def _node_names(self) -> list[str]:
+        """What the record calls the nodes that live, in order."""
+        assert self.cluster is not None
+        return [self.names[node.pid] for node in self.cluster.nodes_alive]
 
     def start_device_memory(self) -> list[Counts]:
         """Start counting memory on the GPU, in every process that computes there; [] without one.
@@ -111,8 +152,7 @@ class Session:
             return []
         if self.cluster is None:
             return [start_counting(device)]
-        answers = self.cluster.client.run(start_counting, device)
-        return [answers[node.address] for node in self.cluster.workers]
+        return self.cluster.run(start_counting, device)
 
     def device_memory(self, before: list[Counts]) -> tuple[DeviceMemory, ...]:
         """Return the record's ``device_memory`` since `start_device_memory`."""
@@ -122,17 +162,17 @@ class Session:
         if self.cluster is None:
             return (read_peaks(device, before[0]).to_record("main", device),)
         found = []
-        for node, counts in zip(self.cluster.workers, before, strict=True):
-            peaks = self.cluster.client.run(read_peaks, device, counts, workers=[node.address])
-            found.append(peaks[node.address].to_record(self.names[node.pid], device))
+        for node in self.cluster.living:
+            read = self.cluster.submit(node, read_peaks, device, before[node])
+            (peaks,) = self.cluster.gather([read])
+            found.append(peaks.to_record(self.names[self.cluster.workers[node].pid], device))
         return tuple(found)
 
     def placement(self) -> tuple[PlacementRecord, ...]:
         """Return the processors of every process that computes."""
         if self.cluster is None:
             return (placed("main"),)
-        answers = self.cluster.client.run(placed, "node")
-        found = [(self.names[node.pid], answers[node.address]) for node in self.cluster.workers]
+        found = zip(self._node_names, self.cluster.run(placed, "node"), strict=True)
         return tuple(replace(one, process=name) for name, one in found)
 
     def blas_calls(self) -> list[BlasCalls]:
@@ -147,11 +187,9 @@ class Session:
                 proof = torch_record(device, spec.dtype, self.in_warm_up)
                 found[0] = replace(found[0], torch=proof)
             return found
-        answers = self.cluster.client.run(calls_of, spec.blas)
-        nodes = [answers[node.address] for node in self.cluster.workers]
+        nodes = self.cluster.run(calls_of, spec.blas)
         if device is not None:
-            answers = self.cluster.client.run(torch_record, device, spec.dtype)
-            proofs = [answers[node.address] for node in self.cluster.workers]
+            proofs = self.cluster.run(torch_record, device, spec.dtype)
             nodes = [replace(a, torch=b) for a, b in zip(nodes, proofs, strict=True)]
         return found + nodes
 
@@ -159,8 +197,8 @@ class Session:
         """Return what is wrong with what is known of torch's part in the fit, None if nothing."""
         loaded: dict[str, bool] = {}
         if self.cluster is not None:
-            answers = self.cluster.client.run(is_loaded)
-            loaded = {self.names[one.pid]: answers[one.address] for one in self.cluster.workers}
+            answers = self.cluster.run(is_loaded)
+            loaded = dict(zip(self._node_names, answers, strict=True))
         return (
             wrong_device(self.declared_torch, self.in_warm_up)
             or unwatched(loaded, self.torch_device)
@@ -278,7 +316,7 @@ def _warm_up(
     """
     warm_blas(job.spec.dtype)
     if cluster is not None:
-        cluster.client.run(warm_blas, job.spec.dtype)
+        cluster.run(warm_blas, job.spec.dtype)
     small = warmup_subset(train, job.spec.nodes)
     # Nothing is written, and folds that name the samples of the whole problem do not fit here.
     options: dict[str, Any] = {**job.options}

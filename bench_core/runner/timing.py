@@ -120,7 +120,8 @@ def timed_fits(
         if meter is not None:
             meter.end()
         after = bytes_moved() if bytes_moved else {"total": 0}
-        moved.append({name: after[name] - before.get(name, 0) for name in after})
+        # A node that was lost takes its counts with it.
+        moved.append({name: max(0, after[name] - before.get(name, 0)) for name in after})
         if sum(times) >= ENOUGH_S:
             break
     return model, times, {name: int(median(one[name] for one in moved)) for name in moved[0]}

@@ -43,7 +43,11 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     with open_session(job, progress) as session:
         meter = FitMeter(session.process_times)
         on_device = session.start_device_memory()
-        with MemoryWatch(job.interval_ms, busy=session.busy) as watch, kept_warnings() as warned:
+        with (
+            session.recovering(),
+            MemoryWatch(job.interval_ms, busy=session.busy) as watch,
+            kept_warnings() as warned,
+        ):
             model, times, moved, memory = watched_fits(
                 session.make,
                 session.train,
@@ -101,6 +105,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             plan=plan,
             warnings=tuple(warned),
             processor=processor,
+            recovery=session.recovery(),
         )
         progress("checking")
         keep(result, "not compared with scikit-learn's Ridge")
@@ -129,6 +134,7 @@ def _save(
     import numpy as np
 
     from bench_core.disk import give_back
+    from bench_core.files import link_or_copy
     from bench_core.npy import HEADER_BYTES, save_array
 
     assert job.output is not None
@@ -139,11 +145,23 @@ def _save(
         "r": r,
         "intercept": np.asarray(model.intercept_),
     }
-    if job.save_coef and not (folder / "coef.npy").exists():
-        kept["coef"] = model.coef_
+    coef = folder / "coef.npy"
+    if job.save_coef and not coef.exists():
+        if (whole := ledger_file(job, model.coef_)) is not None:
+            link_or_copy(whole, coef)
+        else:
+            kept["coef"] = model.coef_
     for name, array in kept.items():
         give_back(folder / HELD, array.nbytes + HEADER_BYTES)
         save_array(folder / f"{name}.npy", array)
+
+
+def ledger_file(job: FitJob, coef: Any) -> Path | None:
+    """Return the file of the job's ledger that ``coef`` maps, None where it is no such file."""
+    name = getattr(coef, "filename", None)
+    if job.ledger is None or name is None or Path(name).parent != Path(job.ledger):
+        return None
+    return Path(name)
 
 
 def _agreement(session: Session, predictions: NDArray[Any], chosen: NDArray[Any]) -> Any:

@@ -102,7 +102,7 @@ class BatchMultiOutput(Strategy):
                     (*refs, start, stop, alphas, self.fit_intercept, options, rows)
                     for start, stop in _batches(bounds)
                 ]
-                batches = cluster.map(_fit_batch, tasks)
+                batches = cluster.batches(_fit_batch, tasks)
             self.coef_ = rows.detach()
         except InputError:
             check_xy(X, Y)  # a node counts its own columns: name the target by its number in Y

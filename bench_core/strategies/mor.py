@@ -30,6 +30,9 @@ from bench_core.strategies._ridgecv import (
     working_bytes,
 )
 
+KEPT_TOGETHER = 16
+"""Targets per node that are kept as one batch, where a fit is to outlive the loss of nodes."""
+
 
 @dataclass(frozen=True)
 class _Data:
@@ -101,20 +104,53 @@ class MultiOutput(Strategy):
         options = scored_options(self.gcv_mode, self.cv, len(X), scoring=self.scoring)
         check_xy(X, Y)
         one = _TargetRidgeCV(alphas=alphas, fit_intercept=self.fit_intercept, **options)
-        # MultiOutputRegressor cuts its Y into columns and leaves X alone: given the targets'
-        # numbers as Y, a task carries one number.
-        numbers = np.arange(Y.shape[1])[None, :]
-        with (
-            cluster.watched(),
-            cluster.shared(X, Y) as refs,
-            joblib.parallel_config(DaskBackend(client=cluster.client)),
-        ):
-            fitted = MultiOutputRegressor(one, n_jobs=-1).fit(_Data(*refs), numbers).estimators_
-        self.coef_ = np.stack([target.coef_ for target in fitted])
-        self.intercept_ = np.array([target.intercept_ for target in fitted], self.coef_.dtype)
-        self.alpha_ = np.array([target.alpha_ for target in fitted], np.float64)
-        scores = np.array([require_score(float(target.best_score_)) for target in fitted])
+        with cluster.shared(X, Y) as refs:
+            batches = [
+                _fit_batch(cluster, one, _Data(*refs), targets)
+                for targets in _batches(Y.shape[1], cluster)
+            ]
+        joined = (
+            batches[0] if len(batches) == 1 else map(np.concatenate, zip(*batches, strict=True))
+        )
+        self.coef_, self.intercept_, self.alpha_, scores = joined
         self.cv_results_ = {"alphas": alphas, "best_score": scores}
+
+
+def _batches(s: int, cluster: Cluster) -> list[range]:
+    """Return all targets; in batches where a fit is to outlive the loss of nodes."""
+    step = s if cluster.recovery is None else KEPT_TOGETHER * cluster.nodes
+    return [range(start, min(start + step, s)) for start in range(0, s, step)]
+
+
+def _fit_batch(
+    cluster: Cluster, one: _TargetRidgeCV, data: _Data, targets: range
+) -> tuple[NDArray[Any], ...]:
+    """Return coefficients (b, p), intercepts, penalties and scores (b,) of these targets."""
+    ledger = None if cluster.recovery is None else cluster.recovery.ledger
+    name = f"{targets.start}-{targets.stop}"
+    if ledger is not None and (kept := ledger.find(name)) is not None:
+        return kept
+    # MultiOutputRegressor cuts its Y into columns and leaves X alone: given the targets' numbers as
+    # Y, a task carries one number.
+    numbers = np.array(targets)[None, :]
+
+    def fit() -> list[_TargetRidgeCV]:
+        with cluster.watched(), joblib.parallel_config(DaskBackend(cluster)):
+            fitted = MultiOutputRegressor(one, n_jobs=-1).fit(data, numbers)
+        found: list[_TargetRidgeCV] = fitted.estimators_
+        return found
+
+    fitted = cluster.repeat(fit)
+    coef = np.stack([target.coef_ for target in fitted])
+    result = (
+        coef,
+        np.array([target.intercept_ for target in fitted], coef.dtype),
+        np.array([target.alpha_ for target in fitted], np.float64),
+        np.array([require_score(float(target.best_score_)) for target in fitted]),
+    )
+    if ledger is not None:
+        ledger.keep(name, result)
+    return result
 
 
 STRATEGY = MultiOutput

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from bench_core.cli.display import console, say
+from bench_core.cli.display import console, print_table, say
+
+if TYPE_CHECKING:
+    from bench_core.report.site import Project
 
 KEPT = (
-    "Fits measured so far are kept: `ridgebench report` shows them. The next bench measures anew."
+    "What was measured is in the results: `ridgebench report` shows it. The same command goes on "
+    "with the rest; --again measures everything anew."
 )
 
 
@@ -19,40 +25,93 @@ KEPT = (
     help="What to run of the grids: small (15 minutes on two cores), medium, full.",
 )
 @click.option("--machine", help="Name of this machine in the results; default: its host name.")
+@click.option("--plan", is_flag=True, help="Show the cases, what is skipped, and bytes; run none.")
+@click.option("--again", is_flag=True, help="Begin anew where a sweep was interrupted.")
 @click.argument("asv_arguments", nargs=-1, type=click.UNPROCESSED)
-def command(profile: str, machine: str | None, asv_arguments: tuple[str, ...]) -> None:
+def command(
+    profile: str, machine: str | None, plan: bool, again: bool, asv_arguments: tuple[str, ...]
+) -> None:
     """Benchmark this machine: BLAS x threads x nodes x strategy.
 
     Runs `asv run` on the commit that is checked out, in environments that asv builds from the
     matrix of asv.conf.json, then prints the summary and writes the pages. Further arguments go to
     `asv run`, for example: ridgebench bench -- --bench kernels
 
+    Records go to the results folder as they are made. A sweep that was interrupted goes on where it
+    stopped, for the same commit, machine, profile and arguments.
+
     A profile, an option or a benchmark that does not exist is refused before anything is built.
     """
     import os
+    from functools import partial
     from pathlib import Path
 
+    from bench_core.measure.resume import RESUME
+    from bench_core.records.provenance import head
     from bench_core.report.bench_request import check_arguments, check_profile
     from bench_core.report.run_monitor import watch
+    from bench_core.report.runs import collect
     from bench_core.report.site import asv, build_site, describe_machine, find_project
+    from bench_core.report.sweep import begin_sweep, count_records, end_sweep
     from bench_core.report.terminal import print_summary
 
     screen = console()
     project = find_project(Path.cwd())
     check_profile(project.benchmarks, profile)
     check_arguments(asv_arguments, project.benchmarks)
+    if plan:
+        _show_plan(project, profile)
+        return
     name = describe_machine(project, machine)
     environment = {**os.environ, "RIDGEBENCH_PROFILE": profile}
+    state = project.root / ".asv"
+    sweep, goes_on = begin_sweep(
+        state, name, profile, asv_arguments, head(project.root), again=again
+    )
+    if goes_on:
+        kept = sum(count_records(project.pending, sweep.since).values())
+        say(f"Going on with the sweep that was interrupted: {kept} valid records are not measured")
+        say("again. --again begins anew.")
+        environment[RESUME] = str(sweep.since)
     # A fork per parameter set instead of an interpreter: the grids are large and mostly skipped
     # here. What is timed runs in fresh processes of its own either way.
     arguments = ["run", "HEAD^!", "--no-pull", "--launch-method", "forkserver", "--machine", name]
 
     say("Building environments, then measuring. asv's own output: .asv/run.log")
-    with watch(project.pending, screen):
+    keep = partial(collect, project.pending, project.results, name)
+    with watch(project.pending, screen, keep=keep):
         asv(project, *arguments, *asv_arguments, environment=environment, say=say)
+    end_sweep(state)
     runs = build_site(project, name)
     if not any(run.fits or run.kernels for run in runs):
         say(f"Nothing was measured on {name}; .asv/run.log has asv's own words.")
     print_summary(runs, screen, profile=profile)
     say(f"\nPage:        {project.page.relative_to(project.root)}")
     say("asv's pages: asv preview (they load libraries from the internet)")
+
+
+def _show_plan(project: Project, profile: str) -> None:
+    """Print what a sweep of this profile will do on this machine; build and run nothing."""
+    from bench_core.errors import counted
+    from bench_core.measure.sweep_plan import left_out_lines, plan_rows, plan_sweep
+    from bench_core.report.site import environment_names
+    from bench_core.report.sweep import count_records, unfinished_sweep
+
+    found = plan_sweep(project.benchmarks, profile)
+    names = environment_names(project)
+    columns = ("suite", "case", "data", "memory", "")
+    print_table(
+        f"profile {profile}: {counted(found.runs, 'case')} in each of "
+        f"{counted(len(names), 'environment')}",
+        columns,
+        plan_rows(found),
+        words=("suite", "case", ""),
+    )
+    for line in left_out_lines(found):
+        say(line)
+    say("environments: " + "; ".join(names))
+    sweep = unfinished_sweep(project.root / ".asv")
+    if sweep is not None:
+        for name, count in count_records(project.pending, sweep.since).items():
+            say(f"measured before the last sweep was interrupted: {count} in {name}")
+    say("data: X and Y of a problem; memory: of a fit, X included, all nodes together")
