@@ -16,6 +16,7 @@ from rich.text import Text
 
 from bench_core.errors import counted
 from bench_core.records import AnyRecord, KernelsRecord, Record, read_records
+from bench_core.records.runs import problem_text
 from bench_core.report.rows import scale_text, strategy_text
 from bench_core.report.terminal import seconds_text
 
@@ -68,7 +69,7 @@ def progress_line(record: AnyRecord) -> str | None:
     mean = None if record.accuracy is None else record.accuracy.mean
     r = "" if mean is None else f", mean r {mean:.3f}"
     return (
-        f"{problem.name} {scale_text(problem.scale)} {problem.dtype}, "
+        f"{problem_text(problem)} {scale_text(problem.scale)} {problem.dtype}, "
         f"{strategy_text(case)} {case.nodes} x {case.threads}: "
         f"{seconds_text(record.times.median_s)}{r}"
     )
