@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from distributed import CancelledError, Client, Future, wait
+from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
 from numpy.typing import ArrayLike
 
@@ -206,7 +207,7 @@ class Dispatcher:
                     loss = loss or error
                     if self.recovery is None:
                         raise
-                    self.recovery.lost += self.give_up_lost(error)
+                    self.give_up_lost(error)
                     alive = {node.address for node in self.nodes_alive}
                     pending = {
                         future: place
@@ -214,8 +215,9 @@ class Dispatcher:
                         if future.status != "error" and self._placed[future.key] in alive
                     }
         finally:
-            self.client.cancel([future for future in pending if not future.done()])
+            self._cancel(pending)
         if loss is not None:
+            loss.given_up = True
             raise loss
 
     def wait(self, futures: Sequence[Future]) -> None:
@@ -229,7 +231,11 @@ class Dispatcher:
                         if future.status == "error":
                             future.result()
             finally:
-                self.client.cancel([future for future in futures if not future.done()])
+                self._cancel(futures)
+
+    def _cancel(self, futures: Iterable[Future]) -> None:
+        if left := [future for future in futures if not future.done()]:
+            self.client.cancel(left)
 
     def _some(self, futures: Iterable[Future]) -> list[Future]:
         """Return those of the futures that are done, some at least; `check` the nodes meanwhile."""
@@ -250,13 +256,15 @@ class Dispatcher:
                 f"the scheduler of this {self.kind} cluster is gone or has dropped the work "
                 f"({error}): start another cluster"
             ) from error
-        except KilledWorker as error:
+        except (KilledWorker, CommClosedError) as error:
             limit = time.monotonic() + _REAPED_S
             while time.monotonic() < limit:  # the connection breaks before the process is reaped
                 self.check()
                 time.sleep(0.02)
+            killed = getattr(error, "last_worker", None)
             raise NodeLostError(
-                f"{error.last_worker.name} lost its connection: start another cluster"
+                f"{'a node' if killed is None else killed.name} lost its connection: start "
+                "another cluster"
             ) from error
         self.check()
 
@@ -282,7 +290,7 @@ class Dispatcher:
         except NodeLostError as error:
             if self.recovery is None:
                 raise
-            self.recovery.lost += self.give_up_lost(error)
+            self.give_up_lost(error)
 
     @property
     def living(self) -> list[int]:
@@ -294,17 +302,17 @@ class Dispatcher:
         """The nodes that were not given up, in order."""
         return [self.workers[node] for node in self.living]
 
-    def give_up_lost(self, error: NodeLostError) -> list[str]:
-        """Give up every node that is lost and return how each ended; others take their work.
+    def give_up_lost(self, error: NodeLostError) -> None:
+        """Give up every node that is lost, and note in `recovery` how it ended.
 
-        Raises ``error`` where none is lost by itself, or none lives.
+        Raises ``error`` where no node is lost by itself, or none lives.
         """
         lost = {node: how for node in self.living if (how := self._lost(node)) is not None}
-        if self._closed or not (lost or self._given_up):
+        if self._closed or not lost or self.recovery is None:
             raise error
+        self.recovery.lost += lost.values()
         for node, how in lost.items():
             self._given_up[node] = how
             self._abandon(node)
         if not self.living:
             raise error
-        return list(lost.values())

@@ -18,6 +18,10 @@ R = TypeVar("R")
 class NodeLostError(RidgebenchError, RuntimeError):
     """A node's process ended early or stands still; the message names the node and the cause.
 
+    Attributes
+    ----------
+    given_up : whether the nodes that it is about are given up already.
+
     Examples
     --------
     >>> try:
@@ -28,6 +32,7 @@ class NodeLostError(RidgebenchError, RuntimeError):
     """
 
     exit_code = 1
+    given_up = False
 
 
 class RetriesUsedError(NodeLostError):
@@ -79,7 +84,8 @@ class Recovery:
             try:
                 return work()
             except NodeLostError as error:
-                self.lost += cluster.give_up_lost(error)
+                if not error.given_up:
+                    cluster.give_up_lost(error)
                 if tries == self.retries:
                     raise RetriesUsedError(
                         f"{error}\nafter {counted(tries, 'retry')} "

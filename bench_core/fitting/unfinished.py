@@ -45,6 +45,7 @@ def unfinished_folder(out: Path) -> Path:
 def check_resume(request: FitRequest) -> None:
     """Raise `InputError`, before anything is read, where a fit cannot begin, or not go on.
 
+    With --resume and nothing to use, a fit begins from the start: a job may always ask for it.
     Batches of an earlier fit are neither used nor removed without being asked.
     """
     folder = unfinished_folder(request.out)
@@ -55,10 +56,6 @@ def check_resume(request: FitRequest) -> None:
                 f"{request.strategy} fits in one process, all at once: there is nothing to resume"
             )
         return
-    if request.resume and not found:
-        raise InputError(
-            f"{folder} holds no finished batches: leave --resume out to begin from the start"
-        )
     if found and not request.resume:
         raise InputError(
             f"{folder} holds {counted(found, 'finished batch')} of a "
@@ -84,6 +81,8 @@ def kept_batches(
     report("identifying the data")
     folder = unfinished_folder(request.out)
     with LedgerFolder(folder, identity(spec, problem, split), resume=request.resume) as ledger:
+        if request.resume:
+            report(f"resuming: {counted(ledger.found, 'finished batch')} in {folder}")
         try:
             yield ledger
         except (RidgebenchError, KeyboardInterrupt) as error:
