@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench_core.cluster.arrays import ArrayRef, RowFile, forget_pages, share_array
 from bench_core.cluster.cores import pin, place_nodes, whole_cores_first
-from bench_core.cluster.ledger import Ledger, LedgerFolder, count_finished
+from bench_core.cluster.ledger import Ledger, LedgerFolder, count_finished, remove_empty
 from bench_core.cluster.losses import NodeLostError, Recovery, RetriesUsedError
 from bench_core.cluster.site_settings import check_dask
 from bench_core.plugins import Registry
@@ -40,6 +40,7 @@ __all__ = [
     "local",
     "pin",
     "place_nodes",
+    "remove_empty",
     "share_array",
     "start",
     "whole_cores_first",

@@ -99,6 +99,24 @@ def count_finished(folder: Path) -> int:
     return len(list(folder.glob("batch-*.npz")))
 
 
+def remove_empty(folder: Path) -> bool:
+    """Remove a ledger's folder that a killed process left without a finished batch.
+
+    Returns whether it is gone. One that is in use, or that holds anything else, stays.
+    """
+    lock = folder / "lock"
+    names = {path.name for path in folder.iterdir()}
+    if not lock.is_file() or not names <= {"lock", "identity.json", COEF}:
+        return False
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
+
+
 class LedgerFolder:
     """Context that owns the folder of a ledger: one fit at a time, and only its own batches.
 
@@ -113,6 +131,17 @@ class LedgerFolder:
     ------
     InputError : another process writes there; or finished batches are there and are not to be
         used, or are those of another fit: the message names what differs.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp(), "sub-01.unfinished")
+    >>> with LedgerFolder(place, {"strategy": "bmor"}, resume=False):
+    ...     Ledger(place).keep("0", (np.arange(3.0),))
+    >>> with LedgerFolder(place, {"strategy": "bmor"}, resume=True) as kept:
+    ...     kept.discard()
+    >>> kept.found, place.exists()
+    (1, False)
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], *, resume: bool) -> None:

@@ -25,6 +25,7 @@ from bench_core.fitting.unfinished import (
     check_resume,
     fit_to_the_end,
     kept_batches,
+    remove_abandoned,
     unfinished_folder,
 )
 from bench_core.leftovers import bytes_in, make_owned_folder
@@ -105,6 +106,7 @@ def fit(
             raise early.error
     # What will be written is tried first: nothing is computed for a place that refuses it.
     check_writable(request.out.absolute().parent)
+    remove_abandoned(request.out.absolute().parent)
     root = prepare_scratch(scratch, report)
     # Beside the result folder, so that what is written there only has to be renamed.
     part = make_partial_folder(request.out)

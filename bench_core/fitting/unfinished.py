@@ -22,7 +22,13 @@ from numpy.typing import NDArray
 from bench_core import strategies
 from bench_core.blas import detect
 from bench_core.checks import row_blocks
-from bench_core.cluster import LedgerFolder, NodeLostError, count_finished, forget_pages
+from bench_core.cluster import (
+    LedgerFolder,
+    NodeLostError,
+    count_finished,
+    forget_pages,
+    remove_empty,
+)
 from bench_core.data import Problem, Split
 from bench_core.errors import InputError, RidgebenchError, counted
 from bench_core.fitting.request import FitRequest
@@ -61,6 +67,14 @@ def check_resume(request: FitRequest) -> None:
             f"{folder} holds {counted(found, 'finished batch')} of a "
             "fit that was interrupted: --resume goes on with them; remove the folder to begin anew"
         )
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Remove what killed fits left in ``parent`` before their first batch was finished."""
+    for folder in parent.glob("*.unfinished"):
+        if folder.is_dir() and not folder.is_symlink():
+            with suppress(OSError):  # another user's
+                remove_empty(folder)
 
 
 @contextmanager

@@ -86,8 +86,9 @@ def test_an_option_of_several_commands_has_one_kind_of_value(flag: str) -> None:
     assert len(kinds) == 1
 
 
-#: Options whose help says more of the one folder or machine that each command means.
-SAME_MEANING = {"--out", "--machine"}
+#: Options whose help says more of the one folder or machine that each command means, or of what it
+#: would do.
+SAME_MEANING = {"--out", "--machine", "--plan"}
 
 
 @pytest.mark.parametrize("flag", sorted(flag for flag, found in OPTIONS.items() if len(found) > 1))

@@ -56,7 +56,6 @@ def assert_same(out, expected):
         np.testing.assert_array_equal(found, wanted, name)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("fault", ["SIGKILL", "driver"])
 def test_a_fit_goes_on_without_what_was_killed(
     fault, problem_folder, scratch, tmp_path, traps, undisturbed
@@ -106,7 +105,6 @@ def start_fit(problem, out, scratch):
     return process
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_cancelled_fit_keeps_finished_batches_and_goes_on(
     number, problem_folder, scratch, tmp_path, traps, undisturbed
@@ -157,7 +155,6 @@ def wide(folder):
     return folder / "wide"
 
 
-@pytest.mark.timeout(300)
 def test_a_full_disk_keeps_finished_batches(scratch, tmp_path, traps):
     """On a file system that promises space and does not have it."""
     site = tmp_path / "site"
@@ -181,7 +178,6 @@ def test_a_full_disk_keeps_finished_batches(scratch, tmp_path, traps):
         assert os.listdir(disk) == ["out"]
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("fault", ["SIGKILL", "SIGSTOP"])
 def test_a_measurement_that_lost_a_process_is_recorded_as_failed(
     fault, problem_folder, scratch, tmp_path, traps

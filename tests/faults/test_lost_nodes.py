@@ -62,7 +62,6 @@ def start(nodes, scratch):
     return local(nodes, 1, scratch=scratch, oversubscribe=available_cores() < nodes)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", DISTRIBUTED)
 def test_a_measurement_ends_with_a_lost_node_and_a_fit_goes_on(
     name, arrays, traps, tmp_path, undisturbed
@@ -91,7 +90,6 @@ def test_a_measurement_ends_with_a_lost_node_and_a_fit_goes_on(
     assert list(scratch.iterdir()) == []
 
 
-@pytest.mark.timeout(300)
 def test_a_node_that_stands_still_is_given_up_and_the_last_one_ends_the_fit(
     traps, tmp_path, monkeypatch
 ):
@@ -111,7 +109,6 @@ def test_a_node_that_stands_still_is_given_up_and_the_last_one_ends_the_fit(
         assert cluster.living == []
 
 
-@pytest.mark.timeout(300)
 def test_work_that_loses_its_node_again_and_again_ends(traps, tmp_path):
     with start(2, tmp_path) as cluster:
         cluster.recovery = Recovery(retries=0)
@@ -193,7 +190,6 @@ def eat():
         eaten.append(np.ones(2**22))
 
 
-@pytest.mark.timeout(300)
 def test_a_node_without_memory_says_so(tmp_path):
     folder = memory_group(600 * 2**20)
     if folder is None:

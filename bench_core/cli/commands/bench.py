@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bench_core.cli.display import console, print_table, say
+from bench_core.cli.options import option
 
 if TYPE_CHECKING:
     from bench_core.report.site import Project
@@ -26,7 +27,7 @@ KEPT = (
 )
 @click.option("--machine", help="Name of this machine in the results; default: its host name.")
 @click.option("--plan", is_flag=True, help="Show the cases, what is skipped, and bytes; run none.")
-@click.option("--again", is_flag=True, help="Begin anew where a sweep was interrupted.")
+@option("again")
 @click.argument("asv_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
     profile: str, machine: str | None, plan: bool, again: bool, asv_arguments: tuple[str, ...]

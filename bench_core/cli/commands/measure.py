@@ -45,9 +45,7 @@ KEPT = "Nothing is recorded: a measurement counts only as a whole."
     show_default=True,
     help="Folder of records.",
 )
-@option("scratch", "timeout")
-@click.option("--again", is_flag=True, help="Measure although the store has a valid record.")
-@option("json")
+@option("scratch", "timeout", "again", "json")
 def command(
     strategy: str,
     problem: str,
