@@ -79,6 +79,15 @@ def test_a_fit_goes_on_without_what_was_killed(
     assert sorted(os.listdir(tmp_path)) == ["out", "traps"]
 
 
+def test_a_fit_that_lost_every_node_begins_again(problem_folder, scratch, tmp_path, traps):
+    set_trap(traps, 0, "SIGKILL")
+    done = fit(request(problem_folder, tmp_path / "out", nodes=1), scratch=scratch)
+    assert done.record.status == "ok", done.record.reason
+    assert done.record.recovery.redone == 1
+    (lost,) = done.record.recovery.lost
+    assert f"pid {(traps / '0.pid').read_text()} " in lost
+
+
 def wait_until(condition, seconds=240):
     limit = time.monotonic() + seconds
     while not (found := condition()) and time.monotonic() < limit:
