@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bench_core import __version__
 from bench_core.errors import readable_bytes
 from bench_core.files import write_text
+from bench_core.records.phases import PHASE_NAMES
 from bench_core.records.record import MachineRecord
 from bench_core.report import figures
+from bench_core.report.phases import phase_rows, phases_figure, phases_text, used_phases
 from bench_core.report.rows import (
     environment_label,
     fastest,
@@ -20,6 +22,20 @@ from bench_core.report.rows import (
 )
 from bench_core.report.runs import EnvironmentRun
 from bench_core.report.terminal import describe, seconds_text, where
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of the page.
+
+    text : the figure in words, for who does not see it. table : headings and rows of its data.
+    """
+
+    title: str
+    caption: str
+    svg: str
+    text: str
+    table: tuple[list[str], list[list[str]]] | None = None
 
 
 def write_page(runs: list[EnvironmentRun], path: Path) -> Path:
@@ -48,8 +64,8 @@ def write_page(runs: list[EnvironmentRun], path: Path) -> Path:
     return write_text(path, text)
 
 
-def _figures(runs: list[EnvironmentRun]) -> list[tuple[str, str, str]]:
-    """Return title, caption and SVG of each figure that there is something to draw for."""
+def _figures(runs: list[EnvironmentRun]) -> list[Drawing]:
+    """Return each figure that there is something to draw for."""
     table = rows(runs)
     candidates = [
         (
@@ -73,7 +89,43 @@ def _figures(runs: list[EnvironmentRun]) -> list[tuple[str, str, str]]:
             figures.accuracy_figure(table),
         ),
     ]
-    return [(title, caption, svg) for title, caption, svg in candidates if svg is not None]
+    found = [
+        Drawing(title, caption, svg, caption)
+        for title, caption, svg in candidates
+        if svg is not None
+    ]
+    phases = _phases(runs)
+    return found if phases is None else [*found[:1], phases, *found[1:]]
+
+
+def _phases(runs: list[EnvironmentRun]) -> Drawing | None:
+    """Return the figure of where the time goes, None where no record says so."""
+    rows = phase_rows(runs)
+    svg = phases_figure(rows)
+    if svg is None:
+        return None
+    names = used_phases(rows)
+    headings = ["problem", "strategy", "BLAS", "nodes × threads", "process", "fit"]
+    cells = [
+        [
+            " ".join(word for word in (row.problem, row.scale, row.dtype) if word),
+            row.strategy,
+            row.environment,
+            f"{row.nodes} × {row.threads}",
+            row.seconds.process,
+            seconds_text(row.whole),
+            *(seconds_text(row.seconds.seconds[name]) for name in names),
+        ]
+        for row in rows
+    ]
+    return Drawing(
+        "Where the time goes",
+        "Phases along the critical path of the fit of median time, as measured "
+        "(docs/measurements.md, phases). scikit-learn's own time is not divided.",
+        svg,
+        phases_text(rows),
+        (headings + [PHASE_NAMES[name] for name in names], cells),
+    )
 
 
 def _proof(run: EnvironmentRun) -> dict[str, Any]:
