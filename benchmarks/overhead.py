@@ -12,7 +12,6 @@ from typing import Any
 
 from benchmarks.common import Suite
 
-
 # Largest difference of a sum of phases from the fit that is no error, relative to the fit.
 MOST_DEVIATION = 0.02
 

@@ -307,7 +307,8 @@ class Cluster:
         log = self._log_of_fit
         if log is None:
             return self.client.submit(function, *arguments, pure=False, workers=where)
-        key = log.submit(tuple(one.key for one in arguments if isinstance(one, Future)))
+        needs = tuple(one.key for one in arguments if isinstance(one, Future))
+        key = log.submit(getattr(function, "__name__", "task"), needs)
         return self.client.submit(
             run_task, log.fit, key, function, *arguments, key=key, pure=False, workers=where
         )

@@ -214,9 +214,9 @@ class FitLog:
         self._submitted: dict[str, tuple[tuple[str, ...], Moment]] = {}
         self._waits: list[Wait] = []
 
-    def submit(self, needs: tuple[str, ...]) -> str:
-        """Note that a task is submitted now; return its key."""
-        key = f"{self.fit}-{len(self._submitted)}"
+    def submit(self, name: str, needs: tuple[str, ...]) -> str:
+        """Note that a task called ``name`` is submitted now; return its key, which is unique."""
+        key = f"{name}-{self.fit}-{len(self._submitted)}"
         self._submitted[key] = needs, Moment.now(self.phases)
         return key
 

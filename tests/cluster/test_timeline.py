@@ -180,7 +180,7 @@ def test_clocks_of_other_machines_are_set_by_the_drivers():
     phases = Phases(ticks.__next__)
     with phases.whole():  # at 0
         log = FitLog(phases)
-        key = log.submit(())  # at 1
+        key = log.submit("work", ())  # at 1
         with log.waiting(frozenset({key})):  # from 2 to 5
             pass
     # at 6
