@@ -141,9 +141,11 @@ class PhaseCost:
     ----------
     ratio : median of the paired ratios of fit times with and without phases. ci95 : its percentile
         bootstrap interval.
+    fastest_ratio : the quickest fit with phases over the quickest without, which other work on the
+        machine disturbs least.
     with_s : every fit with phases, in seconds.
     entered : phases that the main process opened in one fit. each_s : what opening and closing one
-        takes, by a loop of its own.
+        takes, in the quickest of several loops.
     share : their product over the median fit with phases.
     deviation : largest difference of a sum of phases from its fit, relative to the fit; over all
         fits, processes and critical paths.
@@ -152,6 +154,7 @@ class PhaseCost:
 
     ratio: float
     ci95: tuple[float, float]
+    fastest_ratio: float
     with_s: tuple[float, ...]
     entered: int
     each_s: float
