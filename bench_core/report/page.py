@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,15 +13,16 @@ from bench_core.errors import readable_bytes
 from bench_core.files import write_text
 from bench_core.records.record import MachineRecord
 from bench_core.report import figures
+from bench_core.report.answers import find_answers
 from bench_core.report.rows import (
     environment_label,
-    fastest,
     find_issues,
     proved_libraries,
     rows,
 )
 from bench_core.report.runs import EnvironmentRun
-from bench_core.report.terminal import describe, seconds_text, where
+from bench_core.report.terminal import where
+from bench_core.report.units import seconds_text
 
 
 def write_page(runs: list[EnvironmentRun], path: Path) -> Path:
@@ -38,7 +41,7 @@ def write_page(runs: list[EnvironmentRun], path: Path) -> Path:
     text = environment.get_template("page.html").render(
         version=__version__,
         machines=_machines(runs),
-        answers=[describe(row) for row in fastest(table)],
+        answers=find_answers(runs),
         proofs=[_proof(run) for run in runs],
         figures=_figures(runs),
         rows=table,
@@ -49,7 +52,10 @@ def write_page(runs: list[EnvironmentRun], path: Path) -> Path:
 
 
 def _figures(runs: list[EnvironmentRun]) -> list[tuple[str, str, str]]:
-    """Return title, caption and SVG of each figure that there is something to draw for."""
+    """Return title, caption and SVG of each figure that there is something to draw for.
+
+    The caption is the picture's text alternative; the table of all fits holds its numbers.
+    """
     table = rows(runs)
     candidates = [
         (
@@ -73,7 +79,19 @@ def _figures(runs: list[EnvironmentRun]) -> list[tuple[str, str, str]]:
             figures.accuracy_figure(table),
         ),
     ]
-    return [(title, caption, svg) for title, caption, svg in candidates if svg is not None]
+    return [
+        (title, caption, _on_page(svg, title, caption))
+        for title, caption, svg in candidates
+        if svg is not None
+    ]
+
+
+def _on_page(svg: str, title: str, caption: str) -> str:
+    """Return a figure's ``<svg>`` with ids that no other figure has, and a text alternative."""
+    prefix = title.lower().replace(" ", "-")
+    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\1{prefix}-", svg)
+    named = html.escape(f"{title}: {caption}")
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{named}" ', 1)
 
 
 def _proof(run: EnvironmentRun) -> dict[str, Any]:
