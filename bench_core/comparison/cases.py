@@ -69,7 +69,8 @@ class Measured:
     --------
     >>> from bench_core.runner.run import start_record
     >>> from bench_core.runner.spec import FitSpec, ProblemShape
-    >>> record = start_record(FitSpec("parcels", "bmor"), ProblemShape("parcels", 1081, 256, 6, "float64"))
+    >>> shape = ProblemShape("parcels", 1081, 256, 6, "float64")
+    >>> record = start_record(FitSpec("parcels", "bmor"), shape)
     >>> place = Place("here", "c0ffee00", "env-a")
     >>> Measured(case_of(record), place, "mkl", ((1.0,),), None, record).trouble is None
     True
