@@ -61,24 +61,32 @@ class Measured:
     Parameters
     ----------
     label : the BLAS that answered there, or torch's own, with version and kernels.
-    started : UTC time at which its last run began.
     runs : times of every valid run, in seconds; empty if there is none.
     trouble : why there is none, such as "invalid: another BLAS"; None where there is one.
+    record : of its last run; of the last valid one where there is one.
 
     Examples
     --------
-    >>> case = Case("parcels", "1/24", "float64", "ridgecv", 1, 2, "{}")
+    >>> from bench_core.runner.run import start_record
+    >>> from bench_core.runner.spec import FitSpec, ProblemShape
+    >>> shape = ProblemShape("parcels", 1081, 256, 6, "float64")
+    >>> record = start_record(FitSpec("parcels", "bmor"), shape)
     >>> place = Place("here", "c0ffee00", "env-a")
-    >>> Measured(case, place, "mkl", "2026-01-01", ((1.0,),), None).trouble is None
+    >>> Measured(case_of(record), place, "mkl", ((1.0,),), None, record).trouble is None
     True
     """
 
     case: Case
     place: Place
     label: str
-    started: str
     runs: Runs
     trouble: str | None
+    record: Record
+
+    @property
+    def started(self) -> str:
+        """UTC time at which its last run began."""
+        return self.record.started
 
 
 def case_of(record: Record) -> Case:
@@ -125,8 +133,9 @@ def measured_cases(runs: Iterable[EnvironmentRun]) -> list[Measured]:
 
 
 def _measured(place: Place, case: Case, label: str, records: list[Record]) -> Measured:
-    unique = {record.id: record for record in records}.values()
-    runs = tuple(one.times.fit_s for one in unique if one.status == "ok" and one.times is not None)
-    last = max(unique, key=lambda one: one.started)
-    trouble = None if runs else f"{last.status}: {last.reason}"
-    return Measured(case, place, record_label(last, label), last.started, runs, trouble)
+    unique = list({record.id: record for record in records}.values())
+    valid = [one for one in unique if one.status == "ok" and one.times is not None]
+    runs = tuple(one.times.fit_s for one in valid if one.times is not None)
+    last = max(valid or unique, key=lambda one: one.started)
+    trouble = None if valid else f"{last.status}: {last.reason}"
+    return Measured(case, place, record_label(last, label), runs, trouble, last)

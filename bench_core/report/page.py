@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,29 +14,26 @@ from bench_core.files import write_text
 from bench_core.records.phases import PHASE_NAMES
 from bench_core.records.record import MachineRecord
 from bench_core.report import figures
+from bench_core.report.answers import find_answers
 from bench_core.report.phases import phase_rows, phases_figure, phases_text, used_phases
 from bench_core.report.rows import (
     environment_label,
-    fastest,
     find_issues,
     proved_libraries,
     rows,
 )
 from bench_core.report.runs import EnvironmentRun
-from bench_core.report.terminal import describe, seconds_text, where
+from bench_core.report.terminal import where
+from bench_core.report.units import seconds_text
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure of the page.
-
-    text : the figure in words, for who does not see it. table : headings and rows of its data.
-    """
+    """A figure of the page, with a text alternative; ``table`` : headings and rows of its data."""
 
     title: str
     caption: str
     svg: str
-    text: str
     table: tuple[list[str], list[list[str]]] | None = None
 
 
@@ -54,7 +53,7 @@ def write_page(runs: list[EnvironmentRun], path: Path) -> Path:
     text = environment.get_template("page.html").render(
         version=__version__,
         machines=_machines(runs),
-        answers=[describe(row) for row in fastest(table)],
+        answers=find_answers(runs),
         proofs=[_proof(run) for run in runs],
         figures=_figures(runs),
         rows=table,
@@ -65,7 +64,10 @@ def write_page(runs: list[EnvironmentRun], path: Path) -> Path:
 
 
 def _figures(runs: list[EnvironmentRun]) -> list[Drawing]:
-    """Return each figure that there is something to draw for."""
+    """Return each figure that there is something to draw for.
+
+    The caption is the picture's text alternative where the figure has no words of its own.
+    """
     table = rows(runs)
     candidates = [
         (
@@ -90,7 +92,7 @@ def _figures(runs: list[EnvironmentRun]) -> list[Drawing]:
         ),
     ]
     found = [
-        Drawing(title, caption, svg, caption)
+        Drawing(title, caption, _on_page(svg, title, caption))
         for title, caption, svg in candidates
         if svg is not None
     ]
@@ -118,14 +120,22 @@ def _phases(runs: list[EnvironmentRun]) -> Drawing | None:
         ]
         for row in rows
     ]
+    title = "Where the time goes"
     return Drawing(
-        "Where the time goes",
+        title,
         "Phases along the critical path of the fit of median time, as measured "
         "(docs/measurements.md, phases). scikit-learn's own time is not divided.",
-        svg,
-        phases_text(rows),
+        _on_page(svg, title, phases_text(rows)),
         (headings + [PHASE_NAMES[name] for name in names], cells),
     )
+
+
+def _on_page(svg: str, title: str, text: str) -> str:
+    """Return a figure's ``<svg>`` with ids that no other figure has, and a text alternative."""
+    prefix = title.lower().replace(" ", "-")
+    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\1{prefix}-", svg)
+    named = html.escape(f"{title}: {text}")
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{named}" ', 1)
 
 
 def _proof(run: EnvironmentRun) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from rich.text import Text
 from bench_core.errors import counted
 from bench_core.records import AnyRecord, KernelsRecord, Record, read_records
 from bench_core.report.rows import scale_text, strategy_text
-from bench_core.report.terminal import seconds_text
+from bench_core.report.units import seconds_text
 
 
 @contextmanager
