@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench_core.errors import counted, readable_bytes
+from bench_core.records.phases import PHASE_NAMES, PhasesRecord
 from bench_core.records.record import (
     Accuracy,
     Agreement,
@@ -23,6 +24,8 @@ def result_rows(record: Record) -> list[Row]:
     rows: list[Row] = []
     if record.times is not None:
         rows.append(("fit", time_text(record.times)))
+        if record.phases is not None:
+            rows.append(("phases", phases_text(record.phases)))
         rows.append(("predict", f"{record.times.predict_s:.3g} s"))
     if record.memory is not None:
         rows.append(("memory", memory_text(record.memory)))
@@ -97,6 +100,19 @@ def time_text(times: Times) -> str:
         return f"{text}, one repeat"
     low, high = times.ci95_s
     return f"{text} (median of {len(times.fit_s)}, 95 % interval {low:.4g} – {high:.4g})"
+
+
+def phases_text(phases: PhasesRecord) -> str:
+    """Return the parts of the critical path, the longest first; those below 1 % are left out."""
+    path = phases.critical
+    ordered = sorted(path.seconds.items(), key=lambda one: -one[1])
+    parts = [
+        f"{PHASE_NAMES[name]} {spent / path.total:.0%}"
+        for name, spent in ordered
+        if spent >= 0.01 * path.total > 0
+    ]
+    text = ", ".join(parts)
+    return text if len(phases.processes) == 1 else f"{text} (critical path)"
 
 
 def memory_text(memory: Memory) -> str:

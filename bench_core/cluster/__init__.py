@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bench_core.cluster.arrays import ArrayRef, RowFile, forget_pages, share_array
 from bench_core.cluster.cores import pin, place_nodes, whole_cores_first
 from bench_core.cluster.site_settings import check_dask
+from bench_core.cluster.task_times import task_phases, timed_task
 from bench_core.plugins import Registry
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ __all__ = [
     "place_nodes",
     "share_array",
     "start",
+    "task_phases",
+    "timed_task",
     "whole_cores_first",
 ]
 

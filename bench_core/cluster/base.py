@@ -28,8 +28,12 @@ from numpy.typing import ArrayLike, DTypeLike
 from bench_core.cluster import comm_bytes
 from bench_core.cluster.arrays import ArrayRef, RowFile, release, share_array
 from bench_core.cluster.site_settings import describe_settings, explain
+from bench_core.cluster.task_times import report, run_task
+from bench_core.cluster.timeline import FitLog, clock_offset
 from bench_core.errors import RidgebenchError
 from bench_core.leftovers import make_owned_folder
+from bench_core.phases import NO_PHASES, Phases
+from bench_core.records.phases import PhasesRecord
 
 Result = TypeVar("Result")
 
@@ -129,6 +133,7 @@ class Cluster:
         self.host = host
         self.blas = blas
         self.workers: list[NodeInfo] = []
+        self._log_of_fit: FitLog | None = None
         self.scratch = make_owned_folder(Path(scratch or tempfile.gettempdir()), "ridgebench")
         self._closed = False
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -254,7 +259,8 @@ class Cluster:
         Keep the reference while tasks use it: a file written for it is removed with it.
         """
         self.check()
-        return share_array(array, self.scratch)
+        with self._phases("transfers"):
+            return share_array(array, self.scratch)
 
     @contextlib.contextmanager
     def shared(self, *arrays: ArrayLike) -> Iterator[tuple[ArrayRef, ...]]:
@@ -269,7 +275,8 @@ class Cluster:
     def rows(self, shape: tuple[int, int], dtype: DTypeLike) -> RowFile:
         """Create a file on scratch that the nodes fill by rows."""
         self.check()
-        return RowFile.create(self.scratch, shape, np.dtype(dtype))
+        with self._phases("transfers"):
+            return RowFile.create(self.scratch, shape, np.dtype(dtype))
 
     def map(
         self, function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]]
@@ -296,20 +303,26 @@ class Cluster:
         stands for its result, which travels to the node if it is on another one.
         """
         self.check()
+        where = [self.workers[node].address]
+        log = self._log_of_fit
+        if log is None:
+            return self.client.submit(function, *arguments, pure=False, workers=where)
+        needs = tuple(one.key for one in arguments if isinstance(one, Future))
+        key = log.submit(getattr(function, "__name__", "task"), needs)
         return self.client.submit(
-            function, *arguments, pure=False, workers=[self.workers[node].address]
+            run_task, log.fit, key, function, *arguments, key=key, pure=False, workers=where
         )
 
     def gather(self, futures: Sequence[Future]) -> list[Any]:
         """Wait for the futures and return their results; raises what `map` raises."""
         self.wait(futures)
-        with self.watched():
+        with self.watched(), self._phases("transfers"):
             results: list[Any] = self.client.gather(list(futures))
         return results
 
     def wait(self, futures: Sequence[Future]) -> None:
         """Wait for the futures and leave results on their nodes; raises what `map` raises."""
-        with self.watched():
+        with self.watched(), self.waiting(futures):
             try:
                 self._wait(list(futures))
             finally:
@@ -352,6 +365,52 @@ class Cluster:
         for node, process in enumerate(self._processes):
             if process.poll() is not None:
                 raise NodeLostError(f"{self._describe_end(node)}: the fit is lost{self._log(node)}")
+
+    @contextlib.contextmanager
+    def timed(self, phases: Phases) -> Iterator[FitLog]:
+        """Take the times of all tasks that are submitted while the context lasts.
+
+        phases : the driver's timer, whose `Phases.whole` is open.
+
+        Yields the log of the fit, which `phases_record` makes into a record afterwards.
+        """
+        self._log_of_fit = log = FitLog(phases)
+        try:
+            yield log
+        finally:
+            self._log_of_fit = None
+
+    @property
+    def timed_fit(self) -> str | None:
+        """Name of the fit whose times are taken, for tasks that do not come by `submit`."""
+        return None if self._log_of_fit is None else self._log_of_fit.fit
+
+    @contextlib.contextmanager
+    def waiting(self, futures: Sequence[Future] | None = None) -> Iterator[None]:
+        """Count the time of the context as waiting for these futures; None: for any task."""
+        if self._log_of_fit is None:
+            yield
+            return
+        keys = None if futures is None else frozenset(one.key for one in futures)
+        with self._log_of_fit.waiting(keys):
+            yield
+
+    @property
+    def _phases(self) -> Phases:
+        return NO_PHASES if self._log_of_fit is None else self._log_of_fit.phases
+
+    def phases_record(self, log: FitLog, fit_s: float) -> PhasesRecord:
+        """Ask the nodes for their times and return the phases of a fit that has ended.
+
+        fit_s : the fit's time by its caller's clock.
+        """
+        self.check()
+        reports = []
+        for node in self.workers:
+            asked = log.phases.clock()
+            found = self.client.run(report, log.fit, workers=[node.address])[node.address]
+            reports.append((found, clock_offset(asked, log.phases.clock(), found.now)))
+        return log.record(fit_s, reports)
 
     def bytes_moved(self) -> dict[str, int]:
         """Return the bytes that the processes of this cluster have sent each other.

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from bench_core.records.phases import PhasesRecord
+
 SCHEMA: Final = "ridgebench-measurement/3"
 """Version 3 added ``variables``, ``processor``, ``backend`` of a library and kernels by name.
 
@@ -489,6 +491,7 @@ class Record:
     warnings : what a fit was warned of: values left out, or less exact than asked for.
     device_memory : of every process on its GPU; empty where there is none.
     variables, processor : None where nothing ran, and in records before version 3.
+    phases : seconds by phase; None for strategies that do not take them, and in older records.
 
     Examples
     --------
@@ -534,6 +537,7 @@ class Record:
     processor: ProcessorRecord | None = None
     warnings: tuple[str, ...] = ()
     device_memory: tuple[DeviceMemory, ...] = ()
+    phases: PhasesRecord | None = None
 
     def __post_init__(self) -> None:
         """Check what one field demands of another."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bench_core import __version__
 from bench_core.errors import readable_bytes
 from bench_core.files import write_text
+from bench_core.records.phases import PHASE_NAMES
 from bench_core.records.record import MachineRecord
 from bench_core.report import figures
 from bench_core.report.answers import find_answers
+from bench_core.report.phases import phase_rows, phases_figure, phases_text, used_phases
 from bench_core.report.rows import (
     environment_label,
     find_issues,
@@ -23,6 +25,16 @@ from bench_core.report.rows import (
 from bench_core.report.runs import EnvironmentRun
 from bench_core.report.terminal import where
 from bench_core.report.units import seconds_text
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of the page, with a text alternative; ``table`` : headings and rows of its data."""
+
+    title: str
+    caption: str
+    svg: str
+    table: tuple[list[str], list[list[str]]] | None = None
 
 
 def write_page(runs: list[EnvironmentRun], path: Path) -> Path:
@@ -51,10 +63,10 @@ def write_page(runs: list[EnvironmentRun], path: Path) -> Path:
     return write_text(path, text)
 
 
-def _figures(runs: list[EnvironmentRun]) -> list[tuple[str, str, str]]:
-    """Return title, caption and SVG of each figure that there is something to draw for.
+def _figures(runs: list[EnvironmentRun]) -> list[Drawing]:
+    """Return each figure that there is something to draw for.
 
-    The caption is the picture's text alternative; the table of all fits holds its numbers.
+    The caption is the picture's text alternative where the figure has no words of its own.
     """
     table = rows(runs)
     candidates = [
@@ -79,18 +91,50 @@ def _figures(runs: list[EnvironmentRun]) -> list[tuple[str, str, str]]:
             figures.accuracy_figure(table),
         ),
     ]
-    return [
-        (title, caption, _on_page(svg, title, caption))
+    found = [
+        Drawing(title, caption, _on_page(svg, title, caption))
         for title, caption, svg in candidates
         if svg is not None
     ]
+    phases = _phases(runs)
+    return found if phases is None else [*found[:1], phases, *found[1:]]
 
 
-def _on_page(svg: str, title: str, caption: str) -> str:
+def _phases(runs: list[EnvironmentRun]) -> Drawing | None:
+    """Return the figure of where the time goes, None where no record says so."""
+    rows = phase_rows(runs)
+    svg = phases_figure(rows)
+    if svg is None:
+        return None
+    names = used_phases(rows)
+    headings = ["problem", "strategy", "BLAS", "nodes × threads", "process", "fit"]
+    cells = [
+        [
+            " ".join(word for word in (row.problem, row.scale, row.dtype) if word),
+            row.strategy,
+            row.environment,
+            f"{row.nodes} × {row.threads}",
+            row.seconds.process,
+            seconds_text(row.whole),
+            *(seconds_text(row.seconds.seconds[name]) for name in names),
+        ]
+        for row in rows
+    ]
+    title = "Where the time goes"
+    return Drawing(
+        title,
+        "Phases along the critical path of the fit of median time, as measured "
+        "(docs/measurements.md, phases). scikit-learn's own time is not divided.",
+        _on_page(svg, title, phases_text(rows)),
+        (headings + [PHASE_NAMES[name] for name in names], cells),
+    )
+
+
+def _on_page(svg: str, title: str, text: str) -> str:
     """Return a figure's ``<svg>`` with ids that no other figure has, and a text alternative."""
     prefix = title.lower().replace(" ", "-")
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\1{prefix}-", svg)
-    named = html.escape(f"{title}: {caption}")
+    named = html.escape(f"{title}: {text}")
     return svg.replace("<svg ", f'<svg role="img" aria-label="{named}" ', 1)
 
 

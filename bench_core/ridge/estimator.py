@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bench_core.checks import check_held_out, check_xy, kept, without_mask
 from bench_core.errors import InputError, ResourceError
+from bench_core.phases import NO_PHASES, Phases
 from bench_core.progress import Progress, silent
 from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
 from bench_core.ridge.arrays.coef_file import CoefFile, fresh_memory
@@ -82,6 +83,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     cv_results_ : "alphas" (r,), "mean_scores" (r,) and with ``alpha_per_target`` "scores" (r, s).
         With ``extend_alphas`` the candidates are ascending, up to the last one that was looked at.
     plan_ : the `Plan` that was carried out.
+    phases : to be set to a `bench_core.phases.Phases` that times the steps of fits; none at first.
 
     Raises
     ------
@@ -110,6 +112,8 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     _selection: Selection | None = None
     """A way of scoring that every plan has to take, for tests of each."""
+
+    phases: Phases = NO_PHASES
 
     def __init__(
         self,
@@ -160,8 +164,9 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any, groups: ArrayLike | None = None) -> MultiTargetRidgeCV:
         """Choose the penalty and fit X (t, p) to y (t, s) or (t,); ``groups`` (t,) are for cv."""
-        self._fit(X, y, groups, None)
-        self._warn_of_edges()
+        with self.phases.whole():
+            self._fit(X, y, groups, None)
+            self._warn_of_edges()
         return self
 
     def fit_score(
@@ -178,8 +183,9 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         (but for one block) nor coefficients are ever held. NaN where a target or its prediction
         is constant.
         """
-        r = self._fit(X, y, groups, (X_test, y_test))
-        self._warn_of_edges()
+        with self.phases.whole():
+            r = self._fit(X, y, groups, (X_test, y_test))
+            self._warn_of_edges()
         return r
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -260,20 +266,23 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        X = without_mask("X", X)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        Y = as_targets(without_mask("y", y))
+        with self.phases("reading"):
+            X = without_mask("X", X)
+            X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+            Y = as_targets(without_mask("y", y))
         self._one_target = Y.ndim == 1
         Y = Y[:, None] if self._one_target else Y
         check_xy(X, Y, finite=False)
         folds = find_folds(self.cv, X.shape[0], groups)
         dtype = product_dtype(self.dtype, X.dtype, Y.dtype)
-        if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
-            dtype = np.dtype(np.float64)
-        held_out = None if test is None else self._held_out(test, Y.shape[1])
+        with self.phases("reading"):
+            if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
+                dtype = np.dtype(np.float64)
+            held_out = None if test is None else self._held_out(test, Y.shape[1])
         for name in ("coef_", "_solution", "_targets", "_intercept"):
             self.__dict__.pop(name, None)
         device = find_device(self.device)
+        self.phases.settle_with(device.settle)
         # NaN and infinities in Y are found by the sums that they spoil, and named.
         quiet = np.errstate(invalid="ignore", over="ignore")
         with ExitStack() as stack, quiet, full_float32_products(device):
@@ -284,7 +293,8 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             except InputError:
                 check_xy(np.zeros((Y.shape[0], 1)), Y)  # names the first bad value
                 raise
-            solution = solver.solve(self.alpha_)
+            with self.phases("solution"):
+                solution = solver.solve(self.alpha_)
             del solver
             if self.coef is None and held_out is None:
                 self._finish(solution, targets, None, None)
@@ -317,8 +327,9 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Choose the penalty, by a more exact method where the first was not enough."""
         while True:
             solver, targets, scores = self._select(X, Y, folds, method)
-            choice = choose(scores, self._grid(), per_target=self.alpha_per_target)
-            wanted = remedy(choice.scores, method, self.plan_.selection, choice.chosen)
+            with self.phases("scores"):
+                choice = choose(scores, self._grid(), per_target=self.alpha_per_target)
+                wanted = remedy(choice.scores, method, self.plan_.selection, choice.chosen)
             if wanted is None:
                 self._choose(choice)
                 if not too_inexact(solver.error(self.alpha_), method):
@@ -367,6 +378,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             gcv=by_gcv(self.cv),
             triangles=plan.triangles,
             keep_coordinates=plan.keeps_coordinates,
+            phases=self.phases,
         )
         targets = TargetColumns(
             Y,
@@ -376,9 +388,11 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             centre=self.fit_intercept,
             view_file=self.memory_limit is None and fits_in_memory(Y),
             progress=self.progress or silent,
+            phases=self.phases,
         )
         solver.factorise()
-        return solver, targets, solver.select(targets)
+        with self.phases("scores"):
+            return solver, targets, solver.select(targets)
 
     def _grid(self) -> PenaltyGrid:
         return make_grid(self.alphas, self.extend_alphas)
@@ -415,35 +429,41 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         r = np.full(s, np.nan)
         coefficients: NDArray[Any] | None = None
         buffer = np.empty((0, p), targets.dtype)
+        phases = self.phases
         with stack:
             if self.coef == "memory":
                 coefficients = fresh_memory((s, p), dtype)
             elif file is not None and device.is_numpy:
                 # One for all blocks: fresh memory costs page faults.
                 buffer = np.empty((min(targets.width, s), p), targets.dtype)
-            origin = solution.predictor(np.zeros((1, p)))
-            predict = solution.predictor(held_out[0]) if held_out else None
+            with phases("solution"):
+                origin = solution.predictor(np.zeros((1, p)))
+            with phases("predictions"):
+                predict = solution.predictor(held_out[0]) if held_out else None
             for block in targets.blocks("solving"):
                 columns = block.columns
                 rows = None
-                if coefficients is not None and coefficients.dtype == targets.dtype:
-                    rows = solution.coefficients(block, coefficients[columns])
-                elif self.coef is not None:
-                    b = columns.stop - columns.start
-                    rows = solution.coefficients(block, buffer[:b] if len(buffer) else None)
-                if self.fit_intercept:
-                    intercept[columns] = block.means() + to_numpy(origin(block, rows))[0]
+                with phases("solution"):
+                    if coefficients is not None and coefficients.dtype == targets.dtype:
+                        rows = solution.coefficients(block, coefficients[columns])
+                    elif self.coef is not None:
+                        b = columns.stop - columns.start
+                        rows = solution.coefficients(block, buffer[:b] if len(buffer) else None)
+                    if self.fit_intercept:
+                        intercept[columns] = block.means() + to_numpy(origin(block, rows))[0]
                 if predict is not None and held_out is not None:
-                    expected = device.put(
-                        np.ascontiguousarray(held_out[1][:, columns]), targets.dtype
-                    )
-                    r[columns] = to_numpy(pearson(expected, predict(block, rows)))
+                    with phases("predictions"):
+                        expected = device.put(
+                            np.ascontiguousarray(held_out[1][:, columns]), targets.dtype
+                        )
+                        r[columns] = to_numpy(pearson(expected, predict(block, rows)))
                 if rows is not None:
-                    host = to_numpy(rows)
-                    if file is not None:
-                        file.write(host)
-                    elif coefficients is not None and not np.shares_memory(host, coefficients):
-                        coefficients[columns] = host
+                    with phases("transfers"):
+                        host = to_numpy(rows)
+                        if file is not None:
+                            file.write(host)
+                        elif coefficients is not None and not np.shares_memory(host, coefficients):
+                            coefficients[columns] = host
         if file is not None:
             coefficients = np.load(self.coef, mmap_mode="r")
         self._finish(solution, targets, coefficients, intercept.astype(dtype))

@@ -29,6 +29,7 @@ from bench_core.leftovers import remove_leftovers
 from bench_core.processes import answer_channel
 from bench_core.progress import Progress
 from bench_core.records import codec
+from bench_core.records.phases import PhasesRecord
 from bench_core.records.record import (
     Accuracy,
     Agreement,
@@ -129,6 +130,37 @@ class WorkerResult:
     warnings: tuple[str, ...] = ()
     processor: ProcessorRecord | None = None
     device_memory: tuple[DeviceMemory, ...] = ()
+    phases: PhasesRecord | None = None
+
+
+@dataclass(frozen=True)
+class PhaseCost:
+    """Cost of taking the seconds of phases, and how well they add up.
+
+    Parameters
+    ----------
+    ratio : median of the paired ratios of fit times with and without phases. ci95 : its percentile
+        bootstrap interval.
+    fastest_ratio : the quickest fit with phases over the quickest without, which other work on the
+        machine disturbs least.
+    with_s : every fit with phases, in seconds.
+    entered : phases that the main process opened in one fit. each_s : what opening and closing one
+        takes, in the quickest of several loops.
+    share : their product over the median fit with phases.
+    deviation : largest difference of a sum of phases from its fit, relative to the fit; over all
+        fits, processes and critical paths.
+    other_share : part of the critical path that no phase claims, the median over the fits.
+    """
+
+    ratio: float
+    ci95: tuple[float, float]
+    fastest_ratio: float
+    with_s: tuple[float, ...]
+    entered: int
+    each_s: float
+    share: float
+    deviation: float
+    other_share: float
 
 
 @dataclass(frozen=True)
@@ -137,10 +169,11 @@ class OverheadResult:
 
     Parameters
     ----------
-    ratio : median of the paired ratios of fit times with and without memory sampling and byte
-        counters. ci95 : its percentile bootstrap interval.
+    ratio : median of the paired ratios of fit times with and without memory sampling, byte
+        counters and phases. ci95 : its percentile bootstrap interval.
     sampler_share : processor time of the sampler per second of observed fit.
     with_s, without_s : every fit, in seconds.
+    phases : cost of taking the seconds of phases alone; None for strategies that take none.
     """
 
     status: State
@@ -151,6 +184,7 @@ class OverheadResult:
     sampler_share: float | None = None
     with_s: tuple[float, ...] = ()
     without_s: tuple[float, ...] = ()
+    phases: PhaseCost | None = None
 
 
 Keep = Callable[[Any, str], None]

@@ -225,6 +225,7 @@ def run_fit(
         "blas",
         "processor",
         "warnings",
+        "phases",
     )
     values = {name: getattr(found, name) for name in names}
     if found.accuracy is not None and (few := few_samples(data.t_test)) is not None:

@@ -19,6 +19,7 @@ from bench_core.progress import Progress, silent
 from bench_core.records.record import Memory, NullAccuracy
 from bench_core.runner.agreement import sample_targets
 from bench_core.runner.memory import MemoryWatch
+from bench_core.runner.phase_meter import PhaseMeter
 from bench_core.runner.processor import FitMeter
 
 #: Median fit time above which the null of "auto" is found on the sampled targets only.
@@ -94,11 +95,13 @@ def timed_fits(
     *,
     bytes_moved: Counter | None = None,
     meter: FitMeter | None = None,
+    phases: PhaseMeter | None = None,
     progress: Progress = silent,
 ) -> tuple[Any, list[float], dict[str, int]]:
     """Fit ``repeats`` new estimators one after another, fewer once `ENOUGH_S` have gone by.
 
-    ``meter`` reads processor time around every fit, outside the timed part.
+    ``meter`` reads processor time around every fit, outside the timed part. ``phases`` has every
+    fit take the seconds of its phases, and asks for them afterwards.
 
     Returns the last one, the wall time of each fit in seconds, and the bytes moved by one fit
     (the median over the fits of each count; the counters are read outside the timed part).
@@ -111,6 +114,8 @@ def timed_fits(
         model = None  # so that two fits are never in memory together
         gc.collect()
         model = make()
+        if phases is not None:
+            phases.begin(model)
         before = bytes_moved() if bytes_moved else {"total": 0}
         if meter is not None:
             meter.begin()
@@ -121,6 +126,8 @@ def timed_fits(
             meter.end()
         after = bytes_moved() if bytes_moved else {"total": 0}
         moved.append({name: after[name] - before.get(name, 0) for name in after})
+        if phases is not None:
+            phases.end(model, times[-1])
         if sum(times) >= ENOUGH_S:
             break
     return model, times, {name: int(median(one[name] for one in moved)) for name in moved[0]}
@@ -135,13 +142,20 @@ def watched_fits(
     names: dict[int, str],
     bytes_moved: Counter | None = None,
     meter: FitMeter | None = None,
+    phases: PhaseMeter | None = None,
     progress: Progress = silent,
 ) -> tuple[Any, list[float], dict[str, int], Memory]:
     """Return `timed_fits` and the record's ``memory``, sampled over all of the repeats."""
     gc.collect()
     watch.start()
     model, times, moved = timed_fits(
-        make, problem, repeats, bytes_moved=bytes_moved, meter=meter, progress=progress
+        make,
+        problem,
+        repeats,
+        bytes_moved=bytes_moved,
+        meter=meter,
+        phases=phases,
+        progress=progress,
     )
     return model, times, moved, watch.stop(names)
 

@@ -34,6 +34,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     from bench_core.runner.agreement import count_penalties, sample_targets
     from bench_core.runner.blas_proof import mixture
     from bench_core.runner.memory import MemoryWatch
+    from bench_core.runner.phase_meter import PhaseMeter
     from bench_core.runner.planning import plan_record
     from bench_core.runner.processor import FitMeter, processor_record
     from bench_core.runner.session import open_session
@@ -41,7 +42,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
 
     spec = job.spec
     with open_session(job, progress) as session:
-        meter = FitMeter(session.process_times)
+        meter, phases = FitMeter(session.process_times), PhaseMeter()
         on_device = session.start_device_memory()
         with MemoryWatch(job.interval_ms, busy=session.busy) as watch, kept_warnings() as warned:
             model, times, moved, memory = watched_fits(
@@ -52,6 +53,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
                 names=session.names,
                 bytes_moved=session.bytes_moved,
                 meter=meter,
+                phases=phases,
                 progress=progress,
             )
         device_memory = session.device_memory(on_device)
@@ -101,6 +103,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             plan=plan,
             warnings=tuple(warned),
             processor=processor,
+            phases=phases.middle,
         )
         progress("checking")
         keep(result, "not compared with scikit-learn's Ridge")

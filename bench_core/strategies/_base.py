@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -15,12 +17,15 @@ from bench_core.checks import check_alphas, check_held_out, check_xy, kept, row_
 from bench_core.cluster import forget_pages
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
+from bench_core.phases import NO_PHASES, Phases
 from bench_core.records.fit_plan import FitPlan
+from bench_core.records.phases import PhaseSeconds, PhasesRecord
 from bench_core.ridge.formulas.scores import pearson
 from bench_core.ridge.penalty_grid import warn_at_edge
 
 if TYPE_CHECKING:
     from bench_core.cluster import Cluster
+    from bench_core.cluster.timeline import FitLog
 
 COMMON_OPTIONS = frozenset(
     {
@@ -63,6 +68,9 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ``alpha_per_target`` is set.
     claims_ridgecv : True promises the answer of scikit-learn's RidgeCV, penalty included.
     distributed : True needs a cluster.
+    phased : True where the code says which phase of the fit it is in, by ``phases``, and by
+        `bench_core.cluster.task_phases` in tasks on nodes.
+    phases : timer of the next fit, a `bench_core.phases.Phases` to be set; by default none.
     supports : names of constructor options with their common meaning, out of "coef" (a path for
         coefficients, None for none), "memory_limit" (bytes beyond X and Y), "progress" (a
         `bench_core.progress.Progress`), "device", "dtype" (of products with Y), "cv" (None,
@@ -92,7 +100,11 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
     penalty_scope: ClassVar[Literal["all", "batch", "target"]]
     claims_ridgecv: ClassVar[bool] = False
     distributed: ClassVar[bool] = False
+    phased: ClassVar[bool] = False
     supports: ClassVar[frozenset[str]] = frozenset()
+
+    phases: Phases = NO_PHASES
+    _log: FitLog | None = None
 
     coef_: NDArray[Any]
     intercept_: NDArray[Any]
@@ -154,11 +166,39 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ------
         InputError : penalties or data that no fit can use, or a cluster missing or superfluous.
         """
-        alphas, X, Y = self._checked(X, Y)
-        self.fit_checked(X, Y, alphas)
-        self.n_features_in_, self.n_targets_ = X.shape[1], Y.shape[1]
-        self._warn_at_edge()
+        with self.phases.whole(), self._timed_tasks():
+            alphas, X, Y = self._checked(X, Y)
+            self.fit_checked(X, Y, alphas)
+            self.n_features_in_, self.n_targets_ = X.shape[1], Y.shape[1]
+            self._warn_at_edge()
         return self
+
+    @contextmanager
+    def _timed_tasks(self) -> Iterator[None]:
+        """Take the times of the fit's tasks on nodes, too, where times are taken."""
+        self._log = None
+        if not self.phases.taken or not self.distributed:
+            yield
+            return
+        with self.running_cluster().timed(self.phases) as self._log:
+            yield
+
+    def phases_record(self, fit_s: float) -> PhasesRecord | None:
+        """Return the phases of the last fit, None where they were not taken.
+
+        Nodes are asked for theirs, so call it after the fit's own time is read, while the cluster
+        runs. The timer starts anew with the next fit.
+
+        Parameters
+        ----------
+        fit_s : time of the fit by the caller's clock.
+        """
+        if not self.phases.taken:
+            return None
+        if self._log is not None:
+            return self.running_cluster().phases_record(self._log, fit_s)
+        main = PhaseSeconds("main", **self.phases.seconds)
+        return PhasesRecord(fit_s, replace(main, process="critical path"), (main,))
 
     @property
     def scope(self) -> Literal["all", "batch", "target"]:

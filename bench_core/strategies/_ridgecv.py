@@ -15,6 +15,7 @@ from sklearn.model_selection import PredefinedSplit
 
 from bench_core.checks import check_xy
 from bench_core.errors import InputError, RidgebenchError, unknown
+from bench_core.phases import NO_PHASES, Phases
 from bench_core.ridge.formulas.scores import check_scoring
 from bench_core.ridge.inputs import by_gcv, find_folds
 
@@ -187,6 +188,7 @@ def fit_ridgecv(
     alphas: Sequence[float] | NDArray[np.float64],
     fit_intercept: bool,
     options: dict[str, Any],
+    phases: Phases = NO_PHASES,
 ) -> Fitted:
     """Fit RidgeCV to X (t, p) and Y (t, s) with ``options`` from `scored_options`.
 
@@ -194,9 +196,11 @@ def fit_ridgecv(
     ------
     InputError : X or Y holds NaN or infinity.
     """
-    check_xy(X, Y)
+    with phases("reading"):
+        check_xy(X, Y)
     model = RidgeCV(alphas=alphas, fit_intercept=fit_intercept, **options)
-    with config_context(assume_finite=True):  # just seen: one pass over the data less
+    # Finite values were just seen: one pass over the data less.
+    with config_context(assume_finite=True), phases("sklearn"):
         model.fit(X, Y)
     s, p = Y.shape[1], X.shape[1]
     alpha, score = model.alpha_, model.best_score_

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.cluster import ArrayRef, RowFile, forget_pages
+from bench_core.cluster import ArrayRef, RowFile, forget_pages, task_phases
+from bench_core.phases import Phases
 from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
 from bench_core.ridge.formulas.eigensystem import Eigh
@@ -49,6 +50,13 @@ class Job:
         """Precision of the products."""
         return np.dtype(self.plan.shape.dtype)
 
+    @property
+    def phases(self) -> Phases:
+        """The timer of this fit on this node, which waits for the device if there is one."""
+        phases = task_phases()
+        phases.settle_with(find_device(self.device).settle)
+        return phases
+
     def solver(self, X: NDArray[Any] | None) -> Solver:
         """Return a solver that holds X, or nothing yet."""
         return SOLVERS[self.plan.form](
@@ -63,6 +71,7 @@ class Job:
             exact=self.plan.shape.exact,
             gcv=self.plan.shape.gcv,
             triangles=self.plan.triangles,
+            phases=self.phases,
         )
 
     def targets(self, columns: slice) -> TargetColumns:
@@ -75,6 +84,7 @@ class Job:
             find_device(self.device),
             centre=self.intercept,
             view_file=fits_in_memory(Y),
+            phases=self.phases,
         )
 
 
@@ -99,7 +109,8 @@ def broadcast(job: Job, solver: Solver) -> None:
     factors = solver.factors
     if job.plan.form == "dual":
         factors = replace(factors, basis=None, x_mean=None)
-    _save_all(job, factor_arrays(factors, job.dtype))
+    with job.phases("transfers"):
+        _save_all(job, factor_arrays(factors, job.dtype))
 
 
 def partial_sums(job: Job, number: int, columns: slice, solver: Solver | None) -> Sums:
@@ -107,23 +118,31 @@ def partial_sums(job: Job, number: int, columns: slice, solver: Solver | None) -
 
     Without a solver, sums are taken with the factors that another node has written.
     """
+    phases = job.phases
     if solver is None:
-        solver = _restored(job) if job.plan.sums_need_x else job.solver(None)
+        with phases("transfers"):
+            solver = _restored(job) if job.plan.sums_need_x else job.solver(None)
     with full_float32_products(solver.device):
-        return solver.partial_sums(number, job.targets(columns)).on_host()
+        with phases("scores"):
+            sums = solver.partial_sums(number, job.targets(columns))
+        with phases("transfers"):
+            return sums.on_host()
 
 
 def add(left: Any, right: Any) -> Any:
     """Return left + right, in place: a part is used once."""
-    return operator.iadd(left, right)
+    with task_phases()("scores"):
+        return operator.iadd(left, right)
 
 
 def score(job: Job, number: int, solver: Solver | None, total: Sums) -> Scores:
     """Return the scores of every penalty from the sums of all nodes; see `Solver.scores`."""
     solver = solver or job.solver(None)
+    phases = job.phases
     if isinstance(total, TargetSums):
-        total = total.on(solver.device)
-    with full_float32_products(solver.device):
+        with phases("transfers"):
+            total = total.on(solver.device)
+    with full_float32_products(solver.device), phases("scores"):
         scores = solver.scores(number, total)
     return scores if job.plan.shape.per_target else replace(scores, each=None)
 
@@ -138,10 +157,14 @@ def solve(job: Job, solver: Solver, alphas: Penalties, others: bool) -> Solution
 
     alphas : the penalty, or that of every target of this node.
     """
-    solution = solver.solve(alphas)
-    if not others:
-        return solution
-    _save_all(job, solution.arrays())
+    phases = job.phases
+    with phases("solution"):
+        solution = solver.solve(alphas)
+        if not others:
+            return solution
+        arrays = solution.arrays()
+    with phases("transfers"):
+        _save_all(job, arrays)
     return None
 
 
@@ -153,15 +176,21 @@ def write_coefficients(
     alphas : the penalty, or that of every one of these targets. Without a solution, the one that
     another node has written is mapped.
     """
-    solution = solution or _restored_solution(job, alphas)
+    phases = job.phases
+    if solution is None:
+        with phases("transfers"):
+            solution = _restored_solution(job, alphas)
     intercepts = np.zeros(columns.stop - columns.start)
     with full_float32_products(solution.device):
         for block in job.targets(columns).blocks("solving"):
-            coef = to_numpy(solution.coefficients(block))
-            rows.write(columns.start + block.columns.start, coef)
+            with phases("solution"):
+                coef = to_numpy(solution.coefficients(block))
+            with phases("transfers"):
+                rows.write(columns.start + block.columns.start, coef)
             if solution.x_mean is not None:
-                known = coef @ solution.x_mean.astype(coef.dtype)
-                intercepts[block.columns] = block.means() - known
+                with phases("solution"):
+                    known = coef @ solution.x_mean.astype(coef.dtype)
+                    intercepts[block.columns] = block.means() - known
     return intercepts
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bench_core.checks import check_xy
-from bench_core.cluster import ArrayRef, Cluster, RowFile
+from bench_core.cluster import ArrayRef, Cluster, RowFile, task_phases
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
 from bench_core.strategies._base import Strategy
@@ -62,6 +62,7 @@ class BatchMultiOutput(Strategy):
     supports = frozenset({"cv", "scoring"})
     penalty_scope = "batch"
     distributed = True
+    phased = True
 
     def __init__(
         self,
@@ -135,8 +136,10 @@ def _fit_batch(
     rows: RowFile,
 ) -> tuple[NDArray[Any], Any, Any]:
     """Fit targets start … stop − 1 on this node; return their intercepts, penalty and score."""
-    fitted = fit_ridgecv(X_ref.open(), Y_ref.open()[:, start:stop], alphas, fit_intercept, options)
-    rows.write(start, fitted.coef)
+    X, Y, phases = X_ref.open(), Y_ref.open()[:, start:stop], task_phases()
+    fitted = fit_ridgecv(X, Y, alphas, fit_intercept, options, phases)
+    with phases("transfers"):
+        rows.write(start, fitted.coef)
     return fitted.intercept, fitted.alpha, fitted.best_score
 
 

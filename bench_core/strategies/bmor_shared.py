@@ -90,6 +90,7 @@ class SharedBatches(Strategy):
     penalty_scope = "all"
     claims_ridgecv = True
     distributed = True
+    phased = True
     supports = COMMON_OPTIONS - {"memory_limit"}
 
     _selection: Selection | None = None
@@ -187,8 +188,9 @@ class SharedBatches(Strategy):
         """Fit on the cluster; see `Strategy.fit_checked`."""
         cluster = self.running_cluster()
         dtype = product_dtype(self.dtype, X.dtype, Y.dtype)
-        if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
-            dtype = np.dtype(np.float64)
+        with self.phases("reading"):
+            if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
+                dtype = np.dtype(np.float64)
         size = (X.shape[0], X.shape[1], Y.shape[1])
         folds = self._folds(X.shape[0])
         scoring = default_scoring(self.scoring, self.cv)

@@ -19,7 +19,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.multioutput import MultiOutputRegressor
 
 from bench_core.checks import check_xy
-from bench_core.cluster import ArrayRef, Cluster
+from bench_core.cluster import ArrayRef, Cluster, timed_task
 from bench_core.data import THESIS_ALPHAS
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._joblib import DaskBackend
@@ -33,10 +33,14 @@ from bench_core.strategies._ridgecv import (
 
 @dataclass(frozen=True)
 class _Data:
-    """X and Y by file, in the place of X: what a task carries instead of them."""
+    """X and Y by file, in the place of X: what a task carries instead of them.
+
+    fit : name of the fit, where its time is taken.
+    """
 
     X: ArrayRef
     Y: ArrayRef
+    fit: str | None = None
 
 
 class _TargetRidgeCV(RidgeCV):
@@ -45,8 +49,11 @@ class _TargetRidgeCV(RidgeCV):
     def fit(self, data: _Data, target: NDArray[np.intp]) -> _TargetRidgeCV:
         """Map X and Y and fit column ``target`` (an array of one number) of Y."""
         # Folds, if any, are looped over here: the node is busy with this target already.
-        with joblib.parallel_config(backend="sequential"):
-            super().fit(data.X.open(), np.asarray(data.Y.open()[:, target[0]]))
+        with timed_task(data.fit) as phases, joblib.parallel_config(backend="sequential"):
+            with phases("reading"):
+                X, y = data.X.open(), np.asarray(data.Y.open()[:, target[0]])
+            with phases("sklearn"):
+                super().fit(X, y)
         return self
 
 
@@ -69,6 +76,7 @@ class MultiOutput(Strategy):
     supports = frozenset({"cv", "scoring"})
     penalty_scope = "target"
     distributed = True
+    phased = True
 
     def __init__(
         self,
@@ -99,17 +107,20 @@ class MultiOutput(Strategy):
         """Fit; see `Strategy.fit_checked`."""
         cluster = self.running_cluster()
         options = scored_options(self.gcv_mode, self.cv, len(X), scoring=self.scoring)
-        check_xy(X, Y)
+        with self.phases("reading"):
+            check_xy(X, Y)
         one = _TargetRidgeCV(alphas=alphas, fit_intercept=self.fit_intercept, **options)
         # MultiOutputRegressor cuts its Y into columns and leaves X alone: given the targets'
         # numbers as Y, a task carries one number.
         numbers = np.arange(Y.shape[1])[None, :]
         with (
             cluster.watched(),
-            cluster.shared(X, Y) as refs,
+            cluster.shared(X, Y) as (X_ref, Y_ref),
             joblib.parallel_config(DaskBackend(client=cluster.client)),
+            cluster.waiting(),
         ):
-            fitted = MultiOutputRegressor(one, n_jobs=-1).fit(_Data(*refs), numbers).estimators_
+            data = _Data(X_ref, Y_ref, cluster.timed_fit)
+            fitted = MultiOutputRegressor(one, n_jobs=-1).fit(data, numbers).estimators_
         self.coef_ = np.stack([target.coef_ for target in fitted])
         self.intercept_ = np.array([target.intercept_ for target in fitted], self.coef_.dtype)
         self.alpha_ = np.array([target.alpha_ for target in fitted], np.float64)

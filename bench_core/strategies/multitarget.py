@@ -61,6 +61,7 @@ class MultiTarget(Strategy):
     summary = "one factorisation, penalties scored from sums over targets; RidgeCV's answer"
     penalty_scope = "all"
     claims_ridgecv = True
+    phased = True
     supports = COMMON_OPTIONS
 
     def __init__(
@@ -114,7 +115,7 @@ class MultiTarget(Strategy):
         return common_plan(self.name, plan, peak=plan.peak_bytes, slowdown=plan.slowdown)
 
     def _estimator(self, t: int) -> MultiTargetRidgeCV:
-        return MultiTargetRidgeCV(
+        model = MultiTargetRidgeCV(
             self.alphas,
             fit_intercept=self.fit_intercept,
             cv=own_cv(self.cv, t),
@@ -128,6 +129,8 @@ class MultiTarget(Strategy):
             solver=self.solver,
             progress=self.progress,
         )
+        model.phases = self.phases
+        return model
 
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit in this process; see `Strategy.fit_checked`."""

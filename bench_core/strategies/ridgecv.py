@@ -47,6 +47,7 @@ class RidgeCVStrategy(Strategy):
     supports = frozenset({"cv", "scoring", "alpha_per_target"})
     penalty_scope = "all"
     claims_ridgecv = True
+    phased = True
 
     def __init__(
         self,
@@ -86,7 +87,7 @@ class RidgeCVStrategy(Strategy):
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""
         options = self._options(len(X))
-        fitted = fit_ridgecv(X, Y, alphas, self.fit_intercept, options)
+        fitted = fit_ridgecv(X, Y, alphas, self.fit_intercept, options, self.phases)
         self.coef_ = fitted.coef
         self.intercept_ = fitted.intercept
         self.alpha_ = fitted.alpha

@@ -6,9 +6,10 @@ that the standard lacks, or that one library does better by another route, are h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,15 @@ class Device:
         if not host.flags.writeable:
             host = host.copy()  # torch has no read-only tensors
         return torch.from_numpy(np.ascontiguousarray(host)).to(self.torch_name)
+
+    @property
+    def settle(self) -> Callable[[], None] | None:
+        """What waits until a GPU has done its work; None where work is done when a call ends."""
+        if not self.name.startswith("cuda"):
+            return None
+        import torch
+
+        return partial(torch.cuda.synchronize, self.name)
 
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
         """Return an array of zeros on this device."""

@@ -25,6 +25,7 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from bench_core.errors import InputError
+from bench_core.phases import NO_PHASES, Phases
 from bench_core.ridge.arrays.backend import Array, Device, cast, to_numpy
 from bench_core.ridge.arrays.target_blocks import Block
 from bench_core.ridge.formulas import gcv, residual_factors
@@ -120,6 +121,7 @@ class Solver(ABC):
     exact : decompose X itself and not its square; in float64 only.
     keep_coordinates : keep products of X with targets, formed to score them, for the
         coefficients. The primal form does where one block holds all targets.
+    phases : timer of the steps.
 
     Examples
     --------
@@ -157,19 +159,25 @@ class Solver(ABC):
         triangles: bool = False,
         exact: bool = False,
         keep_coordinates: bool = False,
+        phases: Phases = NO_PHASES,
     ) -> None:
         assert not exact or dtype == np.float64
         assert not gcv or (selection == "each" and not folds)
         self.exact, self.gcv, self.triangles = exact, gcv, triangles
         self.selection, self.scoring, self.intercept = selection, scoring, intercept
         self.dtype, self.device, self.keep_coordinates = dtype, device, keep_coordinates
+        self.phases = phases
         self.alphas = device.put(alphas)
         self.folds = [(device.put(train), device.put(test)) for train, test in folds]
-        self.x_mean = column_means(X) if intercept and X is not None else None
+        self.x_mean: NDArray[np.float64] | None = None
         self.X: Array = None
         if X is not None:
-            Xc = centred(X, self.x_mean, dtype)
-            self.X = device.put(Xc if self.x_mean is None else recentre(Xc, self.x_mean))
+            with phases("centring"):
+                self.x_mean = column_means(X) if intercept else None
+                Xc = centred(X, self.x_mean, dtype)
+                Xc = Xc if self.x_mean is None else recentre(Xc, self.x_mean)
+            with phases("transfers"):
+                self.X = device.put(Xc)
         self.eigen: Eigh
         self.factorised = False
         self._latest: tuple[int, Validation] | None = None
@@ -185,10 +193,17 @@ class Solver(ABC):
             xp = array_namespace(self.X)
             self._require_finite_x(xp.sum(self.X * self.X, axis=1))
         else:
-            self._square()
+            with self.phases("gram"):
+                self._square()
         if not self.folds:
             # Before Y is touched: numpy and scipy bring a BLAS each, and idle threads spin a while.
-            self._decompose()
+            self.require_factors()
+
+    def require_factors(self) -> None:
+        """Factorise X as a whole, unless that is done."""
+        if not self.factorised:
+            with self.phases("factorisation"):
+                self._decompose()
 
     @abstractmethod
     def _square(self) -> None:
@@ -212,8 +227,7 @@ class Solver(ABC):
     def error(self, alphas: float | NDArray[np.float64]) -> float:
         """Return the largest relative error of 1/(w + λ) with these penalties."""
         self._latest = None
-        if not self.factorised:
-            self._decompose()
+        self.require_factors()
         return float(self.eigen.errors(np.atleast_1d(alphas)).max())
 
     @abstractmethod
@@ -248,7 +262,8 @@ class Solver(ABC):
         """Return the validation of a pass; the latest one is kept."""
         if self._latest is None or self._latest[0] != number:
             self._latest = None
-            self._latest = number, self._make_validation(number)
+            with self.phases("factorisation"):
+                self._latest = number, self._make_validation(number)
         return self._latest[1]
 
     def _verified(self, eigen: Eigh, rows: Array) -> Eigh:

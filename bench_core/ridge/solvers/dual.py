@@ -124,8 +124,7 @@ class DualSolver(Solver):
 
     def solve(self, alphas: float | NDArray[np.float64]) -> DualSolution:
         self._latest = None
-        if not self.factorised:
-            self._decompose()
+        self.require_factors()
         return DualSolution(
             self.X,
             self.eigen.without_null(),

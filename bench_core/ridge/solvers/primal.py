@@ -35,7 +35,8 @@ class PrimalSolver(Solver):
             X, self.X = self.X, None
             self.eigen, self.X = singular_values.primal(X, intercept=self.intercept)
         else:
-            square = primal.covariance(self.X)
+            with self.phases("gram"):
+                square = primal.covariance(self.X)
             self._require_finite_x(array_namespace(square).linalg.diagonal(square))
             eigen = self._verified(primal.factorise(square), self.X.T)
             self.eigen = eigen.without_null()
@@ -105,8 +106,7 @@ class PrimalSolver(Solver):
 
     def solve(self, alphas: float | NDArray[np.float64]) -> PrimalSolution:
         self._latest = None
-        if not self.factorised:
-            self._decompose()
+        self.require_factors()
         return PrimalSolution(
             self.factors,
             alphas,

@@ -11,6 +11,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from bench_core.phases import NO_PHASES, Phases
 from bench_core.progress import Progress, silent
 from bench_core.ridge.arrays.backend import Array, Device, cast, to_numpy
 from bench_core.ridge.arrays.target_blocks import Block, Centring, ColumnBlocks
@@ -28,6 +29,7 @@ class TargetColumns:
     dtype : precision of the blocks.
     centre : take off large means; False without an intercept.
     view_file : map a file of targets into the process instead of reading it.
+    phases : timer; waiting for a block is "reading".
     """
 
     Y: NDArray[Any]
@@ -37,6 +39,7 @@ class TargetColumns:
     centre: bool = True
     view_file: bool = False
     progress: Progress = silent
+    phases: Phases = NO_PHASES
 
     def blocks(self, what: str, centring: Centring = "shift") -> Iterator[Block]:
         """Yield the blocks in order and report progress as ``what``."""
@@ -47,10 +50,15 @@ class TargetColumns:
             centring=centring if self.centre else "none",
             device=self.device,
             view_file=self.view_file,
+            phases=self.phases,
         )
-        for done, block in enumerate(blocks):
+        coming = iter(blocks)
+        for done in range(len(blocks)):
+            with self.phases("reading"):
+                block = next(coming)
             self.progress(what, done, len(blocks))
             yield block
+        coming.close()
         self.progress(what, len(blocks), len(blocks))
 
 
