@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from bench_core.comparison.noise import Runs
 from bench_core.records import EnvironmentRun, Record
@@ -62,7 +62,9 @@ class Measured:
     ----------
     label : the BLAS that answered there, or torch's own, with version and kernels.
     started : UTC time at which its last run began.
-    runs : times of every valid run, in seconds; empty if there is none.
+    runs : times of every valid measurement, in seconds; empty if there is none.
+    rounds : of every session of `ridgebench bench`, by its name, the times of every run of this
+        case; runs of equal number were measured in turn.
     trouble : why there is none, such as "invalid: another BLAS"; None where there is one.
 
     Examples
@@ -79,6 +81,7 @@ class Measured:
     started: str
     runs: Runs
     trouble: str | None
+    rounds: Mapping[str, Mapping[int, tuple[float, ...]]] = field(default_factory=dict)
 
 
 def case_of(record: Record) -> Case:
@@ -129,4 +132,25 @@ def _measured(place: Place, case: Case, label: str, records: list[Record]) -> Me
     runs = tuple(one.times.fit_s for one in unique if one.status == "ok" and one.times is not None)
     last = max(unique, key=lambda one: one.started)
     trouble = None if runs else f"{last.status}: {last.reason}"
-    return Measured(case, place, record_label(last, label), last.started, runs, trouble)
+    rounds = {
+        one.session: {run.number: run.fit_s for run in one.times.runs if run.counted}
+        for one in unique
+        if one.status == "ok" and one.times is not None and one.session is not None
+    }
+    name = record_label(last, label)
+    return Measured(case, place, name, last.started, runs, trouble, rounds)
+
+
+def in_turn(first: Measured, second: Measured) -> tuple[Runs, Runs] | None:
+    """Return the runs that both were measured in turn, of the last session of both, None if none.
+
+    Only runs that count on both sides are there, in the order of their numbers.
+    """
+    shared = sorted(set(first.rounds) & set(second.rounds))
+    if not shared:
+        return None
+    sides = first.rounds[shared[-1]], second.rounds[shared[-1]]
+    numbers = sorted(set(sides[0]) & set(sides[1]))
+    if not numbers:
+        return None
+    return tuple(sides[0][one] for one in numbers), tuple(sides[1][one] for one in numbers)

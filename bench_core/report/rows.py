@@ -135,9 +135,10 @@ def find_issues(runs: Iterable[EnvironmentRun]) -> list[Issue]:
     places: dict[tuple[str, str, int], list[str]] = {}
     for (label, status, reason), count in sorted(counts.items()):
         places.setdefault((status, reason, count), []).append(label)
-    order = {"failed": 0, "invalid": 1, "unreadable": 2, "no answer": 3, "skipped": 4}
+    order = ("failed", "invalid", "disturbed", "unreadable", "no answer", "skipped")
+    ranks = {status: rank for rank, status in enumerate(order)}
     found = [Issue(tuple(labels), *what) for what, labels in places.items()]
-    return sorted(found, key=lambda one: (order.get(one.status, 5), one.reason, one.environments))
+    return sorted(found, key=lambda one: (ranks.get(one.status, 6), one.reason, one.environments))
 
 
 def fastest(table: Iterable[Row]) -> list[Row]:

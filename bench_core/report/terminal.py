@@ -222,7 +222,7 @@ def _print_issues(found: list[Issue], environments: int, console: Console) -> No
     table.add_column("reason")
     table.add_column("count in each", justify="right")
     table.add_column("environments")
-    colours = {"failed": "red", "invalid": "red", "skipped": "dim"}
+    colours = {"failed": "red", "invalid": "red", "disturbed": "yellow", "skipped": "dim"}
     for one in found:
         _add_row(
             table,

@@ -27,7 +27,7 @@ def time_pairs(job: FitJob, progress: Progress) -> OverheadResult:
             progress("fitting pairs", pair, job.pairs)
             for watched in (True, False) if pair % 2 else (False, True):
                 if watched:
-                    _, took, _, memory = watched_fits(
+                    fits, memory = watched_fits(
                         session.make,
                         session.train,
                         1,
@@ -37,8 +37,8 @@ def time_pairs(job: FitJob, progress: Progress) -> OverheadResult:
                     )
                     sampling += memory.sampler_cpu_s
                 else:
-                    _, took, _ = timed_fits(session.make, session.train, 1)
-                times[watched] += took
+                    fits = timed_fits(session.make, session.train, 1)
+                times[watched] += fits.times
     ratio, low, high = ratio_interval(times[True], times[False], seed=job.spec.seed)
     return OverheadResult(
         status="ok",
