@@ -22,7 +22,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any
 
-from bench_core.measure.turns_plan import TurnsPlan, same_case
+from bench_core.measure.turns_plan import TurnsPlan, same_case, side_of_same
 from bench_core.records import codec
 from bench_core.records.record import Record
 from bench_core.records.session import (
@@ -36,7 +36,7 @@ from bench_core.runner.spec import FitSpec
 
 WORKER = "bench_core.measure.turns_worker"
 #: Cases, in all their environments, between two fits of the reference.
-CLOCK_EVERY = 6
+CLOCK_EVERY = 8
 SIDES = ("first", "second")
 
 
@@ -244,7 +244,7 @@ def _clock(plan: TurnsPlan, folder: Path, started: datetime) -> tuple[Tick, ...]
 
 def _same_pairs(plan: TurnsPlan, folder: Path) -> Iterator[SamePair]:
     """Yield the cases that both sides measured."""
-    for spec in plan.cases:
+    for spec in map(side_of_same, plan.cases):
         paths = [folder / side / f"{spec.stem}.json" for side in SIDES]
         if not all(path.is_file() for path in paths):
             continue

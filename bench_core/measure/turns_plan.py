@@ -88,3 +88,12 @@ def same_case(spec: FitSpec) -> str:
     True
     """
     return replace(spec, blas=None, kernels="default").key()
+
+
+def side_of_same(spec: FitSpec) -> FitSpec:
+    """Return a case as an environment is measured with itself: for its times, without a null.
+
+    >>> side_of_same(FitSpec("parcels", "ridgecv")).null
+    'skip'
+    """
+    return replace(spec, null="skip")

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench_core.measure.again import measure_again
 from bench_core.measure.run import measure
-from bench_core.measure.turns_plan import PLAN, TurnsPlan
+from bench_core.measure.turns_plan import PLAN, TurnsPlan, side_of_same
 from bench_core.processes import answer_channel
 from bench_core.records import codec
 from bench_core.records.record import Record
@@ -47,6 +47,8 @@ def answer(plan: TurnsPlan, folder: Path, session: str, request: dict[str, Any])
     number, store = request["case"], folder / request["store"]
     spec = plan.reference if number is None else plan.cases[number]
     assert spec is not None
+    if request["store"]:
+        spec = side_of_same(spec)
     record = measure_run(spec, store, session)
     if not request["store"]:  # sides of an environment with itself are no records of their own
         publish(record)

@@ -517,7 +517,10 @@ class ProcessorRecord:
 
 @dataclass(frozen=True, config=STRICT)
 class MachineRecord:
-    """The machine, as `bench_core.machine.describe` reports it; only the name if nothing ran."""
+    """The machine, as `bench_core.machine.describe` reports it; only the name if nothing ran.
+
+    ``settings`` : of the system that make times differ; None in records made before it was kept.
+    """
 
     name: str | None
     cpu: dict[str, Any] | None = None
@@ -526,6 +529,7 @@ class MachineRecord:
     memory: dict[str, int] | None = None
     gpus: list[dict[str, Any]] | None = None
     system: str | None = None
+    settings: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
