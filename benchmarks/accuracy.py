@@ -9,6 +9,7 @@ from benchmarks.common import FitSuite, make_case
 
 class Accuracy(FitSuite):
     suite = "accuracy"
+    in_turn = False  # its times are in no comparison
     params = (["parcels", "haxby2001"], ["ridgecv", "bmor"], ["float64", "float32"])
     param_names = ("problem", "strategy", "dtype")
 
@@ -23,6 +24,7 @@ class Accuracy(FitSuite):
             dtype=dtype,
             split="run" if problem == "haxby2001" else "random",
             repeats=1,
+            until=None,
         )
 
     def track_r_mean(self, session: str, *parameters: Any) -> float:

@@ -12,6 +12,7 @@ import importlib
 import itertools
 import os
 import pkgutil
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -59,6 +60,7 @@ class Suite:
     def setup_cache(self) -> str:
         """Return the folder of this run and environment, and publish what will be left out."""
         from bench_core.measure import publish, session_store
+        from bench_core.measure.turns_plan import in_session, write_plan
         from bench_core.records.skips import make_skips
 
         session = session_store()
@@ -66,6 +68,9 @@ class Suite:
         if useless is not None:
             Path(session, _NOTHING_RUNS).write_text(useless, encoding="utf-8")
         publish(make_skips(count_skips(useless), profile()["name"]))
+        if in_session():
+            cases = [] if useless is not None else list(cases_in_turn())
+            write_plan(Path(session), cases, reference(), profile().get("runs", 1), selection())
         return session
 
     @classmethod
@@ -97,7 +102,12 @@ class Suite:
 
 
 class FitSuite(Suite):
-    """Base of the suites that fit: they say which case belongs to which parameters."""
+    """Base of the suites that fit: they say which case belongs to which parameters.
+
+    ``in_turn`` : whether `ridgebench bench` measures the cases in turns with other environments.
+    """
+
+    in_turn: ClassVar[bool] = True
 
     def case(self, *parameters: Any) -> Any:
         """Return the `bench_core.measure.FitSpec` of one parameter set."""
@@ -117,8 +127,8 @@ def measured(session: str, case: FitSpec) -> Record:
 
 
 def usable(record: R) -> R:
-    """Return a valid record; let asv skip a skipped one and fail on any other."""
-    if record.status == "skipped":
+    """Return a valid record; let asv skip a skipped or disturbed one and fail on any other."""
+    if record.status in ("skipped", "disturbed"):
         raise NotImplementedError(record.reason)
     if record.status != "ok":
         raise RuntimeError(f"{record['status']}: {record['reason']}")
@@ -128,8 +138,12 @@ def usable(record: R) -> R:
 def make_case(suite: str, resolution: str, scale: str, **rest: Any) -> Any:
     """Return a `FitSpec` in this environment's BLAS and kernels and the profile's repeats."""
     from bench_core.measure import FitSpec
+    from bench_core.records.record import Until
 
-    rest.setdefault("repeats", profile()["repeats"])
+    chosen = profile()
+    rest.setdefault("repeats", chosen["repeats"])
+    if "precision" in chosen:
+        rest.setdefault("until", Until(chosen["precision"], chosen["budget_s"]))
     return FitSpec(
         suite=suite,
         problem=resolution,
@@ -138,6 +152,46 @@ def make_case(suite: str, resolution: str, scale: str, **rest: Any) -> Any:
         kernels=os.environ.get("RIDGEBENCH_KERNELS", "default"),
         **rest,
     )
+
+
+def reference() -> Any:
+    """Return the case that is the clock of the machine: `ridgecv` on one node and one thread."""
+    return make_case(
+        "clock", "parcels", "1/32", strategy="ridgecv", repeats=2, until=None, null="skip"
+    )
+
+
+def cases_in_turn() -> Iterator[Any]:
+    """Yield every case that runs here and is measured in turns, once."""
+    seen = set()
+    for suite in suites():
+        if not (issubclass(suite, FitSuite) and suite.in_turn):
+            continue
+        for parameters in itertools.product(*suite.params):
+            if suite.reason_to_skip(*parameters) is not None:
+                continue
+            case = suite().case(*parameters)
+            if case.key() not in seen:
+                seen.add(case.key())
+                yield case
+
+
+def selection() -> list[str]:
+    """Return regular expressions for asv's ``--bench`` of the parameter sets that run here.
+
+    asv starts a process for every other set only to hear that it is skipped.
+    """
+    found = []
+    for suite in suites():
+        runs = [
+            re.escape(", ".join(map(repr, one)))
+            for one in itertools.product(*suite.params)
+            if suite.reason_to_skip(*one) is None
+        ]
+        if runs:
+            name = rf"{suite.__module__.rpartition('.')[2]}\.{suite.__name__}"
+            found.append(rf"^{name}\.\w+\(({'|'.join(runs)})\)$")
+    return found
 
 
 def no_better_kernels() -> str | None:

@@ -12,6 +12,7 @@ from bench_core.records.record import (
     PenaltyCounts,
     ProcessorRecord,
     Record,
+    RunTimes,
     Times,
     TorchRecord,
 )
@@ -26,6 +27,7 @@ def result_rows(record: Record) -> list[Row]:
         rows.append(("fit", time_text(record.times)))
         if record.phases is not None:
             rows.append(("phases", phases_text(record.phases)))
+        rows += [("repeats", text) for text in map(run_text, record.times.runs)]
         rows.append(("predict", f"{record.times.predict_s:.3g} s"))
     if record.memory is not None:
         rows.append(("memory", memory_text(record.memory)))
@@ -113,6 +115,25 @@ def phases_text(phases: PhasesRecord) -> str:
     ]
     text = ", ".join(parts)
     return text if len(phases.processes) == 1 else f"{text} (critical path)"
+
+
+def run_text(run: RunTimes) -> str:
+    """Return the fits of one process: warm-up, repeats, why they ended, and who else worked."""
+    ended = {
+        "repeats": "as many as asked for",
+        "precision": "their interval is narrow enough",
+        "budget": "the budget is spent",
+        "at most": "there is no use in more",
+    }
+    text = counted(len(run.fit_s), "repeat")
+    if run.warm_up_fits_s:
+        text += f" after {counted(len(run.warm_up_fits_s), 'warm-up fit')}"
+    text += f": {ended[run.stopped]}"
+    if run.use is not None and run.use.others_cores is not None:
+        text += f"; others used {run.use.others_cores:.2f} of {run.use.cores} cores"
+    if run.disturbed is not None:
+        text += f"; disturbed: {run.disturbed}"
+    return text if run.counted else f"{text}; not counted"
 
 
 def memory_text(memory: Memory) -> str:

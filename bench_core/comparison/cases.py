@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from bench_core.comparison.noise import Runs
 from bench_core.records import EnvironmentRun, Record
@@ -61,7 +61,9 @@ class Measured:
     Parameters
     ----------
     label : the BLAS that answered there, or torch's own, with version and kernels.
-    runs : times of every valid run, in seconds; empty if there is none.
+    runs : times of every valid measurement, in seconds; empty if there is none.
+    rounds : of every session of `ridgebench bench`, by its name, the times of every run of this
+        case; runs of equal number were measured in turn.
     trouble : why there is none, such as "invalid: another BLAS"; None where there is one.
     record : of its last run; of the last valid one where there is one.
 
@@ -82,6 +84,7 @@ class Measured:
     runs: Runs
     trouble: str | None
     record: Record
+    rounds: Mapping[str, Mapping[int, tuple[float, ...]]] = field(default_factory=dict)
 
     @property
     def started(self) -> str:
@@ -138,4 +141,24 @@ def _measured(place: Place, case: Case, label: str, records: list[Record]) -> Me
     runs = tuple(one.times.fit_s for one in valid if one.times is not None)
     last = max(valid or unique, key=lambda one: one.started)
     trouble = None if valid else f"{last.status}: {last.reason}"
-    return Measured(case, place, record_label(last, label), runs, trouble, last)
+    rounds = {
+        one.session: {run.number: run.fit_s for run in one.times.runs if run.counted}
+        for one in valid
+        if one.times is not None and one.session is not None
+    }
+    return Measured(case, place, record_label(last, label), runs, trouble, last, rounds)
+
+
+def in_turn(first: Measured, second: Measured) -> tuple[Runs, Runs] | None:
+    """Return the runs that both were measured in turn, of the last session of both, None if none.
+
+    Only runs that count on both sides are there, in the order of their numbers.
+    """
+    shared = sorted(set(first.rounds) & set(second.rounds))
+    if not shared:
+        return None
+    sides = first.rounds[shared[-1]], second.rounds[shared[-1]]
+    numbers = sorted(set(sides[0]) & set(sides[1]))
+    if not numbers:
+        return None
+    return tuple(sides[0][one] for one in numbers), tuple(sides[1][one] for one in numbers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -13,6 +14,8 @@ from bench_core.records import codec
 from bench_core.records.record import Record
 from bench_core.runner.memory import INTERVAL_MS
 from bench_core.runner.spec import FitSpec
+
+ACCEPT_LOAD = "RIDGEBENCH_ACCEPT_LOAD"
 
 
 class RecordNotWrittenError(RidgebenchError):
@@ -48,6 +51,7 @@ def measure(
     timeout: float | None = None,
     again: bool = False,
     interval_ms: float = INTERVAL_MS,
+    accept_load: bool | None = None,
 ) -> Record:
     """Return the record of ``spec``: read from ``store`` if it is there, else measured now.
 
@@ -64,6 +68,9 @@ def measure(
     timeout : seconds that the worker may take; it is then killed and recorded as failed.
     again : measure although there is a record.
     interval_ms : between two samples of memory.
+    accept_load : keep times as they are where others used the machine. Else they are measured
+        again, once, and the record is "disturbed" if that did not help. None for what the variable
+        ``RIDGEBENCH_ACCEPT_LOAD`` says: it is set to accept, and not set otherwise.
 
     Raises
     ------
@@ -82,7 +89,11 @@ def measure(
         return replace(record, case=replace(record.case, suite=spec.suite))
     check_writable(store)
     with codec.reserved(path) as write:
-        record = _measure_now(spec, path, progress or silent, scratch, timeout, interval_ms)
+        if accept_load is None:
+            accept_load = bool(os.environ.get(ACCEPT_LOAD))
+        record = _measure_now(
+            spec, path, progress or silent, scratch, timeout, interval_ms, accept_load
+        )
         try:
             write(record)
         except RidgebenchError as error:
@@ -99,6 +110,7 @@ def _measure_now(
     scratch: Path | None,
     timeout: float | None,
     interval_ms: float,
+    accept_load: bool,
 ) -> Record:
     """Return a new record. What fits is imported here: most calls only read a record."""
     from bench_core.errors import ResourceError
@@ -117,6 +129,7 @@ def _measure_now(
         timeout=timeout,
         progress=progress,
         interval_ms=interval_ms,
+        accept_load=accept_load,
     )
     if checked.error is None:
         try:

@@ -31,7 +31,10 @@ Bytes = Annotated[int, Field(ge=0)]
 Penalty = Annotated[float, Field(gt=0)]
 KernelChoice = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 """Kernels asked for: "default", "best", or a name in lower case, such as "haswell"."""
-Status = Literal["ok", "invalid", "skipped", "failed"]
+Status = Literal["ok", "invalid", "disturbed", "skipped", "failed"]
+"""A disturbed fit is right and its times are not: others used the machine meanwhile."""
+Stopped = Literal["repeats", "precision", "budget", "at most"]
+"""Why no further repeat was begun: so many were asked for, or what `Until` names."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -67,9 +70,36 @@ class SplitRecord:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Until:
+    """When to stop repeating a fit, where the number of repeats is not fixed.
+
+    Fits of the case's own size warm up first, until their times settle.
+
+    Parameters
+    ----------
+    precision : half-width of the median's 95 % interval, relative to it, that is narrow enough.
+    budget_s : seconds of fits, warm-up included, after which none is begun.
+    at_most : repeats.
+
+    Examples
+    --------
+    >>> Until().precision
+    0.05
+    """
+
+    precision: Annotated[float, Field(gt=0)] = 0.05
+    budget_s: Annotated[float, Field(gt=0)] = 20.0
+    at_most: Positive = 30
+
+
+@dataclass(frozen=True, config=STRICT)
 class CaseRecord:
     """Specification of the fit. ``alphas`` is None where the case ended before they were known.
 
+    Parameters
+    ----------
+    repeats : asked for; with ``until`` the fewest before its precision counts.
+    until : None where the number of repeats was fixed, and in older records.
     hardware_threads : whether threads were allowed to share physical cores.
     """
 
@@ -87,6 +117,74 @@ class CaseRecord:
     blas: str | None
     null: Literal["auto", "fit", "sample", "skip"]
     hardware_threads: bool = False
+    until: Until | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class MachineUse:
+    """Use of the machine over a span of time, this measurement's own processes apart.
+
+    None where the system does not say.
+
+    Parameters
+    ----------
+    seconds : wall time of the span.
+    cores : logical processors of the machine.
+    own_cores, others_cores : processor time over wall time, of this measurement and of all else.
+    steal_cores : the same, of what the hypervisor took for other machines.
+    waiting : part of the time in which some task of the system or control group waited for a
+        processor (pressure stall information), this measurement's own included.
+    throttled_s : seconds for which a quota stopped this control group.
+    thermal_events : how often processors slowed down to cool.
+    megahertz, base_megahertz : clock of the processors at the end, mean, and the one they are
+        sold with.
+
+    Examples
+    --------
+    >>> MachineUse(2.0, 4, 1.98, 0.02).others_cores
+    0.02
+    """
+
+    seconds: Seconds
+    cores: Positive
+    own_cores: Annotated[float, Field(ge=0)] | None = None
+    others_cores: Annotated[float, Field(ge=0)] | None = None
+    steal_cores: Annotated[float, Field(ge=0)] | None = None
+    waiting: Annotated[float, Field(ge=0)] | None = None
+    throttled_s: Seconds | None = None
+    thermal_events: Count | None = None
+    megahertz: Annotated[float, Field(gt=0)] | None = None
+    base_megahertz: Annotated[float, Field(gt=0)] | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunTimes:
+    """Fits of one process, one after another: a run of the case.
+
+    Parameters
+    ----------
+    number : of the run, from 0; a run that was repeated because of others has its number twice.
+    started : UTC, ISO 8601.
+    warm_up_fits_s : whole fits before the repeats, in no figure. fit_s : the repeats.
+    stopped : why no further repeat was begun.
+    use : of the machine from the first to the last repeat; None where the system does not say.
+    disturbed : what disturbed the run; None if nothing did.
+    counted : whether its repeats are in the case's times.
+
+    Examples
+    --------
+    >>> RunTimes(0, "2026-01-01T00:00:00Z", (1.3,), (1.0, 1.1), "repeats").counted
+    True
+    """
+
+    number: Count
+    started: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    warm_up_fits_s: tuple[Seconds, ...]
+    fit_s: Annotated[tuple[Seconds, ...], Field(min_length=1)]
+    stopped: Stopped
+    use: MachineUse | None = None
+    disturbed: str | None = None
+    counted: bool = True
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -95,9 +193,11 @@ class Times:
 
     Parameters
     ----------
-    fit_s : every repeat. ``median_s`` : their median.
+    fit_s : every repeat that counts. ``median_s`` : their median.
     ci95_s : percentile bootstrap interval of the median; None for one repeat.
     cluster_start_s : None for strategies that run in one process.
+    runs : the repeats by process, with warm-up, reason to stop, and what else used the machine;
+        empty in records before version 3.
     """
 
     fit_s: Annotated[tuple[Seconds, ...], Field(min_length=1)]
@@ -106,6 +206,7 @@ class Times:
     predict_s: Seconds
     warm_up_s: Seconds
     cluster_start_s: Seconds | None
+    runs: tuple[RunTimes, ...] = ()
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -418,7 +519,10 @@ class ProcessorRecord:
 
 @dataclass(frozen=True, config=STRICT)
 class MachineRecord:
-    """The machine, as `bench_core.machine.describe` reports it; only the name if nothing ran."""
+    """The machine, as `bench_core.machine.describe` reports it; only the name if nothing ran.
+
+    ``settings`` : of the system that make times differ; None in records made before it was kept.
+    """
 
     name: str | None
     cpu: dict[str, Any] | None = None
@@ -427,6 +531,7 @@ class MachineRecord:
     memory: dict[str, int] | None = None
     gpus: list[dict[str, Any]] | None = None
     system: str | None = None
+    settings: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -488,6 +593,7 @@ class Record:
     uncommitted : whether tracked files differed from the commit; None if unknown.
     started : UTC, ISO 8601. ``seconds`` : from start to record, everything included.
     plan : as it was carried out; None for strategies that make none, and in records of version 1.
+    session : of the `ridgebench bench` that measured it interleaved with others; None outside one.
     warnings : what a fit was warned of: values left out, or less exact than asked for.
     device_memory : of every process on its GPU; empty where there is none.
     variables, processor : None where nothing ran, and in records before version 3.
@@ -538,6 +644,7 @@ class Record:
     warnings: tuple[str, ...] = ()
     device_memory: tuple[DeviceMemory, ...] = ()
     phases: PhasesRecord | None = None
+    session: str | None = None
 
     def __post_init__(self) -> None:
         """Check what one field demands of another."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from bench_core.records.kernels import KernelsRecord
 from bench_core.records.reading import AnyRecord, read_lines
 from bench_core.records.record import BlasRecord, CaseRecord, LibraryRecord, Record, TorchRecord
+from bench_core.records.session import SessionRecord
 from bench_core.records.skips import SkipsRecord
 
 SUFFIX = ".records.jsonl"
@@ -50,6 +51,11 @@ class EnvironmentRun:
     def skips(self) -> list[SkipsRecord]:
         """Parameter sets that did not run."""
         return [one for one in self.records if isinstance(one, SkipsRecord)]
+
+    @property
+    def sessions(self) -> list[SessionRecord]:
+        """The sessions of `ridgebench bench` in which the fits took turns."""
+        return [one for one in self.records if isinstance(one, SessionRecord)]
 
     @property
     def proofs(self) -> list[BlasRecord]:

@@ -142,9 +142,10 @@ def find_issues(runs: Iterable[EnvironmentRun]) -> list[Issue]:
         counts.items(), key=lambda one: (one[0][0], one[0][1], one[0][2] or "", one[0][3])
     ):
         places.setdefault((status, suite, reason, count), []).append(label)
-    order = {"failed": 0, "invalid": 1, "unreadable": 2, "no answer": 3, "skipped": 4}
+    order = ("failed", "invalid", "disturbed", "unreadable", "no answer", "skipped")
+    ranks = {status: rank for rank, status in enumerate(order)}
     found = [Issue(tuple(labels), *what) for what, labels in places.items()]
-    return sorted(found, key=lambda one: (order.get(one.status, 5), one.text, one.environments))
+    return sorted(found, key=lambda one: (ranks.get(one.status, 6), one.text, one.environments))
 
 
 def _configuration(

@@ -235,7 +235,7 @@ def _print_issues(found: list[Issue], environments: int, console: Console) -> No
         table.add_column(heading)
     table.add_column("count", justify="right")
     table.add_column("where")
-    colours = {"failed": "red", "invalid": "red", "skipped": "dim"}
+    colours = {"failed": "red", "invalid": "red", "disturbed": "yellow", "skipped": "dim"}
     for one in found:
         if one.status != "skipped":
             _add_row(

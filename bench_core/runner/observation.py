@@ -44,7 +44,7 @@ def time_pairs(job: FitJob, progress: Progress) -> OverheadResult:
                     sampling += cpu
                 else:
                     phases = meter if kind == "phases" else None
-                    _, (seconds,), _ = timed_fits(session.make, session.train, 1, phases=phases)
+                    (seconds,) = timed_fits(session.make, session.train, 1, phases=phases).times
                 times[kind].append(seconds)
     ratio, low, high = ratio_interval(times["watched"], times["without"], seed=job.spec.seed)
     return OverheadResult(
@@ -62,7 +62,7 @@ def time_pairs(job: FitJob, progress: Progress) -> OverheadResult:
 
 def _watched(session: Session, watch: MemoryWatch) -> tuple[float, float]:
     """Return the seconds of a fit that is observed as a measurement, and those of sampling."""
-    _, (seconds,), _, memory = watched_fits(
+    fits, memory = watched_fits(
         session.make,
         session.train,
         1,
@@ -71,7 +71,7 @@ def _watched(session: Session, watch: MemoryWatch) -> tuple[float, float]:
         bytes_moved=session.bytes_moved,
         phases=PhaseMeter(),
     )
-    return seconds, memory.sampler_cpu_s
+    return fits.times[0], memory.sampler_cpu_s
 
 
 def _phase_cost(

@@ -44,6 +44,10 @@ class PhaseMeter:
             self.records.append(found)
             self.entered = model.phases.entered
 
+    def forget(self, fits: int) -> None:
+        """Leave out the first fits, which were warm-up."""
+        del self.records[:fits]
+
     @property
     def middle(self) -> PhasesRecord | None:
         """The phases of the fit of median time, of the quicker of two; None without any."""

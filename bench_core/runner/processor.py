@@ -19,6 +19,7 @@ from bench_core.errors import counted
 from bench_core.machine import limits, read_topology, throttled_seconds
 from bench_core.machine.pinning import can_pin
 from bench_core.records.record import PlacementRecord, ProcessorRecord, ProductRecord
+from bench_core.runner.disturbance import UseMeter
 
 #: Part of the fits' wall time for which a quota may stop them without being noticed.
 THROTTLED_SHARE = 0.01
@@ -87,6 +88,7 @@ class FitMeter:
     ----------
     read : returns the times of all processes of the fit, always in one order.
     throttled : returns the seconds of stops so far, None where the system does not say.
+    use : reads what else the machine did; None not to look.
 
     Attributes
     ----------
@@ -105,14 +107,18 @@ class FitMeter:
 
     read: Callable[[], list[ProcessTimes]] = _own_times
     throttled: Callable[[], float | None] = throttled_seconds
+    use: UseMeter | None = None
     cpu_s: list[float] = field(default_factory=list)
     busiest_s: list[float] = field(default_factory=list)
     wall_s: list[float] = field(default_factory=list)
     throttled_s: float | None = None
+    _stops: list[float | None] = field(default_factory=list)
     _before: tuple[list[ProcessTimes], float | None, float] = ([], None, 0.0)
 
     def begin(self) -> None:
         """Read before a fit."""
+        if self.use is not None:
+            self.use.begin()
         self._before = self.read(), self.throttled(), perf_counter()
 
     def end(self) -> None:
@@ -123,8 +129,23 @@ class FitMeter:
         pairs = [one.since(before) for one, before in zip(self.read(), earlier, strict=True)]
         self.cpu_s.append(sum(total for total, _ in pairs))
         self.busiest_s.append(sum(busiest for _, busiest in pairs))
-        if stopped is not None and now is not None:
-            self.throttled_s = (self.throttled_s or 0.0) + max(0.0, now - stopped)
+        known = stopped is not None and now is not None
+        self._stops.append(max(0.0, now - stopped) if known else None)  # type: ignore[operator]
+        self._add_stops()
+        if self.use is not None:
+            self.use.end()
+
+    def forget(self, fits: int) -> None:
+        """Leave out the first fits, which were warm-up."""
+        for each in (self.cpu_s, self.busiest_s, self.wall_s, self._stops):
+            del each[:fits]
+        self._add_stops()
+        if self.use is not None:
+            self.use.forget(fits)
+
+    def _add_stops(self) -> None:
+        known = [one for one in self._stops if one is not None]
+        self.throttled_s = sum(known) if known else None
 
     @property
     def busy(self) -> float:

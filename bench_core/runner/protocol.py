@@ -45,7 +45,7 @@ from bench_core.records.record import (
 from bench_core.runner.arrays import ProblemRef
 from bench_core.runner.spec import FitSpec
 
-State = Literal["ok", "invalid", "skipped", "failed", "unfinished"]
+State = Literal["ok", "invalid", "disturbed", "skipped", "failed", "unfinished"]
 """A record's status, or "unfinished": what a worker leaves before it does something risky."""
 
 
@@ -89,6 +89,8 @@ class FitJob:
         ``HELD`` in it keeps their space, see `bench_core.disk.hold`.
     save_coef : save coefficients there too.
     pairs : number of paired fits with and without observation; 0 for an ordinary measurement.
+    run : number of this run of the case. timing_only : time and prove the BLAS, nothing else.
+    accept_load : do not measure again where others used the machine.
     planned : whether the strategy has a plan. flops : of the fit by that plan, None if unknown.
     """
 
@@ -103,6 +105,9 @@ class FitJob:
     output: str | None = None
     save_coef: bool = False
     pairs: int = 0
+    run: int = 0
+    timing_only: bool = False
+    accept_load: bool = True
     planned: bool = False
     flops: float | None = None
 

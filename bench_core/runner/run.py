@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,8 +30,10 @@ from bench_core.records.record import (
     Load,
     LoadRecord,
     MachineRecord,
+    PlanRecord,
     ProblemRecord,
     Record,
+    RunTimes,
     SplitRecord,
     VariablesRecord,
 )
@@ -64,6 +66,8 @@ class RunSettings:
     log : file for what a failed worker printed.
     timeout : seconds that the worker may take.
     interval_ms : between two samples of memory.
+    accept_load : keep times as they are where others used the machine; else they are measured again
+        once, and the record is "disturbed" if that did not help.
     read_ahead, output, save_coef : see `bench_core.runner.protocol.FitJob`.
     paths : further folders → the names that the record calls them by.
     """
@@ -74,6 +78,7 @@ class RunSettings:
     timeout: float | None = None
     progress: Progress = silent
     interval_ms: float = INTERVAL_MS
+    accept_load: bool = True
     read_ahead: bool = True
     output: Path | None = None
     save_coef: bool = False
@@ -117,6 +122,7 @@ def start_record(spec: FitSpec, shape: ProblemShape) -> Record:
             blas=spec.blas,
             null=cast(Literal["auto", "fit", "sample", "skip"], spec.null),
             hardware_threads=spec.hardware_threads,
+            until=spec.until,
         ),
         times=None,
         memory=None,
@@ -176,31 +182,7 @@ def run_fit(
     )
     split = replace(record.case.split, warning=data.warning)
     record = replace(record, case=replace(record.case, problem=problem, split=split))
-    built = worker_environment(spec.threads, spec.kernels, spec.blas)
-    variables = VariablesRecord(built.chosen, built.overridden, built.passed)
-    with owned_folder(settings.scratch, "run") as own:
-        job = FitJob(
-            spec=spec,
-            options=dict(spec.options if settings.options is None else settings.options),
-            train=data.train,
-            test=data.test,
-            scratch=str(own),
-            interval_ms=settings.interval_ms,
-            read_ahead=settings.read_ahead,
-            output=None if settings.output is None else str(settings.output),
-            save_coef=settings.save_coef,
-            planned=record.plan is not None,
-            flops=None if record.plan is None else record.plan.flops,
-        )
-        found = launch(
-            WORKER,
-            job,
-            WorkerResult,
-            environment=built.variables,
-            log=settings.log,
-            timeout=settings.timeout,
-            progress=settings.progress,
-        )
+    found, variables = launch_fit(spec, data, settings, record.plan)
     record = replace(record, load=replace(record.load, after=_load()), variables=variables)
     agreement = _compare_or_note(found, spec, data, settings, cached)
     status, reason = found.status, found.reason
@@ -213,6 +195,9 @@ def run_fit(
     # A fit is wanted for its results, which are right however slowly they came.
     if status == "ok" and doubt is not None and settings.output is None:
         status, reason = "invalid", doubt
+    if status == "ok" and not settings.accept_load and found.times is not None:
+        reason = disturbed_reason(found.times.runs)
+        status = "ok" if reason is None else "disturbed"
     assert status != "unfinished"
     names = (
         "times",
@@ -233,6 +218,61 @@ def run_fit(
     if found.plan is not None:  # what was done, where the data asked for a more exact way
         values["plan"] = found.plan
     return replace(record, status=status, reason=reason, agreement=agreement, **values), found
+
+
+def launch_fit(
+    spec: FitSpec,
+    data: FitData,
+    settings: RunSettings,
+    plan: PlanRecord | None,
+    *,
+    run: int = 0,
+    timing_only: bool = False,
+) -> tuple[WorkerResult, VariablesRecord]:
+    """Fit in a process of its own; return the worker's result and the variables it was given.
+
+    Parameters
+    ----------
+    run, timing_only : see `bench_core.runner.protocol.FitJob`.
+    """
+    built = worker_environment(spec.threads, spec.kernels, spec.blas)
+    variables = VariablesRecord(built.chosen, built.overridden, built.passed)
+    with owned_folder(settings.scratch, "run") as own:
+        job = FitJob(
+            spec=spec,
+            options=dict(spec.options if settings.options is None else settings.options),
+            train=data.train,
+            test=data.test,
+            scratch=str(own),
+            interval_ms=settings.interval_ms,
+            read_ahead=settings.read_ahead,
+            output=None if settings.output is None else str(settings.output),
+            save_coef=settings.save_coef,
+            accept_load=settings.accept_load,
+            run=run,
+            timing_only=timing_only,
+            planned=plan is not None,
+            flops=None if plan is None else plan.flops,
+        )
+        found = launch(
+            WORKER,
+            job,
+            WorkerResult,
+            environment=built.variables,
+            log=settings.log,
+            timeout=settings.timeout,
+            progress=settings.progress,
+        )
+    return found, variables
+
+
+def disturbed_reason(runs: Sequence[RunTimes]) -> str | None:
+    """Return what disturbed every counted run, None if nothing did."""
+    counted = [one for one in runs if one.counted]
+    reasons = [one.disturbed for one in counted if one.disturbed is not None]
+    if not reasons or len(reasons) < len(counted):
+        return None
+    return f"others used the machine during the fits: {reasons[-1]}"
 
 
 def finish_record(record: Record, began: float, settings: RunSettings) -> Record:

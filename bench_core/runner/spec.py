@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from bench_core.errors import InputError
+from bench_core.records.record import Until
 
 DTYPES = ("float64", "float32")
 SPLITS = ("random", "run")
@@ -34,7 +35,10 @@ class FitSpec:
     dtype : "float64" or "float32".
     split : "random" (seeded, 90/10) or "run" (whole runs held out).
     seed : of the problem, the split, the sample of targets, the null and the bootstrap.
-    repeats : timed fits, at most: none is begun after three minutes of them.
+    repeats : timed fits, at most: none is begun after three minutes of them. With ``until`` the
+        fewest before its precision counts.
+    until : when to stop repeating, after a warm-up by whole fits; None for ``repeats`` fits without
+        one.
     kernels : "default" for the library's own dispatch, "best" for the best that the CPU can run,
         or the name of kernels, such as "haswell".
     blas : the library that has to answer ("openblas", "mkl", …), None for no demand.
@@ -75,6 +79,7 @@ class FitSpec:
     fit_intercept: bool = True
     null: str = "auto"
     hardware_threads: bool = False
+    until: Until | None = None
 
     def __post_init__(self) -> None:
         for name in ("nodes", "threads", "repeats"):
@@ -83,6 +88,10 @@ class FitSpec:
                 raise InputError(f"{name} is {value!r}: give a whole number of at least 1")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise InputError(f"seed is {self.seed!r}: give a whole number of at least 0")
+        if self.until is not None and self.until.at_most < self.repeats:
+            raise InputError(
+                f"at most {self.until.at_most} repeats are fewer than the {self.repeats} asked for"
+            )
         if not 0 < self.scale <= 1:
             raise InputError(f"scale is {self.scale!r}: give a number above 0 and at most 1")
         for name, allowed in (
@@ -121,6 +130,8 @@ class FitSpec:
         del values["suite"]
         if not self.hardware_threads:  # keys are as they were before there was a choice
             del values["hardware_threads"]
+        if self.until is None:
+            del values["until"]
         text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 

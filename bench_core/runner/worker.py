@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bench_core.progress import Progress
+    from bench_core.records.record import Times
+    from bench_core.runner.one_run import Run
     from bench_core.runner.session import Session
 
 
@@ -29,46 +31,39 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     import numpy as np
 
     from bench_core.accuracy import pearson_r, summary
-    from bench_core.records.record import Accuracy, BlasCalls, Times
-    from bench_core.records.statistics import time_summary
+    from bench_core.records.record import Accuracy, BlasCalls
     from bench_core.runner.agreement import count_penalties, sample_targets
     from bench_core.runner.blas_proof import mixture
     from bench_core.runner.memory import MemoryWatch
-    from bench_core.runner.phase_meter import PhaseMeter
+    from bench_core.runner.one_run import time_run
     from bench_core.runner.planning import plan_record
-    from bench_core.runner.processor import FitMeter, processor_record
+    from bench_core.runner.processor import processor_record
     from bench_core.runner.session import open_session
-    from bench_core.runner.timing import kept_warnings, null_accuracy, watched_fits
+    from bench_core.runner.timing import kept_warnings, null_accuracy
 
     spec = job.spec
     with open_session(job, progress) as session:
-        meter, phases = FitMeter(session.process_times), PhaseMeter()
         on_device = session.start_device_memory()
         with MemoryWatch(job.interval_ms, busy=session.busy) as watch, kept_warnings() as warned:
-            model, times, moved, memory = watched_fits(
-                session.make,
-                session.train,
-                spec.repeats,
-                watch,
-                names=session.names,
-                bytes_moved=session.bytes_moved,
-                meter=meter,
-                phases=phases,
-                progress=progress,
-            )
+            run = time_run(session, watch, progress)
+        model, times = run.fits.model, run.fits.times
         device_memory = session.device_memory(on_device)
         blas, reason = session.prove_blas()
         if reason:
             return WorkerResult("invalid", reason, blas=blas)
         progress("counting threads")
         processor = processor_record(
-            meter,
+            run.meter,
             session.products(),
             threads=spec.threads,
             flops=job.flops,
             further=mixture([BlasCalls(blas.numpy, blas.scipy), *blas.workers]),
         )
         processor = replace(processor, placement=session.placement())
+        if job.timing_only:
+            return WorkerResult(
+                status="ok", times=_times(session, run, 0.0), blas=blas, processor=processor
+            )
         progress("predicting")
         started = perf_counter()
         predictions = np.asarray(model.predict(session.test.X))
@@ -87,15 +82,10 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
         del model
         result = WorkerResult(
             status="ok",
-            times=Times(
-                **time_summary(times, seed=spec.seed),
-                predict_s=predict_s,
-                warm_up_s=session.warm_up_s,
-                cluster_start_s=session.cluster_start_s,
-            ),
-            memory=memory,
+            times=_times(session, run, predict_s),
+            memory=run.memory,
             device_memory=device_memory,
-            bytes_moved=moved,
+            bytes_moved=run.fits.moved,
             penalty=penalty,
             accuracy=Accuracy(**summary(r)),
             blas=blas,
@@ -103,7 +93,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             plan=plan,
             warnings=tuple(warned),
             processor=processor,
-            phases=phases.middle,
+            phases=run.fits.phases,
         )
         progress("checking")
         keep(result, "not compared with scikit-learn's Ridge")
@@ -123,6 +113,20 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             per_target=penalty.scope == "target",
         )
         return replace(result, null=null)
+
+
+def _times(session: Session, run: Run, predict_s: float) -> Times:
+    """Return the record's ``times``."""
+    from bench_core.records.record import Times
+    from bench_core.records.statistics import time_summary
+
+    return Times(
+        **time_summary(run.fits.times, seed=session.job.spec.seed),
+        predict_s=predict_s,
+        warm_up_s=session.warm_up_s,
+        cluster_start_s=session.cluster_start_s,
+        runs=run.attempts,
+    )
 
 
 def _save(

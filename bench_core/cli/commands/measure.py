@@ -26,9 +26,22 @@ KEPT = "Nothing is recorded: a measurement counts only as a whole."
 @click.option(
     "--repeats",
     type=click.IntRange(min=1),
-    default=3,
+    help="Fits to time, without a warm-up by whole fits  [default: as many as --precision needs].",
+)
+@click.option(
+    "--precision",
+    type=click.FloatRange(0, min_open=True),
+    default=0.05,
     show_default=True,
-    help="Fits to time; fewer where they take minutes.",
+    help="Repeat until the 95 % interval of the median is within this part of it.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    default=20.0,
+    show_default=True,
+    help="Begin no repeat after so many seconds of fits, warm-up included.",
 )
 @option("dtype", "split", "seed", "kernels", "blas", *PENALTY_OPTIONS, "intercept", "option")
 @click.option(
@@ -45,6 +58,11 @@ KEPT = "Nothing is recorded: a measurement counts only as a whole."
     show_default=True,
     help="Folder of records.",
 )
+@click.option(
+    "--accept-load",
+    is_flag=True,
+    help="Accept times that were measured while others used the machine.",
+)
 @option("scratch", "timeout")
 @click.option("--again", is_flag=True, help="Measure although the store has a valid record.")
 @option("json")
@@ -56,6 +74,10 @@ def command(
     hardware_threads: bool,
     options: tuple[tuple[str, Any], ...],
     alphas: tuple[float, ...] | None,
+    repeats: int | None,
+    precision: float,
+    budget: float,
+    accept_load: bool,
     no_intercept: bool,
     blas: str | None,
     store: Path,
@@ -67,11 +89,13 @@ def command(
 ) -> None:
     """Measure STRATEGY on PROBLEM (a name or a problem folder) and print what its record says.
 
-    The exit status is 0 for a valid measurement, 1 for one that failed or is invalid, 3 for one
-    that was skipped because this machine cannot run it.
+    The exit status is 0 for a valid measurement, 1 for one that failed, is invalid or was disturbed
+    by others, 3 for one that was skipped because this machine cannot run it.
     """
     from bench_core.measure import FitSpec, RecordNotWrittenError, measure
     from bench_core.records import to_json
+    from bench_core.records.record import Until
+    from bench_core.runner.repeats import LEAST_REPEATS
 
     spec = FitSpec(
         problem=problem,
@@ -81,6 +105,8 @@ def command(
         hardware_threads=hardware_threads,
         options=strategy_options(strategy, options, rest),
         alphas=alphas,
+        repeats=repeats or LEAST_REPEATS,
+        until=Until(precision, budget) if repeats is None else None,
         fit_intercept=not no_intercept,
         blas=blas or _declared(),
         **rest,
@@ -94,6 +120,7 @@ def command(
                 timeout=timeout,
                 again=again or not _is_valid(store / f"{spec.stem}.json"),
                 progress=bars,
+                accept_load=accept_load or None,
             )
     except RecordNotWrittenError as error:
         click.echo(to_json(error.record))  # the measured figures, to be saved elsewhere
