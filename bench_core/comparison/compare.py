@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,21 +81,31 @@ def compare(
         for one in measured
         if len(one.runs) > 1 and id(one) not in used and one.place.machine in machines
     ]
+    same = same_pairs(runs, machines)
+    judgement = judge_pairs(found.pairs, rate=rate, margin=margin, others=others, same=same)
+    together = sum(in_turn(one, other) is not None for one, other in found.pairs)
+    problems = tuple(problem for run in runs for problem in run.problems)
+    return Comparison(dimension, found, judgement, rate, margin, problems, together)
+
+
+def judge_pairs(
+    pairs: Iterable[tuple[Measured, Measured]],
+    *,
+    rate: float = RATE,
+    margin: float = MARGIN,
+    others: Sequence[Runs] = (),
+    same: Sequence[tuple[Runs, Runs]] = (),
+) -> Judgement:
+    """Judge the second case of every pair against the first, by runs in turn where there are any.
+
+    others, same : see `bench_core.comparison.verdicts.judge`.
+    """
     sides, together = [], []
-    for one, other in found.pairs:
+    for one, other in pairs:
         turns = in_turn(one, other)
         together.append(turns is not None)
         sides.append((one.runs, other.runs) if turns is None else turns)
-    judgement = judge(
-        sides,
-        rate=rate,
-        margin=margin,
-        others=others,
-        interleaved=together,
-        same=same_pairs(runs, machines),
-    )
-    problems = tuple(problem for run in runs for problem in run.problems)
-    return Comparison(dimension, found, judgement, rate, margin, problems, sum(together))
+    return judge(sides, rate=rate, margin=margin, others=others, interleaved=together, same=same)
 
 
 def same_pairs(runs: Iterable[EnvironmentRun], machines: Iterable[str]) -> list[tuple[Runs, Runs]]:

@@ -16,7 +16,8 @@ from bench_core.comparison.cases import in_turn, measured_cases
 from bench_core.records import EnvironmentRun, Record, SessionRecord
 from bench_core.records.record import RunTimes
 from bench_core.records.session import SCHEMA_SESSION, SamePair, SessionCase, Tick
-from bench_core.report.rows import fastest, find_issues, rows
+from bench_core.report.answers import find_answers
+from bench_core.report.rows import find_issues, rows
 from bench_core.report.terminal import print_summary
 from tests.comparison.made_runs import keep, make_record
 
@@ -145,8 +146,8 @@ def test_disturbed_fits_are_in_no_answer_and_are_listed(tmp_path: Path) -> None:
         EnvironmentRun("here", "aaaaaaaa", "env-o", [*good, make_record(2.1, threads=4)]),
     ]
     assert sorted(row.seconds for row in rows(runs)) == [1.0, 1.0, 2.0, 2.1]
-    (best,) = fastest(rows(runs))
-    assert best.seconds == 1.0
+    (answer,) = find_answers(runs)
+    assert answer.best.runs == ((1.0, 1.0, 1.1),)
     assert [(one.status, one.count) for one in find_issues(runs)] == [("disturbed", 2)]
     console = Console(width=200, record=True, file=(tmp_path / "out").open("w"))
     print_summary(runs, console)
