@@ -19,9 +19,9 @@ from bench_core.records import provenance, to_dict
 RECORD = Path(__file__).parents[2] / "docs" / "phase-costs.json"
 CASES = (
     (60, FitSpec("haxby2001", "multitarget", split="run")),
-    (15, FitSpec("whole-brain-bmor", "multitarget", scale=1 / 24)),
-    (15, FitSpec("whole-brain-bmor", "bmor-shared", scale=1 / 48, nodes=2)),
-    (15, FitSpec("parcels", "bmor", scale=1 / 64, nodes=2)),
+    (8, FitSpec("whole-brain-bmor", "multitarget", scale=1 / 24)),
+    (8, FitSpec("whole-brain-bmor", "bmor-shared", scale=1 / 48, nodes=2)),
+    (8, FitSpec("parcels", "bmor", scale=1 / 64, nodes=2)),
 )
 """Rounds of fits, and what is fitted."""
 
