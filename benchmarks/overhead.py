@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.common import Suite
 
-# Largest difference of a sum of phases from the fit that is no error, relative to the fit.
+# Difference of the sums of phases from the fit, relative to the fit, beyond which they are wrong.
 MOST_DEVIATION = 0.02
 
 
@@ -63,7 +63,7 @@ class Overhead(Suite):
     track_phases_ratio.unit = "with phases / without"
 
     def track_phases_deviation(self, session: str, *parameters: Any) -> float:
-        """The largest difference of a sum of phases from its fit; an error beyond 2 %."""
+        """The difference of the sums of phases from the fit, median; an error beyond 2 %."""
         found = self.found.phases
         if found is None:
             return math.nan

@@ -141,7 +141,7 @@ def phases_figure(rows: Iterable[PhaseRow]) -> str | None:
         lefts = [0.0] * len(chosen)
         for name in names:
             widths = [row.seconds.seconds[name] for row in chosen]
-            axis.barh(range(len(chosen)), widths, left=lefts, color=_COLOURS[name])
+            axis.barh(range(len(chosen)), widths, left=lefts, color=_COLOURS[name], linewidth=0)
             lefts = [left + width for left, width in zip(lefts, widths, strict=True)]
         labels = [f"{row.name}  {row.environment}" if several else row.name for row in chosen]
         axis.set_yticks(range(len(chosen)), labels, fontsize=8)

@@ -438,8 +438,10 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 buffer = np.empty((min(targets.width, s), p), targets.dtype)
             with phases("solution"):
                 origin = solution.predictor(np.zeros((1, p)))
-            with phases("predictions"):
-                predict = solution.predictor(held_out[0]) if held_out else None
+            predict = None
+            if held_out is not None:
+                with phases("predictions"):
+                    predict = solution.predictor(held_out[0])
             for block in targets.blocks("solving"):
                 columns = block.columns
                 rows = None

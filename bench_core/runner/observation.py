@@ -88,7 +88,8 @@ def _phase_cost(
         entered=meter.entered,
         each_s=each_s,
         share=meter.entered * each_s / median(with_s),
-        deviation=max(one.deviation for one in meter.records),
+        deviation=median(one.deviation for one in meter.records),
+        most_deviation=max(one.deviation for one in meter.records),
         other_share=median(path.other / path.total for path in paths),
     )
 

@@ -152,8 +152,9 @@ class PhaseCost:
     entered : phases that the main process opened in one fit. each_s : what opening and closing one
         takes, in the quickest of several loops.
     share : their product over the median fit with phases.
-    deviation : largest difference of a sum of phases from its fit, relative to the fit; over all
-        fits, processes and critical paths.
+    deviation, most_deviation : largest difference of a sum of phases, of any process and of the
+        critical path, from the fit, relative to the fit: the median and the largest over the fits.
+        A process that is stopped just before or after its fit makes one large.
     other_share : part of the critical path that no phase claims, the median over the fits.
     """
 
@@ -165,6 +166,7 @@ class PhaseCost:
     each_s: float
     share: float
     deviation: float
+    most_deviation: float
     other_share: float
 
 

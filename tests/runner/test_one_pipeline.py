@@ -15,7 +15,18 @@ from bench_core.measure import FitSpec, measure
 from bench_core.records import to_dict
 
 #: What must differ: two runs at two times, under two names.
-OWN = {"id", "key", "started", "seconds", "load", "times", "memory", "bytes_moved", "processor"}
+OWN = {
+    "id",
+    "key",
+    "started",
+    "seconds",
+    "load",
+    "times",
+    "memory",
+    "bytes_moved",
+    "processor",
+    "phases",
+}
 
 
 @pytest.fixture(scope="module")
