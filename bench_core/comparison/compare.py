@@ -92,7 +92,8 @@ def compare(
         margin=margin,
         others=others,
         interleaved=together,
-        same=same_pairs(runs, machines),
+        # Two strategies of a run are minutes apart: sides that follow each other differ by less.
+        same=() if dimension == "strategy" else same_pairs(runs, machines),
     )
     problems = tuple(problem for run in runs for problem in run.problems)
     return Comparison(dimension, found, judgement, rate, margin, problems, sum(together))
@@ -136,6 +137,8 @@ def noise_text(comparison: Comparison) -> str:
         f"from {counted(noise.pairs, 'pair')} of runs of the same"
         if noise.pairs
         else "assumed, because no case was measured in two runs"
+        if noise.floor != noise.side_floor or not noise.side_pairs
+        else "as between sides in turn, which is the least that it can be"
     )
     floors = []
     if comparison.in_turn:
