@@ -123,7 +123,7 @@ def run_text(run: RunTimes) -> str:
         "repeats": "as many as asked for",
         "precision": "their interval is narrow enough",
         "budget": "the budget is spent",
-        "at most": "there is no use in more",
+        "at most": "no more are made",
     }
     text = counted(len(run.fit_s), "repeat")
     if run.warm_up_fits_s:

@@ -81,7 +81,8 @@ def compare(
         for one in measured
         if len(one.runs) > 1 and id(one) not in used and one.place.machine in machines
     ]
-    same = same_pairs(runs, machines)
+    # Two strategies of a run are minutes apart: sides that follow each other differ by less.
+    same = () if dimension == "strategy" else same_pairs(runs, machines)
     judgement = judge_pairs(found.pairs, rate=rate, margin=margin, others=others, same=same)
     together = sum(in_turn(one, other) is not None for one, other in found.pairs)
     problems = tuple(problem for run in runs for problem in run.problems)
@@ -146,6 +147,8 @@ def noise_text(comparison: Comparison) -> str:
         f"from {counted(noise.pairs, 'pair')} of runs of the same"
         if noise.pairs
         else "assumed, because no case was measured in two runs"
+        if noise.floor != noise.side_floor or not noise.side_pairs
+        else "as between sides in turn, which is the least that it can be"
     )
     floors = []
     if comparison.in_turn:

@@ -232,7 +232,10 @@ def _with_sides(
     weight = _PRIOR_RUNS + df
     variance = (_PRIOR_RUNS * _run_sd(ASSUMED_FLOOR) ** 2 + total) / weight
     side_sd = max(math.sqrt(max(variance, 0.0)), _run_sd(_LEAST_FLOOR))
-    return replace(noise, side_sd=side_sd, side_df=weight, side_pairs=pairs)
+    found = replace(noise, side_sd=side_sd, side_df=weight, side_pairs=pairs)
+    if same and side_sd > found.run_sd:  # runs hours apart differ by no less than runs in turn
+        found = replace(found, run_sd=side_sd, run_df=weight)
+    return found
 
 
 class Errors:

@@ -116,6 +116,8 @@ class Helper:
         trace: TracebackType | None,
     ) -> None:
         if self._process is not None:
+            if kind is not None:  # what it measures would only be waited for
+                self._process.terminate()
             self._process.communicate()
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any] | None:

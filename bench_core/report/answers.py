@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from bench_core.comparison.cases import Measured, measured_cases
-from bench_core.comparison.compare import judge_pairs, same_pairs
+from bench_core.comparison.compare import judge_pairs
 from bench_core.comparison.noise import location
 from bench_core.comparison.verdicts import CaseVerdict
 from bench_core.errors import counted
@@ -113,7 +113,6 @@ def find_answers(runs: Iterable[EnvironmentRun]) -> list[Answer]:
     Fits of which accuracy says nothing, for want of held-out samples, are no answer. A problem's
     answers stand together, small scales first.
     """
-    runs = list(runs)
     measured = measured_cases(runs)
     groups: dict[tuple[str, str, Fraction, str], list[Measured]] = {}
     for one in measured:
@@ -123,8 +122,7 @@ def find_answers(runs: Iterable[EnvironmentRun]) -> list[Answer]:
             groups.setdefault(key, []).append(one)
     choices = [sorted(groups[key], key=_seconds) for key in sorted(groups) if len(groups[key]) > 1]
     pairs = [(best, other) for best, *others in choices for other in others]
-    same = same_pairs(runs, {best.place.machine for best, *_ in choices})
-    judged = judge_pairs(pairs, same=same).cases
+    judged = judge_pairs(pairs).cases
     verdicts = {
         (id(best), id(other)): verdict for (best, other), verdict in zip(pairs, judged, strict=True)
     }

@@ -223,6 +223,7 @@ def test_pairs_of_the_same_measure_the_floor_between_sides() -> None:
     noise = estimate([], same=same)
     assert noise.side_pairs == 120
     assert noise.side_floor == pytest.approx(math.expm1(1.96 * math.sqrt(2) * 0.06), rel=0.25)
+    assert noise.floor == noise.side_floor  # runs that took no turns differ by no less
     # A ratio that is not 1 is no noise where it is the same in every run.
     apart = estimate([], interleaved=[_in_turn(random, change=0.5, side=0.06) for _ in range(60)])
     assert apart.side_floor == pytest.approx(noise.side_floor, rel=0.3)

@@ -195,17 +195,11 @@ def test_a_disturbed_measurement_is_made_again_and_marked(
     problem_folder: Path, scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RIDGEBENCH_ACCEPT_LOAD")
-    spec = FitSpec(str(problem_folder), "ridgecv", null="skip", repeats=60)
-    with busy_processes(2 * (os.cpu_count() or 1)):
+    spec = FitSpec(str(problem_folder), "ridgecv", null="skip", repeats=20)
+    with busy_processes(os.cpu_count() or 1):
         record = measure(spec, store=tmp_path, scratch=scratch, timeout=120)
     assert record.status == "disturbed", record.reason
     assert record.times is not None
     assert len(record.times.runs) == 1 + one_run.AGAIN
     assert [one.counted for one in record.times.runs].count(True) == 1
     assert all(one.disturbed for one in record.times.runs)
-    accepted = measure(
-        spec, store=tmp_path, scratch=scratch, timeout=120, again=True, accept_load=True
-    )
-    assert accepted.status == "ok", accepted.reason
-    assert accepted.times is not None
-    assert len(accepted.times.runs) == 1
