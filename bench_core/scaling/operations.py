@@ -11,9 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from bench_core.ridge.planning.flops import EIGH_FLOPS, KERNELS, Kernel, svd_flops
-
-__all__ = ["KERNELS", "RESOURCES", "FitCost", "Kernel", "Load", "Operation", "Resource", "Stage"]
+from bench_core.ridge.planning.flops import EIGH_FLOPS, Kernel, svd_flops
 
 Resource = Literal["stream", "fresh", "file", "network", "task", "message", "fit"]
 """What is not floating-point work.
@@ -58,7 +56,7 @@ class Operation:
     --------
     >>> product = gemm("scores", 100, 20, 50)
     >>> product.flops, product.size, product.amount
-    (200000.0, 20.0, 64000.0)
+    (200000.0, 20, 64000)
     """
 
     phase: Phase
@@ -113,7 +111,13 @@ def resource(phase: Phase, kind: Resource, amount: float) -> Operation:
 
 @dataclass(frozen=True)
 class Load:
-    """Operations of one node, and the number of nodes that have the same."""
+    """Operations of one node, and the number of nodes that have the same.
+
+    Examples
+    --------
+    >>> Load((eigh(100),), nodes=4).operations[0].flops
+    9000000.0
+    """
 
     operations: tuple[Operation, ...]
     nodes: int = 1
@@ -121,7 +125,14 @@ class Load:
 
 @dataclass(frozen=True)
 class Stage:
-    """Loads of nodes that work at the same time."""
+    """Loads of nodes that work at the same time.
+
+    Examples
+    --------
+    >>> stage = Stage((Load((eigh(100),)), driver(4)))
+    >>> [load.operations[0].kind for load in stage.loads]
+    ['eigh', 'message']
+    """
 
     loads: tuple[Load, ...]
 
@@ -137,8 +148,9 @@ class FitCost:
 
     Examples
     --------
-    >>> from bench_core import strategies
-    >>> cost = strategies.get("bmor")().cost(t=900, p=16_384, s=20_000, nodes=4)
+    >>> from bench_core.ridge.planning.flops import FitShape
+    >>> from bench_core.scaling.costs.ridgecv import bmor
+    >>> cost = bmor(FitShape(t=900, p=16_384, s=20_000, r=11), nodes=4)
     >>> cost.nodes, cost.form, cost.flops() > cost.flops("eigh") > 0
     (4, 'gram', True)
     """

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench_core import strategies
-from bench_core.ridge.planning.flops import FitShape
+from bench_core.ridge.planning.flops import KERNELS, FitShape
 from bench_core.scaling.costs import ridgecv as costs
-from bench_core.scaling.operations import KERNELS, FitCost
+from bench_core.scaling.operations import FitCost
 from tests.scaling.counting import count_himalaya, count_own, count_ridgecv
 
 ALPHAS = (1.0, 10.0, 100.0, 1000.0)
