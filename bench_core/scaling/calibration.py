@@ -48,10 +48,16 @@ class KernelSpeed:
 class MemorySpeed:
     """Rate at which each of some processes of one machine moves bytes, all at the same time.
 
-    kind : "stream" between arrays in use, "fresh" into new memory, "file" to the shared folder.
+    kind : "stream" between arrays in use, "fresh" into new memory, "pages" the same without huge
+    pages, "file" to the shared folder.
+
+    Examples
+    --------
+    >>> MemorySpeed("stream", processes=2, gbytes_s=8.5).processes
+    2
     """
 
-    kind: Literal["stream", "fresh", "file"]
+    kind: Literal["stream", "fresh", "pages", "file"]
     processes: Positive
     gbytes_s: Rate
 
@@ -97,6 +103,7 @@ class Calibration:
     kernels, memory : at least one rate of each kind; others are interpolated.
     network_gbytes_s, latency_s : between nodes.
     tasks : of Dask on a node. message_s : of the process that hands a task out.
+    round_s : until the driver has the answer of a node that had nothing to do.
     fit_s : of a library's ``fit``, whatever the size. start_s : of a cluster of one node;
     start_node_s : of every further node.
     spread : standard deviation of log(measured / predicted), of the fits named in ``checked``.
@@ -119,6 +126,7 @@ class Calibration:
     latency_s: Seconds
     tasks: Annotated[tuple[TaskTime, ...], Field(min_length=1)]
     message_s: Seconds
+    round_s: Seconds
     fit_s: Seconds
     start_s: Seconds
     start_node_s: Seconds

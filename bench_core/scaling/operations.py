@@ -13,25 +13,15 @@ from typing import Literal
 
 from bench_core.ridge.planning.flops import EIGH_FLOPS, Kernel, svd_flops
 
-Resource = Literal["stream", "fresh", "file", "network", "task", "message", "fit"]
+Resource = Literal["stream", "fresh", "pages", "file", "network", "round", "task", "message", "fit"]
 """What is not floating-point work.
 
 stream : bytes read or written in memory that is in use. fresh : bytes of new memory, which the
-system has to provide first. file : bytes written to the file system that nodes share. network :
-bytes sent between nodes. task : tasks of Dask, as the node sees them. message : tasks as the one
-process sees them that hands them out and collects their results. fit : calls of a library's
-``fit``.
+system has to provide first; pages : the same without huge pages. file : bytes written to the file
+system that nodes share. network : bytes sent between nodes. round : times that the driver waits
+for nodes. task : tasks of Dask, as the node sees them. message : tasks as the one process sees
+them that hands them out and collects their results. fit : calls of a library's ``fit``.
 """
-
-RESOURCES: tuple[Resource, ...] = (
-    "stream",
-    "fresh",
-    "file",
-    "network",
-    "task",
-    "message",
-    "fit",
-)
 
 Phase = Literal[
     "reading",
@@ -205,3 +195,8 @@ def alone(operations: Iterable[Operation]) -> tuple[Stage, ...]:
 def driver(tasks: float) -> Load:
     """Return the load of the process that hands out ``tasks`` while nodes work."""
     return Load((resource("transfers", "message", tasks),))
+
+
+def waiting(rounds: float) -> Stage:
+    """Return the stage in which the driver waits so many times for nodes to answer."""
+    return Stage((Load((resource("transfers", "round", rounds),)),))

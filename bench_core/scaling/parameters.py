@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +34,14 @@ _LARGEST = 8192
 
 @dataclass(frozen=True)
 class Parameters:
-    """Speeds of a machine in twelve numbers.
+    """Speeds of a machine in few numbers.
 
     gemm, eigh, svd : Gflop/s on one thread in float64; syrk runs as gemm. ``…_serial`` : the part
     of a kernel's time on one thread that more threads do not shorten. half_size : size of a product
-    at half its rate. memory : GB/s of one thread. network : GB/s between nodes. task_s,
-    task_parallel_s : seconds of a task, task_s + task_parallel_s / threads. message_s, fit_s : as
-    in `Calibration`.
+    at half its rate. memory : GB/s of one thread. fresh_part : rate of new memory as a part of
+    that. pages : GB/s without huge pages. network : GB/s between nodes. task_s, task_parallel_s :
+    seconds of a task, task_s + task_parallel_s / threads. message_s, round_s, fit_s : as in
+    `Calibration`.
 
     Examples
     --------
@@ -55,11 +56,14 @@ class Parameters:
     svd: float = 25.0
     svd_serial: float = 0.05
     half_size: float = 16.0
-    memory: float = 5.0
+    memory: float = 8.0
+    fresh_part: float = 0.6
+    pages: float = 1.6
     network: float = 1.0
     task_s: float = 0.01
     task_parallel_s: float = 0.001
     message_s: float = 0.003
+    round_s: float = 0.01
     fit_s: float = 0.002
 
     def logs(self) -> NDArray[np.float64]:
@@ -89,11 +93,14 @@ WIDTHS = Parameters(
     svd=1.0,
     svd_serial=1.5,
     half_size=0.5,
-    memory=1.0,
+    memory=0.7,
+    fresh_part=0.5,
+    pages=0.3,
     network=0.7,
     task_s=4.0,
     task_parallel_s=4.0,
     message_s=1.0,
+    round_s=0.7,
     fit_s=1.0,
 )
 """Standard deviations of the priors, of the logarithms."""
@@ -165,7 +172,6 @@ def build_calibration(
     machine: CalibratedMachine,
     blas: CalibratedBlas,
     threads: Sequence[int],
-    template: Calibration | None = None,
 ) -> Calibration:
     """Return the calibration that these parameters describe, tabulated for thread counts."""
     kernels = []
@@ -181,19 +187,24 @@ def build_calibration(
             for size in (1, 8, 64, 512, _LARGEST):
                 small = size / (size + values.half_size) if kernel in ("gemm", "syrk") else 1.0
                 kernels.append(KernelSpeed(kernel, "float64", count, size, max(full * small, 1e-6)))
-    made = Calibration(
+    return Calibration(
         schema=SCHEMA_CALIBRATION,
         source="published",
         machine=machine,
         blas=blas,
         kernels=tuple(kernels),
-        memory=(MemorySpeed("stream", 1, values.memory),),
+        memory=(
+            MemorySpeed("stream", 1, values.memory),
+            MemorySpeed("fresh", 1, values.memory * values.fresh_part),
+            MemorySpeed("pages", 1, values.pages),
+        ),
         network_gbytes_s=values.network,
         latency_s=0.0,
         tasks=tuple(
             TaskTime(count, values.task_s + values.task_parallel_s / count) for count in threads
         ),
         message_s=values.message_s,
+        round_s=values.round_s,
         fit_s=values.fit_s,
         start_s=10.0,
         start_node_s=0.0,
@@ -203,17 +214,6 @@ def build_calibration(
         started=None,
         seconds=0.0,
     )
-    return made if template is None else replace(made, **_kept(template))
-
-
-def _kept(template: Calibration) -> dict[str, object]:
-    return {
-        "source": template.source,
-        "start_s": template.start_s,
-        "start_node_s": template.start_node_s,
-        "versions": template.versions,
-        "notes": template.notes,
-    }
 
 
 def rounded(value: float, digits: int = 4) -> float:

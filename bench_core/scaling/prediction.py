@@ -116,6 +116,8 @@ def operation_seconds(
         return operation.amount * (task_seconds(calibration, threads) + calibration.latency_s)
     if kind == "message":
         return operation.amount * calibration.message_s
+    if kind == "round":
+        return operation.amount * calibration.round_s
     if kind == "fit":
         return operation.amount * calibration.fit_s
     return operation.amount / (1e9 * memory_rate(calibration, kind, together))
@@ -149,10 +151,13 @@ def kernel_rate(
 
 @lru_cache(maxsize=1024)
 def memory_rate(calibration: Calibration, kind: str, processes: int) -> float:
-    """Return GB/s of each of some processes; "fresh" and "file" as "stream" if not measured."""
+    """Return GB/s of each of some processes.
+
+    "pages" as "fresh" where it was not measured, and that and "file" as "stream".
+    """
     found = sorted((one.processes, one.gbytes_s) for one in calibration.memory if one.kind == kind)
     if not found:
-        return memory_rate(calibration, "stream", processes)
+        return memory_rate(calibration, "fresh" if kind == "pages" else "stream", processes)
     counts, rates = zip(*found, strict=True)
     if processes >= counts[-1]:  # they share what the most could move
         return float(rates[-1] * (counts[-1] / processes if len(counts) > 1 else 1.0))

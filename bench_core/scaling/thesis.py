@@ -45,9 +45,11 @@ PRIOR = Parameters(
     svd=30.0,
     svd_serial=0.05,
     memory=5.0,
+    fresh_part=1.0,
     network=1.0,
     task_s=1.0,
     task_parallel_s=1.0,
+    pages=5.0,
     message_s=0.001,
 )
 """What is likely of a Xeon Gold 6130 (2.1 GHz, AVX-512) and of 10-gigabit Ethernet."""

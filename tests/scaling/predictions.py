@@ -56,10 +56,10 @@ def fitted(
     Memory and what else is not of the library, or was not published of it, keeps MKL's values.
     """
     observations = [one.observation for one in points]
-    widths = WIDTHS
+    widths = replace(WIDTHS, memory=1.0, fresh_part=HELD)
     if blas != "mkl":
         names = ("eigh", "eigh_serial", "memory", "network", "task_s", "task_parallel_s")
-        widths = replace(WIDTHS, **dict.fromkeys(names, HELD))
+        widths = replace(widths, **dict.fromkeys(names, HELD))
     values, _ = fit_parameters(
         observations, lambda found: thesis_calibration(found, blas), prior, widths
     )

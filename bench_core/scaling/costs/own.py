@@ -26,6 +26,7 @@ from bench_core.scaling.operations import (
     alone,
     driver,
     resource,
+    waiting,
 )
 
 _PHASES: dict[StepPhase, Phase] = {
@@ -103,6 +104,8 @@ def bmor_shared(plan: NodePlan) -> FitCost:
         ]
         ends.append(Load(tuple(operations), count))
     stages.append(Stage((*ends, driver(2 * n))))
+    # Folders and files are made, factors, sums, scores and solutions waited for.
+    stages.append(waiting(4 + plan.passes))
     shared = problem_bytes(shape) + shape.s * shape.p * shape.itemsize
     resident = shape.t * shape.p * shape.itemsize
     return FitCost("bmor-shared", plan.form, n, tuple(stages), plan.node_bytes, shared, resident)
@@ -197,7 +200,9 @@ def _coefficients(shape: FitShape, *, memory: bool) -> Iterator[Operation]:
     if shape.coef is None:
         return
     held = float(shape.p) * shape.s * shape.itemsize
-    yield resource("solution", "fresh", held)
-    if not memory:
+    if memory:
+        yield resource("solution", "pages", held)
+    else:
+        yield resource("solution", "fresh", held)
         yield resource("transfers", "stream", 2 * held)
         yield resource("transfers", "file", held)

@@ -28,6 +28,7 @@ from bench_core.scaling.operations import (
     resource,
     svd,
     syrk,
+    waiting,
 )
 
 Form = Literal["gram", "cov", "svd"]
@@ -85,7 +86,7 @@ def bmor(
         needed += [working_bytes(shape.t, shape.p, share)] * count
     loads.append(driver(n))
     shared = problem_bytes(shape) + shape.s * shape.p * shape.itemsize
-    stages = [Stage(tuple(loads))]
+    stages = [Stage(tuple(loads))] if by_message else [Stage(tuple(loads)), waiting(2)]
     if by_message:
         sent = 8.0 * (n * shape.t * shape.p + (shape.t + shape.p) * shape.s)
         stages.append(Stage((Load((resource("transfers", "network", sent),)),)))
@@ -114,7 +115,7 @@ def mor(
     gathered = Stage((Load((resource("transfers", "fresh", 2.0 * shape.s * sent),)),))
     needed = (working_bytes(shape.t, shape.p, 1),) * n
     shared = problem_bytes(shape) + 2 * shape.s * shape.p * shape.itemsize
-    return FitCost("mor", chosen, n, (fits, gathered), needed, shared, shared)
+    return FitCost("mor", chosen, n, (fits, gathered, waiting(1)), needed, shared, shared)
 
 
 def _times(operation: Operation, count: int) -> Operation:
