@@ -60,8 +60,8 @@ class Parameters:
     fresh_part: float = 0.6
     pages: float = 1.6
     network: float = 1.0
-    task_s: float = 0.01
-    task_parallel_s: float = 0.001
+    task_s: float = 0.001
+    task_parallel_s: float = 0.0001
     message_s: float = 0.003
     round_s: float = 0.01
     fit_s: float = 0.002
@@ -97,11 +97,11 @@ WIDTHS = Parameters(
     fresh_part=0.5,
     pages=0.3,
     network=0.7,
-    task_s=4.0,
-    task_parallel_s=4.0,
-    message_s=1.0,
-    round_s=0.7,
-    fit_s=1.0,
+    task_s=1.0,
+    task_parallel_s=1.0,
+    message_s=0.3,
+    round_s=0.4,
+    fit_s=0.3,
 )
 """Standard deviations of the priors, of the logarithms."""
 

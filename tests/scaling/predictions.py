@@ -3,12 +3,16 @@
 Run as ``python -m tests.scaling.predictions published``: fits the shipped calibrations to the
 thesis's published times, and writes their errors on times that a fit did not use to
 docs/scaling.json. Less than a minute.
+``python -m tests.scaling.predictions records``: predicts the committed fits of the reference
+machine, once a quarter of them from the others, once every problem's from those of all other
+problems. ``… curves``: predicts whole-brain fits on up to 1,024 nodes, and draws docs/scaling.svg.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -17,11 +21,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.records import codec
-from bench_core.scaling.calibration import Calibration
+from bench_core.advice import Curve, scaling_curve
+from bench_core.advice.candidates import ProblemSize
+from bench_core.advice.curve import as_dict
+from bench_core.advice.fitted import describe
+from bench_core.advice.recorded import RecordedFit, recorded_fits, recorded_kernels
+from bench_core.cli.display import duration
+from bench_core.records import EnvironmentRun, codec, read_runs
+from bench_core.scaling.calibration import Calibration, read_calibration
 from bench_core.scaling.parameters import (
     WIDTHS,
     Parameters,
+    build_calibration,
     fit_parameters,
     predicted,
     rounded,
@@ -36,6 +47,7 @@ from bench_core.scaling.thesis import (
     plain_seconds,
     published_points,
     thesis_calibration,
+    thesis_shape,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +68,7 @@ def fitted(
     Memory and what else is not of the library, or was not published of it, keeps MKL's values.
     """
     observations = [one.observation for one in points]
-    widths = replace(WIDTHS, memory=1.0, fresh_part=HELD)
+    widths = replace(WIDTHS, memory=1.0, fresh_part=HELD, task_s=4.0, task_parallel_s=4.0)
     if blas != "mkl":
         names = ("eigh", "eigh_serial", "memory", "network", "task_s", "task_parallel_s")
         widths = replace(widths, **dict.fromkeys(names, HELD))
@@ -221,7 +233,217 @@ def _ship(made: Calibration, blas: str, spread: float, used: Sequence[PublishedP
     )
 
 
-SECTIONS: dict[str, Callable[[], dict[str, Any]]] = {"published": published}
+REFERENCE = "reference-2core"
+
+
+PARTS = 4
+
+
+def records() -> dict[str, Any]:
+    """Return the errors of predicting the reference machine's fits from others of its fits."""
+    runs = read_runs(ROOT / "results", REFERENCE)
+    fits = list(recorded_fits(runs))
+    problems = sorted({one.problem for one in fits})
+    return {
+        "by_part": _by_group(runs, fits, {id(one): i % PARTS for i, one in enumerate(fits)}),
+        "by_problem": _by_group(runs, fits, {id(one): problems.index(one.problem) for one in fits}),
+    }
+
+
+def _by_group(
+    runs: Sequence[EnvironmentRun], fits: Sequence[RecordedFit], group: dict[int, int]
+) -> dict[str, Any]:
+    """Predict the fits of every group from those of all other groups, for each BLAS by itself."""
+    found: dict[str, Any] = {}
+    seconds: dict[int, float] = {}
+    for blas in sorted({one.blas for one in fits}):
+        own = [one for one in fits if one.blas == blas]
+        kernels = list(recorded_kernels(runs, REFERENCE, blas))
+        machine, library = describe(runs, REFERENCE, blas)
+
+        def build(
+            values: Parameters, machine: Any = machine, library: Any = library
+        ) -> Calibration:
+            return build_calibration(values, machine=machine, blas=library, threads=(1, 2))
+
+        for number in sorted({group[id(one)] for one in own}):
+            known = [one.observation for one in own if group[id(one)] != number]
+            wanted = [one for one in own if group[id(one)] == number]
+            values, _ = fit_parameters([*kernels, *known], build)
+            times = predicted([one.observation for one in wanted], build(values))
+            seconds |= {id(one): float(time) for one, time in zip(wanted, times, strict=True)}
+        rows = [_row(one, seconds[id(one)]) for one in own]
+        found[blas] = {"fits": rows, **_summary(rows)}
+    everything = [row for blas in found.values() for row in blas["fits"]]
+    regrets = _regrets(fits, seconds)
+    return {
+        **found,
+        "all": _summary(everything),
+        "tenth_of_a_second_and_more": _summary(
+            [row for row in everything if row["measured_s"] >= 0.1]
+        ),
+        "recommended": {
+            "choices": len(regrets),
+            "within_10_percent": sum(one <= 0.10 for one in regrets),
+            "worst": rounded(max(regrets), 3),
+        },
+    }
+
+
+def _row(one: RecordedFit, seconds: float) -> dict[str, Any]:
+    return {
+        "problem": one.problem,
+        "strategy": one.strategy,
+        "form": one.form,
+        "dtype": one.dtype,
+        "options": dict(one.free),
+        "nodes": one.observation.cost.nodes,
+        "threads": one.observation.threads,
+        "measured_s": rounded(one.observation.seconds),
+        "predicted_s": rounded(seconds),
+    }
+
+
+def _summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the median, the 95th percentile and the largest of the relative errors."""
+    found = [abs(row["predicted_s"] / row["measured_s"] - 1) for row in rows]
+    return {
+        "count": len(found),
+        "median": rounded(float(np.median(found)), 3),
+        "p95": rounded(float(np.percentile(found, 95)), 3),
+        "worst": rounded(float(np.max(found)), 3),
+    }
+
+
+def _regrets(fits: Sequence[RecordedFit], seconds: dict[int, float]) -> list[float]:
+    """Return by how much the predicted best is slower than the best that was measured.
+
+    One choice for every problem, precision and BLAS of which several ways were measured, with
+    coefficients.
+    """
+    rivals: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
+    for one in fits:
+        if not one.free:
+            key = one.problem, one.dtype, one.blas
+            rivals[key].append((seconds[id(one)], one.observation.seconds))
+    return [
+        min(ways)[1] / min(measured for _, measured in ways) - 1
+        for ways in rivals.values()
+        if len(ways) > 1
+    ]
+
+
+CURVES = ("mor", "bmor", "bmor-shared")
+
+
+def curves() -> dict[str, Any]:
+    """Return predicted whole-brain curves to 1,024 nodes of 32 threads, and draw them."""
+    table = read_calibration("xeon-6130-mkl")
+    fitted_shape = thesis_shape("whole-brain-bmor")
+    size = ProblemSize(fitted_shape.t, fitted_shape.p, fitted_shape.s)
+    found = [scaling_curve(name, size, table, 32) for name in CURVES]
+    one = scaling_curve("ridgecv", size, table, 32).points[0]
+    _draw(found, one.seconds)
+    return {
+        "t": size.t,
+        "p": size.p,
+        "s": size.s,
+        "calibration": "xeon-6130-mkl",
+        "ridgecv_s": one.seconds,
+        "curves": [as_dict(each) for each in found],
+    }
+
+
+def _draw(found: Sequence[Curve], ridgecv: float) -> None:
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    matplotlib.rcParams["svg.hashsalt"] = "ridgebench"
+    figure, axes = pyplot.subplots(figsize=(7, 4.2), layout="constrained")
+    for curve in found:
+        nodes = [one.nodes for one in curve.points]
+        seconds = [one.seconds for one in curve.points]
+        (line,) = axes.loglog(nodes, seconds, marker="o", markersize=3, label=curve.strategy)
+        if curve.stops_at is not None:
+            at = next(one for one in curve.points if one.nodes == curve.stops_at)
+            axes.plot(
+                at.nodes, at.seconds, "o", markersize=10, fillstyle="none", color=line.get_color()
+            )
+    axes.axhline(ridgecv, color="0.6", linestyle=":", label="ridgecv, one node")
+    axes.set_xscale("log", base=2)
+    axes.set_xlabel("nodes of 32 threads")
+    axes.set_ylabel("predicted time (s)")
+    axes.legend()
+    figure.savefig(ROOT / "docs" / "scaling.svg", metadata={"Date": None})
+
+
+SECTIONS: dict[str, Callable[[], dict[str, Any]]] = {
+    "published": published,
+    "records": records,
+    "curves": curves,
+}
+
+
+PAGE = ROOT / "docs" / "scaling.md"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1%}"
+
+
+def tables(kept: dict[str, Any]) -> dict[str, str]:
+    """Return the tables of docs/scaling.md by the names of their places."""
+    lines = [
+        "| predicted | from | times | mean error | largest | plain law's mean error |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    names = {"nodes": ("4, 6, 8 nodes", "1, 2 nodes"), "threads": ("16, 32 threads", "1 to 8")}
+    for part, (what, source) in names.items():
+        for strategy, one in kept["published"][part].items():
+            if isinstance(one, dict):
+                worst = _percent(one["worst"]) if "worst" in one else ""
+                lines.append(
+                    f"| {strategy}, {what} | {source} | {one['times']} | {_percent(one['mape'])} | "
+                    f"{worst} | {_percent(one['plain_mape'])} |"
+                )
+    lines += [
+        "",
+        "| recorded fits | fits | median error | 95th percentile | choices within 10 % of best |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    words = {"by_part": "by part", "by_problem": "by problem"}
+    for part, label in words.items():
+        found = kept["records"][part]
+        chosen = found["recommended"]
+        within = f"{chosen['within_10_percent']} of {chosen['choices']}"
+        for group, rest in (("all", ""), ("tenth_of_a_second_and_more", ", from 0.1 s")):
+            one = found[group]
+            lines.append(
+                f"| {label}{rest} | {one['count']} | {_percent(one['median'])} | "
+                f"{_percent(one['p95'])} | {within if group == 'all' else ''} |"
+            )
+    ends = [
+        "| strategy | 1 node | 8 nodes | 1,024 nodes | where it stops |",
+        "|---|---:|---:|---:|---|",
+    ]
+    for curve in kept["curves"]["curves"]:
+        times = {one["nodes"]: duration(one["seconds"]) for one in curve["points"]}
+        ends.append(
+            f"| {curve['strategy']} | {times[1]} | {times[8]} | {times[1024]} | {curve['reason']} |"
+        )
+    return {"errors": "\n".join(lines), "curves": "\n".join(ends)}
+
+
+def filled(page: str, kept: dict[str, Any]) -> str:
+    """Return the page with the tables in their places."""
+    for name, table in tables(kept).items():
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        before, rest = page.split(begin)
+        after = rest.split(end)[1]
+        page = f"{before}{begin}\n{table}\n{end}{after}"
+    return page
 
 
 def main(sections: Sequence[str]) -> None:
@@ -230,6 +452,7 @@ def main(sections: Sequence[str]) -> None:
     for name in sections or SECTIONS:
         kept[name] = SECTIONS[name]()
         RECORD.write_text(json.dumps(kept, indent=1) + "\n")
+    PAGE.write_text(filled(PAGE.read_text(), kept))
 
 
 if __name__ == "__main__":

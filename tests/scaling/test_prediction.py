@@ -34,7 +34,15 @@ from bench_core.scaling.thesis import (
     thesis_calibration,
     thesis_shape,
 )
-from tests.scaling.predictions import RECORD, by_amdahl, by_equation, fitted, mape
+from tests.scaling.predictions import (
+    PAGE,
+    RECORD,
+    by_amdahl,
+    by_equation,
+    filled,
+    fitted,
+    mape,
+)
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +169,8 @@ def test_held_out_published_times_are_predicted_as_the_record_says():
     kept_threads = json.loads(RECORD.read_text())["published"]["threads"]["ridgecv"]
     found = mape(beyond, by_amdahl(curve, beyond))
     assert found == pytest.approx(kept_threads["plain_mape"], abs=0.005)
+
+
+def test_the_page_has_the_figures_of_the_record():
+    page = PAGE.read_text()
+    assert filled(page, json.loads(RECORD.read_text())) == page
