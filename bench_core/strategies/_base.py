@@ -22,6 +22,7 @@ from bench_core.records.fit_plan import FitPlan
 from bench_core.records.phases import PhaseSeconds, PhasesRecord
 from bench_core.ridge.formulas.scores import pearson
 from bench_core.ridge.penalty_grid import warn_at_edge
+from bench_core.scaling.operations import FitCost
 
 if TYPE_CHECKING:
     from bench_core.cluster import Cluster
@@ -147,6 +148,15 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Return what `fit` would do with t × p to t × s of ``dtype``; None without a plan.
 
         Raises `ResourceError` when no plan fits the option ``memory_limit``.
+        """
+        return None
+
+    def cost(
+        self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1
+    ) -> FitCost | None:
+        """Return the work of fitting t × p to t × s with these options; None where unknown.
+
+        `bench_core.scaling` predicts times from it. Raises `ResourceError` as `plan` does.
         """
         return None
 

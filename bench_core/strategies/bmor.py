@@ -18,12 +18,15 @@ from bench_core.checks import check_xy
 from bench_core.cluster import ArrayRef, Cluster, RowFile, task_phases
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
+from bench_core.scaling.costs import ridgecv as costs
+from bench_core.scaling.operations import FitCost
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._ridgecv import (
     fit_ridgecv,
-    problem_bytes,
+    gcv_form,
+    gcv_shape,
+    release,
     scored_options,
-    working_bytes,
 )
 
 
@@ -83,12 +86,15 @@ class BatchMultiOutput(Strategy):
         """Check the options; see `Strategy.check_options`."""
         scored_options(self.gcv_mode, self.cv, t, scoring=self.scoring)
 
+    def cost(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitCost:
+        """Return the work of a fit; see `Strategy.cost`."""
+        shape = gcv_shape(t, p, s, len(self.alphas), self.cv, dtype)
+        return costs.bmor(shape, nodes, form=gcv_form(shape, self.gcv_mode), release=release())
+
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y, coefficients, and of a leave-one-out fit on every node."""
-        bounds = batch_boundaries(s, nodes)
-        fits = sum(working_bytes(t, p, stop - start) for start, stop in _batches(bounds))
-        return problem_bytes(t, p, s, dtype) + s * p * np.dtype(dtype).itemsize + fits
+        return cls().cost(t, p, s, np.dtype(dtype).name, nodes).peak_bytes
 
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""

@@ -40,10 +40,12 @@ from bench_core.ridge.solvers.base import Fold
 from bench_core.ridge.solvers.choice import Choice, choose
 from bench_core.ridge.solvers.penalty_scores import Scores, mean_scores
 from bench_core.ridge.solvers.trust import Method, Remedy, remedy, require_scores, too_inexact
+from bench_core.scaling.costs import own as costs
+from bench_core.scaling.operations import FitCost
 from bench_core.strategies import _shared_nodes as on_node
 from bench_core.strategies._base import COMMON_OPTIONS, Strategy
 from bench_core.strategies._plans import common_plan
-from bench_core.strategies._ridgecv import default_scoring, own_cv, problem_bytes
+from bench_core.strategies._ridgecv import default_scoring, own_cv
 from bench_core.strategies._shared_nodes import Job, Penalties
 
 if TYPE_CHECKING:
@@ -132,14 +134,19 @@ class SharedBatches(Strategy):
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y, the coefficients and of what every node holds."""
-        coefficients = s * p * np.dtype(dtype).itemsize
-        own = cls().plan(t, p, s, np.dtype(dtype).name, nodes).peak_bytes
-        return problem_bytes(t, p, s, dtype) + coefficients + own
+        return cls().cost(t, p, s, np.dtype(dtype).name, nodes).peak_bytes
 
     def plan(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitPlan:
         """Return what `fit` would do on ``nodes`` nodes with arrays of these shapes."""
+        return self._common(self._node_plan(t, p, s, dtype, nodes))
+
+    def cost(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitCost:
+        """Return the work of the plan; see `Strategy.cost`."""
+        return costs.bmor_shared(self._node_plan(t, p, s, dtype, nodes))
+
+    def _node_plan(self, t: int, p: int, s: int, dtype: str, nodes: int) -> NodePlan:
         products = product_dtype(self.dtype, dtype)
-        return self._common(self._plan((t, p, s), self._folds(t), Method(products), nodes))
+        return self._plan((t, p, s), self._folds(t), Method(products), nodes)
 
     def carried_out(self) -> FitPlan:
         """Return the plan that `fit` carried out."""

@@ -21,13 +21,16 @@ from sklearn.multioutput import MultiOutputRegressor
 from bench_core.checks import check_xy
 from bench_core.cluster import ArrayRef, Cluster, timed_task
 from bench_core.data import THESIS_ALPHAS
+from bench_core.scaling.costs import ridgecv as costs
+from bench_core.scaling.operations import FitCost
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._joblib import DaskBackend
 from bench_core.strategies._ridgecv import (
-    problem_bytes,
+    gcv_form,
+    gcv_shape,
+    release,
     require_score,
     scored_options,
-    working_bytes,
 )
 
 
@@ -97,11 +100,15 @@ class MultiOutput(Strategy):
         """Check the options; see `Strategy.check_options`."""
         scored_options(self.gcv_mode, self.cv, t, scoring=self.scoring)
 
+    def cost(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitCost:
+        """Return the work of a fit; see `Strategy.cost`."""
+        shape = gcv_shape(t, p, s, len(self.alphas), self.cv, dtype)
+        return costs.mor(shape, nodes, form=gcv_form(shape, self.gcv_mode), release=release())
+
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y, two copies of the coefficients, and a fit on every node."""
-        fits = min(s, nodes) * working_bytes(t, p, 1)
-        return problem_bytes(t, p, s, dtype) + 2 * s * p * np.dtype(dtype).itemsize + fits
+        return cls().cost(t, p, s, np.dtype(dtype).name, nodes).peak_bytes
 
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""

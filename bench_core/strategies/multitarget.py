@@ -19,9 +19,11 @@ from bench_core.errors import InputError
 from bench_core.progress import Progress
 from bench_core.records.fit_plan import FitPlan
 from bench_core.ridge.estimator import MultiTargetRidgeCV
+from bench_core.scaling.costs import own as costs
+from bench_core.scaling.operations import FitCost
 from bench_core.strategies._base import COMMON_OPTIONS, Strategy
 from bench_core.strategies._plans import common_plan
-from bench_core.strategies._ridgecv import default_scoring, own_cv, problem_bytes
+from bench_core.strategies._ridgecv import default_scoring, own_cv
 
 if TYPE_CHECKING:
     from bench_core.cluster import Cluster
@@ -100,8 +102,11 @@ class MultiTarget(Strategy):
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y and of the plan for the default options."""
-        own = cls().plan(t, p, s, np.dtype(dtype).name).peak_bytes
-        return problem_bytes(t, p, s, dtype) + own
+        return cls().cost(t, p, s, np.dtype(dtype).name).peak_bytes
+
+    def cost(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitCost:
+        """Return the work of the plan; see `Strategy.cost`."""
+        return costs.multitarget(self._estimator(t).plan_shape(t, p, s, dtype))
 
     def plan(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitPlan:
         """Return what `fit` would do with arrays of these shapes."""

@@ -16,6 +16,8 @@ EXCEPTIONS = {
     ("--dtype", "encode"): "features are stored in single or half precision",
     ("--device", "videogpt"): "training takes a GPU where there is one",
     ("--test-fraction", "plan"): "0 plans for all samples",
+    ("--nodes", "advise"): "the most that are predicted",
+    ("--threads", "advise"): "the most that are predicted",
     ("--option", "videogpt"): "settings of the training, not of a strategy",
 }
 

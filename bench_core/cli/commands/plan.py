@@ -66,7 +66,7 @@ def command(
     if problem is not None:
         if any(given.values()):
             raise InputError(f"give a problem ({problem}) or -t, -p and -s, not both")
-        shape, dtype = _shape(problem, scale, subject, test_fraction, dtype)
+        shape, dtype = problem_shape(problem, scale, subject, test_fraction, dtype)
     else:
         absent = [name for name, value in given.items() if value is None]
         if absent:
@@ -97,7 +97,7 @@ def command(
     click.echo(json.dumps(values | {"memory_needed": needed, "plan": steps}, indent=1))
 
 
-def _shape(
+def problem_shape(
     problem: str, scale: float, subject: str, test_fraction: float, dtype: str
 ) -> tuple[tuple[int, int, int], str]:
     """Return (t, p, s) of the training samples, and the dtype, of a named problem or a folder."""

@@ -19,6 +19,14 @@ Form = Literal["dual", "primal"]
 Selection = Literal["shared", "each"]
 Phase = Literal["factorise", "validate", "sum", "select", "solution", "coefficients"]
 
+Kernel = Literal["gemm", "syrk", "eigh", "staged", "svd"]
+"""Kinds of floating-point work: products, symmetric products and decompositions.
+
+"eigh" is LAPACK's divide and conquer in one call, "staged" that of `bench_core.ridge.arrays.eigh`.
+"""
+
+KERNELS: tuple[Kernel, ...] = ("gemm", "syrk", "eigh", "staged", "svd")
+
 FLOAT32_COST = 0.5
 """Time of a float32 flop, in float64 flops."""
 
@@ -27,6 +35,19 @@ TRIANGLES = "triangles of residuals"
 
 EIGH_FLOPS = 9.0
 """Flops of an eigendecomposition of order n, in n³."""
+
+
+_KERNELS: dict[str, Kernel] = {
+    "kernel X Xᵀ": "syrk",
+    "covariance Xᵀ X": "syrk",
+    "target Gram Y Yᵀ": "syrk",
+    "inverse": "syrk",
+    "eigendecomposition": "staged",
+    "folds' eigendecompositions": "staged",
+    "singular value decomposition": "svd",
+    "folds' singular value decompositions": "svd",
+}
+"""Kernels of steps that are not products."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +65,11 @@ class Step:
     phase: Phase
     read: int = 0
     written: int = 0
+
+    @property
+    def kernel(self) -> Kernel:
+        """The kernel that takes most of its flops."""
+        return _KERNELS.get(self.name, "gemm")
 
     @property
     def cost(self) -> float:

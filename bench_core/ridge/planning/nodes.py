@@ -228,7 +228,7 @@ def _balanced_shares(s: int, nodes: int, per_target: float, head_start: float) -
 def _elapsed(found: Iterable[Step], phases: tuple[Phase, ...]) -> float:
     """Return the time of the steps of these phases in float64 flops."""
     return sum(
-        step.cost * (EIGH_SLOWNESS if "eigendecomposition" in step.name else 1.0)
+        step.cost * (EIGH_SLOWNESS if step.kernel == "staged" else 1.0)
         for step in found
         if step.phase in phases
     )
@@ -259,7 +259,7 @@ def _candidate(
         first = max([prepare + scoring[0], *scoring])
     else:
         first = prepare + max(scoring)
-    parts = list(_part_bytes(plan, targets))
+    parts = list(part_bytes(plan, targets))
     filed = _file_bytes(plan) if factorise == "one" and n > 1 else 0
     rounds = ceil(log2(n)) if n > 1 else 0
     cost = first + _elapsed(own, ("select", "solution"))
@@ -278,7 +278,7 @@ def _candidate(
     return replace(plan, node_bytes=tuple(_node_bytes(plan, node) for node in range(n)))
 
 
-def _part_bytes(plan: NodePlan, targets: Bounds) -> Iterator[list[int]]:
+def part_bytes(plan: NodePlan, targets: Bounds) -> Iterator[list[int]]:
     """Yield the bytes of every node's part of the sums, pass by pass."""
     w = plan.shape
     shares = [stop - start for start, stop in targets if stop > start]
@@ -323,7 +323,7 @@ def _node_bytes(plan: NodePlan, node: int) -> int:
     share = replace(plan.shape, s=max(stop - start, last - first, 1), coef="file")
     width = min(plan.width, share.s)
     phases = memory.phase_bytes(share, plan.form, plan.selection, width, triangles=plan.triangles)
-    part = max(max(parts) for parts in _part_bytes(plan, plan.targets))
+    part = max(max(parts) for parts in part_bytes(plan, plan.targets))
     received = part if min(plan.nodes, plan.shape.s) > 1 else 0
     factors = memory.factor_bytes(plan.shape, plan.form)
     if node > 0 and not plan.sums_need_x and plan.factorise == "one":
