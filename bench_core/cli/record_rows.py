@@ -7,6 +7,7 @@ from bench_core.records.record import (
     Accuracy,
     Agreement,
     DeviceMemory,
+    HostRecord,
     Memory,
     PenaltyCounts,
     ProcessorRecord,
@@ -48,6 +49,10 @@ def result_rows(record: Record) -> list[Row]:
             rows.append((caller, text))
         if (torch := record.blas.in_torch) is not None:
             rows.append(("torch", torch_text(torch)))
+    if record.cluster is not None:
+        rows += [("host", host_text(each)) for each in record.cluster.hosts]
+        rows.append(("data", f"by {record.cluster.data}"))
+        rows += [("nodes differ", text) for text in record.cluster.differences]
     rows += [("device memory", device_text(one)) for one in record.device_memory]
     if record.variables is not None and record.variables.overridden:
         overridden = record.variables.overridden.items()
@@ -97,6 +102,16 @@ def time_text(times: Times) -> str:
         return f"{text}, one repeat"
     low, high = times.ci95_s
     return f"{text} (median of {len(times.fit_s)}, 95 % interval {low:.4g} – {high:.4g})"
+
+
+def host_text(host: HostRecord) -> str:
+    """Return a host of a cluster: its name, processor and nodes.
+
+    >>> host = HostRecord("host 0", ("node 0", "node 1"), {"model": "X"}, {}, {}, {}, [], "Linux")
+    >>> host_text(host)
+    'host 0, X: node 0, node 1'
+    """
+    return f"{host.name}, {host.cpu['model']}: {', '.join(host.nodes)}"
 
 
 def memory_text(memory: Memory) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bench_core.progress import Progress
 from bench_core.records.statistics import ratio_interval
-from bench_core.runner.memory import MemoryWatch
 from bench_core.runner.protocol import FitJob, OverheadResult
 from bench_core.runner.session import open_session
 from bench_core.runner.timing import timed_fits, watched_fits
@@ -20,7 +19,7 @@ def time_pairs(job: FitJob, progress: Progress) -> OverheadResult:
     sampling = 0.0
     with (
         open_session(job, progress) as session,
-        MemoryWatch(job.interval_ms, busy=session.busy) as watch,
+        session.watch_memory(job.interval_ms) as watch,
     ):
         timed_fits(session.make, session.train, 1)
         for pair in range(job.pairs):

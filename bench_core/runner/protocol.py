@@ -24,6 +24,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import psutil
 
+from bench_core.cluster.settings import LOCAL, ClusterSettings
 from bench_core.files import write_reserved, write_text
 from bench_core.leftovers import remove_leftovers
 from bench_core.processes import answer_channel
@@ -33,6 +34,7 @@ from bench_core.records.record import (
     Accuracy,
     Agreement,
     BlasRecord,
+    ClusterRecord,
     DeviceMemory,
     Memory,
     NullAccuracy,
@@ -81,7 +83,7 @@ class FitJob:
     Parameters
     ----------
     options : of the strategy, as they are passed to it.
-    cluster : name of the kind of cluster.
+    cluster : its configuration. allow_mixed : accept nodes that differ.
     scratch : folder for shared arrays. interval_ms : between two samples of memory.
     read_ahead : read X and Y once before the first fit, so that it does not wait for the disk.
     output : folder to save predictions, penalties, r and intercepts to; None for nowhere. A file
@@ -97,7 +99,8 @@ class FitJob:
     test: ProblemRef
     scratch: str
     interval_ms: float
-    cluster: str = "local"
+    cluster: ClusterSettings = LOCAL
+    allow_mixed: bool = False
     read_ahead: bool = True
     output: str | None = None
     save_coef: bool = False
@@ -129,6 +132,7 @@ class WorkerResult:
     warnings: tuple[str, ...] = ()
     processor: ProcessorRecord | None = None
     device_memory: tuple[DeviceMemory, ...] = ()
+    cluster: ClusterRecord | None = None
 
 
 @dataclass(frozen=True)

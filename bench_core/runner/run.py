@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from bench_core import machine, strategies
+from bench_core.cluster.settings import LOCAL, ClusterSettings
 from bench_core.disk import FULL, explained
 from bench_core.errors import ResourceError
 from bench_core.leftovers import owned_folder
@@ -48,6 +49,9 @@ from bench_core.runner.reference_penalty import reference_penalty
 from bench_core.runner.spec import FitSpec, ProblemShape
 from bench_core.runner.tied_penalties import compare_scores, compare_targets
 
+if TYPE_CHECKING:
+    from bench_core.blas import ProcessEnvironment
+
 WORKER = "bench_core.runner.worker"
 NOT_COMPARED = "RidgeCV is not run for comparison by a fit; `ridgebench measure` does that"
 UNCHECKED = "too little memory to compare with scikit-learn's Ridge: not checked"
@@ -66,6 +70,7 @@ class RunSettings:
     interval_ms : between two samples of memory.
     read_ahead, output, save_coef : see `bench_core.runner.protocol.FitJob`.
     paths : further folders → the names that the record calls them by.
+    cluster, allow_mixed : see `bench_core.runner.protocol.FitJob`.
     """
 
     scratch: Path
@@ -78,6 +83,8 @@ class RunSettings:
     output: Path | None = None
     save_coef: bool = False
     paths: Mapping[str, str] = field(default_factory=dict)
+    cluster: ClusterSettings = LOCAL
+    allow_mixed: bool = False
 
 
 def start_record(spec: FitSpec, shape: ProblemShape) -> Record:
@@ -117,6 +124,7 @@ def start_record(spec: FitSpec, shape: ProblemShape) -> Record:
             blas=spec.blas,
             null=cast(Literal["auto", "fit", "sample", "skip"], spec.null),
             hardware_threads=spec.hardware_threads,
+            cluster=spec.cluster,
         ),
         times=None,
         memory=None,
@@ -176,7 +184,7 @@ def run_fit(
     )
     split = replace(record.case.split, warning=data.warning)
     record = replace(record, case=replace(record.case, problem=problem, split=split))
-    built = worker_environment(spec.threads, spec.kernels, spec.blas)
+    built = _environment(spec, settings.cluster)
     variables = VariablesRecord(built.chosen, built.overridden, built.passed)
     with owned_folder(settings.scratch, "run") as own:
         job = FitJob(
@@ -186,6 +194,8 @@ def run_fit(
             test=data.test,
             scratch=str(own),
             interval_ms=settings.interval_ms,
+            cluster=settings.cluster,
+            allow_mixed=settings.allow_mixed,
             read_ahead=settings.read_ahead,
             output=None if settings.output is None else str(settings.output),
             save_coef=settings.save_coef,
@@ -218,6 +228,7 @@ def run_fit(
         "times",
         "memory",
         "device_memory",
+        "cluster",
         "bytes_moved",
         "penalty",
         "accuracy",
@@ -232,6 +243,16 @@ def run_fit(
     if found.plan is not None:  # what was done, where the data asked for a more exact way
         values["plan"] = found.plan
     return replace(record, status=status, reason=reason, agreement=agreement, **values), found
+
+
+def _environment(spec: FitSpec, cluster: ClusterSettings) -> ProcessEnvironment:
+    """Return the environment of the worker, whose threads are its nodes' only where they are here.
+
+    With nodes elsewhere it plans, checks and predicts on this machine, by this machine's cores.
+    """
+    if not cluster.elsewhere:
+        return worker_environment(spec.threads, spec.kernels, spec.blas)
+    return worker_environment(machine.available_cores(), "default", spec.blas)
 
 
 def finish_record(record: Record, began: float, settings: RunSettings) -> Record:

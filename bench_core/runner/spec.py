@@ -40,6 +40,8 @@ class FitSpec:
     blas : the library that has to answer ("openblas", "mkl", …), None for no demand.
     alphas : candidate penalties, None for the thesis's.
     fit_intercept : as in scikit-learn.
+    cluster : name of the cluster in the record, `bench_core.cluster.ClusterSettings.label`; "local"
+        for this machine.
     null : how r is found for shuffled training rows: "fit" (the same strategy, one further fit),
         "sample" (scikit-learn's RidgeCV on the sampled targets), "skip", or "auto": "fit", and
         "sample" where fits take longer than a minute.
@@ -75,6 +77,7 @@ class FitSpec:
     fit_intercept: bool = True
     null: str = "auto"
     hardware_threads: bool = False
+    cluster: str = "local"
 
     def __post_init__(self) -> None:
         for name in ("nodes", "threads", "repeats"):
@@ -121,6 +124,8 @@ class FitSpec:
         del values["suite"]
         if not self.hardware_threads:  # keys are as they were before there was a choice
             del values["hardware_threads"]
+        if self.cluster == "local":
+            del values["cluster"]
         text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 

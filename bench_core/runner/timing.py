@@ -18,6 +18,7 @@ from bench_core.data import Problem
 from bench_core.progress import Progress, silent
 from bench_core.records.record import Memory, NullAccuracy
 from bench_core.runner.agreement import sample_targets
+from bench_core.runner.host_memory import HostsWatch
 from bench_core.runner.memory import MemoryWatch
 from bench_core.runner.processor import FitMeter
 
@@ -130,7 +131,7 @@ def watched_fits(
     make: Callable[[], Any],
     problem: Problem,
     repeats: int,
-    watch: MemoryWatch,
+    watch: MemoryWatch | HostsWatch,
     *,
     names: dict[int, str],
     bytes_moved: Counter | None = None,

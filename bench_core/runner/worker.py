@@ -33,7 +33,6 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     from bench_core.records.statistics import time_summary
     from bench_core.runner.agreement import count_penalties, sample_targets
     from bench_core.runner.blas_proof import mixture
-    from bench_core.runner.memory import MemoryWatch
     from bench_core.runner.planning import plan_record
     from bench_core.runner.processor import FitMeter, processor_record
     from bench_core.runner.session import open_session
@@ -41,9 +40,10 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
 
     spec = job.spec
     with open_session(job, progress) as session:
-        meter = FitMeter(session.process_times)
+        meter = FitMeter(session.process_times, session.throttled)
         on_device = session.start_device_memory()
-        with MemoryWatch(job.interval_ms, busy=session.busy) as watch, kept_warnings() as warned:
+        loads = session.loads()
+        with session.watch_memory(job.interval_ms) as watch, kept_warnings() as warned:
             model, times, moved, memory = watched_fits(
                 session.make,
                 session.train,
@@ -55,9 +55,10 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
                 progress=progress,
             )
         device_memory = session.device_memory(on_device)
+        hosts = session.cluster_record(loads, watch)
         blas, reason = session.prove_blas()
         if reason:
-            return WorkerResult("invalid", reason, blas=blas)
+            return WorkerResult("invalid", reason, blas=blas, cluster=hosts)
         progress("counting threads")
         processor = processor_record(
             meter,
@@ -65,6 +66,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             threads=spec.threads,
             flops=job.flops,
             further=mixture([BlasCalls(blas.numpy, blas.scipy), *blas.workers]),
+            quota=session.quota(),
         )
         processor = replace(processor, placement=session.placement())
         progress("predicting")
@@ -101,6 +103,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             plan=plan,
             warnings=tuple(warned),
             processor=processor,
+            cluster=hosts,
         )
         progress("checking")
         keep(result, "not compared with scikit-learn's Ridge")

@@ -20,6 +20,7 @@ from sklearn.multioutput import MultiOutputRegressor
 
 from bench_core.checks import check_xy
 from bench_core.cluster import ArrayRef, Cluster
+from bench_core.cluster.delivery import SentArray
 from bench_core.data import THESIS_ALPHAS
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._joblib import DaskBackend
@@ -33,20 +34,24 @@ from bench_core.strategies._ridgecv import (
 
 @dataclass(frozen=True)
 class _Data:
-    """X and Y by file, in the place of X: what a task carries instead of them."""
+    """X and Y by file, in the place of X: what a task carries instead of them.
 
-    X: ArrayRef
-    Y: ArrayRef
+    Y is None where nodes see no file of it; a task then carries its target.
+    """
+
+    X: ArrayRef | SentArray
+    Y: ArrayRef | SentArray | None
 
 
 class _TargetRidgeCV(RidgeCV):
-    """RidgeCV of one target, given by its number."""
+    """RidgeCV of one target, given by its number or itself."""
 
     def fit(self, data: _Data, target: NDArray[np.intp]) -> _TargetRidgeCV:
-        """Map X and Y and fit column ``target`` (an array of one number) of Y."""
+        """Map X and Y and fit column ``target`` (an array of one number) of Y, or the target."""
+        y = target if data.Y is None else np.asarray(data.Y.open()[:, target[0]])
         # Folds, if any, are looped over here: the node is busy with this target already.
         with joblib.parallel_config(backend="sequential"):
-            super().fit(data.X.open(), np.asarray(data.Y.open()[:, target[0]]))
+            super().fit(data.X.open(), y)
         return self
 
 
@@ -103,13 +108,18 @@ class MultiOutput(Strategy):
         one = _TargetRidgeCV(alphas=alphas, fit_intercept=self.fit_intercept, **options)
         # MultiOutputRegressor cuts its Y into columns and leaves X alone: given the targets'
         # numbers as Y, a task carries one number.
-        numbers = np.arange(Y.shape[1])[None, :]
+        by_path = cluster.data == "path"
+        numbers = np.arange(Y.shape[1])[None, :] if by_path else np.asarray(Y)
         with (
             cluster.watched(),
-            cluster.shared(X, Y) as refs,
-            joblib.parallel_config(DaskBackend(client=cluster.client)),
+            cluster.shared(X, *([Y] if by_path else [])) as refs,
+            joblib.parallel_config(DaskBackend.on(cluster)),
         ):
-            fitted = MultiOutputRegressor(one, n_jobs=-1).fit(_Data(*refs), numbers).estimators_
+            fitted = (
+                MultiOutputRegressor(one, n_jobs=-1)
+                .fit(_Data(refs[0], refs[1] if by_path else None), numbers)
+                .estimators_
+            )
         self.coef_ = np.stack([target.coef_ for target in fitted])
         self.intercept_ = np.array([target.intercept_ for target in fitted], self.coef_.dtype)
         self.alpha_ = np.array([target.alpha_ for target in fitted], np.float64)

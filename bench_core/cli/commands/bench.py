@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from bench_core.cli.display import console, say
+from bench_core.cli.options import option
+
+if TYPE_CHECKING:
+    from bench_core.cluster.settings import ClusterSettings
 
 KEPT = (
     "Fits measured so far are kept: `ridgebench report` shows them. The next bench measures anew."
@@ -19,19 +25,29 @@ KEPT = (
     help="What to run of the grids: small (15 minutes on two cores), medium, full.",
 )
 @click.option("--machine", help="Name of this machine in the results; default: its host name.")
+@option("cluster")
 @click.argument("asv_arguments", nargs=-1, type=click.UNPROCESSED)
-def command(profile: str, machine: str | None, asv_arguments: tuple[str, ...]) -> None:
+def command(
+    profile: str,
+    machine: str | None,
+    cluster: ClusterSettings | None,
+    asv_arguments: tuple[str, ...],
+) -> None:
     """Benchmark this machine: BLAS x threads x nodes x strategy.
 
     Runs `asv run` on the commit that is checked out, in environments that asv builds from the
     matrix of asv.conf.json, then prints the summary and writes the pages. Further arguments go to
     `asv run`, for example: ridgebench bench -- --bench kernels
 
+    With --cluster the fits run on that cluster: name it with --machine. Suites that measure this
+    machine alone, such as the kernels', are left out.
+
     A profile, an option or a benchmark that does not exist is refused before anything is built.
     """
     import os
     from pathlib import Path
 
+    from bench_core.cluster.settings import VARIABLE
     from bench_core.report.bench_request import check_arguments, check_profile
     from bench_core.report.run_monitor import watch
     from bench_core.report.site import asv, build_site, describe_machine, find_project
@@ -43,6 +59,8 @@ def command(profile: str, machine: str | None, asv_arguments: tuple[str, ...]) -
     check_arguments(asv_arguments, project.benchmarks)
     name = describe_machine(project, machine)
     environment = {**os.environ, "RIDGEBENCH_PROFILE": profile}
+    if cluster is not None:
+        environment[VARIABLE] = cluster.source
     # A fork per parameter set instead of an interpreter: the grids are large and mostly skipped
     # here. What is timed runs in fresh processes of its own either way.
     arguments = ["run", "HEAD^!", "--no-pull", "--launch-method", "forkserver", "--machine", name]
