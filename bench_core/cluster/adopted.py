@@ -124,6 +124,10 @@ class AdoptedCluster(Cluster):
         """Return why workers that are missing will not come; None while they may."""
         return None
 
+    def waiting(self) -> str:
+        """Return what is known of workers that have not come in time; empty if nothing is."""
+        return ""
+
     def _start(self) -> None:
         comm_bytes.install()
         self.client = self.connect()
@@ -149,6 +153,7 @@ class AdoptedCluster(Cluster):
             trouble = self.trouble()
             if trouble is not None or time.monotonic() > limit:
                 late = f"not all were there after {self.settings.start_timeout:g} s"
+                late += f" ({known})" if (known := self.waiting()) else ""
                 raise NodeLostError(
                     f"the {self.kind} cluster has {counted(len(found), 'worker')}, "
                     f"{self.nodes} are needed: {trouble or late}"

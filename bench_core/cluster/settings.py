@@ -50,6 +50,8 @@ class ClusterKind:
     start : called with the settings, nodes, threads, and the keywords of `bench_core.cluster.start`
         after them; returns a running `bench_core.cluster.Cluster`.
     capacity : returns what the cluster can hold, from its settings.
+    clean_up : called with the settings and the scratch folder that `start` was given once the
+        process that started the cluster has ended, in whatever way; None where nothing can be left.
     elsewhere : False where nodes are processes of this machine, and end with this process.
 
     Examples
@@ -62,6 +64,7 @@ class ClusterKind:
     start: Callable[..., Any]
     capacity: Callable[[Any], Capacity]
     elsewhere: bool = True
+    clean_up: Callable[[Any, str], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,15 @@ class ClusterSettings:
         """Return the kind's own settings."""
         kind: type[Any] = KINDS.get(self.kind).settings
         return codec.from_json(kind, json.dumps(dict(self.values)), f"{self.kind} cluster")
+
+    def clean_up(self, scratch: str) -> None:
+        """End what a process that was killed has left of its cluster, such as jobs in a queue.
+
+        scratch : the folder that `bench_core.cluster.start` was given.
+        """
+        kind: ClusterKind = KINDS.get(self.kind)
+        if kind.clean_up is not None:
+            kind.clean_up(self.own(), scratch)
 
     def capacity(self) -> Capacity:
         """Return what the cluster can hold; a scheduler that runs is asked."""

@@ -202,15 +202,19 @@ def run_fit(
             planned=record.plan is not None,
             flops=None if record.plan is None else record.plan.flops,
         )
-        found = launch(
-            WORKER,
-            job,
-            WorkerResult,
-            environment=built.variables,
-            log=settings.log,
-            timeout=settings.timeout,
-            progress=settings.progress,
-        )
+        try:
+            found = launch(
+                WORKER,
+                job,
+                WorkerResult,
+                environment=built.variables,
+                log=settings.log,
+                timeout=settings.timeout,
+                progress=settings.progress,
+            )
+        finally:
+            if settings.cluster.elsewhere:
+                settings.cluster.clean_up(job.scratch)
     record = replace(record, load=replace(record.load, after=_load()), variables=variables)
     agreement = _compare_or_note(found, spec, data, settings, cached)
     status, reason = found.status, found.reason

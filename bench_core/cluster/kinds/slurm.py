@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -90,6 +91,7 @@ def start(
         kind = "slurm"
         running: Any
         asked_at = 0.0
+        jobs_name = job_name(scratch)
 
         def connect(self) -> Any:
             from distributed import Client
@@ -102,6 +104,10 @@ def start(
 
         def separate_scheduler(self) -> bool:
             return False
+
+        def waiting(self) -> str:
+            states = _states(self.running)
+            return "; ".join(f"job {job} is {state}" for job, state in states.items())
 
         def trouble(self) -> str | None:
             if time.monotonic() - self.asked_at < _QUEUE_EVERY_S:
@@ -156,26 +162,39 @@ def _submit(jobqueue: Any, settings: SlurmSettings, cluster: Any) -> Any:
         job_extra_directives=list(settings.directives),
         # Spilling to disk or pausing would be timed.
         worker_extra_args=["--memory-limit", "0", "--no-dashboard"],
-        job_name="ridgebench",
+        job_name=cluster.jobs_name,
         scheduler_cls=QuietScheduler,
         scheduler_options={"dashboard": False, "port": 0, "interface": settings.interface},
         silence_logs="critical",
     )
 
 
+def job_name(scratch: str | Path | None) -> str:
+    """Return the name of the jobs of a fit, whose own scratch folder is like no other's.
+
+    >>> job_name("/scratch/run-12-34-56-78")
+    'ridgebench-run-12-34-56-78'
+    """
+    return "ridgebench" if scratch is None else f"ridgebench-{Path(scratch).name}"
+
+
+def clean_up(_settings: SlurmSettings, scratch: str) -> None:
+    """Cancel the jobs of a fit that has ended, in whatever way: one that was killed could not."""
+    with suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(
+            ["scancel", "--me", f"--name={job_name(scratch)}"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+
+
 def _trouble(running: Any, logs: Path) -> str | None:
     """Return why jobs will not come: they have ended; None while Slurm has all of them."""
-    jobs = [str(job.job_id) for job in running.workers.values() if getattr(job, "job_id", None)]
-    if not jobs:
-        return None
-    done = subprocess.run(
-        ["squeue", "--noheader", "--format=%i %T", f"--jobs={','.join(jobs)}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    states = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if line.strip())
-    ended = [job for job in jobs if states.get(job) in (None, "FAILED", "CANCELLED", "TIMEOUT")]
+    states = _states(running)
+    wrong = ("gone", "FAILED", "CANCELLED", "TIMEOUT", "COMPLETED", "NODE_FAIL")
+    ended = [job for job, state in states.items() if state.startswith(wrong)]
     if not ended:
         return None
     printed = [
@@ -185,10 +204,25 @@ def _trouble(running: Any, logs: Path) -> str | None:
     return f"job {', '.join(ended)} ended before its node served{said}"
 
 
+def _states(running: Any) -> dict[str, str]:
+    """Return the state of every job by its number, with Slurm's reason; "gone" without a state."""
+    jobs = [str(job.job_id) for job in running.workers.values() if getattr(job, "job_id", None)]
+    if not jobs:
+        return {}
+    done = subprocess.run(
+        ["squeue", "--noheader", "--format=%i %T (%r)", f"--jobs={','.join(jobs)}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if line.strip())
+    return {job: found.get(job, "gone") for job in jobs}
+
+
 def capacity(settings: SlurmSettings) -> Capacity:
     """Return what the jobs can hold, as configured."""
     job = HostCapacity(nodes=1, cores=settings.cores, memory_bytes=settings.memory_bytes)
     return Capacity((job,) * settings.nodes)
 
 
-KIND = ClusterKind(SlurmSettings, start, capacity)
+KIND = ClusterKind(SlurmSettings, start, capacity, clean_up=clean_up)

@@ -48,6 +48,7 @@ class SshSettings(TlsSettings):
             "username": self.username,
             "port": self.port,
             "client_keys": [str(each) for each in self.client_keys],
+            "connect_timeout": self.start_timeout,
             "known_hosts": None if self.known_hosts is None else str(self.known_hosts),
         }
         return {name: value for name, value in given.items() if value}
@@ -101,6 +102,7 @@ def _connect(settings: SshSettings, cluster: Any) -> Any:
     python = settings.python or sys.executable
     common = {"interface": settings.interface, "protocol": settings.protocol, "dashboard": False}
     node = {"nthreads": 1, "memory_limit": None, "local_directory": settings.local_scratch}
+    chosen = (cluster.threads, cluster.kernels, cluster.blas)
     try:
         with configured(settings):
             running = SSHCluster(
@@ -110,8 +112,8 @@ def _connect(settings: SshSettings, cluster: Any) -> Any:
                 scheduler_options={**common, "port": 0},
                 worker_class="distributed.Worker",  # a nanny would start a lost node again
                 remote_python=[
-                    python,
-                    *[launcher(python, cluster.threads, cluster.kernels, cluster.blas)] * len(used),
+                    launcher(python, 1, "default", None, watch=True),
+                    *[launcher(python, *chosen, watch=True)] * len(used),
                 ],
                 silence_logs=logging.CRITICAL,
                 security=security(settings),
