@@ -152,7 +152,8 @@ def of_kind(name: str, own: CommonSettings, label: str) -> ClusterSettings:
     ):
         return LOCAL
     values = codec.to_dict(replace(own, name=None))
-    return ClusterSettings(name, f"{name} {label}" if label != name else name, values)
+    shown = name if name in ("local", label) else f"{name} {label}"
+    return ClusterSettings(name, shown, values)
 
 
 def parse_cluster(text: str) -> ClusterSettings:

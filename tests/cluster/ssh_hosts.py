@@ -7,6 +7,7 @@ own in the place of the shared one. Needs root and Debian's ``openssh-server`` a
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import socket
@@ -17,6 +18,8 @@ from pathlib import Path
 
 PROGRAMS = ("ip", "sshd", "ssh-keygen", "unshare", "hostname")
 INTERFACE = "eth0"
+
+_NUMBERS = itertools.count()
 
 SERVER = """
 Port 22
@@ -64,8 +67,9 @@ def ssh_hosts(folder: Path, own_folder: Path | None = None) -> Iterator[Hosts]:
         _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name))
     (folder / "sshd_config").write_text(SERVER.format(folder=folder))
     Path("/run/sshd").mkdir(exist_ok=True)
-    tag = f"rb{os.getpid() % 100_000}"
-    net = f"10.213.{os.getpid() % 250}"
+    number = next(_NUMBERS)  # the system removes links of the last ones in its own time
+    tag = f"rb{os.getpid() % 100_000}{number}"
+    net = f"10.{200 + number % 50}.{os.getpid() % 250}"
     addresses = (f"{net}.2", f"{net}.3")
     host_key = (folder / "host.pub").read_text().rpartition(" ")[0]
     known = folder / "known_hosts"

@@ -120,7 +120,7 @@ def test_words_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_local_configuration_may_name_a_scratch(tmp_path: Path) -> None:
     assert read_cluster(written(tmp_path, 'kind = "local"\n')) is LOCAL
     found = read_cluster(written(tmp_path, 'kind = "local"\nscratch = "here"\n'))
-    assert (found.elsewhere, found.scratch) == (False, tmp_path / "here")
+    assert (found.elsewhere, found.label, found.scratch) == (False, "local", tmp_path / "here")
 
 
 def test_a_fit_on_another_cluster_is_another_case() -> None:
