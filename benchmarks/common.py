@@ -8,6 +8,7 @@ also published to `.asv/records`, from where `ridgebench report` collects it.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import itertools
 import os
@@ -23,6 +24,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from bench_core.machine import available_cores  # here, so that asv's fork server imports it once
 
 if TYPE_CHECKING:
+    from bench_core.cluster.capacity import Capacity
+    from bench_core.cluster.settings import ClusterSettings
     from bench_core.measure import FitSpec
     from bench_core.records import KernelsRecord, Record
 
@@ -54,6 +57,8 @@ class Suite:
     version = "1"  # pinned: an edit of the source must not drop the history
     timeout = 24 * 3600.0
     suite: ClassVar[str]
+    on_cluster: ClassVar[bool] = False
+    """Whether it can measure on another cluster (RIDGEBENCH_CLUSTER) than this machine."""
     params: ClassVar[tuple[list[Any], ...]] = ()
     param_names: ClassVar[tuple[str, ...]] = ()
 
@@ -83,7 +88,12 @@ class Suite:
             if allowed is not None and value not in allowed:
                 runs = ", ".join(map(str, allowed)) or "none"
                 return f"profile {chosen['name']} runs no other {key} than {runs}"
-        needed = named.get("nodes", 1) * named.get("threads", 1)
+        nodes, threads = named.get("nodes", 1), named.get("threads", 1)
+        if (cluster := other_cluster()) is not None:
+            if not cls.on_cluster:
+                return f"measures this machine, not {cluster.label}"
+            return cluster_capacity().refusal(nodes, threads)
+        needed = nodes * threads
         if needed > (cores := available_cores()):
             return f"more nodes x threads than the {cores} cores that are available"
         return None
@@ -109,6 +119,8 @@ class FitSuite(Suite):
 
     in_turn: ClassVar[bool] = True
 
+    on_cluster = True
+
     def case(self, *parameters: Any) -> Any:
         """Return the `bench_core.measure.FitSpec` of one parameter set."""
         raise NotImplementedError
@@ -121,7 +133,7 @@ def measured(session: str, case: FitSpec) -> Record:
     """Return the case's record of this session, measuring it if no other benchmark has."""
     from bench_core.measure import measure, publish
 
-    record = measure(case, store=Path(session))
+    record = measure(case, store=Path(session), cluster=other_cluster())
     publish(record)
     return usable(record)
 
@@ -196,7 +208,7 @@ def selection() -> list[str]:
 
 def no_better_kernels() -> str | None:
     """Return why an environment of best kernels has nothing to measure, None where it has."""
-    if os.environ.get("RIDGEBENCH_KERNELS") != "best":
+    if os.environ.get("RIDGEBENCH_KERNELS") != "best" or other_cluster() is not None:
         return None
     from bench_core.blas import kernel_advice
     from bench_core.blas.kernels import in_force
@@ -205,6 +217,25 @@ def no_better_kernels() -> str | None:
     if advice.environment or in_force(advice):
         return None
     return f"no better kernels to choose: {advice.reason}"
+
+
+@functools.lru_cache(maxsize=1)
+def other_cluster() -> ClusterSettings | None:
+    """Return the cluster that RIDGEBENCH_CLUSTER names; None for this machine."""
+    if not os.environ.get("RIDGEBENCH_CLUSTER"):
+        return None
+    from bench_core.cluster import chosen_cluster
+
+    found = chosen_cluster()
+    return found if found.elsewhere else None
+
+
+@functools.lru_cache(maxsize=1)
+def cluster_capacity() -> Capacity:
+    """Return what that cluster can hold; a scheduler that runs is asked once per process."""
+    found = other_cluster()
+    assert found is not None
+    return found.capacity()
 
 
 def count_skips(otherwise: str | None = None) -> Counter[tuple[str, str]]:

@@ -12,8 +12,8 @@ from bench_core.brain.nifti import NiftiSettings
 from bench_core.brain.pairing import PairingSettings
 from bench_core.brain.stored_features import StoreSettings
 from bench_core.brain.timeseries import AlgonautsSettings, CneuromodSettings, NpySettings
-from bench_core.brain.toml import read_section, read_toml
 from bench_core.errors import InputError, unknown
+from bench_core.toml import read_section, read_toml
 from encoders.alignment import THESIS_TR, Alignment
 
 TARGETS = {

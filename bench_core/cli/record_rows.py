@@ -8,6 +8,7 @@ from bench_core.records.record import (
     Accuracy,
     Agreement,
     DeviceMemory,
+    HostRecord,
     Memory,
     PenaltyCounts,
     ProcessorRecord,
@@ -53,6 +54,10 @@ def result_rows(record: Record) -> list[Row]:
             rows.append((caller, text))
         if (torch := record.blas.in_torch) is not None:
             rows.append(("torch", torch_text(torch)))
+    if record.cluster is not None:
+        rows += [("host", host_text(each)) for each in record.cluster.hosts]
+        rows.append(("data", f"by {record.cluster.data}"))
+        rows += [("nodes differ", text) for text in record.cluster.differences]
     rows += [("device memory", device_text(one)) for one in record.device_memory]
     if record.variables is not None and record.variables.overridden:
         overridden = record.variables.overridden.items()
@@ -134,6 +139,16 @@ def run_text(run: RunTimes) -> str:
     if run.disturbed is not None:
         text += f"; disturbed: {run.disturbed}"
     return text if run.counted else f"{text}; not counted"
+
+
+def host_text(host: HostRecord) -> str:
+    """Return a host of a cluster: its name, processor and nodes.
+
+    >>> host = HostRecord("host 0", ("node 0", "node 1"), {"model": "X"}, {}, {}, {}, [], "Linux")
+    >>> host_text(host)
+    'host 0, X: node 0, node 1'
+    """
+    return f"{host.name}, {host.cpu['model']}: {', '.join(host.nodes)}"
 
 
 def memory_text(memory: Memory) -> str:

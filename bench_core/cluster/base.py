@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import pickle
 import shutil
 import signal
 import subprocess
@@ -17,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import dask
 import numpy as np
@@ -27,10 +26,11 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from bench_core.cluster import comm_bytes
 from bench_core.cluster.arrays import ArrayRef, RowFile, release, share_array
+from bench_core.cluster.delivery import SentArray
 from bench_core.cluster.site_settings import describe_settings, explain
 from bench_core.cluster.task_times import report, run_task
 from bench_core.cluster.timeline import FitLog, clock_offset
-from bench_core.errors import RidgebenchError
+from bench_core.errors import RidgebenchError, error_named
 from bench_core.leftovers import make_owned_folder
 from bench_core.phases import NO_PHASES, Phases
 from bench_core.records.phases import PhasesRecord
@@ -64,6 +64,7 @@ class NodeInfo:
     address : address of its Dask worker.
     pid, cpus : its process and the CPUs that the process may run on.
     blas : BLAS of its numpy and scipy, as `bench_core.blas.detect` found it there.
+    host : name of its host; empty for this machine.
 
     Examples
     --------
@@ -76,9 +77,12 @@ class NodeInfo:
     pid: int
     cpus: tuple[int, ...]
     blas: dict[str, Any]
+    host: str = ""
 
 
-class _Scheduler(Scheduler):
+class QuietScheduler(Scheduler):
+    """Dask's scheduler without a dashboard."""
+
     def start_http_server(self, *_args: Any, **_kwargs: Any) -> None:
         """Start no dashboard."""
 
@@ -118,6 +122,10 @@ class Cluster:
 
     kind = "cluster"
     client: Client
+    data: Literal["path", "messages"] = "path"
+    """How arrays reach the nodes."""
+    elsewhere = False
+    """True where nodes may be on other machines."""
 
     def __init__(
         self,
@@ -163,7 +171,7 @@ class Cluster:
     def _start(self) -> None:
         comm_bytes.install()
         scheduler = {
-            "cls": _Scheduler,
+            "cls": QuietScheduler,
             "options": {
                 "host": self.host,
                 "port": 0,
@@ -211,9 +219,9 @@ class Cluster:
             node = len(found)
             ended = self._processes[node].poll() is not None
             if self._report(node).exists():
-                content = pickle.loads(self._report(node).read_bytes())
+                content = json.loads(self._report(node).read_text(encoding="utf-8"))
                 if "error" in content:
-                    raise content["error"]
+                    raise error_named(content["error"], content["text"])
                 content["cpus"] = tuple(content["cpus"])
                 found.append(NodeInfo(**content))
             elif ended:
@@ -263,8 +271,20 @@ class Cluster:
             return share_array(array, self.scratch)
 
     @contextlib.contextmanager
-    def shared(self, *arrays: ArrayLike) -> Iterator[tuple[ArrayRef, ...]]:
-        """`share` the arrays while the context lasts; files written for them go when it ends."""
+    def shared(
+        self,
+        *arrays: ArrayLike,
+        nodes: Sequence[int] | None = None,
+        columns: Sequence[tuple[int, int]] | None = None,
+    ) -> Iterator[tuple[ArrayRef | SentArray, ...]]:
+        """`share` the arrays while the context lasts; files written for them go when it ends.
+
+        Parameters
+        ----------
+        nodes : that need the arrays; None for all.
+        columns : of every node, the columns [start, stop) of the last array that it needs, whatever
+            ``nodes`` says; empty for none. None: like the other arrays.
+        """
         refs = tuple(self.share(array) for array in arrays)
         try:
             yield refs
@@ -272,11 +292,40 @@ class Cluster:
             for ref in refs:
                 release(ref)
 
-    def rows(self, shape: tuple[int, int], dtype: DTypeLike) -> RowFile:
-        """Create a file on scratch that the nodes fill by rows."""
+    def rows(self, shape: tuple[int, int], dtype: DTypeLike, folder: Path | None = None) -> RowFile:
+        """Create a file, on scratch or in ``folder``, that nodes fill by rows; see `collect`."""
         self.check()
         with self._phases("transfers"):
-            return RowFile.create(self.scratch, shape, np.dtype(dtype))
+            return RowFile.create(folder or self.scratch, shape, np.dtype(dtype))
+
+    def collect(self, rows: RowFile) -> None:
+        """Have in the file what the nodes have written; nothing is to do where they see it."""
+
+    @contextlib.contextmanager
+    def folder(self, prefix: str) -> Iterator[str]:
+        """Yield a new folder on scratch for files that nodes exchange; see `spread`."""
+        path = tempfile.mkdtemp(prefix=prefix, dir=self.scratch)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def spread(self, folder: str, source: int | None = None) -> None:
+        """Have files of such a folder on all nodes; nothing is to do where they see it.
+
+        source : the node that has written them; None for this process.
+        """
+
+    def run(self, function: Callable[..., Result], *arguments: Any) -> list[Result]:
+        """Call ``function(*arguments)`` in the process of every node, outside of tasks.
+
+        Returns
+        -------
+        The results in the order of the nodes. Workers that are not this cluster's are not asked.
+        """
+        addresses = [node.address for node in self.workers]
+        answers = self.client.run(function, *arguments, workers=addresses)
+        return [answers[address] for address in addresses]
 
     def map(
         self, function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]]
@@ -422,8 +471,7 @@ class Cluster:
         -------
         ``to_workers``, ``from_workers``, ``between_workers`` and their sum ``total``.
         """
-        workers = self.client.run(comm_bytes.sent)
-        return comm_bytes.between(comm_bytes.sent(), list(workers.values()))
+        return comm_bytes.between(comm_bytes.sent(), self.run(comm_bytes.sent))
 
     def _describe_end(self, node: int) -> str:
         """Return the node's process and how it ended, as text."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench_core.comparison.noise import Runs
 from bench_core.records import EnvironmentRun, Record
@@ -128,7 +128,11 @@ def measured_cases(runs: Iterable[EnvironmentRun]) -> list[Measured]:
         if labels.get(place, run.environment) == run.environment:
             labels[place] = label
         for record in run.fits:
-            found.setdefault((place, case_of(record)), []).append(record)
+            own = place
+            if record.case.cluster != "local":  # fits of another cluster are no runs of these
+                own = replace(place, machine=f"{run.machine}, {record.case.cluster}")
+                labels.setdefault(own, label)
+            found.setdefault((own, case_of(record)), []).append(record)
     return [
         _measured(place, case, labels[place], records)
         for (place, case), records in sorted(found.items())

@@ -12,6 +12,7 @@ import numpy as np
 
 from bench_core import strategies
 from bench_core.checks import check_alphas
+from bench_core.cluster.settings import LOCAL, ClusterSettings
 from bench_core.data import THESIS_ALPHAS, Problem, Split, random_split, run_split
 from bench_core.data import shape as named_shape
 from bench_core.disk import readable_path
@@ -27,7 +28,8 @@ class FitRequest:
 
     test_fraction : of samples (split "random") or of runs ("run"). test_runs : the runs to hold
     out instead. coef : whether coefficients are written. memory_limit : bytes, for strategies that
-    plan within one. keep_problem : whether the problem is kept beside the results.
+    plan within one. keep_problem : whether the problem is kept beside the results. cluster : where
+    the nodes are. allow_mixed : accept nodes that differ.
     """
 
     strategy: str
@@ -49,6 +51,8 @@ class FitRequest:
     memory_limit: int | None = None
     keep_problem: bool = False
     figures: bool = True
+    cluster: ClusterSettings = LOCAL
+    allow_mixed: bool = False
 
     def check(self) -> None:
         """Raise the error of anything that no fit can use."""
@@ -149,6 +153,7 @@ class FitRequest:
             nodes=self.nodes,
             threads=self.threads,
             hardware_threads=self.hardware_threads,
+            cluster=self.cluster.label,
             dtype=shape.dtype,
             split=self.split,
             seed=self.seed,

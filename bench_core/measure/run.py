@@ -6,7 +6,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
+from bench_core.cluster.settings import LOCAL, ClusterSettings
 from bench_core.disk import check_writable, explained, readable_path
 from bench_core.errors import RidgebenchError
 from bench_core.progress import Progress, silent
@@ -16,6 +18,9 @@ from bench_core.runner.memory import INTERVAL_MS
 from bench_core.runner.spec import FitSpec
 
 ACCEPT_LOAD = "RIDGEBENCH_ACCEPT_LOAD"
+
+if TYPE_CHECKING:
+    from bench_core.runner.run import RunSettings
 
 
 class RecordNotWrittenError(RidgebenchError):
@@ -52,6 +57,8 @@ def measure(
     again: bool = False,
     interval_ms: float = INTERVAL_MS,
     accept_load: bool | None = None,
+    cluster: ClusterSettings | None = None,
+    allow_mixed: bool = False,
 ) -> Record:
     """Return the record of ``spec``: read from ``store`` if it is there, else measured now.
 
@@ -71,6 +78,9 @@ def measure(
     accept_load : keep times as they are where others used the machine. Else they are measured
         again, once, and the record is "disturbed" if that did not help. None for what the variable
         ``RIDGEBENCH_ACCEPT_LOAD`` says: it is set to accept, and not set otherwise.
+    cluster : where the nodes are; None: this machine. A strategy of one process then runs on the
+        first node.
+    allow_mixed : accept nodes that differ, and record how.
 
     Raises
     ------
@@ -82,18 +92,32 @@ def measure(
     """
     readable_path(store.absolute())
     readable_path(spec.problem)
+    cluster = cluster or LOCAL
+    spec = replace(spec, cluster=cluster.label)
     path = store / f"{spec.stem}.json"
     if path.is_file() and not again:
         record = codec.read(Record, path)
         # Suites share records; each sees its own name in them.
         return replace(record, case=replace(record.case, suite=spec.suite))
     check_writable(store)
+    # What fits is imported here: most calls only read a record.
+    from bench_core.runner.problem_cache import prepare_scratch
+    from bench_core.runner.run import RunSettings
+
     with codec.reserved(path) as write:
         if accept_load is None:
             accept_load = bool(os.environ.get(ACCEPT_LOAD))
-        record = _measure_now(
-            spec, path, progress or silent, scratch, timeout, interval_ms, accept_load
+        settings = RunSettings(
+            scratch=prepare_scratch(scratch or cluster.scratch, progress or silent),
+            log=path.with_suffix(".log"),
+            timeout=timeout,
+            progress=progress or silent,
+            interval_ms=interval_ms,
+            cluster=cluster,
+            allow_mixed=allow_mixed,
+            accept_load=accept_load,
         )
+        record = _measure_now(spec, settings)
         try:
             write(record)
         except RidgebenchError as error:
@@ -103,41 +127,33 @@ def measure(
     return record
 
 
-def _measure_now(
-    spec: FitSpec,
-    path: Path,
-    progress: Progress,
-    scratch: Path | None,
-    timeout: float | None,
-    interval_ms: float,
-    accept_load: bool,
-) -> Record:
-    """Return a new record. What fits is imported here: most calls only read a record."""
+def _measure_now(spec: FitSpec, settings: RunSettings) -> Record:
+    """Return a new record."""
     from bench_core.errors import ResourceError
     from bench_core.runner.planning import plan_record
     from bench_core.runner.preflight import preflight
-    from bench_core.runner.problem_cache import cached, prepare_scratch, problem_shape
-    from bench_core.runner.run import RunSettings, begin_record, finish_record, run_fit
+    from bench_core.runner.problem_cache import cached, problem_shape
+    from bench_core.runner.run import begin_record, finish_record, run_fit
 
     began = perf_counter()
     shape = problem_shape(spec)
-    checked = preflight(spec, shape, shape.training_samples(spec.split), check_fits=True)
+    training = shape.training_samples(spec.split)
+    checked = preflight(spec, shape, training, check_fits=True, cluster=settings.cluster)
     record = begin_record(spec, shape, checked)
-    settings = RunSettings(
-        scratch=prepare_scratch(scratch, progress),
-        log=path.with_suffix(".log"),
-        timeout=timeout,
-        progress=progress,
-        interval_ms=interval_ms,
-        accept_load=accept_load,
-    )
     if checked.error is None:
         try:
             with cached(spec, scratch=settings.scratch, progress=settings.progress) as entry:
                 data = entry.data(settings.scratch)
                 # Runs differ in length: the split alone knows how many samples train.
                 runs = data.train.runs.open()
-                exact = preflight(spec, shape, data.t_train, check_fits=False, runs=runs)
+                exact = preflight(
+                    spec,
+                    shape,
+                    data.t_train,
+                    check_fits=False,
+                    runs=runs,
+                    cluster=settings.cluster,
+                )
                 record = replace(record, plan=plan_record(exact.plan))
                 record, _ = run_fit(record, spec, data, settings, cached=entry)
         except ResourceError as error:

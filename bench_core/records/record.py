@@ -101,6 +101,7 @@ class CaseRecord:
     repeats : asked for; with ``until`` the fewest before its precision counts.
     until : None where the number of repeats was fixed, and in older records.
     hardware_threads : whether threads were allowed to share physical cores.
+    cluster : "local", or what the configuration of another cluster calls it.
     """
 
     suite: str
@@ -118,6 +119,7 @@ class CaseRecord:
     null: Literal["auto", "fit", "sample", "skip"]
     hardware_threads: bool = False
     until: Until | None = None
+    cluster: str = "local"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -551,6 +553,62 @@ class LoadRecord:
 
 
 @dataclass(frozen=True, config=STRICT)
+class HostRecord:
+    """One host of a cluster's nodes, under a name that tells nothing of the site.
+
+    Parameters
+    ----------
+    name : "host 0", … nodes : "node 0", … that ran there.
+    cpu, cores, cgroup, memory, gpus, system : as `bench_core.machine.describe` has them there.
+    before, after : load by other work around the fits.
+    peak_bytes : memory of the nodes of this host, part of the record's ``memory``; None where it is
+        this process's host, whose figure is that of both.
+
+    Examples
+    --------
+    >>> HostRecord("host 0", ("node 0",), {}, {}, {}, {}, [], "Linux").nodes
+    ('node 0',)
+    """
+
+    name: str
+    nodes: tuple[str, ...]
+    cpu: dict[str, Any]
+    cores: dict[str, Any]
+    cgroup: dict[str, Any]
+    memory: dict[str, int]
+    gpus: list[dict[str, Any]]
+    system: str
+    before: Load | None = None
+    after: Load | None = None
+    peak_bytes: Bytes | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class ClusterRecord:
+    """The cluster of a fit whose nodes are not processes of this machine.
+
+    Parameters
+    ----------
+    kind : name of the kind. hosts : in the order of their first nodes.
+    data : "path" (nodes map files that they share with this process) or "messages" (arrays travel
+        over Dask, to every node its own targets).
+    differences : how nodes differ, where that was allowed.
+    variables : of numerical libraries, on the first node.
+
+    Examples
+    --------
+    >>> ClusterRecord("slurm", (), "path", (), {}).data
+    'path'
+    """
+
+    kind: str
+    hosts: tuple[HostRecord, ...]
+    data: Literal["path", "messages"]
+    differences: tuple[str, ...]
+    variables: dict[str, str]
+
+
+@dataclass(frozen=True, config=STRICT)
 class MemoryNeeded:
     """Memory estimated before the start.
 
@@ -598,6 +656,7 @@ class Record:
     device_memory : of every process on its GPU; empty where there is none.
     variables, processor : None where nothing ran, and in records before version 3.
     phases : seconds by phase; None for strategies that do not take them, and in older records.
+    cluster : None where all processes were of the machine that the record names.
 
     Examples
     --------
@@ -645,6 +704,7 @@ class Record:
     device_memory: tuple[DeviceMemory, ...] = ()
     phases: PhasesRecord | None = None
     session: str | None = None
+    cluster: ClusterRecord | None = None
 
     def __post_init__(self) -> None:
         """Check what one field demands of another."""

@@ -12,7 +12,7 @@ from bench_core import __version__
 from bench_core.errors import readable_bytes
 from bench_core.files import write_text
 from bench_core.records.phases import PHASE_NAMES
-from bench_core.records.record import MachineRecord
+from bench_core.records.record import MachineRecord, Record
 from bench_core.report import figures
 from bench_core.report.answers import find_answers
 from bench_core.report.phases import phase_rows, phases_figure, phases_text, used_phases
@@ -149,11 +149,20 @@ def _proof(run: EnvironmentRun) -> dict[str, Any]:
     }
 
 
+def _where_it_ran(record: Record) -> MachineRecord:
+    """Return the machine of a record: the first host of its nodes where these were elsewhere."""
+    if record.cluster is None or not record.cluster.hosts:
+        return record.machine
+    host = record.cluster.hosts[0]
+    names = ("cpu", "cores", "cgroup", "memory", "gpus", "system")
+    return replace(record.machine, **{name: getattr(host, name) for name in names})
+
+
 def _machines(runs: list[EnvironmentRun]) -> list[MachineRecord]:
     """Return name and description of each machine, from the first record that has one."""
     found: dict[str, MachineRecord] = {}
     for run in runs:
         for record in run.fits:
             if record.machine.cpu is not None:
-                found.setdefault(run.machine, record.machine)
+                found.setdefault(run.machine, _where_it_ran(record))
     return [replace(about, name=name) for name, about in found.items()]

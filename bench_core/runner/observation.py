@@ -13,6 +13,7 @@ from time import perf_counter
 from bench_core.phases import PHASES, Phases
 from bench_core.progress import Progress
 from bench_core.records.statistics import ratio_interval
+from bench_core.runner.host_memory import HostsWatch
 from bench_core.runner.memory import MemoryWatch
 from bench_core.runner.phase_meter import PhaseMeter
 from bench_core.runner.protocol import FitJob, OverheadResult, PhaseCost
@@ -29,7 +30,7 @@ def time_pairs(job: FitJob, progress: Progress) -> OverheadResult:
     """
     with (
         open_session(job, progress) as session,
-        MemoryWatch(job.interval_ms, busy=session.busy) as watch,
+        session.watch_memory(job.interval_ms) as watch,
     ):
         timed_fits(session.make, session.train, 1)
         kinds = ["without", "watched", *(["phases"] if session.strategy.phased else [])]
@@ -60,7 +61,7 @@ def time_pairs(job: FitJob, progress: Progress) -> OverheadResult:
     )
 
 
-def _watched(session: Session, watch: MemoryWatch) -> tuple[float, float]:
+def _watched(session: Session, watch: MemoryWatch | HostsWatch) -> tuple[float, float]:
     """Return the seconds of a fit that is observed as a measurement, and those of sampling."""
     fits, memory = watched_fits(
         session.make,

@@ -10,6 +10,7 @@ from typing import Any
 from bench_core.progress import Progress
 from bench_core.records.record import MachineUse, Memory, RunTimes
 from bench_core.runner.disturbance import UseMeter, disturbance
+from bench_core.runner.host_memory import HostsWatch
 from bench_core.runner.memory import MemoryWatch
 from bench_core.runner.phase_meter import PhaseMeter
 from bench_core.runner.processor import FitMeter
@@ -43,7 +44,7 @@ class Run:
 
 def time_run(
     session: Session,
-    watch: MemoryWatch,
+    watch: MemoryWatch | HostsWatch,
     progress: Progress,
     *,
     use_meter: Callable[[], UseMeter] = UseMeter,
@@ -56,8 +57,9 @@ def time_run(
     job, spec = session.job, session.job.spec
     found: list[tuple[TimedFits, Memory, FitMeter, RunTimes]] = []
     while True:
-        use = use_meter()
-        meter = FitMeter(session.process_times, use=use)
+        # Of hosts elsewhere only the load before and after is known: nothing is judged there.
+        use = None if session.elsewhere else use_meter()
+        meter = FitMeter(session.process_times, session.throttled, use)
         started = datetime.now(UTC)
         # The model of an attempt before is given up, so that two are never in memory together.
         found = [(_with_model(one[0], None), *one[1:]) for one in found]
@@ -73,7 +75,7 @@ def time_run(
             phases=PhaseMeter(),
             progress=progress,
         )
-        used = use.use()
+        used = None if use is None else use.use()
         attempt = RunTimes(
             number=job.run,
             started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
@@ -81,7 +83,7 @@ def time_run(
             fit_s=tuple(fits.times),
             stopped=fits.stopped,
             use=used,
-            disturbed=disturbance(used, spec.nodes * spec.threads),
+            disturbed=None if used is None else disturbance(used, spec.nodes * spec.threads),
             counted=False,
         )
         found.append((fits, memory, meter, attempt))

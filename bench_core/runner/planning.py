@@ -92,6 +92,20 @@ def fit_bytes(
     return int(plan.peak_bytes) + t * p * np.dtype(dtype).itemsize
 
 
+def node_bytes(
+    strategy: str, t: int, p: int, s: int, dtype: str, nodes: int, plan: FitPlan | None
+) -> int:
+    """Return the memory that the node with the largest part needs, X included, in bytes.
+
+    Without a plan by node: X whole, and the node's part of everything else.
+    """
+    X = t * p * np.dtype(dtype).itemsize
+    if plan is not None and plan.node_bytes:
+        return int(max(plan.node_bytes)) + X
+    whole = fit_bytes(strategy, t, p, s, dtype, nodes, plan)
+    return X + -(-max(0, whole - X) // nodes)
+
+
 def describe_plan(
     strategy: str, t: int, p: int, s: int, dtype: str, nodes: int, plan: FitPlan | None
 ) -> str:

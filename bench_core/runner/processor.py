@@ -16,7 +16,7 @@ from time import perf_counter
 from bench_core.blas.threads import ProductThreads, thread_seconds
 from bench_core.cluster.cores import affinity
 from bench_core.errors import counted
-from bench_core.machine import limits, read_topology, throttled_seconds
+from bench_core.machine import read_topology, throttled_seconds
 from bench_core.machine.pinning import can_pin
 from bench_core.records.record import PlacementRecord, ProcessorRecord, ProductRecord
 from bench_core.runner.disturbance import UseMeter
@@ -167,6 +167,7 @@ def processor_record(
     threads: int,
     flops: float | None,
     further: str | None = None,
+    quota: float | None = None,
 ) -> ProcessorRecord:
     """Return the record's ``processor``; its ``note`` says what makes the times worthless.
 
@@ -176,16 +177,17 @@ def processor_record(
     threads : that each process was given.
     flops : of one fit, by its plan; None without one.
     further : another reason against the times.
+    quota : of the control groups, in cores, by `bench_core.machine.limits` where the fit runs.
     """
     doubts = [
         *_missing_threads(products),
-        *_stopped(meter),
+        *_stopped(meter, quota),
         *_serial_fit(meter, products, threads, flops),
         *([further] if further else []),
     ]
     return ProcessorRecord(
         busy=meter.busy,
-        quota_cores=limits().cores,
+        quota_cores=quota,
         throttled_s=meter.throttled_s,
         products=tuple(
             ProductRecord(process, one.package, one.asked, one.used, one.busy, one.gflops)
@@ -208,11 +210,10 @@ def _missing_threads(products: Mapping[str, Sequence[ProductThreads]]) -> list[s
     ]
 
 
-def _stopped(meter: FitMeter) -> list[str]:
+def _stopped(meter: FitMeter, quota: float | None) -> list[str]:
     wall = sum(meter.wall_s)
     if not meter.throttled_s or meter.throttled_s <= THROTTLED_SHARE * wall:
         return []
-    quota = limits().cores
     named = "its quota" if quota is None else f"its quota of {quota:g} cores"
     return [
         f"the fits were stopped for {meter.throttled_s:.3g} s in {wall:.3g} s because their "

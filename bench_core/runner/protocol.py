@@ -24,6 +24,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import psutil
 
+from bench_core.cluster.settings import LOCAL, ClusterSettings
 from bench_core.files import write_reserved, write_text
 from bench_core.leftovers import remove_leftovers
 from bench_core.processes import answer_channel
@@ -34,6 +35,7 @@ from bench_core.records.record import (
     Accuracy,
     Agreement,
     BlasRecord,
+    ClusterRecord,
     DeviceMemory,
     Memory,
     NullAccuracy,
@@ -82,7 +84,7 @@ class FitJob:
     Parameters
     ----------
     options : of the strategy, as they are passed to it.
-    cluster : name of the kind of cluster.
+    cluster : its configuration. allow_mixed : accept nodes that differ.
     scratch : folder for shared arrays. interval_ms : between two samples of memory.
     read_ahead : read X and Y once before the first fit, so that it does not wait for the disk.
     output : folder to save predictions, penalties, r and intercepts to; None for nowhere. A file
@@ -100,7 +102,8 @@ class FitJob:
     test: ProblemRef
     scratch: str
     interval_ms: float
-    cluster: str = "local"
+    cluster: ClusterSettings = LOCAL
+    allow_mixed: bool = False
     read_ahead: bool = True
     output: str | None = None
     save_coef: bool = False
@@ -136,6 +139,7 @@ class WorkerResult:
     processor: ProcessorRecord | None = None
     device_memory: tuple[DeviceMemory, ...] = ()
     phases: PhasesRecord | None = None
+    cluster: ClusterRecord | None = None
 
 
 @dataclass(frozen=True)

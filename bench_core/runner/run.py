@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from bench_core import machine, strategies
+from bench_core.cluster.settings import LOCAL, ClusterSettings
 from bench_core.disk import FULL, explained
 from bench_core.errors import ResourceError
 from bench_core.leftovers import owned_folder
@@ -50,6 +51,9 @@ from bench_core.runner.reference_penalty import reference_penalty
 from bench_core.runner.spec import FitSpec, ProblemShape
 from bench_core.runner.tied_penalties import compare_scores, compare_targets
 
+if TYPE_CHECKING:
+    from bench_core.blas import ProcessEnvironment
+
 WORKER = "bench_core.runner.worker"
 NOT_COMPARED = "RidgeCV is not run for comparison by a fit; `ridgebench measure` does that"
 UNCHECKED = "too little memory to compare with scikit-learn's Ridge: not checked"
@@ -70,6 +74,7 @@ class RunSettings:
         once, and the record is "disturbed" if that did not help.
     read_ahead, output, save_coef : see `bench_core.runner.protocol.FitJob`.
     paths : further folders → the names that the record calls them by.
+    cluster, allow_mixed : see `bench_core.runner.protocol.FitJob`.
     """
 
     scratch: Path
@@ -83,6 +88,8 @@ class RunSettings:
     output: Path | None = None
     save_coef: bool = False
     paths: Mapping[str, str] = field(default_factory=dict)
+    cluster: ClusterSettings = LOCAL
+    allow_mixed: bool = False
 
 
 def start_record(spec: FitSpec, shape: ProblemShape) -> Record:
@@ -123,6 +130,7 @@ def start_record(spec: FitSpec, shape: ProblemShape) -> Record:
             null=cast(Literal["auto", "fit", "sample", "skip"], spec.null),
             hardware_threads=spec.hardware_threads,
             until=spec.until,
+            cluster=spec.cluster,
         ),
         times=None,
         memory=None,
@@ -203,6 +211,7 @@ def run_fit(
         "times",
         "memory",
         "device_memory",
+        "cluster",
         "bytes_moved",
         "penalty",
         "accuracy",
@@ -235,7 +244,7 @@ def launch_fit(
     ----------
     run, timing_only : see `bench_core.runner.protocol.FitJob`.
     """
-    built = worker_environment(spec.threads, spec.kernels, spec.blas)
+    built = _environment(spec, settings.cluster)
     variables = VariablesRecord(built.chosen, built.overridden, built.passed)
     with owned_folder(settings.scratch, "run") as own:
         job = FitJob(
@@ -245,6 +254,8 @@ def launch_fit(
             test=data.test,
             scratch=str(own),
             interval_ms=settings.interval_ms,
+            cluster=settings.cluster,
+            allow_mixed=settings.allow_mixed,
             read_ahead=settings.read_ahead,
             output=None if settings.output is None else str(settings.output),
             save_coef=settings.save_coef,
@@ -254,15 +265,19 @@ def launch_fit(
             planned=plan is not None,
             flops=None if plan is None else plan.flops,
         )
-        found = launch(
-            WORKER,
-            job,
-            WorkerResult,
-            environment=built.variables,
-            log=settings.log,
-            timeout=settings.timeout,
-            progress=settings.progress,
-        )
+        try:
+            found = launch(
+                WORKER,
+                job,
+                WorkerResult,
+                environment=built.variables,
+                log=settings.log,
+                timeout=settings.timeout,
+                progress=settings.progress,
+            )
+        finally:
+            if settings.cluster.elsewhere:
+                settings.cluster.clean_up(job.scratch)
     return found, variables
 
 
@@ -273,6 +288,16 @@ def disturbed_reason(runs: Sequence[RunTimes]) -> str | None:
     if not reasons or len(reasons) < len(counted):
         return None
     return f"others used the machine during the fits: {reasons[-1]}"
+
+
+def _environment(spec: FitSpec, cluster: ClusterSettings) -> ProcessEnvironment:
+    """Return the environment of the worker, whose threads are its nodes' only where they are here.
+
+    With nodes elsewhere it plans, checks and predicts on this machine, by this machine's cores.
+    """
+    if not cluster.elsewhere:
+        return worker_environment(spec.threads, spec.kernels, spec.blas)
+    return worker_environment(machine.available_cores(), "default", spec.blas)
 
 
 def finish_record(record: Record, began: float, settings: RunSettings) -> Record:

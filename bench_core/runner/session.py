@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +14,20 @@ from bench_core import cluster as clusters
 from bench_core import strategies
 from bench_core.blas.threads import ProductThreads, product_threads, torch_threads
 from bench_core.blas.torch_watch import TorchProducts, is_loaded, watch_products
+from bench_core.cluster.delivery import own_path
 from bench_core.data import Problem
+from bench_core.errors import ResourceError, readable_bytes
+from bench_core.machine import limits, throttled_seconds
 from bench_core.progress import Progress
-from bench_core.records.record import BlasCalls, BlasRecord, DeviceMemory, PlacementRecord
+from bench_core.records.record import (
+    BlasCalls,
+    BlasProof,
+    BlasRecord,
+    ClusterRecord,
+    DeviceMemory,
+    Load,
+    PlacementRecord,
+)
 from bench_core.runner.blas_proof import (
     calls_of,
     locate_calls,
@@ -25,7 +36,11 @@ from bench_core.runner.blas_proof import (
     wrong_threads,
 )
 from bench_core.runner.device_memory import Counts, read_peaks, start_counting
-from bench_core.runner.planning import by_run, with_runs
+from bench_core.runner.host_memory import HostsWatch
+from bench_core.runner.hosts import cluster_record, host_load, quota, throttled
+from bench_core.runner.memory import MemoryWatch
+from bench_core.runner.on_node import OnNode
+from bench_core.runner.planning import by_run, node_bytes, plan_fit, with_runs
 from bench_core.runner.processor import ProcessTimes, placed, process_times
 from bench_core.runner.protocol import FitJob, choose_cores
 from bench_core.runner.timing import read_through, warm_blas, warmup_subset
@@ -75,6 +90,41 @@ class Session:
         """Where the products ran in torch, "cpu" or "cuda:0" …; None for numpy and scipy."""
         return device_of(self.declared_torch, self.in_warm_up)
 
+    @property
+    def elsewhere(self) -> bool:
+        """True where nodes may be on other machines than this process."""
+        return self.cluster is not None and self.cluster.elsewhere
+
+    def watch_memory(self, interval_ms: float) -> MemoryWatch | HostsWatch:
+        """Return what samples memory: here, or on the hosts of the nodes too."""
+        if self.elsewhere:
+            return HostsWatch(interval_ms, self.cluster)
+        return MemoryWatch(interval_ms, busy=self.busy)
+
+    def throttled(self) -> float | None:
+        """Return the seconds for which quotas have stopped this fit so far, None if unknown."""
+        return throttled(self.cluster) if self.elsewhere else throttled_seconds()
+
+    def quota(self) -> float | None:
+        """Return the quota of cores where the fit runs, None without one."""
+        return quota(self.cluster) if self.elsewhere else limits().cores
+
+    def loads(self) -> list[Load]:
+        """Return the load by other work on the host of every node elsewhere."""
+        return self.cluster.run(host_load) if self.cluster is not None and self.elsewhere else []
+
+    def cluster_record(
+        self, before: Sequence[Load], watch: MemoryWatch | HostsWatch
+    ) -> ClusterRecord | None:
+        """Return the record's ``cluster``, None where all nodes are processes of this machine.
+
+        before : `loads` before the fits.
+        """
+        if not self.elsewhere:
+            return None
+        peaks = watch.peaks if isinstance(watch, HostsWatch) else {}
+        return cluster_record(self.cluster, before, self.loads(), peaks)
+
     def bytes_moved(self) -> dict[str, int]:
         """Return the bytes that nodes have moved so far; nothing moves within one process."""
         return {"total": 0} if self.cluster is None else self.cluster.bytes_moved()
@@ -83,8 +133,7 @@ class Session:
         """Return the processor time so far of this process and of every node."""
         if self.cluster is None:
             return [process_times()]
-        answers = self.cluster.client.run(process_times)
-        return [process_times(), *(answers[node.address] for node in self.cluster.workers)]
+        return [process_times(), *self.cluster.run(process_times)]
 
     def products(self) -> dict[str, list[ProductThreads]]:
         """Return the threads of matrix products in every process that computes, by its name.
@@ -98,8 +147,8 @@ class Session:
         count = product_threads if device is None else torch_threads
         if self.cluster is None:
             return {"main": count(spec.threads, spec.dtype)}
-        answers = self.cluster.client.run(count, spec.threads, spec.dtype)
-        return {self.names[node.pid]: answers[node.address] for node in self.cluster.workers}
+        answers = self.cluster.run(count, spec.threads, spec.dtype)
+        return {f"node {number}": answer for number, answer in enumerate(answers)}
 
     def start_device_memory(self) -> list[Counts]:
         """Start counting memory on the GPU, in every process that computes there; [] without one.
@@ -111,8 +160,7 @@ class Session:
             return []
         if self.cluster is None:
             return [start_counting(device)]
-        answers = self.cluster.client.run(start_counting, device)
-        return [answers[node.address] for node in self.cluster.workers]
+        return self.cluster.run(start_counting, device)
 
     def device_memory(self, before: list[Counts]) -> tuple[DeviceMemory, ...]:
         """Return the record's ``device_memory`` since `start_device_memory`."""
@@ -122,18 +170,18 @@ class Session:
         if self.cluster is None:
             return (read_peaks(device, before[0]).to_record("main", device),)
         found = []
-        for node, counts in zip(self.cluster.workers, before, strict=True):
+        for number, counts in enumerate(before):
+            node = self.cluster.workers[number]
             peaks = self.cluster.client.run(read_peaks, device, counts, workers=[node.address])
-            found.append(peaks[node.address].to_record(self.names[node.pid], device))
+            found.append(peaks[node.address].to_record(f"node {number}", device))
         return tuple(found)
 
     def placement(self) -> tuple[PlacementRecord, ...]:
         """Return the processors of every process that computes."""
         if self.cluster is None:
             return (placed("main"),)
-        answers = self.cluster.client.run(placed, "node")
-        found = [(self.names[node.pid], answers[node.address]) for node in self.cluster.workers]
-        return tuple(replace(one, process=name) for name, one in found)
+        found = self.cluster.run(placed, "node")
+        return tuple(replace(one, process=f"node {i}") for i, one in enumerate(found))
 
     def blas_calls(self) -> list[BlasCalls]:
         """Return the BLAS of this process and of every node; raise `BlasMismatchError`.
@@ -147,11 +195,9 @@ class Session:
                 proof = torch_record(device, spec.dtype, self.in_warm_up)
                 found[0] = replace(found[0], torch=proof)
             return found
-        answers = self.cluster.client.run(calls_of, spec.blas)
-        nodes = [answers[node.address] for node in self.cluster.workers]
+        nodes = self.cluster.run(calls_of, spec.blas)
         if device is not None:
-            answers = self.cluster.client.run(torch_record, device, spec.dtype)
-            proofs = [answers[node.address] for node in self.cluster.workers]
+            proofs = self.cluster.run(torch_record, device, spec.dtype)
             nodes = [replace(a, torch=b) for a, b in zip(nodes, proofs, strict=True)]
         return found + nodes
 
@@ -159,25 +205,36 @@ class Session:
         """Return what is wrong with what is known of torch's part in the fit, None if nothing."""
         loaded: dict[str, bool] = {}
         if self.cluster is not None:
-            answers = self.cluster.client.run(is_loaded)
-            loaded = {self.names[one.pid]: answers[one.address] for one in self.cluster.workers}
+            answers = self.cluster.run(is_loaded)
+            loaded = {f"node {number}": answer for number, answer in enumerate(answers)}
         return (
             wrong_device(self.declared_torch, self.in_warm_up)
             or unwatched(loaded, self.torch_device)
             or wrong_torch(in_torch(calls), self.job.spec.threads)
         )
 
+    def _located(self, calls: BlasCalls) -> BlasProof:
+        """Return where every call goes, in the environment in which the fit runs."""
+        if self.cluster is None or not self.elsewhere:
+            return locate_calls(calls, Path(self.job.scratch))
+        task = self.cluster.submit(0, _locate_there, self.job.spec.blas, str(self.cluster.scratch))
+        found: BlasProof = self.cluster.gather([task])[0]
+        return found
+
     def prove_blas(self) -> tuple[BlasRecord, str | None]:
         """Return the record's ``blas``, and what is wrong with its threads or kernels, or None."""
         calls = self.blas_calls()
         spec = self.job.spec
+        # With nodes elsewhere this process has the threads and kernels of its own machine.
+        fitting = calls[1:] if self.elsewhere else calls
         reason = (
-            wrong_threads(calls, spec.threads)
-            or wrong_kernels(calls, spec.kernels)
+            wrong_threads(fitting, spec.threads)
+            or wrong_kernels(fitting, spec.kernels)
             or self._wrong_torch(calls)
         )
-        proof = None if reason else locate_calls(calls[0], Path(self.job.scratch))
-        main = calls[0]
+        proof = None if reason else self._located(calls[0])
+        # The library that the fit ran on: with nodes elsewhere, that of the first of them.
+        main = fitting[0]
         record = BlasRecord(
             self.job.spec.blas,
             main.numpy,
@@ -199,28 +256,32 @@ def open_session(job: FitJob, progress: Progress) -> Iterator[Session]:
     spec = job.spec
     progress("starting")
     strategy = strategies.get(spec.strategy)
-    busy = choose_cores(spec.threads, hardware_threads=spec.hardware_threads)
-    if not strategy.distributed:
+    elsewhere = job.cluster.elsewhere
+    busy = [] if elsewhere else choose_cores(spec.threads, hardware_threads=spec.hardware_threads)
+    if not (elsewhere or strategy.distributed):
         clusters.pin(busy)
     calls = calls_of(spec.blas)  # a wrong library ends it here, before any work
     train, test = job.train.open(), job.test.open()
-    refuse_bad_build(calls, train.t, train.p, spec.threads, whole_matrices=not job.planned)
+    size = (train.t, train.p, spec.threads)
+    if not elsewhere:
+        refuse_bad_build(calls, *size, whole_matrices=not job.planned)
     started = perf_counter()
-    if strategy.distributed:
+    if elsewhere or strategy.distributed:
         progress("starting the cluster")
     with _cluster(job, strategy) as cluster:
         start_s = None if cluster is None else perf_counter() - started
         if cluster is not None:
             busy = sorted({cpu for node in cluster.workers for cpu in node.cpus})
+        if cluster is not None and elsewhere:
+            cluster.run(_refuse_bad_build_there, spec.blas, *size, not job.planned)
+            _refuse_memory(job, train, cluster)
 
         def make(options: dict[str, Any]) -> Any:
             kind: Any = strategy
-            return kind(
-                alphas=spec.penalties,
-                fit_intercept=spec.fit_intercept,
-                cluster=cluster,
-                **options,
-            )
+            common = {"alphas": spec.penalties, "fit_intercept": spec.fit_intercept}
+            if cluster is not None and not strategy.distributed:
+                return OnNode(cluster, spec.strategy, {**common, **options})
+            return kind(cluster=cluster, **common, **options)
 
         progress("warming up")
         started = perf_counter()
@@ -231,7 +292,7 @@ def open_session(job: FitJob, progress: Progress) -> Iterator[Session]:
         if job.output is not None and "progress" in strategy.supports:
             options["progress"] = progress
         names = {os.getpid(): "main"}
-        if cluster is not None:
+        if cluster is not None and not elsewhere:
             names |= {node.pid: f"node {i}" for i, node in enumerate(cluster.workers)}
         yield Session(
             job=job,
@@ -252,7 +313,7 @@ def open_session(job: FitJob, progress: Progress) -> Iterator[Session]:
 def _cluster(job: FitJob, strategy: type[strategies.Strategy]) -> Any:
     """Return the context of the cluster that the job names, of None for one process."""
     spec = job.spec
-    if not strategy.distributed:
+    if not (strategy.distributed or job.cluster.elsewhere):
         return nullcontext()
     return clusters.start(
         job.cluster,
@@ -262,7 +323,44 @@ def _cluster(job: FitJob, strategy: type[strategies.Strategy]) -> Any:
         kernels=spec.kernels,
         scratch=Path(job.scratch),
         hardware_threads=spec.hardware_threads,
+        allow_mixed=job.allow_mixed,
     )
+
+
+def _refuse_bad_build_there(
+    blas: str | None, t: int, p: int, threads: int, whole_matrices: bool
+) -> None:
+    """Raise `KnownBadBuildError` for the BLAS of the node that runs this."""
+    refuse_bad_build(calls_of(blas), t, p, threads, whole_matrices=whole_matrices)
+
+
+def _locate_there(blas: str | None, scratch: str) -> BlasProof:
+    return locate_calls(calls_of(blas), own_path(scratch))
+
+
+def _refuse_memory(job: FitJob, train: Problem, cluster: Any) -> None:
+    """Raise `ResourceError` where a host has too little memory for its nodes; it is named."""
+    spec = job.spec
+    size = (train.t, train.p, train.s, spec.dtype)
+    plan = plan_fit(
+        spec.strategy,
+        *size,
+        nodes=spec.nodes,
+        alphas=spec.penalties,
+        options=job.options,
+        runs=train.runs,
+    )
+    needed = node_bytes(spec.strategy, *size, spec.nodes, plan)
+    machines = [facts.machine for facts in cluster.facts]
+    for facts in cluster.facts:
+        count = machines.count(facts.machine)
+        available = int(facts.about["memory"]["available_bytes"])
+        if needed * count > available:
+            raise ResourceError(
+                f"host {facts.host} has {readable_bytes(available)} of memory available for "
+                f"{count} nodes that need {readable_bytes(needed)} each: take a smaller scale, "
+                "float32, or more hosts"
+            )
 
 
 def _warm_up(
@@ -278,7 +376,7 @@ def _warm_up(
     """
     warm_blas(job.spec.dtype)
     if cluster is not None:
-        cluster.client.run(warm_blas, job.spec.dtype)
+        cluster.run(warm_blas, job.spec.dtype)
     small = warmup_subset(train, job.spec.nodes)
     # Nothing is written, and folds that name the samples of the whole problem do not fit here.
     options: dict[str, Any] = {**job.options}
@@ -297,4 +395,11 @@ def _warm_up(
                 make(options).fit(small.X, small.Y)
     if job.read_ahead:
         read_through(job.train.files)
+        if cluster is not None and cluster.elsewhere and cluster.data == "path":
+            cluster.run(_read_there, job.train.files)
     return products
+
+
+def _read_there(files: Sequence[Path]) -> None:
+    """Read the files on the node that runs this, as far as it sees them."""
+    read_through([path for path in files if path.exists()])

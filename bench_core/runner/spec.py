@@ -44,6 +44,8 @@ class FitSpec:
     blas : the library that has to answer ("openblas", "mkl", …), None for no demand.
     alphas : candidate penalties, None for the thesis's.
     fit_intercept : as in scikit-learn.
+    cluster : name of the cluster in the record, `bench_core.cluster.ClusterSettings.label`; "local"
+        for this machine.
     null : how r is found for shuffled training rows: "fit" (the same strategy, one further fit),
         "sample" (scikit-learn's RidgeCV on the sampled targets), "skip", or "auto": "fit", and
         "sample" where fits take longer than a minute.
@@ -80,6 +82,7 @@ class FitSpec:
     null: str = "auto"
     hardware_threads: bool = False
     until: Until | None = None
+    cluster: str = "local"
 
     def __post_init__(self) -> None:
         for name in ("nodes", "threads", "repeats"):
@@ -132,6 +135,8 @@ class FitSpec:
             del values["hardware_threads"]
         if self.until is None:
             del values["until"]
+        if self.cluster == "local":
+            del values["cluster"]
         text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 

@@ -19,6 +19,7 @@ from bench_core.progress import Progress, silent
 from bench_core.records.phases import PhasesRecord
 from bench_core.records.record import Memory, NullAccuracy, Stopped, Until
 from bench_core.runner.agreement import sample_targets
+from bench_core.runner.host_memory import HostsWatch
 from bench_core.runner.memory import MemoryWatch
 from bench_core.runner.phase_meter import PhaseMeter
 from bench_core.runner.processor import FitMeter
@@ -177,7 +178,7 @@ def watched_fits(
     make: Callable[[], Any],
     problem: Problem,
     repeats: int,
-    watch: MemoryWatch,
+    watch: MemoryWatch | HostsWatch,
     *,
     names: dict[int, str],
     until: Until | None = None,

@@ -34,7 +34,6 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     from bench_core.records.record import Accuracy, BlasCalls
     from bench_core.runner.agreement import count_penalties, sample_targets
     from bench_core.runner.blas_proof import mixture
-    from bench_core.runner.memory import MemoryWatch
     from bench_core.runner.one_run import time_run
     from bench_core.runner.planning import plan_record
     from bench_core.runner.processor import processor_record
@@ -44,13 +43,15 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     spec = job.spec
     with open_session(job, progress) as session:
         on_device = session.start_device_memory()
-        with MemoryWatch(job.interval_ms, busy=session.busy) as watch, kept_warnings() as warned:
+        loads = session.loads()
+        with session.watch_memory(job.interval_ms) as watch, kept_warnings() as warned:
             run = time_run(session, watch, progress)
         model, times = run.fits.model, run.fits.times
         device_memory = session.device_memory(on_device)
+        hosts = session.cluster_record(loads, watch)
         blas, reason = session.prove_blas()
         if reason:
-            return WorkerResult("invalid", reason, blas=blas)
+            return WorkerResult("invalid", reason, blas=blas, cluster=hosts)
         progress("counting threads")
         processor = processor_record(
             run.meter,
@@ -58,6 +59,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             threads=spec.threads,
             flops=job.flops,
             further=mixture([BlasCalls(blas.numpy, blas.scipy), *blas.workers]),
+            quota=session.quota(),
         )
         processor = replace(processor, placement=session.placement())
         if job.timing_only:
@@ -94,6 +96,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             warnings=tuple(warned),
             processor=processor,
             phases=run.fits.phases,
+            cluster=hosts,
         )
         progress("checking")
         keep(result, "not compared with scikit-learn's Ridge")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from joblib._dask import DaskDistributedBackend  # noqa: PLC2701  # joblib exports it nowhere
+from joblib._dask import Batch, DaskDistributedBackend  # noqa: PLC2701  # joblib exports it nowhere
+
+if TYPE_CHECKING:
+    from bench_core.cluster import Cluster
 
 
 class DaskBackend(DaskDistributedBackend):
@@ -19,9 +22,25 @@ class DaskBackend(DaskDistributedBackend):
     ``Parallel`` would wait for it for ever.
     """
 
+    nodes: int | None = None
+
+    @classmethod
+    def on(cls, cluster: Cluster) -> DaskBackend:
+        """Return the backend that uses the nodes of this cluster and no other workers."""
+        found = cls(client=cluster.client, workers=[node.address for node in cluster.workers])
+        found.nodes = cluster.nodes
+        return found
+
     def effective_n_jobs(self, n_jobs: int) -> int:
         """Return how many tasks may run at once, never the 1 that means "here"."""
-        return max(2, super().effective_n_jobs(n_jobs))
+        return max(2, super().effective_n_jobs(n_jobs) if self.nodes is None else self.nodes)
+
+    async def _to_func_args(self, func: Any) -> tuple[Any, list[Any]]:
+        """Leave arguments as they are: they are small, or one target.
+
+        joblib would put arrays on some worker first, from where they would travel once more.
+        """
+        return Batch(func.items), list(func.items)
 
     def submit(self, func: Any, callback: Callable[[Any], None] | None = None) -> Future[Any]:
         """Submit a batch of tasks; ``callback`` gets its outcome, which may be an exception."""

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.cluster import ArrayRef, RowFile, forget_pages, task_phases
+from bench_core.cluster.delivery import SentArray, own_path
 from bench_core.phases import Phases
 from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
@@ -36,8 +37,8 @@ Penalties = float | NDArray[np.float64]
 class Job:
     """Arguments common to all tasks. In ``folder`` one node leaves files for the others."""
 
-    X: ArrayRef
-    Y: ArrayRef
+    X: ArrayRef | SentArray
+    Y: ArrayRef | SentArray
     alphas: NDArray[np.float64]
     intercept: bool
     scoring: str
@@ -76,7 +77,7 @@ class Job:
 
     def targets(self, columns: slice) -> TargetColumns:
         """Return columns of Y as the solvers read them."""
-        Y = self.Y.open()[:, columns]
+        Y = self.Y.columns(columns.start, columns.stop)
         return TargetColumns(
             Y,
             self.plan.width,
@@ -244,17 +245,17 @@ def _load_folds(job: Job) -> list[Fold]:
 def _save_all(job: Job, arrays: dict[str, NDArray[Any]]) -> None:
     """Write arrays that are not there yet: factors that were broadcast serve to solve, too."""
     for name, array in arrays.items():
-        if not Path(job.folder, f"{name}.npy").exists():
+        if not own_path(Path(job.folder, f"{name}.npy")).exists():
             _save(job.folder, name, array)
 
 
 def _save(folder: str, name: str, array: NDArray[Any]) -> None:
-    with Path(folder, f"{name}.npy").open("wb") as file:
+    with own_path(Path(folder, f"{name}.npy")).open("wb") as file:
         np.save(file, array)
         file.flush()
         os.fsync(file.fileno())  # other machines of a network file system are about to read it
 
 
 def _load(job: Job, name: str) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(Path(job.folder, f"{name}.npy"), mmap_mode="r")
+    array: NDArray[Any] = np.load(own_path(Path(job.folder, f"{name}.npy")), mmap_mode="r")
     return array

@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from bench_core.checks import check_xy
 from bench_core.cluster import ArrayRef, Cluster, RowFile, task_phases
+from bench_core.cluster.delivery import SentArray
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
 from bench_core.scaling.costs import ridgecv as costs
@@ -104,12 +105,15 @@ class BatchMultiOutput(Strategy):
         bounds = batch_boundaries(s, cluster.nodes)
         rows = cluster.rows((s, p), X.dtype if X.dtype.kind == "f" else np.float64)
         try:
-            with cluster.shared(X, Y) as refs:
+            shares = _batches(bounds)
+            columns = [*shares, *[(0, 0)] * (cluster.nodes - len(shares))]
+            with cluster.shared(X, Y, nodes=range(len(shares)), columns=columns) as refs:
                 tasks = [
                     (*refs, start, stop, alphas, self.fit_intercept, options, rows)
-                    for start, stop in _batches(bounds)
+                    for start, stop in shares
                 ]
                 batches = cluster.map(_fit_batch, tasks)
+                cluster.collect(rows)
             self.coef_ = rows.detach()
         except InputError:
             check_xy(X, Y)  # a node counts its own columns: name the target by its number in Y
@@ -132,8 +136,8 @@ def _batches(bounds: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _fit_batch(
-    X_ref: ArrayRef,
-    Y_ref: ArrayRef,
+    X_ref: ArrayRef | SentArray,
+    Y_ref: ArrayRef | SentArray,
     start: int,
     stop: int,
     alphas: NDArray[np.float64],
@@ -142,7 +146,7 @@ def _fit_batch(
     rows: RowFile,
 ) -> tuple[NDArray[Any], Any, Any]:
     """Fit targets start … stop − 1 on this node; return their intercepts, penalty and score."""
-    X, Y, phases = X_ref.open(), Y_ref.open()[:, start:stop], task_phases()
+    X, Y, phases = X_ref.open(), Y_ref.columns(start, stop), task_phases()
     fitted = fit_ridgecv(X, Y, alphas, fit_intercept, options, phases)
     with phases("transfers"):
         rows.write(start, fitted.coef)

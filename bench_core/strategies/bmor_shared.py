@@ -9,8 +9,6 @@ and the solution is broadcast once. The answer is RidgeCV's, whatever the number
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -204,27 +202,33 @@ class SharedBatches(Strategy):
         grid = self._grid()
         rows = self._rows(cluster, X, Y)
         try:
-            with cluster.shared(X, Y) as (X_ref, Y_ref):
-                method, done = Method(dtype), None
-                while done is None:
-                    plan = self._plan(size, folds, method, cluster.nodes)
-                    with _folder(cluster, folds) as folder:
-                        job = Job(
-                            X_ref,
-                            Y_ref,
-                            grid.alphas,
-                            self.fit_intercept,
-                            scoring,
-                            self.device,
-                            plan,
-                            folder,
-                        )
-                        fit = _Fit(cluster, job, grid, method, self.progress or silent)
-                        found = fit.run(rows)
-                    if isinstance(found, str):
-                        method = method.improved(found)
-                    else:
-                        done = found
+            method, done = Method(dtype), None
+            while done is None:
+                plan = self._plan(size, folds, method, cluster.nodes)
+                with (
+                    cluster.shared(X, Y, nodes=_holders(plan), columns=_columns(plan)) as (
+                        X_ref,
+                        Y_ref,
+                    ),
+                    _folder(cluster, folds) as folder,
+                ):
+                    job = Job(
+                        X_ref,
+                        Y_ref,
+                        grid.alphas,
+                        self.fit_intercept,
+                        scoring,
+                        self.device,
+                        plan,
+                        folder,
+                    )
+                    fit = _Fit(cluster, job, grid, method, self.progress or silent)
+                    found = fit.run(rows)
+                if isinstance(found, str):
+                    method = method.improved(found)
+                else:
+                    done = found
+            cluster.collect(rows)
             self.coef_ = self._kept(rows)
         except InputError:
             check_xy(X, Y)  # a node counts its own columns: name the value by its place in Y
@@ -250,7 +254,7 @@ class SharedBatches(Strategy):
             raise InputError(
                 f"coef = {str(path)!r}: give a file ending in .npy in a folder that exists, or None"
             )
-        return RowFile.create(path.parent, shape, dtype)
+        return cluster.rows(shape, dtype, path.parent)
 
     def _kept(self, rows: RowFile) -> NDArray[Any]:
         if self.coef is None:
@@ -297,11 +301,11 @@ class _Fit:
     def _factorised(self) -> dict[int, Future]:
         """Start the factorisation; return its future on every node that has it of its own."""
         plan = self.job.plan
-        used = sorted({0, *self.scoring, *self.solving})
-        holders = used if plan.holders > 1 else [0]
+        used, holders = _used(plan), _holders(plan)
         solvers = {node: self._submit(node, on_node.factorise) for node in holders}
         if len(holders) < len(used) and plan.sums_need_x:  # others wait for the factors
             self.cluster.wait([self._submit(0, on_node.broadcast, solvers[0])])
+            self.cluster.spread(self.job.folder, source=0)
         return solvers
 
     def _scores(self, solvers: dict[int, Future]) -> Scores:
@@ -359,6 +363,7 @@ class _Fit:
         solvers.clear()  # nodes free what is no longer needed
         if others:
             self.cluster.wait([solutions.pop(0)])
+            self.cluster.spread(self.job.folder, source=0)
         tasks = [
             self._submit(
                 node,
@@ -386,12 +391,36 @@ class _Fit:
 @contextmanager
 def _folder(cluster: Cluster, folds: list[Fold]) -> Iterator[str]:
     """Make a folder on scratch for the files of one try, with the rows of the folds in it."""
-    folder = tempfile.mkdtemp(prefix="shared-", dir=cluster.scratch)
-    try:
+    with cluster.folder("shared-") as folder:
         on_node.save_folds(folder, folds)
+        cluster.spread(folder)
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _used(plan: NodePlan) -> list[int]:
+    """Return the nodes that have targets to score or to solve, and node 0."""
+    shares = zip(plan.targets, plan.solved, strict=True)
+    busy = [node for node, both in enumerate(shares) if any(stop > start for start, stop in both)]
+    return sorted({0, *busy})
+
+
+def _holders(plan: NodePlan) -> list[int]:
+    """Return the nodes that need X."""
+    return _used(plan) if plan.holders > 1 else [0]
+
+
+def _columns(plan: NodePlan) -> list[tuple[int, int]]:
+    """Return the columns of Y that each node needs: from the first it scores or solves to the last.
+
+    The two shares of a node are contiguous and overlap, but for small problems.
+    """
+    found = []
+    for both in zip(plan.targets, plan.solved, strict=True):
+        own = [(start, stop) for start, stop in both if stop > start]
+        found.append(
+            (min(start for start, _ in own), max(stop for _, stop in own)) if own else (0, 0)
+        )
+    return found
 
 
 def _float_dtype(dtype: Any) -> np.dtype[Any]:

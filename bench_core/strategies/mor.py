@@ -20,6 +20,7 @@ from sklearn.multioutput import MultiOutputRegressor
 
 from bench_core.checks import check_xy
 from bench_core.cluster import ArrayRef, Cluster, timed_task
+from bench_core.cluster.delivery import SentArray
 from bench_core.data import THESIS_ALPHAS
 from bench_core.scaling.costs import ridgecv as costs
 from bench_core.scaling.operations import FitCost
@@ -38,23 +39,25 @@ from bench_core.strategies._ridgecv import (
 class _Data:
     """X and Y by file, in the place of X: what a task carries instead of them.
 
-    fit : name of the fit, where its time is taken.
+    Y is None where nodes see no file of it; a task then carries its target. fit : name of the fit,
+    where its time is taken.
     """
 
-    X: ArrayRef
-    Y: ArrayRef
+    X: ArrayRef | SentArray
+    Y: ArrayRef | SentArray | None
     fit: str | None = None
 
 
 class _TargetRidgeCV(RidgeCV):
-    """RidgeCV of one target, given by its number."""
+    """RidgeCV of one target, given by its number or itself."""
 
     def fit(self, data: _Data, target: NDArray[np.intp]) -> _TargetRidgeCV:
-        """Map X and Y and fit column ``target`` (an array of one number) of Y."""
+        """Map X and Y and fit column ``target`` (an array of one number) of Y, or the target."""
         # Folds, if any, are looped over here: the node is busy with this target already.
         with timed_task(data.fit) as phases, joblib.parallel_config(backend="sequential"):
             with phases("reading"):
-                X, y = data.X.open(), np.asarray(data.Y.open()[:, target[0]])
+                X = data.X.open()
+                y = target if data.Y is None else np.asarray(data.Y.open()[:, target[0]])
             with phases("sklearn"):
                 super().fit(X, y)
         return self
@@ -119,14 +122,15 @@ class MultiOutput(Strategy):
         one = _TargetRidgeCV(alphas=alphas, fit_intercept=self.fit_intercept, **options)
         # MultiOutputRegressor cuts its Y into columns and leaves X alone: given the targets'
         # numbers as Y, a task carries one number.
-        numbers = np.arange(Y.shape[1])[None, :]
+        by_path = cluster.data == "path"
+        numbers = np.arange(Y.shape[1])[None, :] if by_path else np.asarray(Y)
         with (
             cluster.watched(),
-            cluster.shared(X, Y) as (X_ref, Y_ref),
-            joblib.parallel_config(DaskBackend(client=cluster.client)),
+            cluster.shared(X, *([Y] if by_path else [])) as refs,
+            joblib.parallel_config(DaskBackend.on(cluster)),
             cluster.waiting(),
         ):
-            data = _Data(X_ref, Y_ref, cluster.timed_fit)
+            data = _Data(refs[0], refs[1] if by_path else None, cluster.timed_fit)
             fitted = MultiOutputRegressor(one, n_jobs=-1).fit(data, numbers).estimators_
         self.coef_ = np.stack([target.coef_ for target in fitted])
         self.intercept_ = np.array([target.intercept_ for target in fitted], self.coef_.dtype)

@@ -22,6 +22,7 @@ from bench_core.brain.pairing import pair
 from bench_core.brain.settings import ProblemSettings
 from bench_core.brain.stored_features import StoreSettings
 from bench_core.brain.targets import Exclusion, FmriRun, Targets
+from bench_core.cluster.settings import LOCAL, ClusterSettings, default_threads
 from bench_core.data import Problem, run_split
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError, RidgebenchError
@@ -189,6 +190,8 @@ def fit_subject(
     cache: Path,
     scratch: Path,
     progress: Progress = silent,
+    cluster: ClusterSettings = LOCAL,
+    allow_mixed: bool = False,
 ) -> SubjectFit:
     """Fit one subject's targets on stored features and score the held-out runs.
 
@@ -212,12 +215,18 @@ def fit_subject(
             raise InputError(f"no run of subject {subject.name} that tests has features")
         split = run_split(problem, test_runs=test)
         train, held = split.apply(problem, folder)
-        spec = _spec(subject, problem, fit)
+        spec = _spec(subject, problem, fit, cluster)
         shape = ProblemShape(problem.name, problem.t, problem.p, problem.s, spec.dtype)
-        checked = preflight(spec, shape, train.t, check_fits=False)
+        checked = preflight(spec, shape, train.t, check_fits=False, cluster=cluster)
         if checked.error is not None:
             raise checked.error
-        run = RunSettings(scratch=scratch, progress=progress, output=folder)
+        run = RunSettings(
+            scratch=scratch,
+            progress=progress,
+            output=folder,
+            cluster=cluster,
+            allow_mixed=allow_mixed,
+        )
         data = FitData(
             ProblemRef.share(train, folder),
             ProblemRef.share(held, folder),
@@ -238,10 +247,10 @@ def fit_subject(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _spec(subject: Subject, problem: Problem, fit: FitSettings) -> FitSpec:
+def _spec(
+    subject: Subject, problem: Problem, fit: FitSettings, cluster: ClusterSettings
+) -> FitSpec:
     """Return the specification of the fit; strategies of one process have one node."""
-    from bench_core.machine import available_cores
-
     strategy = strategies.get(fit.strategy)
     nodes = fit.nodes if strategy.distributed else 1
     return FitSpec(
@@ -252,7 +261,8 @@ def _spec(subject: Subject, problem: Problem, fit: FitSettings) -> FitSpec:
         # Predictions are all that is kept.
         options={"coef": None} if "coef" in strategy.supports else {},
         nodes=nodes,
-        threads=fit.threads or max(1, available_cores() // nodes),
+        threads=fit.threads or default_threads(cluster, nodes),
+        cluster=cluster.label,
         dtype=str(problem.dtype),
         split="run",
         alphas=fit.alphas,

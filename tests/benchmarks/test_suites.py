@@ -94,6 +94,36 @@ def test_what_does_not_run_has_a_reason(monkeypatch):
     assert counts["threads", cores] == 2 * (len(common.THREADS) - 2)
 
 
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A Slurm cluster of two nodes with four cores, as RIDGEBENCH_CLUSTER names it."""
+    file = tmp_path / "site.toml"
+    file.write_text(
+        'kind = "slurm"\nnodes = 2\ncores = 4\nmemory = "8G"\ninterface = "ib0"\n'
+        f'scratch = "{tmp_path}"\n'
+    )
+    monkeypatch.setenv("RIDGEBENCH_PROFILE", "small")
+    monkeypatch.setenv("RIDGEBENCH_CLUSTER", str(file))
+    for each in (common.other_cluster, common.cluster_capacity):
+        each.cache_clear()
+    yield
+    for each in (common.other_cluster, common.cluster_capacity):
+        each.cache_clear()
+
+
+@pytest.mark.usefixtures("site")
+def test_suites_skip_what_the_cluster_cannot_hold_not_what_this_machine_cannot(monkeypatch):
+    from benchmarks.kernels import Kernels
+    from benchmarks.nodes_bmor import WholeBrain
+
+    monkeypatch.setattr(common, "available_cores", lambda: 1)
+    assert WholeBrain.reason_to_skip("bmor", 2, 4, "1/24") is None
+    assert "holds 2 nodes of 4 threads" in WholeBrain.reason_to_skip("bmor", 4, 4, "1/24")
+    assert "holds 0 nodes of 8 threads" in WholeBrain.reason_to_skip("bmor", 1, 8, "1/24")
+    # What measures the machine itself is not taken for the cluster's.
+    assert "slurm site" in Kernels.reason_to_skip("gemm", "float64", 1, 1024)
+
+
 def test_an_environment_of_best_kernels_says_when_there_are_none(monkeypatch, tmp_path):
     from bench_core import blas
     from benchmarks.threads import Threads

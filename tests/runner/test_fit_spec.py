@@ -79,6 +79,7 @@ def test_only_the_suite_is_left_out_of_the_key() -> None:
         "fit_intercept": False,
         "null": "skip",
         "hardware_threads": True,
+        "cluster": "slurm site",
     }
     assert set(changes) | {"suite"} == set(CASE.to_dict())
     keys = {replace(CASE, **{name: value}).key() for name, value in changes.items()}

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from bench_core.cli.display import console, say
+from bench_core.cli.options import option
+
+if TYPE_CHECKING:
+    from bench_core.cluster.settings import ClusterSettings
 
 KEPT = (
     "Fits measured so far are kept: `ridgebench report` shows them. The next bench measures anew."
@@ -35,6 +41,7 @@ KEPT = (
     help="Accept times that were measured while others used the machine.",
 )
 @click.option("--machine", help="Name of this machine in the results; default: its host name.")
+@option("cluster")
 @click.argument("asv_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
     profile: str,
@@ -42,6 +49,7 @@ def command(
     turns: bool,
     accept_load: bool,
     machine: str | None,
+    cluster: ClusterSettings | None,
     asv_arguments: tuple[str, ...],
 ) -> None:
     """Benchmark this machine: BLAS x threads x nodes x strategy.
@@ -53,12 +61,16 @@ def command(
     Every fit is timed in several processes, in turns with the other environments; what others
     disturbed is timed again, and is in no answer if that did not help.
 
+    With --cluster the fits run on that cluster: name it with --machine. Suites that measure this
+    machine alone, such as the kernels', are left out, and nothing is measured in turns.
+
     A profile, an option or a benchmark that does not exist is refused before anything is built.
     """
     import os
     from pathlib import Path
 
     from bench_core.cli.turns import bench_in_turns, print_same
+    from bench_core.cluster.settings import VARIABLE
     from bench_core.report.bench_request import check_arguments, check_profile
     from bench_core.report.run_monitor import watch
     from bench_core.report.runs import collect
@@ -70,11 +82,17 @@ def command(
     check_profile(project.benchmarks, profile)
     check_arguments(asv_arguments, project.benchmarks)
     name = describe_machine(project, machine)
+    if cluster is not None and cluster.elsewhere:
+        turns = False
     if not turns and aa:
-        raise click.UsageError("--aa measures in turns: leave out --no-turns")
+        raise click.UsageError(
+            "--aa measures in turns on this machine: leave out --no-turns, --cluster"
+        )
     environment = {**os.environ, "RIDGEBENCH_PROFILE": profile}
     if accept_load:
         environment["RIDGEBENCH_ACCEPT_LOAD"] = "1"
+    if cluster is not None:
+        environment[VARIABLE] = cluster.source
     # A fork per parameter set instead of an interpreter: the grids are large and mostly skipped
     # here. What is timed runs in fresh processes of its own either way.
     arguments = ["run", "HEAD^!", "--no-pull", "--launch-method", "forkserver", "--machine", name]

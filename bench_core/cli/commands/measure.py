@@ -12,6 +12,7 @@ from bench_core.cli.options import PENALTY_OPTIONS, option, strategy_options, th
 from bench_core.errors import counted
 
 if TYPE_CHECKING:
+    from bench_core.cluster.settings import ClusterSettings
     from bench_core.records import Record
 
 _STORE = Path(".asv", "measured")
@@ -22,7 +23,7 @@ KEPT = "Nothing is recorded: a measurement counts only as a whole."
 @click.command()
 @click.argument("strategy")
 @click.argument("problem")
-@option("scale", "subject", "nodes", "threads", "hardware-threads")
+@option("scale", "subject", "nodes", "threads", "hardware-threads", "cluster", "allow-mixed")
 @click.option(
     "--repeats",
     type=click.IntRange(min=1),
@@ -72,6 +73,8 @@ def command(
     nodes: int,
     threads: int | None,
     hardware_threads: bool,
+    cluster: ClusterSettings | None,
+    allow_mixed: bool,
     options: tuple[tuple[str, Any], ...],
     alphas: tuple[float, ...] | None,
     repeats: int | None,
@@ -101,7 +104,9 @@ def command(
         problem=problem,
         strategy=strategy,
         nodes=nodes,
-        threads=threads_per_node(threads, nodes, hardware_threads=hardware_threads),
+        threads=threads_per_node(
+            threads, nodes, hardware_threads=hardware_threads, cluster=cluster
+        ),
         hardware_threads=hardware_threads,
         options=strategy_options(strategy, options, rest),
         alphas=alphas,
@@ -121,6 +126,8 @@ def command(
                 again=again or not _is_valid(store / f"{spec.stem}.json"),
                 progress=bars,
                 accept_load=accept_load or None,
+                cluster=cluster,
+                allow_mixed=allow_mixed,
             )
     except RecordNotWrittenError as error:
         click.echo(to_json(error.record))  # the measured figures, to be saved elsewhere
