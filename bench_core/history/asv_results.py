@@ -44,7 +44,8 @@ def read_asv_results(folder: Path, runs: Iterable[EnvironmentRun]) -> AsvResults
     A benchmark whose suite has records of the same run in ``runs`` is left out: the records say
     more.
     """
-    found, histories = AsvResults(), {}
+    found = AsvResults()
+    histories: dict[tuple[str, ...], CaseHistory] = {}
     recorded = {
         (run.machine, run.commit[:8], run.environment, suite)
         for run in runs

@@ -27,7 +27,7 @@ def read_regressions(
     """
     runs = list(runs)
     histories: list[CaseHistory] = case_histories(runs)
-    full, dates = full_hashes(runs), {}
+    full, dates = full_hashes(runs), dict[str, float]()
     notes = [problem for run in runs for problem in run.problems]
     for folder in folders:
         asv = read_asv_results(folder, runs)

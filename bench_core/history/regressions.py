@@ -165,9 +165,9 @@ def find_regressions(
     measured = _measured_at(histories, place)
     for history in histories:
         changes += _status_changes(history, order.commits, place, measured)
-    number = {commit.name: n for n, commit in enumerate(order.commits)}
+    at = {commit.name: n for n, commit in enumerate(order.commits)}
     rank = {"broken": 0, "worse": 1, "missing": 2, "better": 3, "mended": 4}
-    changes.sort(key=lambda one: (-number[one.last.name], one.undone, rank[one.kind], one.case))
+    changes.sort(key=lambda one: (-at[one.last.name], one.undone, rank[one.kind], one.case))
     return Regressions(
         order, tuple(changes), tuple(judged), len(lines), rate, (*order.notes, *notes)
     )

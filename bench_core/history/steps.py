@@ -211,7 +211,7 @@ def _least_squares(x: Floats, y: Floats, w: Floats) -> tuple[Floats, float, Floa
     root = np.sqrt(w)[:, None]
     inverse = np.linalg.pinv((root * x).T @ (root * x))
     coef = inverse @ (x.T @ (w * y))
-    return coef, float(np.sum(w * (y - x @ coef) ** 2)), inverse
+    return coef, float(np.sum(w * (y - x @ coef) ** 2)), np.asarray(inverse, dtype=np.float64)
 
 
 def _drift_fit(y: Floats, w: Floats, steps: Sequence[int], most: float) -> tuple[Floats, float]:

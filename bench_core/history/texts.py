@@ -8,9 +8,9 @@ from typing import Any
 
 from bench_core.errors import counted
 from bench_core.history.commits import Commit
-from bench_core.history.regressions import Change, Regressions
+from bench_core.history.regressions import Change, Kind, Regressions
 
-KINDS = ("broken", "worse", "missing", "better", "mended")
+KINDS: tuple[Kind, ...] = ("broken", "worse", "missing", "better", "mended")
 
 
 def answer(found: Regressions) -> str:
@@ -20,11 +20,7 @@ def answer(found: Regressions) -> str:
         return f"No history: {commits} measured, and steps need two or more"
     regressions = [one for one in found.changes if one.is_regression]
     cases = len({(one.machine, one.environment, one.case, one.detail) for one in regressions})
-    counts = ", ".join(
-        f"{found.count(kind)} {kind}"
-        for kind in KINDS
-        if found.count(kind)  # type: ignore[arg-type]
-    )
+    counts = ", ".join(f"{found.count(kind)} {kind}" for kind in KINDS if found.count(kind))
     undone = sum(one.undone for one in found.changes)
     rest = f" ({counts or 'nothing changed'}{f'; {undone} undone since' if undone else ''})"
     head = "No regression" if not regressions else counted(len(regressions), "regression")
@@ -83,7 +79,7 @@ def as_dict(found: Regressions) -> dict[str, Any]:
         "false_discovery_rate": found.rate,
         "lines": found.tests,
         "regressions": sum(one.is_regression for one in found.changes),
-        "counts": {kind: found.count(kind) for kind in KINDS},  # type: ignore[arg-type]
+        "counts": {kind: found.count(kind) for kind in KINDS},
         "changes": [change_dict(one) for one in found.changes],
         "notes": list(found.notes),
     }

@@ -48,19 +48,12 @@ def test_the_page_has_the_tables_figures() -> None:
     assert step_table.as_markdown(RECORD) in page
 
 
-@given(
-    place=st.integers(0, 39),
-    factor=st.floats(1.5, 50),
-    seed=st.integers(0, 50),
-)
+@given(place=st.integers(0, 39), factor=st.floats(1.2, 50))
 @settings(max_examples=15, deadline=None)
-def test_one_spike_is_no_step(place: int, factor: float, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    quiet = rng.normal(0, 0.02, 40)
-    y = quiet.copy()
+def test_one_spike_is_no_step(place: int, factor: float) -> None:
+    y = 0.02 * (-1.0) ** np.arange(40)
     y[place] += math.log(factor)
-    # What chance makes of the noise alone is counted in the table.
-    assert not find_steps(y) or find_steps(quiet)
+    assert find_steps(y) == []
 
 
 @given(slope=st.floats(-0.005, 0.005), seed=st.integers(0, 20))
