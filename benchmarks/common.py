@@ -24,6 +24,7 @@ from bench_core.machine import available_cores  # here, so that asv's fork serve
 if TYPE_CHECKING:
     from bench_core.measure import FitSpec
     from bench_core.records import KernelsRecord, Record
+    from bench_core.records.record import Times
 
 R = TypeVar("R", "Record", "KernelsRecord")
 
@@ -114,6 +115,15 @@ def measured(session: str, case: FitSpec) -> Record:
     record = measure(case, store=Path(session))
     publish(record)
     return usable(record)
+
+
+def samples(times: Times, reference: Times | None = None) -> dict[str, Any]:
+    """Return repeats as asv takes them: it stores their median and interval, and compares by both.
+
+    With a ``reference`` they are over its median.
+    """
+    over = 1.0 if reference is None else reference.median_s
+    return {"samples": [one / over for one in times.fit_s], "number": 1}
 
 
 def usable(record: R) -> R:

@@ -52,6 +52,11 @@ def read_asv_results(folder: Path, runs: Iterable[EnvironmentRun]) -> AsvResults
         for suite in _suites(run)
     }
     units = _units(folder / "benchmarks.json", found)
+    for own in sorted({path.parent for path in folder.glob("*/[!.]*.json*")}):
+        if not (own / "machine.json").is_file():
+            found.problems.append(
+                f"{own.name} has no machine.json: asv shows nothing of it; `asv machine` writes one"
+            )
     for path in sorted(folder.glob("*/[!.]*.json")):
         if path.name == "machine.json":
             continue

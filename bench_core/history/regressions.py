@@ -168,9 +168,8 @@ def find_regressions(
     at = {commit.name: n for n, commit in enumerate(order.commits)}
     rank = {"broken": 0, "worse": 1, "missing": 2, "better": 3, "mended": 4}
     changes.sort(key=lambda one: (-at[one.last.name], one.undone, rank[one.kind], one.case))
-    return Regressions(
-        order, tuple(changes), tuple(judged), len(lines), rate, (*order.notes, *notes)
-    )
+    said = (*order.notes, *_obsolete(measured, order.commits), *notes)
+    return Regressions(order, tuple(changes), tuple(judged), len(lines), rate, said)
 
 
 def _lines(histories: Sequence[CaseHistory], place: dict[str, int]) -> list[Line]:
@@ -290,6 +289,19 @@ def _measured_at(
         places = (place[name] for name, _ in _known(history, place))
         found.setdefault((history.machine, history.environment), set()).update(places)
     return {key: sorted(places) for key, places in found.items()}
+
+
+def _obsolete(measured: dict[tuple[str, str], list[int]], commits: Sequence[Commit]) -> list[str]:
+    """Return a line for every environment that its machine measures no more."""
+    newest: dict[str, int] = {}
+    for (machine, _), places in measured.items():
+        newest[machine] = max([newest.get(machine, -1), *places])
+    return [
+        f"obsolete: {environment} on {machine}, last measured at "
+        f"{commits[places[-1]].name[:8]}, others at {commits[newest[machine]].name[:8]}"
+        for (machine, environment), places in sorted(measured.items())
+        if places and places[-1] < newest[machine]
+    ]
 
 
 def _status_changes(

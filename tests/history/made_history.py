@@ -38,6 +38,8 @@ def record_at(commit: str, seconds: float, **rest: Any) -> Record:
     times = () if rest.get("status") in ("skipped", "failed") else [seconds * f for f in _REPEATS]
     made = make_record(*times, **rest)
     made = replace(made, id=f"{commit}-{made.id}-{seconds}-{rest}", commit=commit)
+    if made.times is not None:
+        made = replace(made, times=replace(made.times, ci95_s=(min(times), max(times))))
     if "r" in changes:
         made = replace(made, accuracy=replace(made.accuracy, mean=changes["r"]))
     if "worst" in changes:

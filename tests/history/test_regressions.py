@@ -316,7 +316,7 @@ def test_asvs_results_of_suites_without_records_have_a_history(tmp_path: Path) -
             "result_columns": ["result", "params"],
             "results": {
                 "encoders.Encoders.track_time": [[slow, broken], [["'cpu'", "'cuda'"]]],
-                "videogpt.Recipe.track_fraction_of_published": [[rate], []],
+                "kernels.Kernels.track_gflops": [[rate], []],
             },
         }
         (folder / f"{commit[:8]}-env-a.json").write_text(json.dumps(values))
@@ -326,7 +326,7 @@ def test_asvs_results_of_suites_without_records_have_a_history(tmp_path: Path) -
     assert {(one.kind, one.case.partition("(")[0]) for one in found.changes} == {
         ("worse", "encoders.Encoders.track_time"),
         ("broken", "encoders.Encoders.track_time"),
-        ("better", "videogpt.Recipe.track_fraction_of_published"),
+        ("better", "kernels.Kernels.track_gflops"),
     }
     assert [one.full for one in found.order.commits] == COMMITS
     assert sum("is no asv result" in note for note in found.notes) == 2
