@@ -131,7 +131,7 @@ def usable(record: R) -> R:
     if record.status == "skipped":
         raise NotImplementedError(record.reason)
     if record.status != "ok":
-        raise RuntimeError(f"{record['status']}: {record['reason']}")
+        raise RuntimeError(f"{record.status}: {record.reason}")
     return record
 
 

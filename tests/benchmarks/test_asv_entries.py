@@ -89,3 +89,11 @@ def test_asv_takes_repeats_and_compares_by_them() -> None:
     assert before[0] == pytest.approx(doubled[0])
     for first, second in ((before, doubled), (doubled, before)):
         assert not _is_result_better(first[0], second[0], first[1], second[1], 1.1)
+
+
+def test_a_record_that_is_not_valid_fails_with_its_reason() -> None:
+    record = make_record(1.0, status="invalid", reason="another BLAS")
+    with pytest.raises(RuntimeError, match="invalid: another BLAS"):
+        common.usable(record)
+    with pytest.raises(NotImplementedError, match="too big"):
+        common.usable(make_record(status="skipped", reason="too big"))
