@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bench_core.cluster.settings import ClusterSettings
     from bench_core.measure import FitSpec
     from bench_core.records import KernelsRecord, Record
+    from bench_core.records.record import Times
 
 R = TypeVar("R", "Record", "KernelsRecord")
 
@@ -138,12 +139,21 @@ def measured(session: str, case: FitSpec) -> Record:
     return usable(record)
 
 
+def samples(times: Times, reference: Times | None = None) -> dict[str, Any]:
+    """Return repeats as asv takes them: it stores their median and interval, and compares by both.
+
+    With a ``reference`` they are over its median.
+    """
+    over = 1.0 if reference is None else reference.median_s
+    return {"samples": [one / over for one in times.fit_s], "number": 1}
+
+
 def usable(record: R) -> R:
     """Return a valid record; let asv skip a skipped or disturbed one and fail on any other."""
     if record.status in ("skipped", "disturbed"):
         raise NotImplementedError(record.reason)
     if record.status != "ok":
-        raise RuntimeError(f"{record['status']}: {record['reason']}")
+        raise RuntimeError(f"{record.status}: {record.reason}")
     return record
 
 

@@ -104,7 +104,7 @@ def estimate(
     logs = [[np.log(np.asarray(run, dtype=np.float64)) for run in runs] for runs in groups]
     spreads = [spread(runs) for runs in logs]
     known = [(variance, df) for variance, df in spreads if df > 0]
-    variance, df = _moderation(known)
+    variance, df = moderation(known)
     residuals = [
         _residuals(runs, _moderated(one, variance, df))
         for runs, one in zip(logs, spreads, strict=True)
@@ -140,7 +140,7 @@ def _moderated(one: tuple[float, int], variance: float, df: float) -> float:
     return (one[0] * one[1] + variance * df) / (one[1] + df)
 
 
-def _moderation(known: Sequence[tuple[float, int]]) -> tuple[float, float]:
+def moderation(known: Sequence[tuple[float, int]]) -> tuple[float, float]:
     """Return the prior variance and its degrees of freedom (Smyth 2004, section 6.2)."""
     if not known:
         return _LEAST_SD**2, 0.0

@@ -11,10 +11,12 @@ from typing import Any
 from bench_core import __version__
 from bench_core.errors import readable_bytes
 from bench_core.files import write_text
+from bench_core.history.regressions import Regressions
 from bench_core.records.phases import PHASE_NAMES
 from bench_core.records.record import MachineRecord, Record
 from bench_core.report import figures
 from bench_core.report.answers import find_answers
+from bench_core.report.history import history_view
 from bench_core.report.phases import phase_rows, phases_figure, phases_text, used_phases
 from bench_core.report.rows import (
     environment_label,
@@ -37,8 +39,11 @@ class Drawing:
     table: tuple[list[str], list[list[str]]] | None = None
 
 
-def write_page(runs: list[EnvironmentRun], path: Path) -> Path:
-    """Write the page of ``runs`` (one machine or several) to ``path``, atomically."""
+def write_page(runs: list[EnvironmentRun], path: Path, history: Regressions | None = None) -> Path:
+    """Write the page of ``runs`` (one machine or several) to ``path``, atomically.
+
+    history : what changed over commits, of all machines; None leaves the section out.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -57,7 +62,9 @@ def write_page(runs: list[EnvironmentRun], path: Path) -> Path:
         proofs=[_proof(run) for run in runs],
         figures=_figures(runs),
         rows=table,
+        several=len({run.machine for run in runs}) > 1,
         issues=find_issues(runs),
+        history=None if history is None else history_view(history),
         where=lambda one: where(one, len({environment_label(run) for run in runs})),
     )
     return write_text(path, text)
