@@ -130,6 +130,7 @@ def make_case(suite: str, resolution: str, scale: str, **rest: Any) -> Any:
     from bench_core.measure import FitSpec
 
     rest.setdefault("repeats", profile()["repeats"])
+    rest.setdefault("split", "random")  # the thesis's, and that of all records so far
     return FitSpec(
         suite=suite,
         problem=resolution,

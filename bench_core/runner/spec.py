@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from bench_core.errors import InputError
 
 DTYPES = ("float64", "float32")
-SPLITS = ("random", "run")
+SPLITS = ("auto", "random", "run")
 NULLS = ("auto", "fit", "sample", "skip")
 
 
@@ -32,7 +32,10 @@ class FitSpec:
     options : further keyword arguments of the strategy; JSON values only.
     nodes, threads : Dask worker processes, and BLAS threads in each of them.
     dtype : "float64" or "float32".
-    split : "random" (seeded, 90/10) or "run" (whole runs held out).
+    split : "random" (seeded, 90/10), "run" (whole runs held out), or "auto": by run where there are
+        enough runs, else at random (`bench_core.data.choose_split`).
+    split_reason : why "auto" came to this split; None where it was asked for. It is not part of the
+        key.
     seed : of the problem, the split, the sample of targets, the null and the bootstrap.
     repeats : timed fits, at most: none is begun after three minutes of them.
     kernels : "default" for the library's own dispatch, "best" for the best that the CPU can run,
@@ -66,7 +69,7 @@ class FitSpec:
     nodes: int = 1
     threads: int = 1
     dtype: str = "float64"
-    split: str = "random"
+    split: str = "auto"
     seed: int = 0
     repeats: int = 1
     kernels: str = "default"
@@ -75,6 +78,7 @@ class FitSpec:
     fit_intercept: bool = True
     null: str = "auto"
     hardware_threads: bool = False
+    split_reason: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("nodes", "threads", "repeats"):
@@ -118,7 +122,7 @@ class FitSpec:
     def key(self) -> str:
         """Return 20 hexadecimal digits that are the same for the same fit, on any machine."""
         values = self.to_dict()
-        del values["suite"]
+        del values["suite"], values["split_reason"]
         if not self.hardware_threads:  # keys are as they were before there was a choice
             del values["hardware_threads"]
         text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -171,5 +175,5 @@ class ProblemShape:
         return self.t * (self.p + self.s) * (4 if self.dtype == "float32" else 8)
 
     def training_samples(self, split: str) -> int:
-        """Return the samples that the default split trains on; for "run" the most it can be."""
+        """Return the samples that the default split trains on; at random, else at most."""
         return self.t - math.ceil(self.t * 0.1 - 1e-9) if split == "random" else self.t
