@@ -111,6 +111,9 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     _selection: Selection | None = None
     """A way of scoring that every plan has to take, for tests of each."""
 
+    _joint: bool | None = None
+    """Whether folds have to come from one factorisation, for tests of either way."""
+
     def __init__(
         self,
         alphas: Any = (0.1, 1.0, 10.0),
@@ -246,6 +249,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             width=self.batch_size,
             form=find_form(self.solver),
             selection=method.selection or self._selection,
+            joint=self._joint if method.joint is None else method.joint,
         )
 
     def _fit(
@@ -318,7 +322,8 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         while True:
             solver, targets, scores = self._select(X, Y, folds, method)
             choice = choose(scores, self._grid(), per_target=self.alpha_per_target)
-            wanted = remedy(choice.scores, method, self.plan_.selection, choice.chosen)
+            plan = self.plan_
+            wanted = remedy(choice.scores, method, plan.selection, choice.chosen, joint=plan.joint)
             if wanted is None:
                 self._choose(choice)
                 if not too_inexact(solver.error(self.alpha_), method):
@@ -340,6 +345,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             "exact": "penalties this small against the squared singular values of X",
             "float64": "a fit in float32 that explains the targets this completely",
             "each": "sums over targets, for a fit that explains them this completely,",
+            "separate": "folds from one factorisation of all samples, for penalties this small,",
         }[wanted]
         warnings.warn(
             f"{what} lose digits: solutions are right to about {solver.error(self.alpha_):.0e}, "
@@ -366,6 +372,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             exact=method.exact,
             gcv=by_gcv(self.cv),
             triangles=plan.triangles,
+            joint=plan.joint,
             keep_coordinates=plan.keeps_coordinates,
         )
         targets = TargetColumns(

@@ -63,6 +63,7 @@ class Job:
             exact=self.plan.shape.exact,
             gcv=self.plan.shape.gcv,
             triangles=self.plan.triangles,
+            joint=self.plan.joint,
         )
 
     def targets(self, columns: slice) -> TargetColumns:
@@ -95,11 +96,16 @@ def factorise(job: Job) -> Solver:
 
 
 def broadcast(job: Job, solver: Solver) -> None:
-    """Write what other nodes need of the factorisation to score, in the products' precision."""
-    factors = solver.factors
+    """Write what other nodes need of the factorisation to score.
+
+    Vectors are in the products' precision, but for folds from one factorisation.
+    """
+    factors, dtype = solver.factors, job.dtype
     if job.plan.form == "dual":
         factors = replace(factors, basis=None, x_mean=None)
-    _save_all(job, factor_arrays(factors, job.dtype))
+        if job.plan.joint:  # systems are solved with them
+            dtype = np.dtype(np.float64)
+    _save_all(job, factor_arrays(factors, dtype))
 
 
 def partial_sums(job: Job, number: int, columns: slice, solver: Solver | None) -> Sums:
