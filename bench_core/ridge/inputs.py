@@ -142,7 +142,7 @@ def fit_shape(
         each=per_target or gcv or scoring == "pearson",
         scaled=scoring == "r2",
         per_target=per_target,
-        coef="memory" if coef == "memory" else None if coef is None else "file",
+        coef=coef if coef in ("memory", "given", None) else "file",
         exact=exact,
         gcv=gcv,
         rows=scoring == "pearson",

@@ -63,8 +63,8 @@ class FitShape:
     itself (Pearson's r, or a penalty per target). scaled : scale targets by their variance (r2).
     gcv : score by generalised cross-validation, which needs ``each`` and no folds. rows : the
     score needs every residual for itself (Pearson's r).
-    coef : "memory", "file" or None. exact : decompose X itself and not its square. complementary :
-    every fold trains on all samples that it does not hold out.
+    coef : "memory", "given" (in the caller's array), "file" or None. exact : decompose X itself and
+    not its square. complementary : every fold trains on all samples that it does not hold out.
 
     Examples
     --------

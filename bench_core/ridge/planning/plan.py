@@ -127,7 +127,12 @@ class Plan:
         w = self.shape
         scheme = scheme_name(w, joint=self.joint)
         rule = selection_rule(w, self.selection, sums="from sums over targets")
-        where = {"memory": "kept in memory", "file": "streamed to a file", None: "not formed"}
+        where = {
+            "memory": "kept in memory",
+            "given": "written into the caller's array",
+            "file": "streamed to a file",
+            None: "not formed",
+        }
         lines = [
             f"ridge, {self.form} form, {w.dtype}: {size_text(w)}",
             f"selection by {scheme}, {rule}",
