@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from bench_core.cli.display import console, say
+from bench_core.cli.options import PENALTY_OPTIONS, option
 
 KEPT = (
     "Fits measured so far are kept: `ridgebench report` shows them. The next bench measures anew."
@@ -19,13 +22,23 @@ KEPT = (
     help="What to run of the grids: small (15 minutes on two cores), medium, full.",
 )
 @click.option("--machine", help="Name of this machine in the results; default: its host name.")
+@option(*PENALTY_OPTIONS)
 @click.argument("asv_arguments", nargs=-1, type=click.UNPROCESSED)
-def command(profile: str, machine: str | None, asv_arguments: tuple[str, ...]) -> None:
+def command(
+    profile: str,
+    machine: str | None,
+    asv_arguments: tuple[str, ...],
+    **penalty: Any,
+) -> None:
     """Benchmark this machine: BLAS x threads x nodes x strategy.
 
     Runs `asv run` on the commit that is checked out, in environments that asv builds from the
     matrix of asv.conf.json, then prints the summary and writes the pages. Further arguments go to
     `asv run`, for example: ridgebench bench -- --bench kernels
+
+    Options of the penalty hold for every fit whose suite does not name its own; fits of strategies
+    that have them not are skipped. asv does not know of them: their results are kept under a name
+    of the machine that says so, never beside those of other penalties.
 
     A profile, an option or a benchmark that does not exist is refused before anything is built.
     """
@@ -34,15 +47,26 @@ def command(profile: str, machine: str | None, asv_arguments: tuple[str, ...]) -
 
     from bench_core.report.bench_request import check_arguments, check_profile
     from bench_core.report.run_monitor import watch
-    from bench_core.report.site import asv, build_site, describe_machine, find_project
+    from bench_core.report.site import (
+        asv,
+        build_site,
+        describe_machine,
+        find_project,
+        machine_name,
+    )
     from bench_core.report.terminal import print_summary
+    from bench_core.runner.penalty_request import PenaltyRequest
 
     screen = console()
     project = find_project(Path.cwd())
     check_profile(project.benchmarks, profile)
     check_arguments(asv_arguments, project.benchmarks)
+    request = PenaltyRequest(**penalty)
+    if request.label:
+        machine = f"{machine_name(machine)}--{request.label}"
+        say(f"Penalties are chosen otherwise than by default: results are those of {machine}")
     name = describe_machine(project, machine)
-    environment = {**os.environ, "RIDGEBENCH_PROFILE": profile}
+    environment = {**os.environ, "RIDGEBENCH_PROFILE": profile, **request.environment()}
     # A fork per parameter set instead of an interpreter: the grids are large and mostly skipped
     # here. What is timed runs in fresh processes of its own either way.
     arguments = ["run", "HEAD^!", "--no-pull", "--launch-method", "forkserver", "--machine", name]
