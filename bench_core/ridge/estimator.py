@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from bench_core.checks import check_held_out, check_xy, kept, without_mask
 from bench_core.errors import InputError, ResourceError
 from bench_core.progress import Progress, silent
-from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
+from bench_core.ridge.arrays.backend import (
+    find_device,
+    free_device_memory,
+    full_float32_products,
+    to_numpy,
+)
 from bench_core.ridge.arrays.coef_file import CoefFile, check_given, fresh_memory
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
 from bench_core.ridge.formulas.scores import check_scoring, pearson
@@ -66,7 +72,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         None: coefficients are never formed and `predict` reads Y again.
     memory_limit : bytes that a fit may use beyond X, Y and the process as it was (of the GPU's
         memory on a GPU); a memory-mapped Y is then read piece by piece, its pages never the
-        process's. None for no limit.
+        process's. None for no limit; on a GPU what is free there is one in any case, and Y streams.
     device : "cpu" (numpy), "torch" (torch on the CPU), "cuda" or "cuda:1" and so on.
     batch_size : targets per block; None lets the plan choose.
     solver : "dual" (t × t matrices), "primal" (p × p), or "auto": the plan with fewer flops, dual
@@ -267,14 +273,31 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             exact=method.exact,
             gcv=by_gcv(self.cv),
         )
+        limit = self.memory_limit
+        if self.device.startswith("cuda"):
+            # Coefficients are on the host: of them a block is on the GPU.
+            shape = replace(shape, on_gpu=True)
+            limit = min(
+                (each for each in (limit, self._budget()) if each is not None), default=None
+            )
         return make_plan(
             shape,
-            memory_limit=self.memory_limit,
+            memory_limit=limit,
             width=self.batch_size,
             form=find_form(self.solver),
             selection=method.selection or self._selection,
             joint=self._joint if method.joint is None else method.joint,
         )
+
+    def _budget(self) -> int | None:
+        """Return what is free on the GPU; None where there is none: plans are made elsewhere too.
+
+        The fit itself says what is missing.
+        """
+        try:
+            return free_device_memory(find_device(self.device))
+        except InputError:
+            return None
 
     def _fit(
         self,

@@ -65,6 +65,7 @@ class FitShape:
     score needs every residual for itself (Pearson's r).
     coef : "memory", "given" (in the caller's array), "file" or None. exact : decompose X itself and
     not its square. complementary : every fold trains on all samples that it does not hold out.
+    on_gpu : memory is the GPU's, where coefficients are never kept.
 
     Examples
     --------
@@ -86,6 +87,7 @@ class FitShape:
     gcv: bool = False
     rows: bool = False
     complementary: bool = True
+    on_gpu: bool = False
 
     @property
     def itemsize(self) -> int:

@@ -87,6 +87,12 @@ def buffer_bytes(shape: FitShape, width: int) -> int:
     return BUFFERS * shape.itemsize * shape.t * width
 
 
+def _coefficient_bytes(shape: FitShape, b: int) -> int:
+    """Return the bytes of coefficients where the fit computes: all of them, or a block's."""
+    whole = shape.coef == "memory" and not shape.on_gpu
+    return shape.itemsize * shape.p * (shape.s if whole else b)
+
+
 def _diagonals(rows: int, m: int, r: int) -> int:
     """Return the work space of `quadratic_diagonals`: products of near pairs, and masks."""
     together = min(r, TOGETHER)
@@ -139,7 +145,7 @@ def _dual(shape: FitShape, selection: Selection, b: int, triangles: bool) -> dic
     single = z == 4
     chunk = 2 * 8 * t * min(p, COLUMNS) if single else 0
     buffers = buffer_bytes(shape, b)
-    coef = z * p * (shape.s if shape.coef == "memory" else b)
+    coef = _coefficient_bytes(shape, b)
     shared = selection == "shared"
     kept = X + (square if shape.folds else 0) * (2 if shared else 1)
     test = max((n for _, n in shape.folds), default=t)
@@ -234,7 +240,7 @@ def _primal(shape: FitShape, selection: Selection, b: int) -> dict[Phase, int]:
     single = z == 4
     chunk = 8 * min(t, at_once(p)) * p
     buffers = buffer_bytes(shape, b)
-    coef = z * p * (shape.s if shape.coef == "memory" else b)
+    coef = _coefficient_bytes(shape, b)
     cast = square // 2 if single else 0
     kept = X + square  # Q takes the place of X
     held = 2 * X if shape.folds else 0  # rows of a fold, its U and its projection

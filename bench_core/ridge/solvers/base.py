@@ -323,7 +323,7 @@ class Solver(ABC):
         check = joint_folds.residuals(self.joint_folds, self.dtype)
         shape = (self.alphas.shape[0], targets.Y.shape[1])
         parts = [
-            TargetScores(np.empty(shape), *np.zeros((2, shape[0])), 0.0, errors)
+            TargetScores(np.empty(shape), np.zeros(shape[0]), np.zeros(shape[0]), 0.0, errors)
             for errors in check.errors
         ]
         for block in targets.blocks("scoring targets"):
