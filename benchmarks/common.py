@@ -38,6 +38,9 @@ NODES = [1, 2, 4, 6, 8]
 # Of the checkout that the suites lie in, whichever configuration file asv was given.
 os.environ.setdefault("RIDGEBENCH_RECORDS", str(Path(__file__).parents[1] / ".asv" / "records"))
 
+PENALTY = "RIDGEBENCH_PENALTY"
+"""Variable by which `ridgebench bench` says how penalties are chosen; it is rarely there."""
+
 _NOTHING_RUNS = "nothing-runs.txt"
 _PROFILES = tomllib.loads((Path(__file__).parent / "profiles.toml").read_text(encoding="utf-8"))
 
@@ -126,6 +129,17 @@ class FitSuite(Suite):
         """Return the `bench_core.measure.FitSpec` of one parameter set."""
         raise NotImplementedError
 
+    @classmethod
+    def reason_to_skip(cls, *parameters: Any) -> str | None:
+        """Return as `Suite`, and why a strategy cannot choose penalties as `bench` was asked."""
+        reason = super().reason_to_skip(*parameters)
+        if reason is None and PENALTY in os.environ:
+            from bench_core.runner.penalty_request import requested
+
+            request = requested()
+            return None if request is None else request.refusal(cls().case(*parameters))
+        return reason
+
     def prepare(self, session: str, *parameters: Any) -> None:
         self.record = measured(session, self.case(*parameters))
 
@@ -166,7 +180,8 @@ def make_case(suite: str, resolution: str, scale: str, **rest: Any) -> Any:
     rest.setdefault("repeats", chosen["repeats"])
     if "precision" in chosen:
         rest.setdefault("until", Until(chosen["precision"], chosen["budget_s"]))
-    return FitSpec(
+    rest.setdefault("split", "random")  # the thesis's, and that of all records so far
+    spec = FitSpec(
         suite=suite,
         problem=resolution,
         scale=float(Fraction(scale)),
@@ -174,6 +189,12 @@ def make_case(suite: str, resolution: str, scale: str, **rest: Any) -> Any:
         kernels=os.environ.get("RIDGEBENCH_KERNELS", "default"),
         **rest,
     )
+    if PENALTY not in os.environ:
+        return spec
+    from bench_core.runner.penalty_request import requested
+
+    request = requested()
+    return spec if request is None else request.applied(spec)
 
 
 def reference() -> Any:

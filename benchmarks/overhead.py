@@ -39,6 +39,7 @@ class Overhead(Suite):
             strategy=strategy,
             nodes=nodes,
             threads=threads,
+            split="random",
             blas=os.environ.get("RIDGEBENCH_BLAS"),
             kernels=os.environ.get("RIDGEBENCH_KERNELS", "default"),
         )

@@ -19,6 +19,8 @@ WAYS: dict[str, tuple[str, dict[str, Any], str, tuple[str, ...]]] = {
     "ridgecv, per target": ("ridgecv", {"alpha_per_target": True}, "float64", ()),
     "himalaya, per target, 5 folds": ("himalaya", {"alpha_per_target": True}, "float32", ()),
     "himalaya, 10 folds": ("himalaya", {"cv": 10}, "float32", ()),
+    "himalaya, folds by run": ("himalaya", {"cv": "run"}, "float32", ()),
+    "himalaya, folds by run, r2": ("himalaya", {"cv": "run", "scoring": "r2"}, "float32", ()),
     "multitarget, per target": (
         "multitarget",
         {"alpha_per_target": True},
@@ -42,6 +44,18 @@ WAYS: dict[str, tuple[str, dict[str, Any], str, tuple[str, ...]]] = {
         {"cv": 10, "scoring": MSE},
         "float32",
         ("himalaya, 10 folds",),
+    ),
+    "multitarget, folds by run": (
+        "multitarget",
+        {"cv": "run", "scoring": MSE},
+        "float32",
+        ("himalaya, folds by run",),
+    ),
+    "multitarget, folds by run, r2": (
+        "multitarget",
+        {"cv": "run", "scoring": "r2"},
+        "float32",
+        ("himalaya, folds by run, r2",),
     ),
 }
 

@@ -56,10 +56,11 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "split": (
         ("--split",),
         {
-            "type": click.Choice(["random", "run"]),
-            "default": "random",
+            "type": click.Choice(["auto", "random", "run"]),
+            "default": "auto",
             "show_default": True,
-            "help": "Hold out samples at random, or whole runs.",
+            "help": "Hold out samples at random, or whole runs; auto: by run where there are "
+            "enough runs.",
         },
     ),
     "seed": (

@@ -7,6 +7,7 @@ from bench_core.records.phases import PHASE_NAMES, PhasesRecord
 from bench_core.records.record import (
     Accuracy,
     Agreement,
+    CaseRecord,
     DeviceMemory,
     HostRecord,
     Memory,
@@ -19,6 +20,17 @@ from bench_core.records.record import (
 )
 
 Row = tuple[str, str]
+
+
+def split_rows(case: CaseRecord) -> list[Row]:
+    """Return the samples of both parts, how and why they were divided so, and the warning."""
+    problem, split = case.problem, case.split
+    if problem.t_train is None or problem.t_test is None:
+        return []  # it ended before there was a split
+    how = {"run": "whole runs held out", "random": "drawn at random"}[split.kind]
+    text = f"{problem.t_train:,} to train, {problem.t_test:,} to test, {how}"
+    rows = [("samples", f"{text} (auto: {split.reason})" if split.reason else text)]
+    return [*rows, ("warning", split.warning)] if split.warning else rows
 
 
 def result_rows(record: Record) -> list[Row]:

@@ -42,7 +42,12 @@ def write_results(
         penalty=np.load(part / "penalty.npy"),
         fit_intercept=request.fit_intercept,
         meta={
-            "split": {"kind": split.kind, "seed": split.seed, "warning": split.warning},
+            "split": {
+                "kind": split.kind,
+                "seed": split.seed,
+                "warning": split.warning,
+                "reason": split.reason,
+            },
             "record": record.id,
             "options": record.case.options,
             "source": None if request.keep_problem else source_values(request.source),

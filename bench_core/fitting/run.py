@@ -106,10 +106,10 @@ def fit(
     work = part
     try:
         work = make_owned_folder(root, "fit")
-        problem = request.source.open(work, report, split_copied=request.split == "random")
+        problem = request.source.open(work, report, split_copied=request.split != "run")
         shape = request.shape(problem)
-        spec = request.spec(shape)
         split = request.split_rows(problem)
+        spec = request.spec(shape, split)
         runs = problem.runs[split.train]
         checked = preflight(
             spec, shape, len(split.train), check_fits=False, runs=runs, cluster=request.cluster

@@ -16,6 +16,7 @@ from bench_core.records import codec
 from bench_core.records.record import Record
 from bench_core.runner.memory import INTERVAL_MS
 from bench_core.runner.spec import FitSpec
+from bench_core.runner.split_choice import with_split
 
 ACCEPT_LOAD = "RIDGEBENCH_ACCEPT_LOAD"
 
@@ -62,6 +63,8 @@ def measure(
 ) -> Record:
     """Return the record of ``spec``: read from ``store`` if it is there, else measured now.
 
+    A split that is left to the problem (`FitSpec.split`) is decided first: the record is that of
+    the same case with that split.
     The fit runs in a fresh process whose thread and kernel variables are set before numpy loads.
     The record is written to ``store`` whole or, when interrupted, not at all; its space on the
     disk is reserved before. Of a fit that failed, what it printed is beside it with the suffix
@@ -93,7 +96,7 @@ def measure(
     readable_path(store.absolute())
     readable_path(spec.problem)
     cluster = cluster or LOCAL
-    spec = replace(spec, cluster=cluster.label)
+    spec = replace(with_split(spec), cluster=cluster.label)
     path = store / f"{spec.stem}.json"
     if path.is_file() and not again:
         record = codec.read(Record, path)

@@ -62,11 +62,16 @@ class ProblemRecord:
 
 @dataclass(frozen=True, config=STRICT)
 class SplitRecord:
-    """The split in training and held-out samples."""
+    """The split in training and held-out samples.
 
-    kind: Literal["random", "run"]
+    kind : "auto" only where the case ended before the kind was known. reason : why this kind was
+    chosen; None where it was asked for.
+    """
+
+    kind: Literal["auto", "random", "run"]
     seed: Count
     warning: str | None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -117,7 +117,12 @@ def start_record(spec: FitSpec, shape: ProblemShape) -> Record:
                 dtype=cast(Literal["float64", "float32"], spec.dtype),
                 fingerprint=None,
             ),
-            split=SplitRecord(cast(Literal["random", "run"], spec.split), spec.seed, None),
+            split=SplitRecord(
+                kind=cast(Literal["auto", "random", "run"], spec.split),
+                seed=spec.seed,
+                warning=None,
+                reason=spec.split_reason,
+            ),
             strategy=spec.strategy,
             options=dict(spec.options),
             nodes=spec.nodes,

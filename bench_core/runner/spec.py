@@ -14,7 +14,7 @@ from bench_core.errors import InputError
 from bench_core.records.record import Until
 
 DTYPES = ("float64", "float32")
-SPLITS = ("random", "run")
+SPLITS = ("auto", "random", "run")
 NULLS = ("auto", "fit", "sample", "skip")
 
 
@@ -33,7 +33,10 @@ class FitSpec:
     options : further keyword arguments of the strategy; JSON values only.
     nodes, threads : Dask worker processes, and BLAS threads in each of them.
     dtype : "float64" or "float32".
-    split : "random" (seeded, 90/10) or "run" (whole runs held out).
+    split : "random" (seeded, 90/10), "run" (whole runs held out), or "auto": by run where there are
+        enough runs, else at random (`bench_core.data.choose_split`).
+    split_reason : why "auto" came to this split; None where it was asked for. It is not part of the
+        key.
     seed : of the problem, the split, the sample of targets, the null and the bootstrap.
     repeats : timed fits, at most: none is begun after three minutes of them. With ``until`` the
         fewest before its precision counts.
@@ -72,7 +75,7 @@ class FitSpec:
     nodes: int = 1
     threads: int = 1
     dtype: str = "float64"
-    split: str = "random"
+    split: str = "auto"
     seed: int = 0
     repeats: int = 1
     kernels: str = "default"
@@ -83,6 +86,7 @@ class FitSpec:
     hardware_threads: bool = False
     until: Until | None = None
     cluster: str = "local"
+    split_reason: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("nodes", "threads", "repeats"):
@@ -130,7 +134,7 @@ class FitSpec:
     def key(self) -> str:
         """Return 20 hexadecimal digits that are the same for the same fit, on any machine."""
         values = self.to_dict()
-        del values["suite"]
+        del values["suite"], values["split_reason"]
         if not self.hardware_threads:  # keys are as they were before there was a choice
             del values["hardware_threads"]
         if self.until is None:
@@ -187,5 +191,5 @@ class ProblemShape:
         return self.t * (self.p + self.s) * (4 if self.dtype == "float32" else 8)
 
     def training_samples(self, split: str) -> int:
-        """Return the samples that the default split trains on; for "run" the most it can be."""
+        """Return the samples that the default split trains on; at random, else at most."""
         return self.t - math.ceil(self.t * 0.1 - 1e-9) if split == "random" else self.t

@@ -73,6 +73,7 @@ class Job:
             gcv=self.plan.shape.gcv,
             triangles=self.plan.triangles,
             phases=self.phases,
+            joint=self.plan.joint,
         )
 
     def targets(self, columns: slice) -> TargetColumns:
@@ -106,12 +107,17 @@ def factorise(job: Job) -> Solver:
 
 
 def broadcast(job: Job, solver: Solver) -> None:
-    """Write what other nodes need of the factorisation to score, in the products' precision."""
-    factors = solver.factors
+    """Write what other nodes need of the factorisation to score.
+
+    Vectors are in the products' precision, but for folds from one factorisation.
+    """
+    factors, dtype = solver.factors, job.dtype
     if job.plan.form == "dual":
         factors = replace(factors, basis=None, x_mean=None)
+        if job.plan.joint:  # systems are solved with them
+            dtype = np.dtype(np.float64)
     with job.phases("transfers"):
-        _save_all(job, factor_arrays(factors, job.dtype))
+        _save_all(job, factor_arrays(factors, dtype))
 
 
 def partial_sums(job: Job, number: int, columns: slice, solver: Solver | None) -> Sums:

@@ -96,6 +96,9 @@ class SharedBatches(Strategy):
     _selection: Selection | None = None
     """A way of scoring that every plan has to take, for tests of each."""
 
+    _joint: bool | None = None
+    """Whether folds have to come from one factorisation, for tests of either way."""
+
     def __init__(
         self,
         alphas: Sequence[float] = THESIS_ALPHAS,
@@ -186,6 +189,7 @@ class SharedBatches(Strategy):
             nodes,
             form=find_form(self.solver),
             selection=method.selection or self._selection,
+            joint=self._joint if method.joint is None else method.joint,
             factorise=way,
         )
 
@@ -285,7 +289,8 @@ class _Fit:
         solvers = self._factorised()
         scores = self._scores(solvers)
         choice = choose(scores, self.grid, per_target=shape.per_target)
-        wanted = remedy(choice.scores, self.method, self.job.plan.selection, choice.chosen)
+        plan = self.job.plan
+        wanted = remedy(choice.scores, self.method, plan.selection, choice.chosen, joint=plan.joint)
         if wanted is not None:
             return wanted
         require_scores(choice.scores, choice.alphas, self.job.scoring, folds=bool(shape.folds))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bench_core.cli.display import console, say
-from bench_core.cli.options import option
+from bench_core.cli.options import PENALTY_OPTIONS, option
 
 if TYPE_CHECKING:
     from bench_core.cluster.settings import ClusterSettings
@@ -41,7 +41,7 @@ KEPT = (
     help="Accept times that were measured while others used the machine.",
 )
 @click.option("--machine", help="Name of this machine in the results; default: its host name.")
-@option("cluster")
+@option("cluster", *PENALTY_OPTIONS)
 @click.argument("asv_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
     profile: str,
@@ -51,6 +51,7 @@ def command(
     machine: str | None,
     cluster: ClusterSettings | None,
     asv_arguments: tuple[str, ...],
+    **penalty: Any,
 ) -> None:
     """Benchmark this machine: BLAS x threads x nodes x strategy.
 
@@ -64,6 +65,10 @@ def command(
     With --cluster the fits run on that cluster: name it with --machine. Suites that measure this
     machine alone, such as the kernels', are left out, and nothing is measured in turns.
 
+    Options of the penalty hold for every fit whose suite does not name its own; fits of strategies
+    that have them not are skipped. asv does not know of them: their results are kept under a name
+    of the machine that says so, never beside those of other penalties.
+
     A profile, an option or a benchmark that does not exist is refused before anything is built.
     """
     import os
@@ -74,13 +79,24 @@ def command(
     from bench_core.report.bench_request import check_arguments, check_profile
     from bench_core.report.run_monitor import watch
     from bench_core.report.runs import collect
-    from bench_core.report.site import asv, build_site, describe_machine, find_project
+    from bench_core.report.site import (
+        asv,
+        build_site,
+        describe_machine,
+        find_project,
+        machine_name,
+    )
     from bench_core.report.terminal import print_summary
+    from bench_core.runner.penalty_request import PenaltyRequest
 
     screen = console()
     project = find_project(Path.cwd())
     check_profile(project.benchmarks, profile)
     check_arguments(asv_arguments, project.benchmarks)
+    request = PenaltyRequest(**penalty)
+    if request.label:
+        machine = f"{machine_name(machine)}--{request.label}"
+        say(f"Penalties are chosen otherwise than by default: results are those of {machine}")
     name = describe_machine(project, machine)
     if cluster is not None and cluster.elsewhere:
         turns = False
@@ -88,7 +104,7 @@ def command(
         raise click.UsageError(
             "--aa measures in turns on this machine: leave out --no-turns, --cluster"
         )
-    environment = {**os.environ, "RIDGEBENCH_PROFILE": profile}
+    environment = {**os.environ, "RIDGEBENCH_PROFILE": profile, **request.environment()}
     if accept_load:
         environment["RIDGEBENCH_ACCEPT_LOAD"] = "1"
     if cluster is not None:

@@ -25,7 +25,7 @@ KEPT = "Nothing is kept: the result folder appears only when it is whole."
 @click.option("--runs", metavar="FILE", help="Run of every sample: .npy or text.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to create.")
 @option("scale", "subject", "dtype", "split", "test-fraction")
-@click.option("--test-runs", metavar="RUN,RUN,…", help="Runs to hold out; with --split run.")
+@click.option("--test-runs", metavar="RUN,RUN,…", help="Runs to hold out, by --split run or auto.")
 @option("seed", "nodes", "threads", "hardware-threads", "cluster", "allow-mixed")
 @option("kernels", "blas", *PENALTY_OPTIONS)
 @option("intercept", "option")
@@ -113,14 +113,10 @@ def _show(outcome: FitOutcome) -> None:
 
 
 def _rows(outcome: FitOutcome) -> list[tuple[str, str]]:
-    from bench_core.cli.record_rows import result_rows
+    from bench_core.cli.record_rows import result_rows, split_rows
 
     record = outcome.record
-    problem, split = record.case.problem, record.case.split
-    samples = f"{problem.t_train:,} to train, {problem.t_test:,} to test, split by {split.kind}"
-    rows = [("samples", samples), *result_rows(record)]
-    if split.warning:
-        rows.append(("warning", split.warning))
+    rows = [*split_rows(record.case), *result_rows(record)]
     if record.reason:
         rows.append(("reason", record.reason))
     rows += [(f"no {what}", reason) for what, reason in outcome.not_drawn.items()]

@@ -99,8 +99,9 @@ def command(
     from bench_core.records import to_json
     from bench_core.records.record import Until
     from bench_core.runner.repeats import LEAST_REPEATS
+    from bench_core.runner.split_choice import with_split
 
-    spec = FitSpec(
+    asked = FitSpec(
         problem=problem,
         strategy=strategy,
         nodes=nodes,
@@ -116,6 +117,7 @@ def command(
         blas=blas or _declared(),
         **rest,
     )
+    spec = with_split(asked)
     try:
         with progress() as bars:
             record = measure(
@@ -153,14 +155,14 @@ def _declared() -> str | None:
 
 
 def _show(record: Record, path: Path) -> None:
-    from bench_core.cli.record_rows import result_rows
+    from bench_core.cli.record_rows import result_rows, split_rows
 
     case, problem = record.case, record.case.problem
     size = (
         f"{counted(problem.t or 0, 'sample')} × {counted(problem.p or 0, 'feature')} × "
         f"{counted(problem.s or 0, 'target')}, {problem.dtype}"
     )
-    rows = [("problem", size)]
+    rows = [("problem", size), *split_rows(case)]
     if record.reason:
         rows.append(("reason", record.reason))
     rows += [*result_rows(record), ("record", str(path))]

@@ -15,6 +15,7 @@ from bench_core.phases import NO_PHASES, Phases
 from bench_core.progress import Progress, silent
 from bench_core.ridge.arrays.backend import Array, Device, cast, to_numpy
 from bench_core.ridge.arrays.target_blocks import Block, Centring, ColumnBlocks
+from bench_core.ridge.formulas.joint_folds import FoldSums
 from bench_core.ridge.formulas.primal import ErrorSums
 from bench_core.ridge.formulas.scores import spread
 
@@ -66,11 +67,12 @@ class TargetColumns:
 class TargetSums:
     """Sums over targets from which every penalty is scored; disjoint parts add up in any order.
 
-    total : Y Yᵀ (t, t), of which only the lower triangle counts, or `ErrorSums`. targets : number
-    of targets. defined : number of targets that are not constant, where they are scaled for r2.
+    total : Y Yᵀ (t, t), of which only the lower triangle counts, `ErrorSums` or `FoldSums`.
+    targets : number of targets. defined : number of targets that are not constant, where they are
+    scaled for r2.
     """
 
-    total: Array | ErrorSums
+    total: Array | ErrorSums | FoldSums
     targets: int
     defined: int = 0
 
@@ -93,6 +95,8 @@ class TargetSums:
         total = self.total
         if isinstance(total, ErrorSums):
             moved: Any = ErrorSums(move(total.cross), move(total.squares), move(total.B))
+        elif isinstance(total, FoldSums):
+            moved = total.moved(move)
         else:
             moved = move(total)
         return TargetSums(moved, self.targets, self.defined)
@@ -125,7 +129,24 @@ class TargetScores:
         return self
 
 
-Sums = TargetSums | TargetScores
+@dataclass
+class FoldScores:
+    """Scores of every target in all folds, from one pass over the targets: a part for each fold."""
+
+    folds: list[TargetScores]
+
+    def __iadd__(self, other: FoldScores) -> FoldScores:
+        """Append the targets of another part."""
+        for mine, more in zip(self.folds, other.folds, strict=True):
+            mine += more
+        return self
+
+    def on_host(self) -> FoldScores:
+        """Return itself: it is made of numpy arrays."""
+        return self
+
+
+Sums = TargetSums | TargetScores | FoldScores
 
 
 def scaled(Y: Array, rows: Array | None = None) -> tuple[Array, int]:
