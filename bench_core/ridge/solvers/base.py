@@ -326,7 +326,8 @@ class Solver(ABC):
     def joint_folds(self) -> JointFolds:
         """All folds as they follow from the factorisation of all samples; kept until it solves."""
         if self._joint_folds is None:
-            self._joint_folds = self._make_joint()
+            with self.phases("factorisation"):
+                self._joint_folds = self._make_joint()
         return self._joint_folds
 
     def _pass_folds(self, number: int) -> list[int]:
