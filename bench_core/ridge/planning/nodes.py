@@ -382,4 +382,6 @@ def _node_bytes(plan: NodePlan, node: int) -> int:
             # The solution, X's size, is all that is held; with a penalty per target it is more.
             if plan.form == "dual" and not plan.shape.per_target:
                 phases["coefficients"] -= factors + 8 * plan.shape.t**2
-    return max(phases.values()) + memory.small_bytes(share, plan.selection)
+    every_fold = plan.joint and plan.selection == "each" and not plan.triangles
+    small = memory.small_bytes(share, plan.selection, every_fold=every_fold)
+    return max(phases.values()) + small
