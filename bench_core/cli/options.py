@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bench_core.cli.parameters import Bytes, Folds, Numbers, Option, Scale
+from bench_core.cli.parameters import Bytes, Folds, Numbers, Option, Scale, Spaces
 from bench_core.processes import keep_stdout_clean
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -143,6 +143,15 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "type": click.Choice(["neg_mean_squared_error", "r2", "pearson"]),
             "help": "Score that chooses the penalty  [default: neg_mean_squared_error for loo and "
             "gcv, r2 for folds].",
+        },
+    ),
+    "spaces": (
+        ("--spaces",),
+        {
+            "type": Spaces(),
+            "metavar": "NAME=COUNT,…",
+            "help": "Feature spaces, each with a penalty of its own: numbers of columns in their "
+            "order, or NAME=FIRST:END  [default: those of the problem].",
         },
     ),
     "intercept": (
@@ -278,7 +287,7 @@ def named_values(pairs: tuple[tuple[str, Any], ...], flag: str = "--option") -> 
     return found
 
 
-PENALTY_OPTIONS = ("alphas", "extend-alphas", "alpha-per-target", "cv", "scoring")
+PENALTY_OPTIONS = ("alphas", "extend-alphas", "alpha-per-target", "cv", "scoring", "spaces")
 """Options of how the penalty is chosen, in the order in which help shows them."""
 
 

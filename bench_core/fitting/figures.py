@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,6 +31,30 @@ def draw(problem: Problem, r: NDArray[np.float64], folder: Path) -> dict[str, st
     from bench_core.accuracy.maps import write_maps
 
     return left_out | write_maps(problem, r, folder, name="r-map").not_drawn
+
+
+def draw_rows(
+    problem: Problem,
+    arrays: Mapping[str, NDArray[np.float64]],
+    rows: Sequence[str],
+    folder: Path,
+) -> dict[str, str]:
+    """Draw every row of ``arrays`` (rows, s) as a map; return what was left out, with the reason.
+
+    The maps are called ``ARRAY-ROW-map``, with all but letters and digits of a row's name as -.
+    """
+    if problem.space is None or find_spec("nilearn") is None:
+        return {}  # `draw` says so
+    from bench_core.accuracy.maps import write_maps
+
+    left_out: dict[str, str] = {}
+    for name, values in arrays.items():
+        for row, own in zip(rows, values, strict=True):
+            stem = f"{name}-{re.sub('[^A-Za-z0-9]+', '-', row)}-map"
+            title = f"{problem.name}: {name.replace('_', ' ')}, {row}"
+            written = write_maps(problem, own, folder, name=stem, title=title)
+            left_out |= {f"{what} of {stem}": why for what, why in written.not_drawn.items()}
+    return left_out
 
 
 def histogram(r: NDArray[np.float64], folder: Path, *, title: str) -> None:

@@ -90,7 +90,7 @@ class SharedBatches(Strategy):
     penalty_scope = "all"
     claims_ridgecv = True
     distributed = True
-    supports = COMMON_OPTIONS - {"memory_limit"}
+    supports = COMMON_OPTIONS - {"memory_limit", "spaces"}
 
     _selection: Selection | None = None
     """A way of scoring that every plan has to take, for tests of each."""

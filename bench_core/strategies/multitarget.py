@@ -61,7 +61,7 @@ class MultiTarget(Strategy):
     summary = "one factorisation, penalties scored from sums over targets; RidgeCV's answer"
     penalty_scope = "all"
     claims_ridgecv = True
-    supports = COMMON_OPTIONS
+    supports = COMMON_OPTIONS - {"spaces"}
 
     def __init__(
         self,

@@ -71,6 +71,7 @@ def command(
     that was skipped because this machine cannot run it.
     """
     from bench_core.measure import FitSpec, RecordNotWrittenError, measure
+    from bench_core.measure.run import with_problem_spaces
     from bench_core.records import to_json
 
     spec = FitSpec(
@@ -85,6 +86,7 @@ def command(
         blas=blas or _declared(),
         **rest,
     )
+    spec = with_problem_spaces(spec)
     try:
         with progress() as bars:
             record = measure(
