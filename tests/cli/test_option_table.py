@@ -17,6 +17,7 @@ EXCEPTIONS = {
     ("--device", "videogpt"): "training takes a GPU where there is one",
     ("--test-fraction", "plan"): "0 plans for all samples",
     ("--option", "videogpt"): "settings of the training, not of a strategy",
+    ("--option", "encode"): "options of the encoder, not of a strategy",
 }
 
 
