@@ -120,12 +120,13 @@ class BuildPlan:
         import nilearn
 
         files = {path for run in self.runs for path in run.pair.run.files}
+        features: Any = self.features
         for run in self.runs:
             stimulus = run.pair.stimulus
-            if isinstance(self.features, JoinedStimuli):
-                files |= set(self.features.files(stimulus))
+            if isinstance(features, JoinedStimuli):
+                files |= set(features.files(stimulus))
             else:
-                files.add(self.features.file(stimulus))
+                files.add(features.file(stimulus))
         files |= set(self.targets.files)
         seen = {str(f): (f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(files)}
         what = {
@@ -193,8 +194,9 @@ def build(planned: BuildPlan, folder: str | Path, *, progress: Progress = silent
     if planned.targets.space is not None:
         small |= planned.targets.space.arrays()
         description["space"] = planned.targets.space.description()
-    if isinstance(planned.features, JoinedStimuli):
-        delayed = planned.features.spaces.delayed(planned.alignment.window)
+    features: Any = planned.features
+    if isinstance(features, JoinedStimuli):
+        delayed = features.spaces.delayed(planned.alignment.window)
         description["feature_spaces"] = delayed.to_json()
     arrays: dict[str, tuple[tuple[int, ...], DTypeLike]] = {
         "X": ((t, planned.p), dtype),

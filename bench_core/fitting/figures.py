@@ -38,23 +38,26 @@ def draw_rows(
     arrays: Mapping[str, NDArray[np.float64]],
     rows: Sequence[str],
     folder: Path,
-) -> dict[str, str]:
-    """Draw every row of ``arrays`` (rows, s) as a map; return what was left out, with the reason.
+) -> None:
+    """Write every row of ``arrays`` (rows, s) as a map, a NIfTI file and a figure of slices.
 
-    The maps are called ``ARRAY-ROW-map``, with all but letters and digits of a row's name as -.
+    They are called ``ARRAY-ROW-map``, with all but letters and digits of a row's name as -. Nothing
+    is drawn of a problem without places, or without nilearn: `draw` says so.
     """
     if problem.space is None or find_spec("nilearn") is None:
-        return {}  # `draw` says so
-    from bench_core.accuracy.maps import write_maps
+        return
+    from bench_core.accuracy.maps import to_image
+    from bench_core.accuracy.plotting import draw_slices
 
-    left_out: dict[str, str] = {}
+    mni = (problem.space.template or "").upper().startswith("MNI")
     for name, values in arrays.items():
         for row, own in zip(rows, values, strict=True):
             stem = f"{name}-{re.sub('[^A-Za-z0-9]+', '-', row)}-map"
-            title = f"{problem.name}: {name.replace('_', ' ')}, {row}"
-            written = write_maps(problem, own, folder, name=stem, title=title)
-            left_out |= {f"{what} of {stem}": why for what, why in written.not_drawn.items()}
-    return left_out
+            image = to_image(problem.space, own)
+            image.to_filename(folder / f"{stem}.nii.gz")
+            if np.isfinite(own).any():
+                title = f"{name.replace('_', ' ')}, {row}"
+                draw_slices(image, folder / f"{stem}.png", title, mni)
 
 
 def histogram(r: NDArray[np.float64], folder: Path, *, title: str) -> None:

@@ -21,7 +21,7 @@ from bench_core.runner.protocol import FurtherResults
 
 SCHEMA = "ridgebench-fit-summary/1"
 
-MAPPED = ("space_r", "space_r2", "space_unique")
+MAPPED = ("space_r", "space_unique")
 """Further results with a row for every feature space, of which maps are drawn."""
 
 
@@ -70,7 +70,7 @@ def write_results(
         not_drawn = draw(problem, np.asarray(arrays["r"]), folder)
         if further is not None:
             maps = {name: np.asarray(arrays[name]) for name in own if name in MAPPED}
-            not_drawn |= draw_rows(problem, maps, further.rows, folder)
+            draw_rows(problem, maps, further.rows, folder)
     codec.write(record, folder / "record.json")
     values = codec.to_dict(record)
     write_json(

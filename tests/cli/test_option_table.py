@@ -18,6 +18,7 @@ EXCEPTIONS = {
     ("--test-fraction", "plan"): "0 plans for all samples",
     ("--option", "videogpt"): "settings of the training, not of a strategy",
     ("--option", "encode"): "options of the encoder, not of a strategy",
+    ("--option", "layers"): "options of the encoder, not of a strategy",
 }
 
 

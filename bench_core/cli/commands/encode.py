@@ -28,7 +28,7 @@ KEPT = "Rows computed so far are in the store; the same command goes on from the
     "--layer",
     "layers",
     multiple=True,
-    help="Layer to store; repeat for several.  [default: the encoder's own]",
+    help="Layer; repeat for several.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the feature store.")
 @click.option(
@@ -79,9 +79,10 @@ def command(
 ) -> None:
     """Store the features of VIDEOS, one row for every TR.
 
-    A video's name without its suffix is the name of its run. What is in the store already is not
-    computed again; what was interrupted goes on where it stopped. A film that cannot be encoded
-    does not end the others; the exit status is then 2.
+    A video's name without its suffix is the name of its run. Without --layer it is the encoder's
+    own default, which --list names. What is in the store already is not computed again; what was
+    interrupted goes on where it stopped. A film that cannot be encoded does not end the others;
+    the exit status is then 2.
     """
     _needs()
     from encoders.alignment import THESIS_TR
