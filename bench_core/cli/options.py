@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bench_core.cli.parameters import Bytes, ClusterChoice, Folds, Numbers, Option, Scale
+from bench_core.cli.parameters import Bytes, ClusterChoice, Folds, Numbers, Option, Scale, Spaces
 from bench_core.processes import keep_stdout_clean
 
 if TYPE_CHECKING:
@@ -165,6 +165,15 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "gcv, r2 for folds].",
         },
     ),
+    "spaces": (
+        ("--spaces",),
+        {
+            "type": Spaces(),
+            "metavar": "NAME=COUNT,…",
+            "help": "Feature spaces, each with a penalty of its own: numbers of columns in their "
+            "order, or NAME=FIRST:END  [default: those of the problem].",
+        },
+    ),
     "intercept": (
         ("--no-intercept",),
         {"is_flag": True, "help": "Fit without an intercept."},
@@ -311,7 +320,7 @@ def named_values(pairs: tuple[tuple[str, Any], ...], flag: str = "--option") -> 
     return found
 
 
-PENALTY_OPTIONS = ("alphas", "extend-alphas", "alpha-per-target", "cv", "scoring")
+PENALTY_OPTIONS = ("alphas", "extend-alphas", "alpha-per-target", "cv", "scoring", "spaces")
 """Options of how the penalty is chosen, in the order in which help shows them."""
 
 

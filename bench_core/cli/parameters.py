@@ -109,6 +109,26 @@ class Folds(click.ParamType):
         return int(text)
 
 
+class Spaces(click.ParamType):
+    """Names of feature spaces with their numbers of columns, or their ranges of columns."""
+
+    name = "name=count,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, list[list[int]]]:
+        """Return name → ranges; fail with what is wrong otherwise."""
+        if isinstance(value, dict):
+            return value
+        from bench_core.data import FeatureSpaces
+        from bench_core.errors import InputError
+
+        try:
+            return FeatureSpaces.parse(str(value)).to_json()
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
 class Numbers(click.ParamType):
     """Numbers separated by commas; FIRST:LAST:COUNT stands for COUNT log-spaced ones."""
 

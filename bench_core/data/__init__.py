@@ -2,6 +2,7 @@
 
 from bench_core.data.delays import delayed
 from bench_core.data.factory import make, problem_runs
+from bench_core.data.feature_spaces import FeatureSpaces
 from bench_core.data.generator import synthetic
 from bench_core.data.problem import Problem
 from bench_core.data.rows import RowsOf
@@ -21,6 +22,7 @@ __all__ = [
     "HAXBY",
     "SUBJECTS",
     "THESIS_ALPHAS",
+    "FeatureSpaces",
     "Problem",
     "RowsOf",
     "Shape",

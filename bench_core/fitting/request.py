@@ -18,7 +18,7 @@ from bench_core.data import shape as named_shape
 from bench_core.disk import readable_path
 from bench_core.errors import InputError
 from bench_core.fitting.sources import ProblemSource
-from bench_core.runner.planning import check_options
+from bench_core.runner.planning import check_options, with_spaces
 from bench_core.runner.spec import SPLITS, FitSpec, ProblemShape
 
 
@@ -88,6 +88,11 @@ class FitRequest:
             json.dumps(self.options, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise InputError(f"options {self.options!r} are no JSON values: {error}") from None
+
+    def with_spaces(self, problem: Problem) -> FitRequest:
+        """Return the request with the feature spaces of the problem, where none are given."""
+        spaces = problem.feature_spaces
+        return replace(self, options=with_spaces(self.strategy, self.options, spaces))
 
     def split_rows(self, problem: Problem) -> Split:
         """Return the rows to train and to test with."""

@@ -107,6 +107,7 @@ def fit(
     try:
         work = make_owned_folder(root, "fit")
         problem = request.source.open(work, report, split_copied=request.split != "run")
+        request = request.with_spaces(problem)
         shape = request.shape(problem)
         split = request.split_rows(problem)
         spec = request.spec(shape, split)
@@ -156,7 +157,9 @@ def fit(
         record = finish_record(record, began, settings)
         report("writing")
         give_back(part / HELD)
-        files, not_drawn = write_results(request, problem, split, checked.plan, record, part)
+        files, not_drawn = write_results(
+            request, problem, split, checked.plan, record, part, further=found.further
+        )
         return FitOutcome(record, request.out, files, not_drawn)
     finally:
         shutil.rmtree(work, ignore_errors=True)

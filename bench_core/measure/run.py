@@ -96,7 +96,7 @@ def measure(
     readable_path(store.absolute())
     readable_path(spec.problem)
     cluster = cluster or LOCAL
-    spec = replace(with_split(spec), cluster=cluster.label)
+    spec = replace(with_problem_spaces(with_split(spec)), cluster=cluster.label)
     path = store / f"{spec.stem}.json"
     if path.is_file() and not again:
         record = codec.read(Record, path)
@@ -128,6 +128,22 @@ def measure(
         except OSError as error:
             raise RecordNotWrittenError(path, record, str(explained(error, path))) from error
     return record
+
+
+def with_problem_spaces(spec: FitSpec) -> FitSpec:
+    """Return the specification with the feature spaces of its problem folder, in full.
+
+    It is the same where the strategy knows no spaces, or neither options nor folder have any.
+    """
+    folder = Path(spec.problem)
+    if "spaces" not in spec.options and not folder.is_dir():
+        return spec
+    from bench_core.data import Problem
+    from bench_core.runner.planning import with_spaces
+
+    own = Problem.open(folder).feature_spaces if folder.is_dir() else None
+    options = with_spaces(spec.strategy, spec.options, own)
+    return spec if options == spec.options else replace(spec, options=options)
 
 
 def _measure_now(spec: FitSpec, settings: RunSettings) -> Record:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core import strategies
+from bench_core.data.feature_spaces import FeatureSpaces
 from bench_core.data.generator import run_count
 from bench_core.errors import InputError, counted, readable_bytes, unknown
 from bench_core.records.fit_plan import FitPlan
@@ -77,6 +78,24 @@ def with_runs(options: Mapping[str, Any], runs: NDArray[Any]) -> dict[str, Any]:
             "every sample with the problem (--runs)"
         )
     return {**options, "cv": np.asarray(runs).tolist()}
+
+
+def with_spaces(
+    strategy: str, options: Mapping[str, Any], spaces: FeatureSpaces | None
+) -> dict[str, Any]:
+    """Return the options with feature spaces in full: those given, else those of the problem.
+
+    Raises `InputError` for spaces that are none.
+    """
+    found = dict(options)
+    if "spaces" not in strategies.get(strategy).supports:
+        return found
+    given = found.get("spaces")
+    if given is not None:
+        found["spaces"] = FeatureSpaces.of(given).to_json()
+    elif spaces is not None:
+        found["spaces"] = spaces.to_json()
+    return found
 
 
 def fit_bytes(

@@ -116,10 +116,19 @@ class FitJob:
 
 
 @dataclass(frozen=True)
+class FurtherResults:
+    """Arrays of a strategy's own that a fit has saved: their names, and those of their rows."""
+
+    arrays: tuple[str, ...]
+    rows: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class WorkerResult:
     """Result of the worker; None for what it did not reach. See `bench_core.records.Record`.
 
     sampled_penalties : of the targets that `bench_core.runner.agreement.sample_targets` draws.
+    further : what was saved besides predictions, penalties, r and coefficients.
     """
 
     status: State
@@ -140,6 +149,7 @@ class WorkerResult:
     device_memory: tuple[DeviceMemory, ...] = ()
     phases: PhasesRecord | None = None
     cluster: ClusterRecord | None = None
+    further: FurtherResults | None = None
 
 
 @dataclass(frozen=True)

@@ -382,6 +382,8 @@ def _warm_up(
     options: dict[str, Any] = {**job.options}
     if by_run(options) or isinstance(options.get("cv"), list):
         del options["cv"]
+    for name in ("spaces", "candidates"):  # of all features, where the warm-up has a few
+        options.pop(name, None)
     options |= {name: None for name in ("coef", "memory_limit") if name in options}
     products = None
     declared = make(options).torch_device is not None

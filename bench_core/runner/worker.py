@@ -13,11 +13,12 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench_core.runner.protocol import HELD, FitJob, Keep, WorkerResult, serve
+from bench_core.runner.protocol import HELD, FitJob, FurtherResults, Keep, WorkerResult, serve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bench_core.data import Problem
     from bench_core.progress import Progress
     from bench_core.records.record import Times
     from bench_core.runner.one_run import Run
@@ -78,9 +79,11 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
         )
         plan = plan_record(model.carried_out())
         r = pearson_r(session.test.Y, predictions)
+        further = None
         if job.output is not None:
             progress("writing")
-            _save(job, model, predictions, chosen, r)
+            further = _save(job, model, session.test, predictions, chosen, r)
+        scales = model.feature_scales(sample_targets(session.train.s, spec.seed))
         del model
         result = WorkerResult(
             status="ok",
@@ -97,10 +100,11 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             processor=processor,
             phases=run.fits.phases,
             cluster=hosts,
+            further=further,
         )
         progress("checking")
         keep(result, "not compared with scikit-learn's Ridge")
-        result = replace(result, agreement=_agreement(session, predictions, chosen))
+        result = replace(result, agreement=_agreement(session, predictions, chosen, scales))
         del predictions
         if spec.null != "skip":
             progress("fitting to shuffled rows")
@@ -133,9 +137,14 @@ def _times(session: Session, run: Run, predict_s: float) -> Times:
 
 
 def _save(
-    job: FitJob, model: Any, predictions: NDArray[Any], chosen: NDArray[Any], r: NDArray[Any]
-) -> None:
-    """Save the arrays of a fit to the job's output folder."""
+    job: FitJob,
+    model: Any,
+    test: Problem,
+    predictions: NDArray[Any],
+    chosen: NDArray[Any],
+    r: NDArray[Any],
+) -> FurtherResults | None:
+    """Save the arrays of a fit to the job's output folder; name those of the strategy's own."""
     import numpy as np
 
     from bench_core.disk import give_back
@@ -149,14 +158,22 @@ def _save(
         "r": r,
         "intercept": np.asarray(model.intercept_),
     }
+    further = model.held_out_results(test.X, test.Y)
+    kept |= further
     if job.save_coef and not (folder / "coef.npy").exists():
         kept["coef"] = model.coef_
     for name, array in kept.items():
         give_back(folder / HELD, array.nbytes + HEADER_BYTES)
         save_array(folder / f"{name}.npy", array)
+    return FurtherResults(tuple(further), model.held_out_names()) if further else None
 
 
-def _agreement(session: Session, predictions: NDArray[Any], chosen: NDArray[Any]) -> Any:
+def _agreement(
+    session: Session,
+    predictions: NDArray[Any],
+    chosen: NDArray[Any],
+    scales: NDArray[Any] | None,
+) -> Any:
     """Return the record's ``agreement``; None where memory does not suffice to check it."""
     from bench_core.machine import available_memory
     from bench_core.runner.agreement import agreement_bytes, compare_with_ridge
@@ -165,7 +182,13 @@ def _agreement(session: Session, predictions: NDArray[Any], chosen: NDArray[Any]
     if agreement_bytes(train.t, train.p, test.t, train.s) > available_memory():
         return None
     return compare_with_ridge(
-        train, test, predictions, chosen, fit_intercept=spec.fit_intercept, seed=spec.seed
+        train,
+        test,
+        predictions,
+        chosen,
+        fit_intercept=spec.fit_intercept,
+        seed=spec.seed,
+        scales=scales,
     )
 
 

@@ -40,6 +40,7 @@ COMMON_OPTIONS = frozenset(
         "progress",
         "scoring",
         "solver",
+        "spaces",
     }
 )
 """Constructor options that have one meaning in all strategies that list them in ``supports``."""
@@ -76,7 +77,8 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         coefficients, None for none), "memory_limit" (bytes beyond X and Y), "progress" (a
         `bench_core.progress.Progress`), "device", "dtype" (of products with Y), "cv" (None,
         number of folds, run of every sample), "scoring", "solver", "alpha_per_target" (a penalty
-        for every target) and "extend_alphas" (decades beyond the candidates).
+        for every target), "extend_alphas" (decades beyond the candidates) and "spaces" (feature
+        spaces, as `bench_core.data.FeatureSpaces.of` takes them).
     coef_ : B (s, p), perhaps memory-mapped. ``intercept_`` : b (s,).
     alpha_ : the chosen penalty, or that of every target (s,).
     cv_results_ : what the choice was made from; see the strategy.
@@ -317,6 +319,26 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self, "alpha_")
         return np.array(np.broadcast_to(self.alpha_, self.n_targets_), dtype=np.float64)
+
+    def feature_scales(self, targets: NDArray[np.intp]) -> NDArray[np.float64] | None:
+        """Return what every feature is multiplied by for some targets (p, n); None for 1.
+
+        scikit-learn's Ridge with `chosen_alphas` must give the same predictions on features scaled
+        so. A strategy with several penalties for the features of a target overrides it.
+        """
+        return None
+
+    def held_out_results(self, X: ArrayLike, Y: ArrayLike) -> dict[str, NDArray[Any]]:
+        """Return further results of a fit from held-out X (n, p) and Y (n, s), by name of array.
+
+        Their last axis is the targets'. The rows of two-dimensional ones are what `held_out_names`
+        says.
+        """
+        return {}
+
+    def held_out_names(self) -> tuple[str, ...]:
+        """Return the names of the rows of `held_out_results`."""
+        return ()
 
 
 def torch_name(device: str) -> str | None:

@@ -91,7 +91,7 @@ class SharedBatches(Strategy):
     claims_ridgecv = True
     distributed = True
     phased = True
-    supports = COMMON_OPTIONS - {"memory_limit"}
+    supports = COMMON_OPTIONS - {"memory_limit", "spaces"}
 
     _selection: Selection | None = None
     """A way of scoring that every plan has to take, for tests of each."""

@@ -137,7 +137,7 @@ class Himalaya(Strategy):
         check_xy(X, Y)
         dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
         kernel = self.solver == "kernel" or (self.solver == "auto" and X.shape[0] < X.shape[1])
-        with _backend(self.backend) as backend:
+        with use_backend(self.backend) as backend:
             model = self._model(kernel, alphas.astype(dtype), cv)
             model.fit(backend.asarray(np.asarray(X, dtype)), backend.asarray(np.asarray(Y, dtype)))
             coef = model.get_primal_coef() if kernel else model.coef_
@@ -198,7 +198,7 @@ class Himalaya(Strategy):
 
 
 @contextlib.contextmanager
-def _backend(name: str) -> Iterator[Any]:
+def use_backend(name: str) -> Iterator[Any]:
     """Use this backend of himalaya, which is a global choice, and put the former back."""
     from himalaya.backend import get_backend, set_backend
 

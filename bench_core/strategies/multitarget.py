@@ -64,7 +64,7 @@ class MultiTarget(Strategy):
     penalty_scope = "all"
     claims_ridgecv = True
     phased = True
-    supports = COMMON_OPTIONS
+    supports = COMMON_OPTIONS - {"spaces"}
 
     def __init__(
         self,

@@ -19,6 +19,8 @@ EXCEPTIONS = {
     ("--nodes", "advise"): "the most that are predicted",
     ("--threads", "advise"): "the most that are predicted",
     ("--option", "videogpt"): "settings of the training, not of a strategy",
+    ("--option", "encode"): "options of the encoder, not of a strategy",
+    ("--option", "layers"): "options of the encoder, not of a strategy",
 }
 
 

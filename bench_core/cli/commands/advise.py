@@ -137,7 +137,7 @@ def _size(
     if problem is not None:
         if any(given):
             raise InputError(f"give a problem ({problem}) or --t, --p and --s, not both")
-        size, _ = problem_shape(problem, scale, subject, test_fraction, "float64")
+        size, *_ = problem_shape(problem, scale, subject, test_fraction, "float64")
         words = problem if scale == 1 else f"{problem} --scale {scale:g}"
         return size, words
     absent = [name for name, value in zip("tps", given, strict=True) if value is None]

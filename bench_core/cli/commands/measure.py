@@ -96,6 +96,7 @@ def command(
     by others, 3 for one that was skipped because this machine cannot run it.
     """
     from bench_core.measure import FitSpec, RecordNotWrittenError, measure
+    from bench_core.measure.run import with_problem_spaces
     from bench_core.records import to_json
     from bench_core.records.record import Until
     from bench_core.runner.repeats import LEAST_REPEATS
@@ -117,7 +118,7 @@ def command(
         blas=blas or _declared(),
         **rest,
     )
-    spec = with_split(asked)
+    spec = with_problem_spaces(with_split(asked))
     try:
         with progress() as bars:
             record = measure(

@@ -221,6 +221,9 @@ def _facts(problem: Problem) -> list[tuple[str, str]]:
     ]
     if problem.meta.get("delays"):
         facts.append(("delays", ", ".join(map(str, problem.meta["delays"])) + " samples"))
+    if problem.feature_spaces is not None:
+        sizes = problem.feature_spaces.sizes().items()
+        facts.append(("feature spaces", ", ".join(f"{name}: {size}" for name, size in sizes)))
     for label, draw in (("random split", random_split), ("split by run", run_split)):
         try:
             split = draw(problem)
