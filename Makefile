@@ -6,7 +6,7 @@ PROFILE ?= small
 # Further options of `ridgebench bench`, such as BENCH='--machine NAME'.
 BENCH ?=
 # What the tests exercise: everything.
-EXTRAS := bench,report,conda,brain,encoders,videogpt,games,peers,dev
+EXTRAS := bench,report,conda,brain,encoders,videogpt,games,peers,slurm,ssh,tls,dev
 
 .PHONY: bench test lint report clean help
 .DEFAULT_GOAL := help

@@ -21,6 +21,8 @@ from bench_core.blas.observed import observe
 from bench_core.blas.proof import state
 from bench_core.blas.rate import ProductFailedError, gemm_rate
 from bench_core.blas.report import BlasReport
+from bench_core.machine.activity import read_activity
+from bench_core.machine.quiet import quiet_advice, timing_settings
 
 # Below this number of busy cores, other processes do not affect a timing.
 _BUSY_CORES = 0.3
@@ -31,12 +33,19 @@ def diagnose(measure: bool = True) -> dict[str, Any]:
 
     ``machine`` (see `bench_core.machine.describe`), ``blas`` (numpy, scipy), ``declared``,
     ``relinked`` (see `bench_core.blas.proof.state`), ``environment`` (variables that change
-    threading or kernels), ``load``, ``kernels`` (library, current, best, environment, reason and
+    threading or kernels), ``load``, ``steal_cores`` (taken by the hypervisor meanwhile; null where
+    the system does not say), ``quiet`` (what a quiet machine would change: ``setting``, ``now`` and
+    ``remedy``), ``kernels`` (library, current, best, environment, reason and
     ``rates`` in GFLOP/s of one thread: "current", and "best" where that differs; null when not
     measured, and a rate null where the product failed), ``known_bad`` (package and entry of
     `bench_core.blas.known_bad`) and ``warnings``, each with ``code``, ``message`` and ``remedy``.
     """
+    before = read_activity()
     load = machine.load()
+    after = read_activity()
+    steal = None
+    if before.steal_s is not None and after.steal_s is not None and after.at > before.at:
+        steal = round((after.steal_s - before.steal_s) / (after.at - before.at), 3)
     observed = observe()
     report, processor = observed.report, machine.cpu()
     advices = [kernel_advice(library, processor) for library in (report.numpy, report.scipy)]
@@ -58,6 +67,8 @@ def diagnose(measure: bool = True) -> dict[str, Any]:
         "relinked": relinked,
         "environment": threading_variables(),
         "load": load,
+        "steal_cores": steal,
+        "quiet": [asdict(one) for one in quiet_advice(timing_settings())],
         "kernels": asdict(advice) | {"rates": rates},
         "known_bad": [{"package": package, **asdict(entry)} for package, entry in bad],
         "warnings": [

@@ -50,6 +50,21 @@ class ResourceError(RidgebenchError, RuntimeError):
     """Too few cores, or too little memory or disk, for the work."""
 
 
+def error_named(name: str, text: str) -> RidgebenchError:
+    """Return the error of this package whose class has this name, as another process reported it.
+
+    A name of no loaded class gives the base class.
+
+    >>> type(error_named("ResourceError", "no memory")).__name__
+    'ResourceError'
+    """
+    kinds: list[type[RidgebenchError]] = [RidgebenchError]
+    for kind in kinds:  # grows meanwhile
+        kinds += kind.__subclasses__()
+    found = next((kind for kind in kinds if kind.__name__ == name), RidgebenchError)
+    return found(text)
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """Return the error for a ``name`` that is no known ``kind``, with near names first.
 

@@ -9,10 +9,12 @@ With ``RIDGEBENCH_RESUME`` a run reads those instead (`bench_core.measure.resume
 
 from __future__ import annotations
 
+import functools
 import importlib
 import itertools
 import os
 import pkgutil
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -23,8 +25,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from bench_core.machine import available_cores  # here, so that asv's fork server imports it once
 
 if TYPE_CHECKING:
+    from bench_core.cluster.capacity import Capacity
+    from bench_core.cluster.settings import ClusterSettings
     from bench_core.measure import FitSpec
     from bench_core.records import KernelsRecord, Record
+    from bench_core.records.record import Times
 
 R = TypeVar("R", "Record", "KernelsRecord")
 
@@ -33,6 +38,9 @@ NODES = [1, 2, 4, 6, 8]
 
 # Of the checkout that the suites lie in, whichever configuration file asv was given.
 os.environ.setdefault("RIDGEBENCH_RECORDS", str(Path(__file__).parents[1] / ".asv" / "records"))
+
+PENALTY = "RIDGEBENCH_PENALTY"
+"""Variable by which `ridgebench bench` says how penalties are chosen; it is rarely there."""
 
 _NOTHING_RUNS = "nothing-runs.txt"
 _PROFILES = tomllib.loads((Path(__file__).parent / "profiles.toml").read_text(encoding="utf-8"))
@@ -54,21 +62,30 @@ class Suite:
     version = "1"  # pinned: an edit of the source must not drop the history
     timeout = 24 * 3600.0
     suite: ClassVar[str]
+    on_cluster: ClassVar[bool] = False
+    """Whether it can measure on another cluster (RIDGEBENCH_CLUSTER) than this machine."""
     params: ClassVar[tuple[list[Any], ...]] = ()
     param_names: ClassVar[tuple[str, ...]] = ()
 
     def setup_cache(self) -> str:
         """Return the folder of this run and environment, and publish what will be left out."""
         from bench_core.measure import publish, seed_session, session_store
+        from bench_core.measure.turns_plan import PLAN, in_session, write_plan
         from bench_core.records.skips import make_skips
 
         session = session_store()
-        if kept := seed_session(Path(session)):
+        # Not twice in a session, nor the machine's clock, which shows how this session went.
+        begun = Path(session, PLAN).exists()
+        clock = [reference().stem] if in_session() else []
+        if not begun and (kept := seed_session(Path(session), without=clock)):
             print(f"{kept} records of this environment and commit are used, not measured again")
         useless = no_better_kernels()
         if useless is not None:
             Path(session, _NOTHING_RUNS).write_text(useless, encoding="utf-8")
         publish(make_skips(count_skips(useless), profile()["name"]))
+        if in_session():
+            cases = [] if useless is not None else list(cases_in_turn())
+            write_plan(Path(session), cases, reference(), profile().get("runs", 1), selection())
         return session
 
     @classmethod
@@ -81,7 +98,12 @@ class Suite:
             if allowed is not None and value not in allowed:
                 runs = ", ".join(map(str, allowed)) or "none"
                 return f"profile {chosen['name']} runs no other {key} than {runs}"
-        needed = named.get("nodes", 1) * named.get("threads", 1)
+        nodes, threads = named.get("nodes", 1), named.get("threads", 1)
+        if (cluster := other_cluster()) is not None:
+            if not cls.on_cluster:
+                return f"measures this machine, not {cluster.label}"
+            return cluster_capacity().refusal(nodes, threads)
+        needed = nodes * threads
         if needed > (cores := available_cores()):
             return f"more nodes x threads than the {cores} cores that are available"
         return None
@@ -100,11 +122,29 @@ class Suite:
 
 
 class FitSuite(Suite):
-    """Base of the suites that fit: they say which case belongs to which parameters."""
+    """Base of the suites that fit: they say which case belongs to which parameters.
+
+    ``in_turn`` : whether `ridgebench bench` measures the cases in turns with other environments.
+    """
+
+    in_turn: ClassVar[bool] = True
+
+    on_cluster = True
 
     def case(self, *parameters: Any) -> Any:
         """Return the `bench_core.measure.FitSpec` of one parameter set."""
         raise NotImplementedError
+
+    @classmethod
+    def reason_to_skip(cls, *parameters: Any) -> str | None:
+        """Return as `Suite`, and why a strategy cannot choose penalties as `bench` was asked."""
+        reason = super().reason_to_skip(*parameters)
+        if reason is None and PENALTY in os.environ:
+            from bench_core.runner.penalty_request import requested
+
+            request = requested()
+            return None if request is None else request.refusal(cls().case(*parameters))
+        return reason
 
     def prepare(self, session: str, *parameters: Any) -> None:
         self.record = measured(session, self.case(*parameters))
@@ -114,14 +154,23 @@ def measured(session: str, case: FitSpec) -> Record:
     """Return the case's record of this session, measuring it if no other benchmark has."""
     from bench_core.measure import measure, publish
 
-    record = measure(case, store=Path(session))
+    record = measure(case, store=Path(session), cluster=other_cluster())
     publish(record)
     return usable(record)
 
 
+def samples(times: Times, reference: Times | None = None) -> dict[str, Any]:
+    """Return repeats as asv takes them: it stores their median and interval, and compares by both.
+
+    With a ``reference`` they are over its median.
+    """
+    over = 1.0 if reference is None else reference.median_s
+    return {"samples": [one / over for one in times.fit_s], "number": 1}
+
+
 def usable(record: R) -> R:
-    """Return a valid record; let asv skip a skipped one and fail on any other."""
-    if record.status == "skipped":
+    """Return a valid record; let asv skip a skipped or disturbed one and fail on any other."""
+    if record.status in ("skipped", "disturbed"):
         raise NotImplementedError(record.reason)
     if record.status != "ok":
         raise RuntimeError(f"{record.status}: {record.reason}")
@@ -131,9 +180,14 @@ def usable(record: R) -> R:
 def make_case(suite: str, resolution: str, scale: str, **rest: Any) -> Any:
     """Return a `FitSpec` in this environment's BLAS and kernels and the profile's repeats."""
     from bench_core.measure import FitSpec
+    from bench_core.records.record import Until
 
-    rest.setdefault("repeats", profile()["repeats"])
-    return FitSpec(
+    chosen = profile()
+    rest.setdefault("repeats", chosen["repeats"])
+    if "precision" in chosen:
+        rest.setdefault("until", Until(chosen["precision"], chosen["budget_s"]))
+    rest.setdefault("split", "random")  # the thesis's, and that of all records so far
+    spec = FitSpec(
         suite=suite,
         problem=resolution,
         scale=float(Fraction(scale)),
@@ -141,11 +195,57 @@ def make_case(suite: str, resolution: str, scale: str, **rest: Any) -> Any:
         kernels=os.environ.get("RIDGEBENCH_KERNELS", "default"),
         **rest,
     )
+    if PENALTY not in os.environ:
+        return spec
+    from bench_core.runner.penalty_request import requested
+
+    request = requested()
+    return spec if request is None else request.applied(spec)
+
+
+def reference() -> Any:
+    """Return the case that is the clock of the machine: `ridgecv` on one node and one thread."""
+    return make_case(
+        "clock", "parcels", "1/32", strategy="ridgecv", repeats=2, until=None, null="skip"
+    )
+
+
+def cases_in_turn() -> Iterator[Any]:
+    """Yield every case that runs here and is measured in turns, once."""
+    seen = set()
+    for suite in suites():
+        if not (issubclass(suite, FitSuite) and suite.in_turn):
+            continue
+        for parameters in itertools.product(*suite.params):
+            if suite.reason_to_skip(*parameters) is not None:
+                continue
+            case = suite().case(*parameters)
+            if case.key() not in seen:
+                seen.add(case.key())
+                yield case
+
+
+def selection() -> list[str]:
+    """Return regular expressions for asv's ``--bench`` of the parameter sets that run here.
+
+    asv starts a process for every other set only to hear that it is skipped.
+    """
+    found = []
+    for suite in suites():
+        runs = [
+            re.escape(", ".join(map(repr, one)))
+            for one in itertools.product(*suite.params)
+            if suite.reason_to_skip(*one) is None
+        ]
+        if runs:
+            name = rf"{suite.__module__.rpartition('.')[2]}\.{suite.__name__}"
+            found.append(rf"^{name}\.\w+\(({'|'.join(runs)})\)$")
+    return found
 
 
 def no_better_kernels() -> str | None:
     """Return why an environment of best kernels has nothing to measure, None where it has."""
-    if os.environ.get("RIDGEBENCH_KERNELS") != "best":
+    if os.environ.get("RIDGEBENCH_KERNELS") != "best" or other_cluster() is not None:
         return None
     from bench_core.blas import kernel_advice
     from bench_core.blas.kernels import in_force
@@ -154,6 +254,25 @@ def no_better_kernels() -> str | None:
     if advice.environment or in_force(advice):
         return None
     return f"no better kernels to choose: {advice.reason}"
+
+
+@functools.lru_cache(maxsize=1)
+def other_cluster() -> ClusterSettings | None:
+    """Return the cluster that RIDGEBENCH_CLUSTER names; None for this machine."""
+    if not os.environ.get("RIDGEBENCH_CLUSTER"):
+        return None
+    from bench_core.cluster import chosen_cluster
+
+    found = chosen_cluster()
+    return found if found.elsewhere else None
+
+
+@functools.lru_cache(maxsize=1)
+def cluster_capacity() -> Capacity:
+    """Return what that cluster can hold; a scheduler that runs is asked once per process."""
+    found = other_cluster()
+    assert found is not None
+    return found.capacity()
 
 
 def count_skips(otherwise: str | None = None) -> Counter[tuple[str, str]]:

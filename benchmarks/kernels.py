@@ -37,12 +37,14 @@ class Kernels(Suite):
 
     track_time.unit = "seconds"
 
-    def track_gflops(self, session: str, *parameters: Any) -> float:
-        return self.rate.gflops
+    def track_ns_per_operation(self, session: str, *parameters: Any) -> float:
+        """1 / (GFLOP/s), so that a loss is an increase."""
+        return 1 / self.rate.gflops
 
-    track_gflops.unit = "GFLOP/s"
+    track_ns_per_operation.unit = "ns per floating-point operation"
 
-    def track_fraction_of_gemm(self, session: str, *parameters: Any) -> float:
-        return self.rate.fraction_of_gemm
+    def track_gemm_over_kernel(self, session: str, *parameters: Any) -> float:
+        """The gemm rate over the kernel's, so that a loss is an increase."""
+        return 1 / self.rate.fraction_of_gemm
 
-    track_fraction_of_gemm.unit = "of the gemm rate"
+    track_gemm_over_kernel.unit = "gemm rate over the kernel's"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.common import NODES, THREADS, FitSuite, make_case, measured, profile
+from benchmarks.common import NODES, THREADS, FitSuite, make_case, measured, profile, samples
 
 
 class MultiOutput(FitSuite):
@@ -23,16 +23,16 @@ class MultiOutput(FitSuite):
             repeats=profile()["mor_repeats" if strategy == "mor" else "repeats"],
         )
 
-    def track_time(self, session: str, *parameters: Any) -> float:
-        return self.record.times.median_s
+    def track_time(self, session: str, *parameters: Any) -> dict[str, Any]:
+        return samples(self.record.times)
 
     track_time.unit = "seconds"
 
     def track_inverse_dsu(
         self, session: str, strategy: str, nodes: int, threads: int, scale: str
-    ) -> float:
+    ) -> dict[str, Any]:
         """T(mor, c nodes, N threads) / T(ridgecv, 1 node, 1 thread): 1 / DSU."""
         reference = measured(session, self.case("ridgecv", 1, 1, scale))
-        return self.record.times.median_s / reference.times.median_s
+        return samples(self.record.times, reference.times)
 
     track_inverse_dsu.unit = "of the ridgecv 1-thread time"

@@ -1,24 +1,31 @@
-"""What watching costs a fit: the time with memory sampling and byte counters over that without."""
+"""What watching costs a fit: the time with memory, bytes and phases watched over that without.
+
+Phases have a ratio of their own, and the largest difference of their sums from the fit.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common import Suite
 
+# Difference of the sums of phases from the fit, relative to the fit, beyond which they are wrong.
+MOST_DEVIATION = 0.02
+
 
 class Overhead(Suite):
     suite = "overhead"
-    params = (["ridgecv", "bmor"], [1, 2], [1, 2])
+    params = (["ridgecv", "multitarget", "bmor", "bmor-shared"], [1, 2], [1, 2])
     param_names = ("strategy", "nodes", "threads")
 
     @classmethod
     def reason_to_skip(cls, *parameters: Any) -> str | None:
         strategy, nodes, _ = parameters
-        if (strategy == "bmor") != (nodes == 2):
-            return "ridgecv is watched on 1 node and bmor on 2"
+        if (strategy in ("bmor", "bmor-shared")) != (nodes == 2):
+            return "strategies of one process are watched on 1 node, those of a cluster on 2"
         return super().reason_to_skip(*parameters)
 
     def prepare(self, session: str, *parameters: Any) -> None:
@@ -32,6 +39,7 @@ class Overhead(Suite):
             strategy=strategy,
             nodes=nodes,
             threads=threads,
+            split="random",
             blas=os.environ.get("RIDGEBENCH_BLAS"),
             kernels=os.environ.get("RIDGEBENCH_KERNELS", "default"),
         )
@@ -48,3 +56,26 @@ class Overhead(Suite):
         return self.found.sampler_share
 
     track_sampler_share.unit = "of one core"
+
+    def track_phases_ratio(self, session: str, *parameters: Any) -> float:
+        """The time with phases alone over that without."""
+        return math.nan if self.found.phases is None else self.found.phases.ratio
+
+    track_phases_ratio.unit = "with phases / without"
+
+    def track_phases_deviation(self, session: str, *parameters: Any) -> float:
+        """The difference of the sums of phases from the fit, median; an error beyond 2 %."""
+        found = self.found.phases
+        if found is None:
+            return math.nan
+        if found.deviation > MOST_DEVIATION:
+            raise RuntimeError(f"phases differ from their fit by {found.deviation:.1%}")
+        return found.deviation
+
+    track_phases_deviation.unit = "of the fit"
+
+    def track_phases_other(self, session: str, *parameters: Any) -> float:
+        """The part of the critical path that no phase claims."""
+        return math.nan if self.found.phases is None else self.found.phases.other_share
+
+    track_phases_other.unit = "of the fit"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from benchmarks.common import FitSuite, make_case, measured
+from benchmarks.common import FitSuite, make_case, measured, samples
 
 MSE = "neg_mean_squared_error"
 
@@ -19,6 +19,8 @@ WAYS: dict[str, tuple[str, dict[str, Any], str, tuple[str, ...]]] = {
     "ridgecv, per target": ("ridgecv", {"alpha_per_target": True}, "float64", ()),
     "himalaya, per target, 5 folds": ("himalaya", {"alpha_per_target": True}, "float32", ()),
     "himalaya, 10 folds": ("himalaya", {"cv": 10}, "float32", ()),
+    "himalaya, folds by run": ("himalaya", {"cv": "run"}, "float32", ()),
+    "himalaya, folds by run, r2": ("himalaya", {"cv": "run", "scoring": "r2"}, "float32", ()),
     "multitarget, per target": (
         "multitarget",
         {"alpha_per_target": True},
@@ -43,6 +45,18 @@ WAYS: dict[str, tuple[str, dict[str, Any], str, tuple[str, ...]]] = {
         "float32",
         ("himalaya, 10 folds",),
     ),
+    "multitarget, folds by run": (
+        "multitarget",
+        {"cv": "run", "scoring": MSE},
+        "float32",
+        ("himalaya, folds by run",),
+    ),
+    "multitarget, folds by run, r2": (
+        "multitarget",
+        {"cv": "run", "scoring": "r2"},
+        "float32",
+        ("himalaya, folds by run, r2",),
+    ),
 }
 
 
@@ -65,8 +79,8 @@ class PenaltyChoices(FitSuite):
             null="skip",
         )
 
-    def track_time(self, session: str, *parameters: Any) -> float:
-        return self.record.times.median_s
+    def track_time(self, session: str, *parameters: Any) -> dict[str, Any]:
+        return samples(self.record.times)
 
     track_time.unit = "seconds"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.common import FitSuite, make_case, measured
+from benchmarks.common import FitSuite, make_case, measured, samples
 
 
 class SklearnVersions(FitSuite):
@@ -37,8 +37,8 @@ class SklearnVersions(FitSuite):
             null="skip",
         )
 
-    def track_time(self, session: str, *parameters: Any) -> float:
-        return self.record.times.median_s
+    def track_time(self, session: str, *parameters: Any) -> dict[str, Any]:
+        return samples(self.record.times)
 
     track_time.unit = "seconds"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.common import THREADS, FitSuite, make_case, measured
+from benchmarks.common import THREADS, FitSuite, make_case, measured, samples
 
 
 class Threads(FitSuite):
@@ -17,20 +17,19 @@ class Threads(FitSuite):
             self.suite, resolution, scale, strategy="ridgecv", nodes=1, threads=threads
         )
 
-    def _one_thread(self, session: str, resolution: str, scale: str) -> float:
-        return measured(session, self.case(resolution, 1, scale)).times.median_s
+    def _one_thread(self, session: str, resolution: str, scale: str) -> Any:
+        return measured(session, self.case(resolution, 1, scale)).times
 
-    def track_time(self, session: str, *parameters: Any) -> float:
-        return self.record.times.median_s
+    def track_time(self, session: str, *parameters: Any) -> dict[str, Any]:
+        return samples(self.record.times)
 
     track_time.unit = "seconds"
 
     def track_inverse_speed_up(
         self, session: str, resolution: str, threads: int, scale: str
-    ) -> float:
+    ) -> dict[str, Any]:
         """T(N) / T(1): 1 / SU, so that a loss is an increase."""
-        seconds = self.record.times.median_s
-        return seconds / self._one_thread(session, resolution, scale)
+        return samples(self.record.times, self._one_thread(session, resolution, scale))
 
     track_inverse_speed_up.unit = "of the 1-thread time"
 
@@ -39,7 +38,7 @@ class Threads(FitSuite):
     ) -> float:
         """N T(N) / T(1): 1 / PE."""
         seconds = self.record.times.median_s
-        return threads * seconds / self._one_thread(session, resolution, scale)
+        return threads * seconds / self._one_thread(session, resolution, scale).median_s
 
     track_inverse_efficiency.unit = "1 / parallel efficiency"
 

@@ -155,8 +155,9 @@ class Encoder(Protocol):
         so it must differ wherever the network's input would.
     weights : source and digest of the weights, also part of that key.
 
-    An encoder whose samples last one TR may have the further attribute ``tr``, in seconds. `encode`
-    then refuses another TR.
+    An encoder may have the further attribute ``default_layer``, the layer that is meant where none
+    is named; without it that is the first of `layers`. An encoder whose samples last one TR may
+    have the attribute ``tr``, in seconds. `encode` then refuses another TR.
     """
 
     name: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from inspect import signature
+from inspect import Parameter, isclass, signature
 from typing import Any
 
+from bench_core.errors import unknown
 from bench_core.plugins import Registry
 from encoders.protocol import Encoder
 
@@ -31,10 +32,40 @@ def make(
     offered : options of the caller's own, such as the TR. Those that the encoder's constructor
         names are passed on to it.
 
-    Raises `bench_core.errors.UnknownNameError`, with near names, for an unknown encoder.
+    Raises `bench_core.errors.UnknownNameError`, with near names, for an unknown encoder, or an
+    option that it does not have.
     """
     factory = ENCODERS.get(name)
     named = signature(factory).parameters
+    known = option_names(factory)
+    for key in options:
+        if known is not None and key not in known:
+            raise unknown(f"option of {name}", key, known)
     taken = {key: value for key, value in (offered or {}).items() if key in named}
-    encoder: Encoder = factory(weights, **taken, **options)
+    encoder: Encoder = factory(weights, **{**taken, **options})
     return encoder
+
+
+def option_names(factory: Any) -> list[str] | None:
+    """Return the names of a factory's options besides ``weights``; None where any may be given.
+
+    An option that a class passes on, as ``**options``, is one of its base's.
+
+    >>> "interpolation" in option_names(ENCODERS.get("vgg16-keras"))
+    True
+    """
+    found: list[str] = []
+    for each in factory.__mro__ if isclass(factory) else (factory,):
+        if isclass(factory) and "__init__" not in vars(each):
+            continue
+        parameters = signature(each).parameters.values()
+        found += [one.name for one in parameters if one.kind is Parameter.KEYWORD_ONLY]
+        if not any(one.kind is Parameter.VAR_KEYWORD for one in parameters):
+            return list(dict.fromkeys(found))
+    return None
+
+
+def default_layer(encoder: Encoder) -> str:
+    """Return the layer that is meant where none is named: ``default_layer``, else the first."""
+    own = getattr(encoder, "default_layer", None)
+    return str(encoder.layers()[0] if own is None else own)

@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from bench_core import __version__
 from bench_core.brain.features import Features
+from bench_core.brain.joined_features import JoinedStimuli
 from bench_core.brain.pairing import (
     Pair,
     check_lengths,
@@ -119,7 +120,13 @@ class BuildPlan:
         import nilearn
 
         files = {path for run in self.runs for path in run.pair.run.files}
-        files |= {self.features.file(run.pair.stimulus) for run in self.runs}
+        features: Any = self.features
+        for run in self.runs:
+            stimulus = run.pair.stimulus
+            if isinstance(features, JoinedStimuli):
+                files |= set(features.files(stimulus))
+            else:
+                files.add(features.file(stimulus))
         files |= set(self.targets.files)
         seen = {str(f): (f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(files)}
         what = {
@@ -187,6 +194,10 @@ def build(planned: BuildPlan, folder: str | Path, *, progress: Progress = silent
     if planned.targets.space is not None:
         small |= planned.targets.space.arrays()
         description["space"] = planned.targets.space.description()
+    features: Any = planned.features
+    if isinstance(features, JoinedStimuli):
+        delayed = features.spaces.delayed(planned.alignment.window)
+        description["feature_spaces"] = delayed.to_json()
     arrays: dict[str, tuple[tuple[int, ...], DTypeLike]] = {
         "X": ((t, planned.p), dtype),
         "Y": ((t, s), dtype),

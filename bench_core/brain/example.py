@@ -112,6 +112,7 @@ def _write(folder: Path, seed: int) -> None:
     for extract, rest in _CONFIGS.items():
         text = _CONFIG.format(extract=extract, rest=rest)
         (folder / f"{extract}.toml").write_text(text, encoding="utf-8")
+    (folder / "spaces.toml").write_text(_SPACES, encoding="utf-8")
 
 
 def brain() -> NDArray[np.bool_]:
@@ -273,3 +274,29 @@ folder = "features"
 """
 
 _CONFIGS = {"parcels": 'labels = "atlas.nii.gz"', "whole-brain": 'mask = "anat"'}
+
+_SPACES = """\
+# A problem of two feature spaces: two layers of the encoder.
+name = "example spaces"
+out = "problems/spaces"
+
+[targets]
+source = "fmriprep"
+folder = "fmriprep"
+subject = "01"
+extract = "parcels"
+labels = "atlas.nii.gz"
+
+[features]
+source = "spaces"
+
+[features.spaces.first]
+source = "store"
+folder = "features"
+layer = "first"
+
+[features.spaces.second]
+source = "store"
+folder = "features"
+layer = "second"
+"""

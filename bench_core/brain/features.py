@@ -42,7 +42,7 @@ class Features(Protocol):
         """Return the features (n, q), one row for each of `trs`."""
 
     def file(self, stimulus: str) -> Path:
-        """Return the file that holds them."""
+        """Return the file that holds them, the first of several."""
 
     def notes(self, stimulus: str, volumes: int, used: NDArray[np.integer[Any]]) -> list[str]:
         """Return, in whole sentences, what does not reach a sample; ``used`` are TRs that do."""

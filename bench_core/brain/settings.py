@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal
 
 from bench_core.brain.features import EventSettings, NpyFeatureSettings
 from bench_core.brain.fmriprep import FmriprepSettings
+from bench_core.brain.joined_features import SpacesSettings
 from bench_core.brain.nifti import NiftiSettings
 from bench_core.brain.pairing import PairingSettings
 from bench_core.brain.stored_features import StoreSettings
 from bench_core.brain.timeseries import AlgonautsSettings, CneuromodSettings, NpySettings
-from bench_core.brain.toml import read_section, read_toml
 from bench_core.errors import InputError, unknown
+from bench_core.toml import read_section, read_toml
 from encoders.alignment import THESIS_TR, Alignment
 
 TARGETS = {
@@ -25,6 +26,8 @@ TARGETS = {
 }
 SECTIONS = ("targets", "features", "samples", "pairing")
 FEATURES = {"store": StoreSettings, "npy": NpyFeatureSettings, "events": EventSettings}
+SPACES = "spaces"
+"""``features.source`` of several feature spaces, each with a source of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +87,7 @@ class ProblemSettings:
                 top.out,
                 top.dtype,
                 _of_source(TARGETS, sections["targets"], "targets", base),
-                _of_source(FEATURES, sections["features"], "features", base),
+                _features(sections["features"], base),
                 read_section(SampleSettings, sections["samples"], "samples", base),
                 read_section(PairingSettings, sections["pairing"], "pairing", base),
             )
@@ -101,6 +104,24 @@ class _Top:
     name: Annotated[str | None, "name of the problem"] = None
     out: Annotated[Path | None, "the folder to make"] = None
     dtype: Annotated[Literal["float32", "float64"], "of X and Y"] = "float32"
+
+
+def _features(table: Any, base: Path) -> Any:
+    """Return the settings of one source of features, or of several spaces."""
+    if not isinstance(table, dict) or table.get("source") != SPACES:
+        return _of_source({**FEATURES, SPACES: SpacesSettings}, table, "features", base)
+    rest = {name: value for name, value in table.items() if name not in ("source", SPACES)}
+    for name in rest:
+        raise unknown("key in [features]", name, ("source", SPACES))
+    spaces = table.get(SPACES)
+    if not isinstance(spaces, dict) or not spaces:
+        raise InputError("features.spaces is missing: a table [features.spaces.NAME] for each")
+    return SpacesSettings(
+        spaces={
+            name: _of_source(FEATURES, own, f"features.spaces.{name}", base)
+            for name, own in spaces.items()
+        }
+    )
 
 
 def _of_source(sources: dict[str, Any], table: Any, where: str, base: Path) -> Any:

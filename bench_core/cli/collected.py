@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench_core.errors import InputError
 
 if TYPE_CHECKING:
+    from bench_core.history.regressions import Regressions
     from bench_core.records import EnvironmentRun
 
 
@@ -32,3 +33,25 @@ def collected_runs(folders: Sequence[Path]) -> list[EnvironmentRun]:
             )
         found += runs
     return found
+
+
+def collected_history(folders: Sequence[Path], *, branch: str, rate: float) -> Regressions:
+    """Return the regressions of ``folders``, of the project here if there are none.
+
+    The order of commits is that of the git checkout here. A folder without results is a note.
+    """
+    from bench_core.errors import RidgebenchError
+    from bench_core.history.reading import read_regressions
+    from bench_core.records import read_runs
+    from bench_core.report.site import find_project
+
+    try:
+        project = find_project(Path.cwd())
+    except RidgebenchError:
+        if not folders:
+            raise
+        project = None
+    chosen = list(folders) or ([project.results] if project else [])
+    runs = [run for folder in chosen for run in read_runs(folder)]
+    root = project.root if project else Path.cwd()
+    return read_regressions(runs, chosen, root=root, branch=branch, rate=rate)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bench_core.cli.parameters import Bytes, Folds, Numbers, Option, Scale
+from bench_core.cli.parameters import Bytes, ClusterChoice, Folds, Numbers, Option, Scale, Spaces
 from bench_core.processes import keep_stdout_clean
+
+if TYPE_CHECKING:
+    from bench_core.cluster.settings import ClusterSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -53,10 +56,11 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "split": (
         ("--split",),
         {
-            "type": click.Choice(["random", "run"]),
-            "default": "random",
+            "type": click.Choice(["auto", "random", "run"]),
+            "default": "auto",
             "show_default": True,
-            "help": "Hold out samples at random, or whole runs.",
+            "help": "Hold out samples at random, or whole runs; auto: by run where there are "
+            "enough runs.",
         },
     ),
     "seed": (
@@ -89,6 +93,22 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         {
             "is_flag": True,
             "help": "Let threads share physical cores, where there are more threads than cores.",
+        },
+    ),
+    "cluster": (
+        ("--cluster",),
+        {
+            "type": ClusterChoice(),
+            "metavar": "FILE|local|tcp://…",
+            "help": "Where the nodes are: a TOML file (docs/clusters.md), this machine, or a Dask "
+            "scheduler that runs  [default: local].",
+        },
+    ),
+    "allow-mixed": (
+        ("--allow-mixed",),
+        {
+            "is_flag": True,
+            "help": "Accept nodes that differ in processor, BLAS or versions, and record how.",
         },
     ),
     "kernels": (
@@ -143,6 +163,15 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "type": click.Choice(["neg_mean_squared_error", "r2", "pearson"]),
             "help": "Score that chooses the penalty  [default: neg_mean_squared_error for loo and "
             "gcv, r2 for folds].",
+        },
+    ),
+    "spaces": (
+        ("--spaces",),
+        {
+            "type": Spaces(),
+            "metavar": "NAME=COUNT,…",
+            "help": "Feature spaces, each with a penalty of its own: numbers of columns in their "
+            "order, or NAME=FIRST:END  [default: those of the problem].",
         },
     ),
     "intercept": (
@@ -260,11 +289,24 @@ def renamed(old: str, new: str, former: T | None, value: T) -> T:
     return former
 
 
-def threads_per_node(threads: int | None, nodes: int, *, hardware_threads: bool = False) -> int:
-    """Return the threads of each node: those given, else all cores divided by the nodes."""
-    from bench_core.machine import available_cores
+def threads_per_node(
+    threads: int | None,
+    nodes: int,
+    *,
+    hardware_threads: bool = False,
+    cluster: ClusterSettings | None = None,
+) -> int:
+    """Return the threads of each node: those given, else all cores divided by the nodes.
 
-    return threads or max(1, available_cores(hardware_threads=hardware_threads) // nodes)
+    On another cluster than this machine, the most with which so many nodes fit.
+
+    Raises
+    ------
+    InputError : no number is given, and the cluster's configuration does not say its cores.
+    """
+    from bench_core.cluster.settings import LOCAL, default_threads
+
+    return threads or default_threads(cluster or LOCAL, nodes, hardware_threads=hardware_threads)
 
 
 def named_values(pairs: tuple[tuple[str, Any], ...], flag: str = "--option") -> dict[str, Any]:
@@ -282,7 +324,7 @@ def named_values(pairs: tuple[tuple[str, Any], ...], flag: str = "--option") -> 
     return found
 
 
-PENALTY_OPTIONS = ("alphas", "extend-alphas", "alpha-per-target", "cv", "scoring")
+PENALTY_OPTIONS = ("alphas", "extend-alphas", "alpha-per-target", "cv", "scoring", "spaces")
 """Options of how the penalty is chosen, in the order in which help shows them."""
 
 

@@ -7,12 +7,29 @@ import json
 import math
 import re
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from bench_core.cluster.settings import ClusterSettings
+
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY_UNITS = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+class ClusterChoice(click.ParamType):
+    """local, the address of a Dask scheduler, or a TOML file."""
+
+    name = "file|local|tcp://…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> ClusterSettings:
+        """Return the configuration; raises what reading it raises, naming the key."""
+        from bench_core.cluster.settings import ClusterSettings, parse_cluster
+
+        return value if isinstance(value, ClusterSettings) else parse_cluster(str(value))
 
 
 class Scale(click.ParamType):
@@ -90,6 +107,26 @@ class Folds(click.ParamType):
                 ctx,
             )
         return int(text)
+
+
+class Spaces(click.ParamType):
+    """Names of feature spaces with their numbers of columns, or their ranges of columns."""
+
+    name = "name=count,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, list[list[int]]]:
+        """Return name → ranges; fail with what is wrong otherwise."""
+        if isinstance(value, dict):
+            return value
+        from bench_core.data import FeatureSpaces
+        from bench_core.errors import InputError
+
+        try:
+            return FeatureSpaces.parse(str(value)).to_json()
+        except InputError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Numbers(click.ParamType):

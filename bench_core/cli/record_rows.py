@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from bench_core.errors import counted, readable_bytes
+from bench_core.records.phases import PHASE_NAMES, PhasesRecord
 from bench_core.records.record import (
     Accuracy,
     Agreement,
+    CaseRecord,
     DeviceMemory,
+    HostRecord,
     Memory,
     PenaltyCounts,
     ProcessorRecord,
     Record,
+    RunTimes,
     Times,
     TorchRecord,
 )
@@ -18,11 +22,25 @@ from bench_core.records.record import (
 Row = tuple[str, str]
 
 
+def split_rows(case: CaseRecord) -> list[Row]:
+    """Return the samples of both parts, how and why they were divided so, and the warning."""
+    problem, split = case.problem, case.split
+    if problem.t_train is None or problem.t_test is None:
+        return []  # it ended before there was a split
+    how = {"run": "whole runs held out", "random": "drawn at random"}[split.kind]
+    text = f"{problem.t_train:,} to train, {problem.t_test:,} to test, {how}"
+    rows = [("samples", f"{text} (auto: {split.reason})" if split.reason else text)]
+    return [*rows, ("warning", split.warning)] if split.warning else rows
+
+
 def result_rows(record: Record) -> list[Row]:
     """Return label and text of everything that the record has."""
     rows: list[Row] = []
     if record.times is not None:
         rows.append(("fit", time_text(record.times)))
+        if record.phases is not None:
+            rows.append(("phases", phases_text(record.phases)))
+        rows += [("repeats", text) for text in map(run_text, record.times.runs)]
         rows.append(("predict", f"{record.times.predict_s:.3g} s"))
     if record.memory is not None:
         rows.append(("memory", memory_text(record.memory)))
@@ -48,6 +66,10 @@ def result_rows(record: Record) -> list[Row]:
             rows.append((caller, text))
         if (torch := record.blas.in_torch) is not None:
             rows.append(("torch", torch_text(torch)))
+    if record.cluster is not None:
+        rows += [("host", host_text(each)) for each in record.cluster.hosts]
+        rows.append(("data", f"by {record.cluster.data}"))
+        rows += [("nodes differ", text) for text in record.cluster.differences]
     rows += [("device memory", device_text(one)) for one in record.device_memory]
     if record.variables is not None and record.variables.overridden:
         overridden = record.variables.overridden.items()
@@ -97,6 +119,48 @@ def time_text(times: Times) -> str:
         return f"{text}, one repeat"
     low, high = times.ci95_s
     return f"{text} (median of {len(times.fit_s)}, 95 % interval {low:.4g} – {high:.4g})"
+
+
+def phases_text(phases: PhasesRecord) -> str:
+    """Return the parts of the critical path, the longest first; those below 1 % are left out."""
+    path = phases.critical
+    ordered = sorted(path.seconds.items(), key=lambda one: -one[1])
+    parts = [
+        f"{PHASE_NAMES[name]} {spent / path.total:.0%}"
+        for name, spent in ordered
+        if spent >= 0.01 * path.total > 0
+    ]
+    text = ", ".join(parts)
+    return text if len(phases.processes) == 1 else f"{text} (critical path)"
+
+
+def run_text(run: RunTimes) -> str:
+    """Return the fits of one process: warm-up, repeats, why they ended, and who else worked."""
+    ended = {
+        "repeats": "as many as asked for",
+        "precision": "their interval is narrow enough",
+        "budget": "the budget is spent",
+        "at most": "no more are made",
+    }
+    text = counted(len(run.fit_s), "repeat")
+    if run.warm_up_fits_s:
+        text += f" after {counted(len(run.warm_up_fits_s), 'warm-up fit')}"
+    text += f": {ended[run.stopped]}"
+    if run.use is not None and run.use.others_cores is not None:
+        text += f"; others used {run.use.others_cores:.2f} of {run.use.cores} cores"
+    if run.disturbed is not None:
+        text += f"; disturbed: {run.disturbed}"
+    return text if run.counted else f"{text}; not counted"
+
+
+def host_text(host: HostRecord) -> str:
+    """Return a host of a cluster: its name, processor and nodes.
+
+    >>> host = HostRecord("host 0", ("node 0", "node 1"), {"model": "X"}, {}, {}, {}, [], "Linux")
+    >>> host_text(host)
+    'host 0, X: node 0, node 1'
+    """
+    return f"{host.name}, {host.cpu['model']}: {', '.join(host.nodes)}"
 
 
 def memory_text(memory: Memory) -> str:

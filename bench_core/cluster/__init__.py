@@ -1,14 +1,13 @@
 """Clusters: worker processes with their own BLAS threads and cores, behind one Dask scheduler.
 
 `start` is the one place where a cluster is chosen. A kind of cluster is one module in
-`bench_core.cluster.kinds`, or an entry point in the group ``ridgebench.clusters``: a function with
-the parameters of `start` after ``kind`` that returns a `Cluster`.
+`bench_core.cluster.kinds`, or an entry point in the group ``ridgebench.clusters``: its ``KIND``, a
+`ClusterKind`, says which settings it has, how it is started and what it can hold.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,18 @@ from bench_core.cluster.arrays import ArrayRef, RowFile, forget_pages, share_arr
 from bench_core.cluster.cores import pin, place_nodes, whole_cores_first
 from bench_core.cluster.ledger import Ledger, LedgerFolder, count_finished, remove_empty
 from bench_core.cluster.losses import NodeLostError, Recovery, RetriesUsedError
+from bench_core.cluster.settings import (
+    KINDS,
+    LOCAL,
+    ClusterKind,
+    ClusterSettings,
+    CommonSettings,
+    chosen_cluster,
+    parse_cluster,
+    read_cluster,
+)
 from bench_core.cluster.site_settings import check_dask
-from bench_core.plugins import Registry
+from bench_core.cluster.task_times import task_phases, timed_task
 
 if TYPE_CHECKING:
     from bench_core.cluster.base import Cluster
@@ -26,8 +35,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KINDS",
+    "LOCAL",
     "ArrayRef",
     "Cluster",
+    "ClusterKind",
+    "ClusterSettings",
+    "CommonSettings",
     "Ledger",
     "LedgerFolder",
     "NodeInfo",
@@ -35,23 +48,25 @@ __all__ = [
     "Recovery",
     "RetriesUsedError",
     "RowFile",
+    "chosen_cluster",
     "count_finished",
     "forget_pages",
     "local",
+    "parse_cluster",
     "pin",
     "place_nodes",
+    "read_cluster",
     "remove_empty",
     "share_array",
     "start",
+    "task_phases",
+    "timed_task",
     "whole_cores_first",
 ]
 
-KINDS = Registry("cluster", "bench_core.cluster.kinds", "start", group="ridgebench.clusters")
-"""Kinds of cluster by name, built in and installed."""
-
 
 def start(
-    kind: str,
+    cluster: ClusterSettings | str,
     nodes: int,
     threads: int,
     *,
@@ -59,37 +74,45 @@ def start(
     kernels: str = "default",
     scratch: str | Path | None = None,
     hardware_threads: bool = False,
+    allow_mixed: bool = False,
 ) -> Cluster:
     """Start a cluster and wait until its nodes serve; leaving its context ends it.
 
     Parameters
     ----------
-    kind : name of the kind in `KINDS`, such as "local".
+    cluster : a configuration (`read_cluster`, `parse_cluster`), or the name of a kind in `KINDS`
+        that needs no settings, such as "local".
     nodes, threads : worker processes, and BLAS threads of each.
     blas : library that every node must prove it calls; None: the one that the variable
         ``RIDGEBENCH_BLAS`` declares, if it does.
     kernels : "default", "best" or the name of kernels; see
         `bench_core.blas.kernel_environment`.
-    scratch : folder for shared arrays and results, visible to every node; None: the folder for
-        temporary files.
+    scratch : folder for shared arrays and results, visible to every node if it can be; None: the
+        folder for temporary files. The configuration's own comes first.
     hardware_threads : let threads share physical cores, where there are more of them than cores.
+    allow_mixed : accept nodes that differ in processor, BLAS, kernels or versions.
 
     Raises
     ------
     UnknownNameError : no such kind of cluster.
-    InputError : this site's configuration of Dask is broken, or allows no such cluster.
+    InputError : this site's configuration of Dask is broken, or allows no such cluster; or nodes
+        differ.
     InputError, ResourceError, BlasMismatchError, NodeLostError : as `local` does.
     """
     check_dask()
-    connect: Callable[..., Cluster] = KINDS.get(kind)
-    return connect(
+    chosen = ClusterSettings(cluster) if isinstance(cluster, str) else cluster
+    kind: ClusterKind = KINDS.get(chosen.kind)
+    found: Cluster = kind.start(
+        chosen.own(),
         nodes,
         threads,
         blas=blas,
         kernels=kernels,
         scratch=scratch,
         hardware_threads=hardware_threads,
+        allow_mixed=allow_mixed,
     )
+    return found
 
 
 # Imported when asked for: Dask takes a second, which no process without a cluster has to wait.

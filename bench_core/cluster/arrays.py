@@ -75,6 +75,11 @@ class ArrayRef:
             _OPEN[replace(self)] = self._map()
         return _OPEN[self]
 
+    def columns(self, start: int, stop: int) -> NDArray[Any]:
+        """Map columns start … stop − 1 of a two-dimensional array, as `open` does."""
+        part: NDArray[Any] = self.open()[:, start:stop]
+        return part
+
     def _map(self) -> np.memmap[Any, Any]:
         try:
             return np.memmap(

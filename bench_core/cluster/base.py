@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import pickle
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import dask
 import numpy as np
@@ -24,11 +23,12 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from bench_core.cluster import comm_bytes
 from bench_core.cluster.arrays import ArrayRef, RowFile, release, share_array
+from bench_core.cluster.delivery import SentArray
 from bench_core.cluster.dispatch import Dispatcher, NodeInfo
 from bench_core.cluster.health import STOPPED_S, Health
 from bench_core.cluster.losses import NodeLostError
 from bench_core.cluster.site_settings import describe_settings, explain
-from bench_core.errors import RidgebenchError
+from bench_core.errors import RidgebenchError, error_named
 from bench_core.leftovers import make_owned_folder
 
 # Imports over a slow network file system are what takes long.
@@ -36,7 +36,9 @@ START_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 3.0
 
 
-class _Scheduler(Scheduler):
+class QuietScheduler(Scheduler):
+    """Dask's scheduler without a dashboard."""
+
     def start_http_server(self, *_args: Any, **_kwargs: Any) -> None:
         """Start no dashboard."""
 
@@ -74,6 +76,11 @@ class Cluster(Dispatcher):
     ...     cluster.map(divmod, [(7, 3), (8, 3)])
     [(2, 1), (2, 2)]
     """
+
+    data: Literal["path", "messages"] = "path"
+    """How arrays reach the nodes."""
+    elsewhere = False
+    """True where nodes may be on other machines."""
 
     def __init__(
         self,
@@ -118,7 +125,7 @@ class Cluster(Dispatcher):
     def _start(self) -> None:
         comm_bytes.install()
         scheduler = {
-            "cls": _Scheduler,
+            "cls": QuietScheduler,
             "options": {
                 "host": self.host,
                 "port": 0,
@@ -168,9 +175,9 @@ class Cluster(Dispatcher):
             node = len(found)
             ended = self._processes[node].poll() is not None
             if self._report(node).exists():
-                content = pickle.loads(self._report(node).read_bytes())
+                content = json.loads(self._report(node).read_text(encoding="utf-8"))
                 if "error" in content:
-                    raise content["error"]
+                    raise error_named(content["error"], content["text"])
                 content["cpus"] = tuple(content["cpus"])
                 found.append(NodeInfo(**content))
             elif ended:
@@ -216,11 +223,24 @@ class Cluster(Dispatcher):
         Keep the reference while tasks use it: a file written for it is removed with it.
         """
         self.settle()
-        return share_array(array, self.scratch)
+        with self._phases("transfers"):
+            return share_array(array, self.scratch)
 
     @contextlib.contextmanager
-    def shared(self, *arrays: ArrayLike) -> Iterator[tuple[ArrayRef, ...]]:
-        """`share` the arrays while the context lasts; files written for them go when it ends."""
+    def shared(
+        self,
+        *arrays: ArrayLike,
+        nodes: Sequence[int] | None = None,
+        columns: Sequence[tuple[int, int]] | None = None,
+    ) -> Iterator[tuple[ArrayRef | SentArray, ...]]:
+        """`share` the arrays while the context lasts; files written for them go when it ends.
+
+        Parameters
+        ----------
+        nodes : that need the arrays; None for all.
+        columns : of every node, the columns [start, stop) of the last array that it needs, whatever
+            ``nodes`` says; empty for none. None: like the other arrays.
+        """
         refs = tuple(self.share(array) for array in arrays)
         try:
             yield refs
@@ -228,17 +248,43 @@ class Cluster(Dispatcher):
             for ref in refs:
                 release(ref)
 
-    def rows(self, shape: tuple[int, int], dtype: DTypeLike) -> RowFile:
-        """Create a file on scratch that the nodes fill by rows.
+    def rows(self, shape: tuple[int, int], dtype: DTypeLike, folder: Path | None = None) -> RowFile:
+        """Create a file, on scratch or in ``folder``, that nodes fill by rows; see `collect`.
 
         With a ledger on disk it is the ledger's, and has the rows of finished batches.
         """
         self.settle()
-        if self.recovery is not None:
-            kept = self.recovery.ledger.rows(shape, np.dtype(dtype))
-            if kept is not None:
-                return kept
-        return RowFile.create(self.scratch, shape, np.dtype(dtype))
+        with self._phases("transfers"):
+            if self.recovery is not None:
+                kept = self.recovery.ledger.rows(shape, np.dtype(dtype))
+                if kept is not None:
+                    return kept
+            return RowFile.create(folder or self.scratch, shape, np.dtype(dtype))
+
+    def collect(self, rows: RowFile) -> None:
+        """Have in the file what the nodes have written; nothing is to do where they see it."""
+
+    @contextlib.contextmanager
+    def folder(self, prefix: str) -> Iterator[str]:
+        """Yield a new folder on scratch for files that nodes exchange; see `spread`."""
+        path = tempfile.mkdtemp(prefix=prefix, dir=self.scratch)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def spread(self, folder: str, source: int | None = None) -> None:
+        """Have files of such a folder on all nodes; nothing is to do where they see it.
+
+        source : the node that has written them; None for this process.
+        """
+
+    def ends_with_a_node(self, folder: Path | None) -> str | None:
+        """Return why work cannot go on after the loss of a node; None where it can.
+
+        folder : of finished batches, if they are kept on disk.
+        """
+        return None
 
     def _lost(self, node: int) -> str | None:
         known = self._scheduler is None or self.workers[node].address in self._scheduler.workers

@@ -2,7 +2,7 @@
 
 Dask's ``transfer_outgoing_bytes_total`` counts task results between workers only, not the
 arguments pickled into tasks, where a copy of X would go unnoticed. The bytes of every message
-that Dask's TCP transport writes are counted here instead, per connection.
+that Dask's TCP transport writes, encrypted or not, are counted here instead, per connection.
 """
 
 from __future__ import annotations
@@ -10,45 +10,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from distributed.comm.registry import backends
-from distributed.comm.tcp import TCP, TCPBackend, TCPConnector, TCPListener
+from distributed.comm.tcp import TCP
 
 Connection = tuple[str, str]
 
 # Bytes written by this process, by connection (own address, peer's address).
 _SENT: dict[Connection, int] = {}
 
-
-class _CountingTCP(TCP):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._connection = (self.local_address, self.peer_address)
-        _SENT.setdefault(self._connection, 0)
-
-    async def write(
-        self, msg: Any, serializers: list[str] | None = None, on_error: str = "message"
-    ) -> int:
-        written: int = await super().write(msg, serializers=serializers, on_error=on_error)
-        _SENT[self._connection] += written
-        return written
+_PLAIN_WRITE = TCP.write
 
 
-class _Connector(TCPConnector):
-    comm_class = _CountingTCP
-
-
-class _Listener(TCPListener):
-    comm_class = _CountingTCP
-
-
-class _Backend(TCPBackend):
-    _connector_class = _Connector
-    _listener_class = _Listener
+async def _counting_write(
+    self: Any, msg: Any, serializers: list[str] | None = None, on_error: str = "message"
+) -> int:
+    connection = (self.local_address, self.peer_address)
+    _SENT.setdefault(connection, 0)
+    written: int = await _PLAIN_WRITE(self, msg, serializers=serializers, on_error=on_error)
+    _SENT[connection] += written
+    return written
 
 
 def install() -> None:
-    """Count on every connection that this process opens or accepts from now on."""
-    backends["tcp"] = _Backend()
+    """Count what this process writes from now on, on connections that are open already too.
+
+    Workers of a scheduler that runs already have long connected when they are asked to count: a
+    transport of our own, as Dask lets one register, would not see their messages.
+    """
+    TCP.write = _counting_write
 
 
 def sent() -> dict[Connection, int]:
@@ -57,28 +45,64 @@ def sent() -> dict[Connection, int]:
 
 
 def between(
-    driver: dict[Connection, int], workers: Sequence[dict[Connection, int]]
+    driver: dict[Connection, int],
+    workers: Sequence[dict[Connection, int]],
+    scheduler: dict[Connection, int] | None = None,
 ) -> dict[str, int]:
     """Return the bytes sent between these processes.
 
-    A connection counts when its two ends lie in two of them: the driver's Dask client and
-    scheduler are one process, and messages between them do not count.
+    A connection counts when its two ends lie in two of them.
+
+    Parameters
+    ----------
+    scheduler : None where the driver's Dask client and scheduler are one process; messages between
+        them then do not count.
 
     Returns
     -------
-    ``to_workers`` (tasks and data from the driver), ``from_workers`` (results and heartbeats),
-    ``between_workers`` and their sum, ``total``.
+    ``to_workers`` (tasks and data from driver and scheduler), ``from_workers`` (results and
+    heartbeats), ``between_workers`` and their sum, ``total``. With a scheduler of its own,
+    ``driver_and_scheduler`` is part of it: what is sent through the scheduler travels twice.
     """
-    processes = [driver, *workers]
-    owner = {pair: index for index, process in enumerate(processes) for pair in process}
+    front = [driver] if scheduler is None else [driver, scheduler]
     moved = {"to_workers": 0, "from_workers": 0, "between_workers": 0}
+    if scheduler is not None:
+        moved["driver_and_scheduler"] = 0
+    for (index, other), count in _pairs([*front, *workers]).items():
+        if index < len(front) and other < len(front):
+            way = "driver_and_scheduler"
+        elif index < len(front):
+            way = "to_workers"
+        else:
+            way = "from_workers" if other < len(front) else "between_workers"
+        moved[way] += count
+    return {**moved, "total": sum(moved.values())}
+
+
+def links(processes: Sequence[dict[Connection, int]], hosts: Sequence[str]) -> dict[str, int]:
+    """Return the bytes from every host to every other, as "host 0 to host 1" → bytes.
+
+    hosts : of every process.
+
+    >>> there, back = ("a:1", "b:2"), ("b:2", "a:1")
+    >>> links([{there: 5}, {back: 7}], ["host 0", "host 1"])
+    {'host 0 to host 1': 5, 'host 1 to host 0': 7}
+    """
+    names = sorted(set(hosts))
+    found = {f"{one} to {other}": 0 for one in names for other in names if one != other}
+    for (index, other), count in _pairs(processes).items():
+        if hosts[index] != hosts[other]:
+            found[f"{hosts[index]} to {hosts[other]}"] += count
+    return found
+
+
+def _pairs(processes: Sequence[dict[Connection, int]]) -> dict[tuple[int, int], int]:
+    """Return the bytes from process to process, both given by their number."""
+    owner = {pair: index for index, process in enumerate(processes) for pair in process}
+    found: dict[tuple[int, int], int] = {}
     for index, process in enumerate(processes):
         for (own, peer), count in process.items():
             other = owner.get((peer, own), index)
-            if other == index:
-                continue
-            way = (
-                "to_workers" if index == 0 else "from_workers" if other == 0 else "between_workers"
-            )
-            moved[way] += count
-    return {**moved, "total": sum(moved.values())}
+            if other != index:
+                found[index, other] = found.get((index, other), 0) + count
+    return found

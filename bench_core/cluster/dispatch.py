@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from asyncio import CancelledError as AsyncCancelledError
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
 from numpy.typing import ArrayLike
 
+from bench_core.cluster.fit_times import FitTimes
 from bench_core.cluster.losses import NodeLostError, Recovery
 from bench_core.cluster.waiting import INTERVAL_S, guarded
 
@@ -31,6 +33,7 @@ class NodeInfo:
     address : address of its Dask worker.
     pid, cpus : its process and the CPUs that the process may run on.
     blas : BLAS of its numpy and scipy, as `bench_core.blas.detect` found it there.
+    host : name of its host; empty for this machine.
 
     Examples
     --------
@@ -43,9 +46,10 @@ class NodeInfo:
     pid: int
     cpus: tuple[int, ...]
     blas: dict[str, Any]
+    host: str = ""
 
 
-class Dispatcher:
+class Dispatcher(FitTimes):
     """Starts work on nodes and waits for it; a node that is lost ends it, or others go on.
 
     A `bench_core.cluster.Cluster` is one. Its kinds say which node is lost (`_lost`), how to end
@@ -165,14 +169,15 @@ class Dispatcher:
         self.check()
         living = self.living
         address = self.workers[node if node in living else living[node % len(living)]].address
-        future = self.client.submit(function, *arguments, pure=False, workers=[address])
+        future = self._start_task(address, function, *arguments)
         self._placed[future.key] = address
         return future
 
     def run(self, function: Callable[..., Result], *arguments: Any) -> list[Result]:
-        """Call ``function(*arguments)`` on every node that lives, beside its tasks.
+        """Call ``function(*arguments)`` in the process of every node that lives, beside its tasks.
 
-        Returns the results in the order of `nodes_alive`. Raises `NodeLostError`.
+        Workers that are not this cluster's are not asked. Returns the results in the order of
+        `nodes_alive`. Raises `NodeLostError`.
         """
         addresses = [node.address for node in self.nodes_alive]
         with self.watched():
@@ -184,7 +189,7 @@ class Dispatcher:
     def gather(self, futures: Sequence[Future]) -> list[Any]:
         """Wait for the futures and return their results; raises what `map` raises."""
         self.wait(futures)
-        with self.watched():
+        with self.watched(), self._phases("transfers"):
             results: list[Any] = guarded(lambda: self.client.gather(list(futures)), self.check)
         return results
 
@@ -198,7 +203,9 @@ class Dispatcher:
         try:
             while pending:
                 try:
-                    for future in self._some(pending):
+                    with self.waiting(list(pending)):
+                        done = self._some(pending)
+                    for future in done:
                         place = pending[future]
                         result = self.gather([future])[0]
                         del pending[future]
@@ -222,7 +229,7 @@ class Dispatcher:
 
     def wait(self, futures: Sequence[Future]) -> None:
         """Wait for the futures and leave results on their nodes; raises what `map` raises."""
-        with self.watched():
+        with self.watched(), self.waiting(futures):
             try:
                 pending = set(futures)
                 while pending:
@@ -250,7 +257,7 @@ class Dispatcher:
         self.check()
         try:
             yield
-        except CancelledError as error:
+        except (CancelledError, AsyncCancelledError) as error:
             self.check()
             raise NodeLostError(
                 f"the scheduler of this {self.kind} cluster is gone or has dropped the work "
@@ -296,6 +303,9 @@ class Dispatcher:
     def living(self) -> list[int]:
         """The numbers of the nodes that were not given up."""
         return [node for node in range(self.nodes) if node not in self._given_up]
+
+    def _addresses(self) -> list[str] | None:
+        return None if self._given_up else [node.address for node in self.workers]
 
     @property
     def nodes_alive(self) -> list[NodeInfo]:

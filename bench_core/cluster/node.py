@@ -9,7 +9,6 @@ import asyncio
 import importlib
 import json
 import os
-import pickle
 import shutil
 import sys
 import threading
@@ -17,24 +16,25 @@ from pathlib import Path
 from typing import Any
 
 from bench_core.errors import RidgebenchError
-from bench_core.files import write_bytes
+from bench_core.files import write_json
 
-_WARM = ("sklearn.linear_model", "sklearn.multioutput")
+#: Imported before a node serves, so that no fit is timed with these imports.
+WARM = ("sklearn.linear_model", "sklearn.multioutput")
 
 
 def main() -> None:
     """Join the scheduler that the configuration names, and serve until it ends.
 
-    A pickled dictionary is written to the configuration's ``report``: the fields of `NodeInfo`
-    once the node serves, or the ``error`` that prevented it.
+    A JSON file is written to the configuration's ``report``: the fields of `NodeInfo` once the node
+    serves, or the ``error`` that prevented it, by the name of its class, and its ``text``.
     """
     config: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     _end_with_parent(config["scratch"])
     sys.path.extend(entry for entry in config["path"] if entry not in sys.path)
     try:
-        blas = _prove_blas(config["blas"])
+        blas = prove_blas(config["blas"])
     except RidgebenchError as error:
-        _write_report(config, {"error": error})
+        _write_report(config, {"error": type(error).__name__, "text": str(error)})
         sys.exit(2)
     asyncio.run(_serve(config, blas))
 
@@ -54,7 +54,7 @@ def _end_with_parent(scratch: str) -> None:
     threading.Thread(target=watch, name="parent watch", daemon=True).start()
 
 
-def _prove_blas(declared: str | None) -> dict[str, Any]:
+def prove_blas(declared: str | None) -> dict[str, Any]:
     """Return the BLAS of numpy and scipy here; raise `BlasMismatchError` if not as declared."""
     from bench_core import blas
 
@@ -73,7 +73,7 @@ async def _serve(config: dict[str, Any], blas: dict[str, Any]) -> None:
             """Start no dashboard."""
 
     # Imported here, so that the first fit is not timed with these imports.
-    for module in _WARM:
+    for module in WARM:
         importlib.import_module(module)
     comm_bytes.install()
     # The statistical profiler wakes every 10 ms and would be measured.
@@ -95,7 +95,7 @@ async def _serve(config: dict[str, Any], blas: dict[str, Any]) -> None:
 
 
 def _write_report(config: dict[str, Any], content: dict[str, Any]) -> None:
-    write_bytes(Path(config["report"]), pickle.dumps(content))
+    write_json(Path(config["report"]), content)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from bench_core.comparison.noise import Runs
 from bench_core.records import EnvironmentRun, Record
@@ -61,24 +61,35 @@ class Measured:
     Parameters
     ----------
     label : the BLAS that answered there, or torch's own, with version and kernels.
-    started : UTC time at which its last run began.
-    runs : times of every valid run, in seconds; empty if there is none.
+    runs : times of every valid measurement, in seconds; empty if there is none.
+    rounds : of every session of `ridgebench bench`, by its name, the times of every run of this
+        case; runs of equal number were measured in turn.
     trouble : why there is none, such as "invalid: another BLAS"; None where there is one.
+    record : of its last run; of the last valid one where there is one.
 
     Examples
     --------
-    >>> case = Case("parcels", "1/24", "float64", "ridgecv", 1, 2, "{}")
+    >>> from bench_core.runner.run import start_record
+    >>> from bench_core.runner.spec import FitSpec, ProblemShape
+    >>> shape = ProblemShape("parcels", 1081, 256, 6, "float64")
+    >>> record = start_record(FitSpec("parcels", "bmor"), shape)
     >>> place = Place("here", "c0ffee00", "env-a")
-    >>> Measured(case, place, "mkl", "2026-01-01", ((1.0,),), None).trouble is None
+    >>> Measured(case_of(record), place, "mkl", ((1.0,),), None, record).trouble is None
     True
     """
 
     case: Case
     place: Place
     label: str
-    started: str
     runs: Runs
     trouble: str | None
+    record: Record
+    rounds: Mapping[str, Mapping[int, tuple[float, ...]]] = field(default_factory=dict)
+
+    @property
+    def started(self) -> str:
+        """UTC time at which its last run began."""
+        return self.record.started
 
 
 def case_of(record: Record) -> Case:
@@ -117,7 +128,11 @@ def measured_cases(runs: Iterable[EnvironmentRun]) -> list[Measured]:
         if labels.get(place, run.environment) == run.environment:
             labels[place] = label
         for record in run.fits:
-            found.setdefault((place, case_of(record)), []).append(record)
+            own = place
+            if record.case.cluster != "local":  # fits of another cluster are no runs of these
+                own = replace(place, machine=f"{run.machine}, {record.case.cluster}")
+                labels.setdefault(own, label)
+            found.setdefault((own, case_of(record)), []).append(record)
     return [
         _measured(place, case, labels[place], records)
         for (place, case), records in sorted(found.items())
@@ -125,8 +140,29 @@ def measured_cases(runs: Iterable[EnvironmentRun]) -> list[Measured]:
 
 
 def _measured(place: Place, case: Case, label: str, records: list[Record]) -> Measured:
-    unique = {record.id: record for record in records}.values()
-    runs = tuple(one.times.fit_s for one in unique if one.status == "ok" and one.times is not None)
-    last = max(unique, key=lambda one: one.started)
-    trouble = None if runs else f"{last.status}: {last.reason}"
-    return Measured(case, place, record_label(last, label), last.started, runs, trouble)
+    unique = list({record.id: record for record in records}.values())
+    valid = [one for one in unique if one.status == "ok" and one.times is not None]
+    runs = tuple(one.times.fit_s for one in valid if one.times is not None)
+    last = max(valid or unique, key=lambda one: one.started)
+    trouble = None if valid else f"{last.status}: {last.reason}"
+    rounds = {
+        one.session: {run.number: run.fit_s for run in one.times.runs if run.counted}
+        for one in valid
+        if one.times is not None and one.session is not None
+    }
+    return Measured(case, place, record_label(last, label), runs, trouble, last, rounds)
+
+
+def in_turn(first: Measured, second: Measured) -> tuple[Runs, Runs] | None:
+    """Return the runs that both were measured in turn, of the last session of both, None if none.
+
+    Only runs that count on both sides are there, in the order of their numbers.
+    """
+    shared = sorted(set(first.rounds) & set(second.rounds))
+    if not shared:
+        return None
+    sides = first.rounds[shared[-1]], second.rounds[shared[-1]]
+    numbers = sorted(set(sides[0]) & set(sides[1]))
+    if not numbers:
+        return None
+    return tuple(sides[0][one] for one in numbers), tuple(sides[1][one] for one in numbers)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench_core.comparison.cases import Measured, measured_cases
+from bench_core.comparison.cases import Measured, in_turn, measured_cases
 from bench_core.comparison.noise import Runs
 from bench_core.comparison.pairing import Dimension, Pairing, pair
 from bench_core.comparison.verdicts import MARGIN, RATE, VERDICTS, CaseVerdict, Judgement, judge
@@ -19,7 +19,8 @@ from bench_core.records import EnvironmentRun
 class Comparison:
     """Pairs of cases with the verdicts on them, in the same order.
 
-    ``problems`` has a line for every record that could not be read.
+    ``problems`` has a line for every record that could not be read, ``in_turn`` counts the pairs
+    whose sides were measured in turn.
 
     Examples
     --------
@@ -35,6 +36,7 @@ class Comparison:
     rate: float
     margin: float
     problems: tuple[str, ...]
+    in_turn: int = 0
 
     def rows(self) -> list[tuple[Measured, Measured, CaseVerdict]]:
         """Return the pairs with their verdicts, in the order of cases."""
@@ -79,14 +81,45 @@ def compare(
         for one in measured
         if len(one.runs) > 1 and id(one) not in used and one.place.machine in machines
     ]
-    judgement = judge(
-        [(one.runs, other.runs) for one, other in found.pairs],
-        rate=rate,
-        margin=margin,
-        others=others,
-    )
+    # Two strategies of a run are minutes apart: sides that follow each other differ by less.
+    same = () if dimension == "strategy" else same_pairs(runs, machines)
+    judgement = judge_pairs(found.pairs, rate=rate, margin=margin, others=others, same=same)
+    together = sum(in_turn(one, other) is not None for one, other in found.pairs)
     problems = tuple(problem for run in runs for problem in run.problems)
-    return Comparison(dimension, found, judgement, rate, margin, problems)
+    return Comparison(dimension, found, judgement, rate, margin, problems, together)
+
+
+def judge_pairs(
+    pairs: Iterable[tuple[Measured, Measured]],
+    *,
+    rate: float = RATE,
+    margin: float = MARGIN,
+    others: Sequence[Runs] = (),
+    same: Sequence[tuple[Runs, Runs]] = (),
+) -> Judgement:
+    """Judge the second case of every pair against the first, by runs in turn where there are any.
+
+    others, same : see `bench_core.comparison.verdicts.judge`.
+    """
+    sides, together = [], []
+    for one, other in pairs:
+        turns = in_turn(one, other)
+        together.append(turns is not None)
+        sides.append((one.runs, other.runs) if turns is None else turns)
+    return judge(sides, rate=rate, margin=margin, others=others, interleaved=together, same=same)
+
+
+def same_pairs(runs: Iterable[EnvironmentRun], machines: Iterable[str]) -> list[tuple[Runs, Runs]]:
+    """Return the A/A pairs of these machines that nothing disturbed."""
+    wanted = set(machines)
+    return [
+        (one.first, one.second)
+        for run in runs
+        if run.machine in wanted
+        for session in run.sessions
+        for one in session.same
+        if one.disturbed is None
+    ]
 
 
 def answer(comparison: Comparison) -> str:
@@ -114,10 +147,19 @@ def noise_text(comparison: Comparison) -> str:
         f"from {counted(noise.pairs, 'pair')} of runs of the same"
         if noise.pairs
         else "assumed, because no case was measured in two runs"
+        if noise.floor != noise.side_floor or not noise.side_pairs
+        else "as between sides in turn, which is the least that it can be"
     )
+    floors = []
+    if comparison.in_turn:
+        runs = counted(noise.side_pairs, "pair")
+        sides = f"from {runs} of runs in turn" if noise.side_pairs else "assumed"
+        floors.append(f"Noise floor between sides in turn: {noise.side_floor:.1%}, {sides}.")
+    if comparison.in_turn < len(comparison.pairing.pairs):
+        floors.append(f"Noise floor between runs: {noise.floor:.1%}, {source}.")
     return (
-        f"Noise floor between runs: {noise.floor:.1%}, {source}. False-discovery rate "
-        f'{comparison.rate:g}; "no difference" rules out one of {comparison.margin:.0%}.'
+        f"{' '.join(floors)} False-discovery rate {comparison.rate:g}; "
+        f'"no difference" rules out one of {comparison.margin:.0%}.'
     )
 
 
@@ -147,6 +189,9 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
         "margin": comparison.margin,
         "noise_floor": judged.noise.floor,
         "noise_floor_pairs": judged.noise.pairs,
+        "in_turn": comparison.in_turn,
+        "noise_floor_in_turn": judged.noise.side_floor,
+        "noise_floor_in_turn_pairs": judged.noise.side_pairs,
         "cases": [
             {
                 "case": str(first.case),

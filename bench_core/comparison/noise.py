@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,8 @@ class Noise:
     run_sd : standard deviation between runs of the same case in the same environment.
     run_df : degrees of freedom of ``run_sd``; infinite where it is assumed.
     pairs : number of pairs of runs (A/A) that it was estimated from; 0 where it is assumed.
+    side_sd, side_df, side_pairs : the same between sides that were measured interleaved, in one
+        session: what slows the machine for minutes slows both.
     residuals : standardised residuals of all repeats.
 
     Examples
@@ -68,19 +70,41 @@ class Noise:
     run_df: float
     pairs: int
     residuals: Floats
+    side_sd: float = 0.0
+    side_df: float = math.inf
+    side_pairs: int = 0
 
     @property
     def floor(self) -> float:
         """Ratio minus 1 that two runs of the same exceed in 5 % of cases, repeats apart."""
         return math.expm1(_Z95 * math.sqrt(2) * self.run_sd)
 
+    @property
+    def side_floor(self) -> float:
+        """The same of two runs of the same that were measured interleaved."""
+        return math.expm1(_Z95 * math.sqrt(2) * self.side_sd)
 
-def estimate(groups: Sequence[Runs]) -> Noise:
-    """Return the noise of ``groups``: for every case and side, its runs of repeated times."""
+
+def estimate(
+    groups: Sequence[Runs],
+    *,
+    interleaved: Sequence[tuple[Runs, Runs]] = (),
+    same: Sequence[tuple[Runs, Runs]] = (),
+) -> Noise:
+    """Return the noise of ``groups``: for every case and side, its runs of repeated times.
+
+    Parameters
+    ----------
+    interleaved : pairs of sides whose runs were measured interleaved, run by run. Their ratio
+        may be anything; that it differs from run to run is noise.
+    same : such pairs of one environment with itself (A/A), whose ratio is 1 but for noise.
+    """
+    paired = [side for pair in (*interleaved, *same) for side in pair]
+    groups = [*groups, *paired]
     logs = [[np.log(np.asarray(run, dtype=np.float64)) for run in runs] for runs in groups]
     spreads = [spread(runs) for runs in logs]
     known = [(variance, df) for variance, df in spreads if df > 0]
-    variance, df = _moderation(known)
+    variance, df = moderation(known)
     residuals = [
         _residuals(runs, _moderated(one, variance, df))
         for runs, one in zip(logs, spreads, strict=True)
@@ -88,8 +112,11 @@ def estimate(groups: Sequence[Runs]) -> Noise:
     pool = np.concatenate([*residuals, np.empty(0)])
     if len(pool):
         pool = pool - np.median(pool)
-    noise = Noise(math.sqrt(variance), df, _run_sd(ASSUMED_FLOOR), math.inf, 0, pool)
-    return _with_runs(noise, logs, spreads)
+    assumed = _run_sd(ASSUMED_FLOOR)
+    noise = Noise(math.sqrt(variance), df, assumed, math.inf, 0, pool, assumed)
+    separate = len(groups) - len(paired)
+    noise = _with_runs(noise, logs[:separate], spreads[:separate])
+    return _with_sides(noise, interleaved, same)
 
 
 def spread(runs: Sequence[Floats]) -> tuple[float, int]:
@@ -113,7 +140,7 @@ def _moderated(one: tuple[float, int], variance: float, df: float) -> float:
     return (one[0] * one[1] + variance * df) / (one[1] + df)
 
 
-def _moderation(known: Sequence[tuple[float, int]]) -> tuple[float, float]:
+def moderation(known: Sequence[tuple[float, int]]) -> tuple[float, float]:
     """Return the prior variance and its degrees of freedom (Smyth 2004, section 6.2)."""
     if not known:
         return _LEAST_SD**2, 0.0
@@ -167,7 +194,48 @@ def _with_runs(
     weight = _PRIOR_RUNS + df
     variance = (_PRIOR_RUNS * _run_sd(ASSUMED_FLOOR) ** 2 + total) / weight
     run_sd = max(math.sqrt(max(variance, 0.0)), _run_sd(_LEAST_FLOOR))
-    return Noise(noise.repeat_sd, noise.repeat_df, run_sd, weight, pairs, noise.residuals)
+    return replace(noise, run_sd=run_sd, run_df=weight, pairs=pairs)
+
+
+def _with_sides(
+    noise: Noise,
+    interleaved: Sequence[tuple[Runs, Runs]],
+    same: Sequence[tuple[Runs, Runs]],
+) -> Noise:
+    """Return the noise with what interleaved sides of the same differ by, beyond their repeats.
+
+    The logarithm of the ratio of two such runs has twice the variance of a side, and what repeats
+    leave. It is taken about 0 for a pair of the same, about its mean over runs for others.
+    """
+    errors = Errors(noise, seed=1)
+    total, df, pairs = 0.0, 0, 0
+    for kind, of_same in ((same, True), (interleaved, False)):
+        for sides in kind:
+            logs = [[np.log(np.asarray(run, dtype=np.float64)) for run in side] for side in sides]
+            spreads = [spread(side) for side in logs]
+            own_df = len(logs[0]) - (not of_same)
+            if own_df < 1 or any(one[1] + noise.repeat_df == 0 for one in spreads):
+                continue
+            within = sum(
+                _moderated(one, noise.repeat_sd**2, noise.repeat_df)
+                * float(np.mean([errors.median_variance(len(run)) for run in side]))
+                for one, side in zip(spreads, logs, strict=True)
+            )
+            medians = np.asarray([[float(np.median(run)) for run in side] for side in logs])
+            ratios = medians[1] - medians[0]
+            squares = np.sum((ratios - (0.0 if of_same else ratios.mean())) ** 2)
+            total += (float(squares) - within * own_df) / 2
+            df += own_df
+            pairs += len(ratios)
+    if df == 0:
+        return noise
+    weight = _PRIOR_RUNS + df
+    variance = (_PRIOR_RUNS * _run_sd(ASSUMED_FLOOR) ** 2 + total) / weight
+    side_sd = max(math.sqrt(max(variance, 0.0)), _run_sd(_LEAST_FLOOR))
+    found = replace(noise, side_sd=side_sd, side_df=weight, side_pairs=pairs)
+    if same and side_sd > found.run_sd:  # runs hours apart differ by no less than runs in turn
+        found = replace(found, run_sd=side_sd, run_df=weight)
+    return found
 
 
 class Errors:
@@ -203,12 +271,14 @@ class Errors:
         found: Floats = scale * self._rolled(self._scale(weight)) * total
         return found
 
-    def of_runs(self, first: int, second: int) -> Floats:
+    def of_runs(self, first: int, second: int, *, interleaved: bool = False) -> Floats:
         """Return draws of the error between sides of so many runs each."""
+        noise = self.noise
+        sd, df = (noise.side_sd, noise.side_df) if interleaved else (noise.run_sd, noise.run_df)
         found: Floats = (
-            self.noise.run_sd
+            sd
             * math.sqrt(1 / first + 1 / second)
-            * self._rolled(self._scale(self.noise.run_df))
+            * self._rolled(self._scale(df))
             * self._random.standard_normal(self.draws)
         )
         return found

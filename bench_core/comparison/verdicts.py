@@ -79,6 +79,8 @@ def judge(
     rate: float = RATE,
     margin: float = MARGIN,
     others: Sequence[Runs] = (),
+    interleaved: Sequence[bool] = (),
+    same: Sequence[tuple[Runs, Runs]] = (),
     seed: int = 0,
 ) -> Judgement:
     """Judge the second side of every pair of repeated times against the first.
@@ -86,6 +88,9 @@ def judge(
     Parameters
     ----------
     others : runs of further cases of the same machine, which tell its noise.
+    interleaved : for every pair, whether its sides were measured in turn, run by run, so that they
+        share what slows the machine for minutes. None are where nothing is given.
+    same : such pairs of an environment with itself (A/A), which tell the noise between sides.
 
     Raises
     ------
@@ -95,13 +100,18 @@ def judge(
         raise InputError(f"false-discovery rate {rate:g} is not between 0 and 1: 0.05 is usual")
     if not margin > 0:
         raise InputError(f"margin {margin:g} is not above 0: 0.2 stands for 20 %")
-    noise = estimate([*(side for pair in pairs for side in pair), *others])
+    together = list(interleaved) or [False] * len(pairs)
+    parts = list(zip(pairs, together, strict=True))
+    apart = [side for pair, both in parts if not both for side in pair]
+    noise = estimate(
+        [*apart, *others], interleaved=[pair for pair, both in parts if both], same=same
+    )
     errors = Errors(noise, seed=seed)
     changes = [location(second) - location(first) for first, second in pairs]
     repeats = [_difference(errors, pair) for pair in pairs]
     whole = [
-        None if found is None else found + errors.of_runs(len(first), len(second))
-        for found, (first, second) in zip(repeats, pairs, strict=True)
+        None if found is None else found + errors.of_runs(len(first), len(second), interleaved=both)
+        for found, ((first, second), both) in zip(repeats, parts, strict=True)
     ]
     p = [
         math.nan if error is None else _p(change, error)
@@ -111,7 +121,7 @@ def judge(
     cases = tuple(
         _case(*found, rate, margin) for found in zip(changes, whole, p, adjusted, strict=True)
     )
-    return Judgement(cases, _mean(errors, pairs, changes, repeats, margin), noise)
+    return Judgement(cases, _mean(errors, pairs, changes, repeats, margin, together), noise)
 
 
 def _difference(errors: Errors, pair: tuple[Runs, Runs]) -> NDArray[np.float64] | None:
@@ -150,6 +160,7 @@ def _mean(
     changes: Sequence[float],
     repeats: Sequence[NDArray[np.float64] | None],
     margin: float,
+    together: Sequence[bool],
 ) -> CaseVerdict | None:
     """Judge the geometric mean over the cases that have an interval.
 
@@ -163,7 +174,7 @@ def _mean(
     total = np.sum(list(known.values()), axis=0) / len(used)
     most = [(len(pairs[number][0]), len(pairs[number][1])) for number in used]
     fewest = min(first for first, _ in most), min(second for _, second in most)
-    error = total + errors.of_runs(*fewest)
+    error = total + errors.of_runs(*fewest, interleaved=all(together[number] for number in used))
     change = float(np.mean([changes[number] for number in used]))
     p = _p(change, error)
     return _case(change, error, p, p, MEAN_LEVEL, margin)

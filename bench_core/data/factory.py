@@ -5,9 +5,12 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
-from bench_core.data.generator import synthetic
+import numpy as np
+from numpy.typing import NDArray
+
+from bench_core.data.generator import synthetic, synthetic_runs
 from bench_core.data.problem import Problem
-from bench_core.data.shapes import HAXBY, shape
+from bench_core.data.shapes import HAXBY, HAXBY_RUNS, shape
 from bench_core.errors import InputError
 from bench_core.progress import Progress, silent
 
@@ -60,3 +63,19 @@ def make(
         return problem
     problem.save(folder)
     return Problem.open(folder)
+
+
+def problem_runs(name: str, *, scale: float = 1.0, subject: str = "sub-01") -> NDArray[np.int32]:
+    """Return the run of every sample (t,) of problem ``name``, which is not made for that.
+
+    Raises as `shape` does.
+
+    Examples
+    --------
+    >>> len(np.unique(problem_runs("haxby2001")))
+    12
+    """
+    size = shape(name, scale=scale, subject=subject)
+    if name != HAXBY:
+        return synthetic_runs(size.t)
+    return np.repeat(np.arange(1, HAXBY_RUNS + 1, dtype=np.int32), size.t // HAXBY_RUNS)

@@ -102,7 +102,7 @@ def synthetic(
     plan = _plan(t, p // len(DELAYS), s, (seed, salt))
     planted = np.zeros(s, dtype=np.float64)
     planted[: len(plan.r)] = plan.r
-    runs = np.repeat(np.arange(1, len(plan.bounds), dtype=np.int32), np.diff(plan.bounds))
+    runs = synthetic_runs(t)
     meta = {
         "source": "synthetic",
         "licence": "none needed: generated numbers",
@@ -151,8 +151,19 @@ def run_count(t: int) -> int:
     return max(1, min(max(10, round(t / RUN_LENGTH)), t // 5))
 
 
-def _plan(t: int, q: int, s: int, entropy: tuple[int, ...]) -> _Plan:
+def run_bounds(t: int) -> NDArray[np.int64]:
+    """Return where the runs of a synthetic problem begin, and the end of the last: (runs + 1,)."""
     count = run_count(t)
+    return np.array([i * t // count for i in range(count + 1)])
+
+
+def synthetic_runs(t: int) -> NDArray[np.int32]:
+    """Return the run of every sample (t,) of a synthetic problem, counted from 1."""
+    lengths = np.diff(run_bounds(t))
+    return np.repeat(np.arange(1, len(lengths) + 1, dtype=np.int32), lengths)
+
+
+def _plan(t: int, q: int, s: int, entropy: tuple[int, ...]) -> _Plan:
     rng = np.random.default_rng([*entropy, 0])
     planted = int(np.ceil(s * PLANTED_PART))
     signals = min(SIGNALS, q)
@@ -162,7 +173,7 @@ def _plan(t: int, q: int, s: int, entropy: tuple[int, ...]) -> _Plan:
     angle = rng.uniform(0, np.pi / 2, planted) if signals > 1 else np.zeros(planted)
     return _Plan(
         entropy=entropy,
-        bounds=np.array([i * t // count for i in range(count + 1)]),
+        bounds=run_bounds(t),
         q=q,
         s=s,
         r=r.astype(_F32),

@@ -16,10 +16,9 @@ from scipy.signal import detrend
 from bench_core.data.delays import delayed
 from bench_core.data.events import boxcars, read_events
 from bench_core.data.problem import Problem
-from bench_core.data.shapes import DELAYS, HAXBY
+from bench_core.data.shapes import DELAYS, HAXBY, HAXBY_RUNS
 from bench_core.data.space import TargetSpace
 
-RUNS = 12
 SOURCE = (
     "Haxby et al. (2001), Distributed and overlapping representations of faces and objects in "
     "ventral temporal cortex, Science 293; one slice of one subject, from PyMVPA's test data"
@@ -69,7 +68,7 @@ def haxby2001(*, dtype: str = "float64") -> Problem:
 
 
 def _numbers() -> range:
-    return range(1, RUNS + 1)
+    return range(1, HAXBY_RUNS + 1)
 
 
 def _standardised(Y: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench_core.checks import check_xy, row_blocks, unmasked
+from bench_core.data.feature_spaces import FeatureSpaces
 from bench_core.data.folder import FolderWriter, read_folder
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError
@@ -34,6 +35,7 @@ class Problem:
     meta : anything else that JSON can hold: source, licence, seed, delays, …
     space : positions of the targets in the brain, None where unknown.
     volumes : for fMRI, the number of every sample's volume in its run (t,), or None.
+    feature_spaces : named groups of the columns of X, None where they are not divided.
 
     Raises
     ------
@@ -59,6 +61,7 @@ class Problem:
     meta: dict[str, Any] = field(default_factory=dict)
     space: TargetSpace | None = None
     volumes: NDArray[Any] | None = None
+    feature_spaces: FeatureSpaces | None = None
 
     def __post_init__(self) -> None:
         check_xy(self.X, self.Y, finite=False)
@@ -78,6 +81,8 @@ class Problem:
             raise InputError(f"a space of {self.space.s} targets for a problem of {self.s}")
         if self.volumes is not None and self.volumes.shape != (self.t,):
             raise InputError(f"{self.volumes.shape} volume numbers for {self.t} samples")
+        if self.feature_spaces is not None:
+            self.feature_spaces.check(self.p)
 
     @classmethod
     def from_arrays(
@@ -90,6 +95,7 @@ class Problem:
         target_names: Sequence[str] | None = None,
         meta: Mapping[str, Any] | None = None,
         space: TargetSpace | None = None,
+        feature_spaces: FeatureSpaces | None = None,
     ) -> Problem:
         """Return your own data as a problem; without ``runs`` all samples are of run 1.
 
@@ -108,6 +114,7 @@ class Problem:
             target_names=target_names,
             meta=dict(meta or {}),
             space=space,
+            feature_spaces=feature_spaces,
         )
 
     @property
@@ -151,6 +158,8 @@ class Problem:
         description: dict[str, Any] = {"name": self.name, "meta": self.meta}
         if self.space is not None:
             description["space"] = self.space.description()
+        if self.feature_spaces is not None:
+            description["feature_spaces"] = self.feature_spaces.to_json()
         with FolderWriter(Path(folder), arrays, description) as writer:
             for name, array in (("X", self.X), ("Y", self.Y)):
                 row_bytes = array.shape[1] * array.itemsize
@@ -173,6 +182,7 @@ class Problem:
             meta=self.meta,
             space=self.space,
             volumes=None if self.volumes is None else self.volumes[rows],
+            feature_spaces=self.feature_spaces,
         )
 
     @classmethod
@@ -187,6 +197,7 @@ class Problem:
             raise InputError(f"{folder} describes no {', '.join(sorted(absent))}: make it again")
         names = arrays.get("target_names")
         space = description.get("space")
+        feature_spaces = description.get("feature_spaces")
         return cls(
             arrays["X"],
             arrays["Y"],
@@ -197,6 +208,7 @@ class Problem:
             meta=dict(description.get("meta", {})),
             space=None if space is None else TargetSpace.stored(space, arrays),
             volumes=None if "volumes" not in arrays else np.array(arrays["volumes"]),
+            feature_spaces=None if feature_spaces is None else FeatureSpaces.of(feature_spaces),
         )
 
     def _small(self, rows: NDArray[np.intp] | None) -> dict[str, NDArray[Any]]:

@@ -18,6 +18,9 @@ DELAYS: tuple[int, ...] = (1, 2, 3, 4)
 """The thesis's delays: every sample sees the features of the 4 samples before it."""
 
 HAXBY = "haxby2001"
+HAXBY_RUNS = 12
+"""Runs of that problem, all of one length."""
+
 SMALLEST_T = 20
 """No scale leaves fewer samples than this: a split by run needs a few runs of a few samples."""
 

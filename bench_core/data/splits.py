@@ -1,11 +1,15 @@
-"""Splits into training and test samples: at random, as in the thesis, or by whole runs."""
+"""Splits into training and test samples: at random, as in the thesis, or by whole runs.
+
+Where neither is asked for, `choose_split` takes whole runs if there are enough of them.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +17,31 @@ from numpy.typing import NDArray
 from bench_core.checks import check_memory
 from bench_core.data.neighbours import measure_resemblance
 from bench_core.data.problem import Problem
-from bench_core.errors import InputError
+from bench_core.errors import InputError, counted
+
+SplitKind = Literal["random", "run"]
+
+FEWEST_TRAINING_RUNS = 2
+"""Runs that a split by run has to leave to train: folds by run need as many."""
+
+LARGEST_TEST_PART = 0.5
+"""Part of the samples that the held-out runs may have at most: runs differ in length."""
+
+
+@dataclass(frozen=True)
+class SplitChoice:
+    """The kind of split that was chosen, and why.
+
+    Examples
+    --------
+    >>> choose_split(np.repeat([1, 2, 3], 40))
+    SplitChoice(kind='run', reason='1 of 3 runs is held out')
+    >>> choose_split(np.ones(120)).kind
+    'random'
+    """
+
+    kind: SplitKind
+    reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +49,8 @@ class Split:
     """Row numbers of the training and of the test samples, each in ascending order.
 
     ``kind`` is "random" or "run". ``warning`` is the reason for which held-out accuracy is too
-    high under this split, None if there is none.
+    high under this split, None if there is none. ``reason`` is why this kind was chosen, None where
+    it was asked for.
 
     Examples
     --------
@@ -36,6 +65,7 @@ class Split:
     kind: str
     seed: int | None = None
     warning: str | None = None
+    reason: str | None = None
 
     def apply(self, problem: Problem, folder: str | Path | None = None) -> tuple[Problem, Problem]:
         """Return the training and the test problem.
@@ -86,8 +116,7 @@ def run_split(
 
     Raises `InputError` for runs the problem does not have, or when none would be left on one side.
     """
-    _, first = np.unique(problem.runs, return_index=True)
-    known = [int(problem.runs[row]) for row in np.sort(first)]
+    known = _in_order(problem.runs)
     if test_runs is None:
         chosen = known[len(known) - _count(len(known), test_fraction) :]
     else:
@@ -102,6 +131,44 @@ def run_split(
             f"{'train' if held.all() else 'test'}: both sides need at least one run"
         )
     return Split(train=np.flatnonzero(~held), test=np.flatnonzero(held), kind="run")
+
+
+def choose_split(runs: NDArray[Any], *, test_fraction: float = 0.1) -> SplitChoice:
+    """Return by run where the samples have runs and each part keeps enough, else at random.
+
+    Enough are 1 run to test and 2 to train, and at most half of the samples to test.
+
+    Parameters
+    ----------
+    runs : of every sample (t,).
+    """
+    known = _in_order(runs)
+    if len(known) < 2:
+        return SplitChoice("random", "all samples are of one run")
+    tests = _count(len(known), test_fraction)
+    held = f"{tests} of {counted(len(known), 'run')} {'is' if tests == 1 else 'are'} held out"
+    if len(known) - tests < FEWEST_TRAINING_RUNS:
+        return SplitChoice("random", f"by run {held}: fewer than 2 runs would be left to train")
+    part = float(np.isin(runs, known[-tests:]).mean())
+    if part > LARGEST_TEST_PART:
+        return SplitChoice("random", f"by run {held}, which have {part:.0%} of the samples")
+    return SplitChoice("run", held)
+
+
+def auto_split(problem: Problem, *, test_fraction: float = 0.1, seed: int = 0) -> Split:
+    """Split as `choose_split` says; ``seed`` is that of a random split."""
+    choice = choose_split(problem.runs, test_fraction=test_fraction)
+    if choice.kind == "run":
+        split = run_split(problem, test_fraction=test_fraction)
+    else:
+        split = random_split(problem, test_fraction=test_fraction, seed=seed)
+    return replace(split, reason=choice.reason)
+
+
+def _in_order(runs: NDArray[Any]) -> list[int]:
+    """Return the numbers of the runs in the order in which they begin."""
+    _, first = np.unique(runs, return_index=True)
+    return [int(runs[row]) for row in np.sort(first)]
 
 
 def _count(total: int, fraction: float) -> int:

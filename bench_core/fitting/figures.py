@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,6 +31,33 @@ def draw(problem: Problem, r: NDArray[np.float64], folder: Path) -> dict[str, st
     from bench_core.accuracy.maps import write_maps
 
     return left_out | write_maps(problem, r, folder, name="r-map").not_drawn
+
+
+def draw_rows(
+    problem: Problem,
+    arrays: Mapping[str, NDArray[np.float64]],
+    rows: Sequence[str],
+    folder: Path,
+) -> None:
+    """Write every row of ``arrays`` (rows, s) as a map, a NIfTI file and a figure of slices.
+
+    They are called ``ARRAY-ROW-map``, with all but letters and digits of a row's name as -. Nothing
+    is drawn of a problem without places, or without nilearn: `draw` says so.
+    """
+    if problem.space is None or find_spec("nilearn") is None:
+        return
+    from bench_core.accuracy.maps import to_image
+    from bench_core.accuracy.plotting import draw_slices
+
+    mni = (problem.space.template or "").upper().startswith("MNI")
+    for name, values in arrays.items():
+        for row, own in zip(rows, values, strict=True):
+            stem = f"{name}-{re.sub('[^A-Za-z0-9]+', '-', row)}-map"
+            image = to_image(problem.space, own)
+            image.to_filename(folder / f"{stem}.nii.gz")
+            if np.isfinite(own).any():
+                title = f"{name.replace('_', ' ')}, {row}"
+                draw_slices(image, folder / f"{stem}.png", title, mni)
 
 
 def histogram(r: NDArray[np.float64], folder: Path, *, title: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +12,33 @@ import numpy as np
 
 from bench_core import strategies
 from bench_core.checks import check_alphas
-from bench_core.data import THESIS_ALPHAS, Problem, Split, random_split, run_split
+from bench_core.cluster.settings import LOCAL, ClusterSettings
+from bench_core.data import THESIS_ALPHAS, Problem, Split, auto_split, random_split, run_split
 from bench_core.data import shape as named_shape
 from bench_core.disk import readable_path
 from bench_core.errors import InputError
 from bench_core.fitting.sources import ProblemSource
-from bench_core.runner.planning import check_options
-from bench_core.runner.spec import FitSpec, ProblemShape
+from bench_core.runner.planning import check_options, with_spaces
+from bench_core.runner.spec import SPLITS, FitSpec, ProblemShape
 
 
 @dataclass(frozen=True)
 class FitRequest:
     """One fit: strategy, problem, split, resources, and where the results go.
 
+    split : "random", "run", or "auto": by run where there are enough runs, else at random.
     test_fraction : of samples (split "random") or of runs ("run"). test_runs : the runs to hold
-    out instead. coef : whether coefficients are written. memory_limit : bytes, for strategies that
-    plan within one. keep_problem : whether the problem is kept beside the results. retries : times
-    that batches are done again whose node was lost. resume : go on with the batches that an
-    interrupted fit has left.
+    out instead, which "auto" takes for by run. coef : whether coefficients are written.
+    memory_limit : bytes, for strategies that plan within one. keep_problem : whether the problem is
+    kept beside the results. retries : times that batches are done again whose node was lost.
+    resume : go on with the batches that an interrupted fit has left. cluster : where the nodes are.
+    allow_mixed : accept nodes that differ.
     """
 
     strategy: str
     source: ProblemSource
     out: Path
-    split: str = "random"
+    split: str = "auto"
     test_fraction: float = 0.1
     test_runs: Collection[int] | None = None
     seed: int = 0
@@ -53,16 +56,21 @@ class FitRequest:
     figures: bool = True
     retries: int = 2
     resume: bool = False
+    cluster: ClusterSettings = LOCAL
+    allow_mixed: bool = False
 
     def check(self) -> None:
         """Raise the error of anything that no fit can use."""
         strategy = strategies.get(self.strategy)
         check_options(strategy, self.options)
         check_alphas(self.alphas)
-        if self.split not in ("random", "run"):
-            raise InputError(f"split {self.split!r}: give 'random' or 'run'")
-        if self.test_runs is not None and self.split != "run":
-            raise InputError(f"test runs {sorted(self.test_runs)} need --split run")
+        if self.split not in SPLITS:
+            raise InputError(f"split {self.split!r}: give one of {', '.join(SPLITS)}")
+        if self.test_runs is not None and self.split == "random":
+            raise InputError(
+                f"test runs {sorted(self.test_runs)} cannot be held out by --split random: leave "
+                "one of the two out"
+            )
         source = self.source
         for place in (self.out.absolute(), source.problem, source.x, source.y, source.runs):
             if place is not None:
@@ -85,11 +93,21 @@ class FitRequest:
         except (TypeError, ValueError) as error:
             raise InputError(f"options {self.options!r} are no JSON values: {error}") from None
 
+    def with_spaces(self, problem: Problem) -> FitRequest:
+        """Return the request with the feature spaces of the problem, where none are given."""
+        spaces = problem.feature_spaces
+        return replace(self, options=with_spaces(self.strategy, self.options, spaces))
+
     def split_rows(self, problem: Problem) -> Split:
         """Return the rows to train and to test with."""
         if self.split == "random":
             return random_split(problem, test_fraction=self.test_fraction, seed=self.seed)
-        return run_split(problem, test_runs=self.test_runs, test_fraction=self.test_fraction)
+        if self.split == "auto" and self.test_runs is None:
+            return auto_split(problem, test_fraction=self.test_fraction, seed=self.seed)
+        split = run_split(problem, test_runs=self.test_runs, test_fraction=self.test_fraction)
+        return (
+            replace(split, reason="runs to hold out are named") if self.split == "auto" else split
+        )
 
     def fit_options(self, coef: str | None) -> dict[str, Any]:
         """Return the strategy's options, with the file for coefficients if it can write one.
@@ -140,8 +158,11 @@ class FitRequest:
         """Return about how many samples will train, before the split is known."""
         return max(1, round(shape.t * (1 - self.test_fraction)))
 
-    def spec(self, shape: ProblemShape) -> FitSpec:
-        """Return the specification of the fit; paths of coefficients are called "file"."""
+    def spec(self, shape: ProblemShape, split: Split | None = None) -> FitSpec:
+        """Return the specification of the fit; paths of coefficients are called "file".
+
+        split : the division in training and test samples, once it is known.
+        """
         source = self.source
         return FitSpec(
             suite="fit",
@@ -153,8 +174,10 @@ class FitRequest:
             nodes=self.nodes,
             threads=self.threads,
             hardware_threads=self.hardware_threads,
+            cluster=self.cluster.label,
             dtype=shape.dtype,
-            split=self.split,
+            split=self.split if split is None else split.kind,
+            split_reason=None if split is None else split.reason,
             seed=self.seed,
             kernels=self.kernels,
             blas=self.blas,

@@ -101,24 +101,28 @@ def fit(
             expected,
             request.training_samples(expected),
             check_fits=False,
+            cluster=request.cluster,
         )
         if early.error is not None:
             raise early.error
     # What will be written is tried first: nothing is computed for a place that refuses it.
     check_writable(request.out.absolute().parent)
     remove_abandoned(request.out.absolute().parent)
-    root = prepare_scratch(scratch, report)
+    root = prepare_scratch(scratch or request.cluster.scratch, report)
     # Beside the result folder, so that what is written there only has to be renamed.
     part = make_partial_folder(request.out)
     work = part
     try:
         work = make_owned_folder(root, "fit")
-        problem = request.source.open(work, report, split_copied=request.split == "random")
+        problem = request.source.open(work, report, split_copied=request.split != "run")
+        request = request.with_spaces(problem)
         shape = request.shape(problem)
-        spec = request.spec(shape)
         split = request.split_rows(problem)
+        spec = request.spec(shape, split)
         runs = problem.runs[split.train]
-        checked = preflight(spec, shape, len(split.train), check_fits=False, runs=runs)
+        checked = preflight(
+            spec, shape, len(split.train), check_fits=False, runs=runs, cluster=request.cluster
+        )
         size = (len(split.train), problem.p, problem.s, spec.dtype, spec.nodes)
         if show_plan is not None and checked.memory is not None:
             show_plan(describe_plan(spec.strategy, *size, checked.plan))
@@ -135,6 +139,8 @@ def fit(
                 forget_pages(array)
             settings = RunSettings(
                 scratch=root,
+                cluster=request.cluster,
+                allow_mixed=request.allow_mixed,
                 options=request.fit_options(str(part / "coef.npy") if request.coef else None),
                 log=part / "failed.log",
                 progress=report,
@@ -160,7 +166,9 @@ def fit(
             record = finish_record(record, began, settings)
             report("writing")
             give_back(part / HELD)
-            files, not_drawn = write_results(request, problem, split, checked.plan, record, part)
+            files, not_drawn = write_results(
+                request, problem, split, checked.plan, record, part, further=found.further
+            )
             if ledger is not None:
                 ledger.discard()
             return FitOutcome(record, request.out, files, not_drawn)

@@ -116,6 +116,7 @@ def identity(spec: FitSpec, problem: Problem, split: Split) -> dict[str, Any]:
         "options": {name: value for name, value in spec.options.items() if name != "coef"},
         "alphas": list(spec.penalties),
         "fit_intercept": spec.fit_intercept,
+        "cluster": spec.cluster,
         "nodes": spec.nodes,
         "threads": spec.threads,
         "kernels": spec.kernels,
@@ -165,7 +166,8 @@ def fit_to_the_end(
 ) -> tuple[Record, WorkerResult]:
     """Return `run_fit`, begun again where the process that leads the nodes, or all nodes, are lost.
 
-    Nodes that are lost one by one are taken care of in that process.
+    Nodes that are lost one by one are taken care of in that process. On a cluster that is elsewhere
+    a fit is begun again only where it has finished batches: one that did not start is not.
     """
     if ledger is None:
         return run_fit(record, spec, data, settings)
@@ -174,6 +176,8 @@ def fit_to_the_end(
     while True:
         done, found = run_fit(record, spec, data, settings)
         if not _is_lost(found) or len(lost) == retries:
+            break
+        if settings.cluster.elsewhere and not ledger.finished:
             break
         reason = str(found.reason).partition("\n")[0]
         lost.append(reason)

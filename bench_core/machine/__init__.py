@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from bench_core.machine.cgroup import Limits, limits, oom_kills, throttled_secon
 from bench_core.machine.gpu import gpus
 from bench_core.machine.pinning import usable
 from bench_core.machine.processor import Cpu, cpu
+from bench_core.machine.quiet import timing_settings
 from bench_core.machine.topology import HardwareThread, Topology, read_topology
 
 __all__ = [
@@ -80,7 +82,8 @@ def describe() -> dict[str, Any]:
     available, sockets, memory_domains and threads_per_core of what this process may use; topology:
     false where the system says nothing of cores, so that every processor counts as one);
     ``cgroup`` (cores, memory_bytes: null where unlimited); ``memory`` (total_bytes,
-    available_bytes); ``gpus`` (name, memory_bytes, driver); ``system``.
+    available_bytes); ``gpus`` (name, memory_bytes, driver); ``system``; ``settings`` (see
+    `bench_core.machine.quiet.TimingSettings`).
     """
     import psutil
 
@@ -111,6 +114,7 @@ def describe() -> dict[str, Any]:
         },
         "gpus": gpus(),
         "system": f"{platform.system()} {platform.release()}",
+        "settings": asdict(timing_settings()) | {"governors": list(timing_settings().governors)},
     }
 
 

@@ -189,6 +189,7 @@ def _seconds(call: Callable[[], object]) -> float:
 def _work(job: KernelJob, progress: Progress, keep: Keep) -> KernelResult:
     from bench_core.blas import detect
     from bench_core.blas.threads import product_threads
+    from bench_core.machine import limits
     from bench_core.records.provenance import without_paths
     from bench_core.records.record import LibraryRecord
     from bench_core.runner.blas_proof import mixture
@@ -202,7 +203,12 @@ def _work(job: KernelJob, progress: Progress, keep: Keep) -> KernelResult:
     report = without_paths(detect().to_dict())
     blas = BlasCalls(LibraryRecord(**report["numpy"]), LibraryRecord(**report["scipy"]))
     processor = processor_record(
-        meter, products, threads=job.threads, flops=None, further=mixture([blas])
+        meter,
+        products,
+        threads=job.threads,
+        flops=None,
+        further=mixture([blas]),
+        quota=limits().cores,
     )
     return KernelResult("ok", rates=rates, blas=blas, processor=processor)
 

@@ -12,6 +12,7 @@ from bench_core.runner.problem_cache import cached, scratch_folder
 from bench_core.runner.protocol import FitJob, OverheadResult
 from bench_core.runner.run import WORKER
 from bench_core.runner.spec import FitSpec
+from bench_core.runner.split_choice import with_split
 
 
 def measure_overhead(
@@ -27,6 +28,7 @@ def measure_overhead(
 
     Read from ``store`` where it is there.
     """
+    spec = with_split(spec)
     path = store / f"overhead-{interval_ms:g}-{pairs}-{spec.stem}.json"
     if path.is_file():
         return codec.read(OverheadResult, path)

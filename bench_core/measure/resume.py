@@ -8,6 +8,7 @@ time, in seconds since 1970, from which on they count: ``1`` for all of them.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from bench_core.errors import InputError
@@ -19,10 +20,11 @@ from bench_core.runner.spec import record_stem
 RESUME = "RIDGEBENCH_RESUME"
 
 
-def seed_session(session: Path) -> int:
+def seed_session(session: Path, *, without: Collection[str] = ()) -> int:
     """Put valid records into a new session and return their number; 0 without the variable.
 
-    What failed, was refused or cannot be read is measured again.
+    What failed, was refused or cannot be read is measured again, as are files of the names
+    ``without``, without their suffix.
 
     Raises
     ------
@@ -56,6 +58,8 @@ def seed_session(session: Path) -> int:
             )
         else:
             stem = path.stem
+        if stem in without:
+            continue
         write_text(session / f"{stem}.json", record_line(record) + "\n")
         count += 1
     return count

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
+from bench_core.cluster.settings import LOCAL, ClusterSettings
 from bench_core.disk import check_writable, explained, readable_path
 from bench_core.errors import RidgebenchError
 from bench_core.progress import Progress, silent
@@ -13,6 +16,12 @@ from bench_core.records import codec
 from bench_core.records.record import Record
 from bench_core.runner.memory import INTERVAL_MS
 from bench_core.runner.spec import FitSpec
+from bench_core.runner.split_choice import with_split
+
+ACCEPT_LOAD = "RIDGEBENCH_ACCEPT_LOAD"
+
+if TYPE_CHECKING:
+    from bench_core.runner.run import RunSettings
 
 
 class RecordNotWrittenError(RidgebenchError):
@@ -48,9 +57,14 @@ def measure(
     timeout: float | None = None,
     again: bool = False,
     interval_ms: float = INTERVAL_MS,
+    accept_load: bool | None = None,
+    cluster: ClusterSettings | None = None,
+    allow_mixed: bool = False,
 ) -> Record:
     """Return the record of ``spec``: read from ``store`` if it is there, else measured now.
 
+    A split that is left to the problem (`FitSpec.split`) is decided first: the record is that of
+    the same case with that split.
     The fit runs in a fresh process whose thread and kernel variables are set before numpy loads.
     The record is written to ``store`` whole or, when interrupted, not at all; its space on the
     disk is reserved before. Of a fit that failed, what it printed is beside it with the suffix
@@ -64,6 +78,12 @@ def measure(
     timeout : seconds that the worker may take; it is then killed and recorded as failed.
     again : measure although there is a record.
     interval_ms : between two samples of memory.
+    accept_load : keep times as they are where others used the machine. Else they are measured
+        again, once, and the record is "disturbed" if that did not help. None for what the variable
+        ``RIDGEBENCH_ACCEPT_LOAD`` says: it is set to accept, and not set otherwise.
+    cluster : where the nodes are; None: this machine. A strategy of one process then runs on the
+        first node.
+    allow_mixed : accept nodes that differ, and record how.
 
     Raises
     ------
@@ -75,14 +95,32 @@ def measure(
     """
     readable_path(store.absolute())
     readable_path(spec.problem)
+    cluster = cluster or LOCAL
+    spec = replace(with_problem_spaces(with_split(spec)), cluster=cluster.label)
     path = store / f"{spec.stem}.json"
     if path.is_file() and not again:
         record = codec.read(Record, path)
         # Suites share records; each sees its own name in them.
         return replace(record, case=replace(record.case, suite=spec.suite))
     check_writable(store)
+    # What fits is imported here: most calls only read a record.
+    from bench_core.runner.problem_cache import prepare_scratch
+    from bench_core.runner.run import RunSettings
+
     with codec.reserved(path) as write:
-        record = _measure_now(spec, path, progress or silent, scratch, timeout, interval_ms)
+        if accept_load is None:
+            accept_load = bool(os.environ.get(ACCEPT_LOAD))
+        settings = RunSettings(
+            scratch=prepare_scratch(scratch or cluster.scratch, progress or silent),
+            log=path.with_suffix(".log"),
+            timeout=timeout,
+            progress=progress or silent,
+            interval_ms=interval_ms,
+            cluster=cluster,
+            allow_mixed=allow_mixed,
+            accept_load=accept_load,
+        )
+        record = _measure_now(spec, settings)
         try:
             write(record)
         except RidgebenchError as error:
@@ -92,39 +130,49 @@ def measure(
     return record
 
 
-def _measure_now(
-    spec: FitSpec,
-    path: Path,
-    progress: Progress,
-    scratch: Path | None,
-    timeout: float | None,
-    interval_ms: float,
-) -> Record:
-    """Return a new record. What fits is imported here: most calls only read a record."""
+def with_problem_spaces(spec: FitSpec) -> FitSpec:
+    """Return the specification with the feature spaces of its problem folder, in full.
+
+    It is the same where the strategy knows no spaces, or neither options nor folder have any.
+    """
+    folder = Path(spec.problem)
+    if "spaces" not in spec.options and not folder.is_dir():
+        return spec
+    from bench_core.data import Problem
+    from bench_core.runner.planning import with_spaces
+
+    own = Problem.open(folder).feature_spaces if folder.is_dir() else None
+    options = with_spaces(spec.strategy, spec.options, own)
+    return spec if options == spec.options else replace(spec, options=options)
+
+
+def _measure_now(spec: FitSpec, settings: RunSettings) -> Record:
+    """Return a new record."""
     from bench_core.errors import ResourceError
     from bench_core.runner.planning import plan_record
     from bench_core.runner.preflight import preflight
-    from bench_core.runner.problem_cache import cached, prepare_scratch, problem_shape
-    from bench_core.runner.run import RunSettings, begin_record, finish_record, run_fit
+    from bench_core.runner.problem_cache import cached, problem_shape
+    from bench_core.runner.run import begin_record, finish_record, run_fit
 
     began = perf_counter()
     shape = problem_shape(spec)
-    checked = preflight(spec, shape, shape.training_samples(spec.split), check_fits=True)
+    training = shape.training_samples(spec.split)
+    checked = preflight(spec, shape, training, check_fits=True, cluster=settings.cluster)
     record = begin_record(spec, shape, checked)
-    settings = RunSettings(
-        scratch=prepare_scratch(scratch, progress),
-        log=path.with_suffix(".log"),
-        timeout=timeout,
-        progress=progress,
-        interval_ms=interval_ms,
-    )
     if checked.error is None:
         try:
             with cached(spec, scratch=settings.scratch, progress=settings.progress) as entry:
                 data = entry.data(settings.scratch)
                 # Runs differ in length: the split alone knows how many samples train.
                 runs = data.train.runs.open()
-                exact = preflight(spec, shape, data.t_train, check_fits=False, runs=runs)
+                exact = preflight(
+                    spec,
+                    shape,
+                    data.t_train,
+                    check_fits=False,
+                    runs=runs,
+                    cluster=settings.cluster,
+                )
                 record = replace(record, plan=plan_record(exact.plan))
                 record, _ = run_fit(record, spec, data, settings, cached=entry)
         except ResourceError as error:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench_core.cluster.settings import chosen_cluster
 from bench_core.errors import RidgebenchError, counted
 from bench_core.runner.preflight import preflight
 from bench_core.runner.problem_cache import problem_shape
@@ -97,9 +98,11 @@ def _case(suite: Any, parameters: tuple[Any, ...]) -> PlannedCase:
         text = ", ".join(f"{name} {value}" for name, value in named)
         return PlannedCase(suite.suite, text, None, None, None, None)
     spec: FitSpec = suite().case(*parameters)
+    cluster = chosen_cluster()
     try:
         shape = problem_shape(spec)
-        checked = preflight(spec, shape, shape.training_samples(spec.split), check_fits=True)
+        samples = shape.training_samples(spec.split)
+        checked = preflight(spec, shape, samples, check_fits=True, cluster=cluster)
     except RidgebenchError as error:
         return PlannedCase(suite.suite, _text(spec), spec.key(), None, None, str(error))
     needed = None if checked.memory is None else checked.memory.needed_bytes

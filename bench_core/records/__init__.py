@@ -1,6 +1,7 @@
 """Records: typed results of measurements, and the JSON files that hold them.
 
-`Record` is of one fit, `KernelsRecord` of kernel rates, `SkipsRecord` of what did not run.
+`Record` is of one fit, `KernelsRecord` of kernel rates, `SkipsRecord` of what did not run,
+`SessionRecord` of one `ridgebench bench`.
 """
 
 from bench_core.records.codec import from_json, json_schema, read, to_dict, to_json, write
@@ -19,11 +20,13 @@ from bench_core.records.reading import (
 )
 from bench_core.records.record import SCHEMA, Record
 from bench_core.records.runs import EnvironmentRun, read_runs
+from bench_core.records.session import SCHEMA_SESSION, SessionRecord
 from bench_core.records.skips import SCHEMA_SKIPS, SkippedSets, SkipsRecord
 
 __all__ = [
     "SCHEMA",
     "SCHEMA_KERNELS",
+    "SCHEMA_SESSION",
     "SCHEMA_SKIPS",
     "AnyRecord",
     "EnvironmentRun",
@@ -33,6 +36,7 @@ __all__ = [
     "KernelsRecord",
     "Record",
     "RecordSet",
+    "SessionRecord",
     "SkippedSets",
     "SkipsRecord",
     "from_json",

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from bench_core.records.phases import PhasesRecord
+
 SCHEMA: Final = "ridgebench-measurement/3"
 """Version 3 added ``variables``, ``processor``, ``backend`` of a library and kernels by name.
 
@@ -29,7 +31,10 @@ Bytes = Annotated[int, Field(ge=0)]
 Penalty = Annotated[float, Field(gt=0)]
 KernelChoice = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 """Kernels asked for: "default", "best", or a name in lower case, such as "haswell"."""
-Status = Literal["ok", "invalid", "skipped", "failed"]
+Status = Literal["ok", "invalid", "disturbed", "skipped", "failed"]
+"""A disturbed fit is right and its times are not: others used the machine meanwhile."""
+Stopped = Literal["repeats", "precision", "budget", "at most"]
+"""Why no further repeat was begun: so many were asked for, or what `Until` names."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -57,18 +62,51 @@ class ProblemRecord:
 
 @dataclass(frozen=True, config=STRICT)
 class SplitRecord:
-    """The split in training and held-out samples."""
+    """The split in training and held-out samples.
 
-    kind: Literal["random", "run"]
+    kind : "auto" only where the case ended before the kind was known. reason : why this kind was
+    chosen; None where it was asked for.
+    """
+
+    kind: Literal["auto", "random", "run"]
     seed: Count
     warning: str | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class Until:
+    """When to stop repeating a fit, where the number of repeats is not fixed.
+
+    Fits of the case's own size warm up first, until their times settle.
+
+    Parameters
+    ----------
+    precision : half-width of the median's 95 % interval, relative to it, that is narrow enough.
+    budget_s : seconds of fits, warm-up included, after which none is begun.
+    at_most : repeats.
+
+    Examples
+    --------
+    >>> Until().precision
+    0.05
+    """
+
+    precision: Annotated[float, Field(gt=0)] = 0.05
+    budget_s: Annotated[float, Field(gt=0)] = 20.0
+    at_most: Positive = 30
 
 
 @dataclass(frozen=True, config=STRICT)
 class CaseRecord:
     """Specification of the fit. ``alphas`` is None where the case ended before they were known.
 
+    Parameters
+    ----------
+    repeats : asked for; with ``until`` the fewest before its precision counts.
+    until : None where the number of repeats was fixed, and in older records.
     hardware_threads : whether threads were allowed to share physical cores.
+    cluster : "local", or what the configuration of another cluster calls it.
     """
 
     suite: str
@@ -85,6 +123,75 @@ class CaseRecord:
     blas: str | None
     null: Literal["auto", "fit", "sample", "skip"]
     hardware_threads: bool = False
+    until: Until | None = None
+    cluster: str = "local"
+
+
+@dataclass(frozen=True, config=STRICT)
+class MachineUse:
+    """Use of the machine over a span of time, this measurement's own processes apart.
+
+    None where the system does not say.
+
+    Parameters
+    ----------
+    seconds : wall time of the span.
+    cores : logical processors of the machine.
+    own_cores, others_cores : processor time over wall time, of this measurement and of all else.
+    steal_cores : the same, of what the hypervisor took for other machines.
+    waiting : part of the time in which some task of the system or control group waited for a
+        processor (pressure stall information), this measurement's own included.
+    throttled_s : seconds for which a quota stopped this control group.
+    thermal_events : how often processors slowed down to cool.
+    megahertz, base_megahertz : clock of the processors at the end, mean, and the one they are
+        sold with.
+
+    Examples
+    --------
+    >>> MachineUse(2.0, 4, 1.98, 0.02).others_cores
+    0.02
+    """
+
+    seconds: Seconds
+    cores: Positive
+    own_cores: Annotated[float, Field(ge=0)] | None = None
+    others_cores: Annotated[float, Field(ge=0)] | None = None
+    steal_cores: Annotated[float, Field(ge=0)] | None = None
+    waiting: Annotated[float, Field(ge=0)] | None = None
+    throttled_s: Seconds | None = None
+    thermal_events: Count | None = None
+    megahertz: Annotated[float, Field(gt=0)] | None = None
+    base_megahertz: Annotated[float, Field(gt=0)] | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunTimes:
+    """Fits of one process, one after another: a run of the case.
+
+    Parameters
+    ----------
+    number : of the run, from 0; a run that was repeated because of others has its number twice.
+    started : UTC, ISO 8601.
+    warm_up_fits_s : whole fits before the repeats, in no figure. fit_s : the repeats.
+    stopped : why no further repeat was begun.
+    use : of the machine from the first to the last repeat; None where the system does not say.
+    disturbed : what disturbed the run; None if nothing did.
+    counted : whether its repeats are in the case's times.
+
+    Examples
+    --------
+    >>> RunTimes(0, "2026-01-01T00:00:00Z", (1.3,), (1.0, 1.1), "repeats").counted
+    True
+    """
+
+    number: Count
+    started: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    warm_up_fits_s: tuple[Seconds, ...]
+    fit_s: Annotated[tuple[Seconds, ...], Field(min_length=1)]
+    stopped: Stopped
+    use: MachineUse | None = None
+    disturbed: str | None = None
+    counted: bool = True
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -93,9 +200,11 @@ class Times:
 
     Parameters
     ----------
-    fit_s : every repeat. ``median_s`` : their median.
+    fit_s : every repeat that counts. ``median_s`` : their median.
     ci95_s : percentile bootstrap interval of the median; None for one repeat.
     cluster_start_s : None for strategies that run in one process.
+    runs : the repeats by process, with warm-up, reason to stop, and what else used the machine;
+        empty in records before version 3.
     """
 
     fit_s: Annotated[tuple[Seconds, ...], Field(min_length=1)]
@@ -104,6 +213,7 @@ class Times:
     predict_s: Seconds
     warm_up_s: Seconds
     cluster_start_s: Seconds | None
+    runs: tuple[RunTimes, ...] = ()
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -416,7 +526,10 @@ class ProcessorRecord:
 
 @dataclass(frozen=True, config=STRICT)
 class MachineRecord:
-    """The machine, as `bench_core.machine.describe` reports it; only the name if nothing ran."""
+    """The machine, as `bench_core.machine.describe` reports it; only the name if nothing ran.
+
+    ``settings`` : of the system that make times differ; None in records made before it was kept.
+    """
 
     name: str | None
     cpu: dict[str, Any] | None = None
@@ -425,6 +538,7 @@ class MachineRecord:
     memory: dict[str, int] | None = None
     gpus: list[dict[str, Any]] | None = None
     system: str | None = None
+    settings: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -441,6 +555,62 @@ class LoadRecord:
 
     before: Load | None = None
     after: Load | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class HostRecord:
+    """One host of a cluster's nodes, under a name that tells nothing of the site.
+
+    Parameters
+    ----------
+    name : "host 0", … nodes : "node 0", … that ran there.
+    cpu, cores, cgroup, memory, gpus, system : as `bench_core.machine.describe` has them there.
+    before, after : load by other work around the fits.
+    peak_bytes : memory of the nodes of this host, part of the record's ``memory``; None where it is
+        this process's host, whose figure is that of both, or where the node that sampled was lost.
+
+    Examples
+    --------
+    >>> HostRecord("host 0", ("node 0",), {}, {}, {}, {}, [], "Linux").nodes
+    ('node 0',)
+    """
+
+    name: str
+    nodes: tuple[str, ...]
+    cpu: dict[str, Any]
+    cores: dict[str, Any]
+    cgroup: dict[str, Any]
+    memory: dict[str, int]
+    gpus: list[dict[str, Any]]
+    system: str
+    before: Load | None = None
+    after: Load | None = None
+    peak_bytes: Bytes | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class ClusterRecord:
+    """The cluster of a fit whose nodes are not processes of this machine.
+
+    Parameters
+    ----------
+    kind : name of the kind. hosts : in the order of their first nodes.
+    data : "path" (nodes map files that they share with this process) or "messages" (arrays travel
+        over Dask, to every node its own targets).
+    differences : how nodes differ, where that was allowed.
+    variables : of numerical libraries, on the first node.
+
+    Examples
+    --------
+    >>> ClusterRecord("slurm", (), "path", (), {}).data
+    'path'
+    """
+
+    kind: str
+    hosts: tuple[HostRecord, ...]
+    data: Literal["path", "messages"]
+    differences: tuple[str, ...]
+    variables: dict[str, str]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -509,10 +679,13 @@ class Record:
     uncommitted : whether tracked files differed from the commit; None if unknown.
     started : UTC, ISO 8601. ``seconds`` : from start to record, everything included.
     plan : as it was carried out; None for strategies that make none, and in records of version 1.
+    session : of the `ridgebench bench` that measured it interleaved with others; None outside one.
     warnings : what a fit was warned of: values left out, or less exact than asked for.
     device_memory : of every process on its GPU; empty where there is none.
     recovery : of a fit that lost a node or was resumed; None for every other.
     variables, processor : None where nothing ran, and in records before version 3.
+    phases : seconds by phase; None for strategies that do not take them, and in older records.
+    cluster : None where all processes were of the machine that the record names.
 
     Examples
     --------
@@ -559,6 +732,9 @@ class Record:
     warnings: tuple[str, ...] = ()
     device_memory: tuple[DeviceMemory, ...] = ()
     recovery: RecoveryRecord | None = None
+    phases: PhasesRecord | None = None
+    session: str | None = None
+    cluster: ClusterRecord | None = None
 
     def __post_init__(self) -> None:
         """Check what one field demands of another."""

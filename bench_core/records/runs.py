@@ -20,6 +20,7 @@ from bench_core.records.record import (
     Record,
     TorchRecord,
 )
+from bench_core.records.session import SessionRecord
 from bench_core.records.skips import SkipsRecord
 
 SUFFIX = ".records.jsonl"
@@ -57,6 +58,11 @@ class EnvironmentRun:
     def skips(self) -> list[SkipsRecord]:
         """Parameter sets that did not run."""
         return [one for one in self.records if isinstance(one, SkipsRecord)]
+
+    @property
+    def sessions(self) -> list[SessionRecord]:
+        """The sessions of `ridgebench bench` in which the fits took turns."""
+        return [one for one in self.records if isinstance(one, SessionRecord)]
 
     @property
     def proofs(self) -> list[BlasRecord]:

@@ -16,9 +16,11 @@ from bench_core.records.kernels import KernelsRecord
 from bench_core.records.provenance import commit, environment
 from bench_core.records.reading import AnyRecord
 from bench_core.records.record import Record
+from bench_core.records.session import SessionRecord
 from bench_core.records.skips import SkipsRecord, add_skips
 
 RECORDS = "RIDGEBENCH_RECORDS"
+SESSION = "RIDGEBENCH_SESSION"
 
 
 def session_store() -> str:
@@ -28,8 +30,16 @@ def session_store() -> str:
     working folder of every benchmark of that run and is removed after the last. So within a run
     the first benchmark of a parameter set measures and the others read, and the next run measures
     anew. Suites that inherit one ``setup_cache`` share the folder.
+
+    `ridgebench bench` measures before asv does, in turns, and names a folder for it
+    (``RIDGEBENCH_SESSION``): asv then finds every record there.
     """
-    return str(Path.cwd())
+    root = os.environ.get(SESSION)
+    if not root:
+        return str(Path.cwd())
+    folder = Path(root, _folder_name())
+    folder.mkdir(parents=True, exist_ok=True)
+    return str(folder)
 
 
 def records_folder() -> Path | None:
@@ -46,8 +56,11 @@ def records_folder() -> Path | None:
         root = checkout / ".asv" / "records"
     else:
         return None
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", environment() or "existing")
-    return root / name / (commit()[0] or "unknown")
+    return root / _folder_name() / (commit()[0] or "unknown")
+
+
+def _folder_name() -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", environment() or "existing")
 
 
 def publish(record: AnyRecord) -> Path | None:
@@ -64,9 +77,11 @@ def publish(record: AnyRecord) -> Path | None:
     return codec.write(record, folder / _name(record))
 
 
-def _name(record: Record | KernelsRecord) -> str:
+def _name(record: Record | KernelsRecord | SessionRecord) -> str:
     if isinstance(record, Record):
         return f"{record.case.suite}-{record.key}.json"
+    if isinstance(record, SessionRecord):
+        return f"session-{record.case.kind}-{record.case.session}.json"
     case = record.case
     words = [case.kernels, case.threads, case.size, *case.operations]
     return f"kernels-{'-'.join(map(str, words))}.json"

@@ -62,6 +62,36 @@ def check_arguments(arguments: Sequence[str], benchmarks: Path) -> None:
         _check_pattern(pattern, names)
 
 
+def split_benchmarks(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the patterns of ``--bench`` among further arguments of `asv run`, and the rest.
+
+    >>> split_benchmarks(["--bench", "threads", "--show-stderr", "-b=kernels"])
+    (['threads', 'kernels'], ['--show-stderr'])
+    """
+    patterns, rest = [], []
+    words = iter(arguments)
+    for word in words:
+        option, equals, value = word.partition("=")
+        if option in ("--bench", "-b"):
+            patterns.append(value if equals else next(words, ""))
+        else:
+            rest.append(word)
+    return patterns, rest
+
+
+def suites_of(patterns: Sequence[str], benchmarks: Path) -> set[str]:
+    """Return the suites that patterns of ``--bench`` name; all where there are none.
+
+    What is in brackets, parameters, is left out of the comparison.
+    """
+    plain = [pattern.partition("(")[0].removesuffix("\\") for pattern in patterns]
+    return {
+        name.partition(".")[0]
+        for name in benchmark_names(benchmarks)
+        if not plain or any(re.search(one, name) for one in plain)
+    }
+
+
 def _check_pattern(pattern: str, names: Sequence[str]) -> None:
     """Check a regular expression of asv's ``--bench``; parameters in brackets are left to asv."""
     plain = pattern.partition("(")[0].removesuffix("\\")

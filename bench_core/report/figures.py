@@ -65,7 +65,7 @@ def speed_up_figure(table: Iterable[Row]) -> str | None:
         axis.set_yticklabels(map(str, threads))
         axis.minorticks_off()
     axes[0].legend(fontsize=8)
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def strategies_figure(table: Iterable[Row]) -> str | None:
@@ -105,9 +105,9 @@ def strategies_figure(table: Iterable[Row]) -> str | None:
         axis.set(title=f"{problem}, scale {scale}", xlabel="seconds (×: DSU over ridgecv 1 × 1)")
         axis.margins(x=0.18)
         axis.grid(visible=False, axis="y")  # its lines would strike the ratios through
-        handles = [_patch(colour, label) for label, colour in colours.items()]
+        handles = [patch(colour, label) for label, colour in colours.items()]
         axis.legend(handles=handles, fontsize=8, loc="upper right")
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def kernels_figure(runs: Iterable[EnvironmentRun]) -> str | None:
@@ -150,7 +150,7 @@ def kernels_figure(runs: Iterable[EnvironmentRun]) -> str | None:
         )
         axis.set(title=f"{precision}, {threads} thread{'s' if threads > 1 else ''}", xlabel="")
         axis.legend(fontsize=8, title=None)
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def accuracy_figure(table: Iterable[Row]) -> str | None:
@@ -179,7 +179,7 @@ def accuracy_figure(table: Iterable[Row]) -> str | None:
         axis.margins(y=0.1)
     # Below the panels: points may lie anywhere in them.
     axes[0].legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3)
-    return _svg(figure)
+    return to_svg(figure)
 
 
 _MARKERS = {"mkl": "^", "openblas": "v"}
@@ -216,23 +216,47 @@ def _panels(count: int, height: float = 3.6) -> tuple[Figure, list[Axes]]:
     return figure, list(axes[0])
 
 
+def panel_rows(bars: list[int]) -> tuple[Figure, list[Axes]]:
+    """Return a figure of panels below each other, each high enough for so many bars."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    sns.set_theme(style="whitegrid", context="notebook", font_scale=0.8)
+    heights = [0.9 + 0.22 * count for count in bars]
+    figure, axes = plt.subplots(
+        len(bars),
+        1,
+        figsize=(_WIDTH, sum(heights) + 0.5),
+        height_ratios=heights,
+        squeeze=False,
+    )
+    return figure, list(axes[:, 0])
+
+
 def _palette(count: int) -> list[Any]:
     import seaborn as sns
 
     return list(sns.color_palette(n_colors=count))
 
 
-def _patch(colour: Any, label: str) -> Any:
+def patch(colour: Any, label: str) -> Any:
+    """Return the sample of a colour for a legend."""
     from matplotlib.patches import Patch
 
     return Patch(color=colour, label=label)
 
 
-def _svg(figure: Figure) -> str:
-    """Return the figure as an ``<svg>`` element with text as text, and close it."""
+def to_svg(figure: Figure, *, above: float = 0.0) -> str:
+    """Return the figure as an ``<svg>`` element with text as text, and close it.
+
+    above : inches to keep free above the panels.
+    """
     import matplotlib.pyplot as plt
 
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0, 1, 1 - above / figure.get_figheight()))
     out = io.StringIO()
     with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ridgebench"}):
         figure.savefig(out, format="svg", metadata={"Date": None})

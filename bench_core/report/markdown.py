@@ -16,7 +16,7 @@ from bench_core.errors import InputError
 from bench_core.report.rows import Row, rows
 from bench_core.report.runs import EnvironmentRun, latest, read_runs
 from bench_core.report.solver_table import solver_table
-from bench_core.report.terminal import seconds_text
+from bench_core.report.units import seconds_text
 
 #: The suites whose fits compare configurations; accuracy is about other figures.
 SUITES = ("threads", "nodes_mor", "nodes_bmor")

@@ -28,10 +28,7 @@ from bench_core.scaling import distributed_speed_up, parallel_efficiency, speed_
 
 @dataclass(frozen=True)
 class Row:
-    """One valid fit: configuration, seconds, ratios within its run, accuracy, proof.
-
-    ``few_samples`` : r of its held-out samples says nothing; see `bench_core.records.statistics`.
-    """
+    """One valid fit: configuration, seconds, ratios within its run, accuracy, proof."""
 
     machine: str
     environment: str
@@ -52,7 +49,6 @@ class Row:
     r_max: float | None
     null_max: float | None
     disagreement: float | None
-    few_samples: bool = False
 
     @property
     def size(self) -> Fraction:
@@ -62,12 +58,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Issue:
-    """Measurements that gave no number, grouped: why, where, and how many in each environment."""
+    """Measurements that gave no number, grouped: why, where, and how many in each environment.
+
+    ``suite`` : that left them out; None where a record says so, whatever its suite.
+    """
 
     environments: tuple[str, ...]
     status: str
+    suite: str | None
     reason: str
     count: int
+
+    @property
+    def text(self) -> str:
+        """The reason, with the suite where one is known."""
+        return self.reason if self.suite is None else f"{self.suite}: {self.reason}"
 
 
 def proved_libraries(run: EnvironmentRun) -> list[tuple[str, LibraryRecord, int]]:
@@ -116,44 +121,32 @@ def rows(runs: Iterable[EnvironmentRun]) -> list[Row]:
 
 def find_issues(runs: Iterable[EnvironmentRun]) -> list[Issue]:
     """Return what was skipped, invalid, failed or no answer, grouped by reason; failures first."""
-    counts: Counter[tuple[str, str, str]] = Counter()
+    counts: Counter[tuple[str, str, str | None, str]] = Counter()
     for run in runs:
         label = environment_label(run)
         for skips in run.skips:
             for one in skips.left_out:
-                counts[label, skips.status, f"{one.suite}: {one.reason}"] += one.count
+                counts[label, skips.status, one.suite, one.reason] += one.count
         measured: list[Record | KernelsRecord] = [*run.fits, *run.kernels]
         for record in measured:
             own = record_label(record, label) if isinstance(record, Record) else label
             if record.status != "ok":
-                counts[own, record.status, str(record.reason)] += 1
+                counts[own, record.status, None, str(record.reason)] += 1
             elif isinstance(record, Record):
                 few = few_samples(record.case.problem.t_test)
                 if few is not None:
-                    counts[own, "no answer", few] += 1
+                    counts[own, "no answer", None, few] += 1
         for problem in run.problems:
-            counts[label, "unreadable", problem] += 1
-    places: dict[tuple[str, str, int], list[str]] = {}
-    for (label, status, reason), count in sorted(counts.items()):
-        places.setdefault((status, reason, count), []).append(label)
-    order = {"failed": 0, "invalid": 1, "unreadable": 2, "no answer": 3, "skipped": 4}
+            counts[label, "unreadable", None, problem] += 1
+    places: dict[tuple[str, str | None, str, int], list[str]] = {}
+    for (label, status, suite, reason), count in sorted(
+        counts.items(), key=lambda one: (one[0][0], one[0][1], one[0][2] or "", one[0][3])
+    ):
+        places.setdefault((status, suite, reason, count), []).append(label)
+    order = ("failed", "invalid", "disturbed", "unreadable", "no answer", "skipped")
+    ranks = {status: rank for rank, status in enumerate(order)}
     found = [Issue(tuple(labels), *what) for what, labels in places.items()]
-    return sorted(found, key=lambda one: (order.get(one.status, 5), one.reason, one.environments))
-
-
-def fastest(table: Iterable[Row]) -> list[Row]:
-    """Return the fastest row of each machine, problem, scale and precision that has a choice.
-
-    Fits of which accuracy says nothing, for want of held-out samples, are no answer. A problem's
-    rows stand together, small scales first.
-    """
-    groups: dict[tuple[Any, ...], list[Row]] = {}
-    for row in table:
-        if row.few_samples:
-            continue
-        groups.setdefault((row.machine, row.problem, row.size, row.dtype), []).append(row)
-    choices = [groups[one] for one in sorted(groups) if len(groups[one]) > 1]
-    return [min(choice, key=lambda row: row.seconds) for choice in choices]
+    return sorted(found, key=lambda one: (ranks.get(one.status, 6), one.text, one.environments))
 
 
 def _configuration(
@@ -211,5 +204,4 @@ def _row(
         r_max=None if record.accuracy is None else record.accuracy.max,
         null_max=None if record.null is None else record.null.max,
         disagreement=None if record.agreement is None else record.agreement.worst,
-        few_samples=few_samples(case.problem.t_test) is not None,
     )

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bench_core.errors import InputError, RidgebenchError, unknown
+from bench_core.files import write_text
+from bench_core.history.atom import as_atom
+from bench_core.history.reading import read_regressions
 from bench_core.processes import end_tree
 from bench_core.report.page import write_page
 from bench_core.report.published_results import write_published
@@ -37,6 +40,11 @@ class Project:
     def page(self) -> Path:
         """Our own page, inside asv's published folder."""
         return self.html / "ridgebench.html"
+
+    @property
+    def feed(self) -> Path:
+        """Atom feed of regressions, beside the page."""
+        return self.html / "ridgebench-regressions.xml"
 
 
 def find_project(start: Path) -> Project:
@@ -192,9 +200,12 @@ def build_site(project: Project, machine: str, *, others: bool = False) -> list[
     collect(project.pending, project.results, machine)
     write_published(project.results, project.root)
     asv(project, "publish", "--no-pull")
-    own = latest(read_runs(project.results, machine))
-    runs = own or latest(read_runs(project.results))
-    write_page(runs, project.page)
+    everything = read_runs(project.results)
+    own = latest([run for run in everything if run.machine == machine])
+    runs = own or latest(everything)
+    history = read_regressions(everything, [project.results], root=project.root)
+    write_page(runs, project.page, history)
+    write_text(project.feed, as_atom(history, page=project.page.name))
     return runs if others else own
 
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Callable, Iterable
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from bench_core.errors import counted
+from bench_core.report.answers import Answer, find_answers
 from bench_core.report.rows import (
     Issue,
     Row,
     environment_label,
-    fastest,
     find_issues,
     proved_libraries,
     record_label,
     rows,
 )
 from bench_core.report.runs import EnvironmentRun
+from bench_core.report.units import seconds_text
+
+_NAMED_SUITES = 3
+"""Suites that a line of skipped parameters names; it counts more."""
 
 KERNELS = ("gemm", "syrk", "eigh", "svd")
 
@@ -27,7 +34,7 @@ KERNELS = ("gemm", "syrk", "eigh", "svd")
 def print_summary(
     runs: list[EnvironmentRun], console: Console, *, profile: str | None = None
 ) -> None:
-    """Print whose results these are, proof, kernels, fits, the fastest, and what gave no number.
+    """Print whose results these are, proof, kernels, fits, what gave no number, and the answers.
 
     profile : that was asked for, where this run did; else the one that the records name.
     """
@@ -53,10 +60,9 @@ def print_summary(
         chosen = [row for row in table if (row.suite, _problem(row)) == (suite, problem)]
         columns = _ACCURACY if suite == "accuracy" else _SPEED
         console.print(_fits(f"{suite}: {problem}", chosen, columns, short))
-    for row in fastest(table):
-        console.print(Text.assemble(("fastest", "bold green"), f"  {describe(row)}"))
-    console.print()
     _print_issues(find_issues(runs), environments, console)
+    for answer in find_answers(runs):
+        _print_answer(answer, console)
 
 
 def short_names(labels: Iterable[str]) -> dict[str, str]:
@@ -67,23 +73,6 @@ def short_names(labels: Iterable[str]) -> dict[str, str]:
         label: word if first.count(word) == 1 else label
         for label, word in zip(whole, first, strict=True)
     }
-
-
-def describe(row: Row) -> str:
-    """Return one row as a sentence."""
-    ratio = f", {row.dsu:.2f} times ridgecv on one thread" if row.dsu else ""
-    return (
-        f"{row.problem} at scale {row.scale} ({row.dtype}): {row.strategy}, "
-        f"{counted(row.nodes, 'node')} x {counted(row.threads, 'thread')}, {row.environment}: "
-        f"{seconds_text(row.seconds)}{ratio}"
-    )
-
-
-def seconds_text(seconds: float) -> str:
-    """Return a time with three significant digits and its unit."""
-    if seconds < 1:
-        return f"{seconds * 1000:.3g} ms"
-    return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:,.0f} s"
 
 
 def _print_origin(runs: list[EnvironmentRun], profile: str | None, console: Console) -> None:
@@ -100,6 +89,29 @@ def _print_origin(runs: list[EnvironmentRun], profile: str | None, console: Cons
         ]
         console.print(Text(", ".join(parts), "bold"), soft_wrap=True)
     console.print()
+
+
+def _print_answer(answer: Answer, console: Console) -> None:
+    """Print the fastest configuration, how sure that is, what it saves, and the command."""
+    console.print(Text.assemble((answer.problem, "bold green"), f": {answer.fastest}"))
+    for text in (answer.sureness, answer.against_default, *answer.warnings):
+        console.print(Padding(Text(text), (0, 0, 0, 2)))
+    console.print(Text(_in_lines(f"  $ {answer.command}", console.width), "dim"), soft_wrap=True)
+
+
+def _in_lines(command: str, width: int) -> str:
+    """Return a command in lines that a shell takes as one; whole where quotes may hold spaces."""
+    if len(command) <= width or {"'", '"'} & set(command):
+        return command
+    lines = textwrap.wrap(
+        command,
+        width - 2,
+        subsequent_indent="      ",
+        drop_whitespace=True,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return " \\\n".join(lines)
 
 
 def _print_proof(runs: Iterable[EnvironmentRun], short: dict[str, str], console: Console) -> None:
@@ -215,21 +227,41 @@ def where(one: Issue, environments: int) -> str:
 
 
 def _print_issues(found: list[Issue], environments: int, console: Console) -> None:
+    """Print what failed or gave no answer line by line, and what was skipped grouped by reason."""
     if not found:
         return
     table = _table("Gave no number, or no answer")
-    table.add_column("status")
-    table.add_column("reason")
-    table.add_column("count in each", justify="right")
-    table.add_column("environments")
-    colours = {"failed": "red", "invalid": "red", "skipped": "dim"}
+    for heading in ("status", "reason"):
+        table.add_column(heading)
+    table.add_column("count", justify="right")
+    table.add_column("where")
+    colours = {"failed": "red", "invalid": "red", "disturbed": "yellow", "skipped": "dim"}
     for one in found:
-        _add_row(
-            table,
-            one.status,
-            one.reason,
-            str(one.count),
-            where(one, environments),
-            style=colours.get(one.status, ""),
-        )
+        if one.status != "skipped":
+            _add_row(
+                table,
+                one.status,
+                one.text,
+                str(one.count * len(one.environments)),
+                where(one, environments),
+                style=colours.get(one.status, ""),
+            )
+    for reason, same in _by_reason(one for one in found if one.status == "skipped").items():
+        suites = sorted({one.suite for one in same if one.suite is not None})
+        count = sum(one.count * len(one.environments) for one in same)
+        place = ", ".join(suites) if len(suites) <= _NAMED_SUITES else f"{len(suites)} suites"
+        _add_row(table, "skipped", reason, str(count), place, style="dim")
     console.print(table)
+    console.print()
+
+
+def _by_reason(skipped: Iterable[Issue]) -> dict[str, list[Issue]]:
+    """Group by reason, all suites and environments together; what a profile leaves out is one."""
+    groups: dict[str, list[Issue]] = {}
+    for one in skipped:
+        profile = re.match(r"profile \S+ runs no other ", one.reason)
+        reason = one.reason
+        if profile is not None:
+            reason = f"{profile[0].removesuffix(' ')} values of some parameters (see the page)"
+        groups.setdefault(reason, []).append(one)
+    return groups

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bench_core.checks import check_held_out, check_xy, kept, without_mask
 from bench_core.errors import InputError, ResourceError
+from bench_core.phases import NO_PHASES, Phases
 from bench_core.progress import Progress, silent
-from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
-from bench_core.ridge.arrays.coef_file import CoefFile, fresh_memory
+from bench_core.ridge.arrays.backend import (
+    find_device,
+    free_device_memory,
+    full_float32_products,
+    to_numpy,
+)
+from bench_core.ridge.arrays.coef_file import CoefFile, check_given, fresh_memory
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
 from bench_core.ridge.formulas.scores import check_scoring, pearson
 from bench_core.ridge.inputs import (
@@ -66,7 +73,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         None: coefficients are never formed and `predict` reads Y again.
     memory_limit : bytes that a fit may use beyond X, Y and the process as it was (of the GPU's
         memory on a GPU); a memory-mapped Y is then read piece by piece, its pages never the
-        process's. None for no limit.
+        process's. None for no limit; on a GPU what is free there is one in any case, and Y streams.
     device : "cpu" (numpy), "torch" (torch on the CPU), "cuda" or "cuda:1" and so on.
     batch_size : targets per block; None lets the plan choose.
     solver : "dual" (t × t matrices), "primal" (p × p), or "auto": the plan with fewer flops, dual
@@ -82,6 +89,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     cv_results_ : "alphas" (r,), "mean_scores" (r,) and with ``alpha_per_target`` "scores" (r, s).
         With ``extend_alphas`` the candidates are ascending, up to the last one that was looked at.
     plan_ : the `Plan` that was carried out.
+    phases : to be set to a `bench_core.phases.Phases` that times the steps of fits; none at first.
 
     Raises
     ------
@@ -110,6 +118,10 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     _selection: Selection | None = None
     """A way of scoring that every plan has to take, for tests of each."""
+
+    phases: Phases = NO_PHASES
+    _joint: bool | None = None
+    """Whether folds have to come from one factorisation, for tests of either way."""
 
     def __init__(
         self,
@@ -156,12 +168,34 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ) -> Plan:
         """Return what `fit` would do with t × p to t × s, both of ``dtype``; raises as `plan`."""
         folds = find_folds(self.cv, t, groups)
-        return self._plan((t, p, s), folds, Method(product_dtype(self.dtype, dtype)))
+        return self._plan((t, p, s), folds, Method(product_dtype(self.dtype, dtype)), self.coef)
 
-    def fit(self, X: Any, y: Any, groups: ArrayLike | None = None) -> MultiTargetRidgeCV:
-        """Choose the penalty and fit X (t, p) to y (t, s) or (t,); ``groups`` (t,) are for cv."""
-        self._fit(X, y, groups, None)
-        self._warn_of_edges()
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        groups: ArrayLike | None = None,
+        *,
+        out: NDArray[Any] | None = None,
+    ) -> MultiTargetRidgeCV:
+        """Choose the penalty and fit X (t, p) to y (t, s) or (t,); ``groups`` (t,) are for cv.
+
+        Parameters
+        ----------
+        out : C-contiguous array (s, p), or (p,) for 1-D y, of the type of the coefficients, into
+            which they are written; ``coef_`` is then this array. Memory that the process holds
+            already costs no page faults. What it holds after an error is undefined. It is an
+            argument of a fit, as numpy has it, and no parameter of the estimator: those are copied
+            by `sklearn.base.clone`.
+
+        Raises
+        ------
+        InputError : ``out`` has another shape, type or order, cannot be written, shares memory with
+            X or y, or coefficients are to go elsewhere (``coef``).
+        """
+        with self.phases.whole():
+            self._fit(X, y, groups, None, out)
+            self._warn_of_edges()
         return self
 
     def fit_score(
@@ -171,15 +205,18 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         X_test: Any,
         y_test: Any,
         groups: ArrayLike | None = None,
+        *,
+        out: NDArray[Any] | None = None,
     ) -> NDArray[np.float64]:
         """Fit, and return Pearson's r (s,) of every target with its prediction on held-out rows.
 
         Predictions are scored in the pass over Y that solves: with ``coef=None`` neither they
         (but for one block) nor coefficients are ever held. NaN where a target or its prediction
-        is constant.
+        is constant. ``out`` is as in `fit`.
         """
-        r = self._fit(X, y, groups, (X_test, y_test))
-        self._warn_of_edges()
+        with self.phases.whole():
+            r = self._fit(X, y, groups, (X_test, y_test), out)
+            self._warn_of_edges()
         return r
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -227,8 +264,9 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         size: tuple[int, int, int],
         folds: list[Fold],
         method: Method,
+        coef: Any = None,
     ) -> Plan:
-        """Return the plan for t, p, s."""
+        """Return the plan for t, p, s; ``coef`` as in the constructor, or "given"."""
         shape = fit_shape(
             *size,
             len(self._grid().alphas),
@@ -236,17 +274,35 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             dtype=method.dtype,
             scoring=check_scoring(self.scoring),
             per_target=self.alpha_per_target,
-            coef=self.coef,
+            coef=coef,
             exact=method.exact,
             gcv=by_gcv(self.cv),
         )
+        limit = self.memory_limit
+        if self.device.startswith("cuda"):
+            # Coefficients are on the host: of them a block is on the GPU.
+            shape = replace(shape, on_gpu=True)
+            limit = min(
+                (each for each in (limit, self._budget()) if each is not None), default=None
+            )
         return make_plan(
             shape,
-            memory_limit=self.memory_limit,
+            memory_limit=limit,
             width=self.batch_size,
             form=find_form(self.solver),
             selection=method.selection or self._selection,
+            joint=self._joint if method.joint is None else method.joint,
         )
+
+    def _budget(self) -> int | None:
+        """Return what is free on the GPU; None where there is none: plans are made elsewhere too.
+
+        The fit itself says what is missing.
+        """
+        try:
+            return free_device_memory(find_device(self.device))
+        except InputError:
+            return None
 
     def _fit(
         self,
@@ -254,42 +310,59 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         y: Any,
         groups: ArrayLike | None,
         test: tuple[Any, Any] | None,
+        out: NDArray[Any] | None,
     ) -> NDArray[np.float64]:
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        X = without_mask("X", X)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        Y = as_targets(without_mask("y", y))
+        with self.phases("reading"):
+            X = without_mask("X", X)
+            X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+            Y = as_targets(without_mask("y", y))
         self._one_target = Y.ndim == 1
         Y = Y[:, None] if self._one_target else Y
         check_xy(X, Y, finite=False)
         folds = find_folds(self.cv, X.shape[0], groups)
         dtype = product_dtype(self.dtype, X.dtype, Y.dtype)
-        if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
-            dtype = np.dtype(np.float64)
-        held_out = None if test is None else self._held_out(test, Y.shape[1])
+        with self.phases("reading"):
+            if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
+                dtype = np.dtype(np.float64)
+            held_out = None if test is None else self._held_out(test, Y.shape[1])
+        given = None if out is None else self._given(out, X, Y)
         for name in ("coef_", "_solution", "_targets", "_intercept"):
             self.__dict__.pop(name, None)
         device = find_device(self.device)
+        self.phases.settle_with(device.settle)
         # NaN and infinities in Y are found by the sums that they spoil, and named.
         quiet = np.errstate(invalid="ignore", over="ignore")
         with ExitStack() as stack, quiet, full_float32_products(device):
             # Opened first: a disk that is too full is said before anything is computed.
             file = self._coef_file(stack, (Y.shape[1], X.shape[1]), Y.dtype)
             try:
-                solver, targets = self._selected(X, Y, folds, Method(dtype))
+                where = self.coef if given is None else "given"
+                solver, targets = self._selected(X, Y, folds, Method(dtype), where)
             except InputError:
                 check_xy(np.zeros((Y.shape[0], 1)), Y)  # names the first bad value
                 raise
-            solution = solver.solve(self.alpha_)
+            with self.phases("solution"):
+                solution = solver.solve(self.alpha_)
             del solver
             if self.coef is None and held_out is None:
                 self._finish(solution, targets, None, None)
                 return np.empty(0)
-            return self._solve(solution, targets, held_out, stack, file)
+            return self._solve(solution, targets, held_out, stack, file, given)
+
+    def _given(self, out: NDArray[Any], X: NDArray[Any], Y: NDArray[Any]) -> NDArray[Any]:
+        """Return the caller's array for the coefficients as (s, p), checked."""
+        if self.coef != "memory":
+            raise InputError(
+                f"out with coef={self.coef!r}: coefficients have one place; leave one of them out"
+            )
+        shape = (X.shape[1],) if self._one_target else (Y.shape[1], X.shape[1])
+        check_given(out, shape, product_dtype(self.dtype, Y.dtype, Y.dtype), (X, Y))
+        return out.reshape(-1, X.shape[1])
 
     def _coef_file(
         self, stack: ExitStack, shape: tuple[int, int], Y_dtype: np.dtype[Any]
@@ -312,13 +385,17 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return X, Y
 
     def _selected(
-        self, X: NDArray[Any], Y: NDArray[Any], folds: list[Fold], method: Method
+        self, X: NDArray[Any], Y: NDArray[Any], folds: list[Fold], method: Method, coef: Any
     ) -> tuple[Solver, TargetColumns]:
         """Choose the penalty, by a more exact method where the first was not enough."""
         while True:
-            solver, targets, scores = self._select(X, Y, folds, method)
-            choice = choose(scores, self._grid(), per_target=self.alpha_per_target)
-            wanted = remedy(choice.scores, method, self.plan_.selection, choice.chosen)
+            solver, targets, scores = self._select(X, Y, folds, method, coef)
+            plan = self.plan_
+            with self.phases("scores"):
+                choice = choose(scores, self._grid(), per_target=self.alpha_per_target)
+                wanted = remedy(
+                    choice.scores, method, plan.selection, choice.chosen, joint=plan.joint
+                )
             if wanted is None:
                 self._choose(choice)
                 if not too_inexact(solver.error(self.alpha_), method):
@@ -326,7 +403,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 wanted = "exact"
             better = method.improved(wanted)
             try:
-                self._plan((*X.shape, Y.shape[1]), folds, better)
+                self._plan((*X.shape, Y.shape[1]), folds, better, coef)
             except ResourceError as refusal:
                 self._choose(choice)
                 self._warn(wanted, solver, refusal)
@@ -340,6 +417,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             "exact": "penalties this small against the squared singular values of X",
             "float64": "a fit in float32 that explains the targets this completely",
             "each": "sums over targets, for a fit that explains them this completely,",
+            "separate": "folds from one factorisation of all samples, for penalties this small,",
         }[wanted]
         warnings.warn(
             f"{what} lose digits: solutions are right to about {solver.error(self.alpha_):.0e}, "
@@ -349,10 +427,10 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         )
 
     def _select(
-        self, X: NDArray[Any], Y: NDArray[Any], folds: list[Fold], method: Method
+        self, X: NDArray[Any], Y: NDArray[Any], folds: list[Fold], method: Method, coef: Any
     ) -> tuple[Solver, TargetColumns, Scores]:
         """Return a solver and its scores."""
-        self.plan_ = plan = self._plan((*X.shape, Y.shape[1]), folds, method)
+        self.plan_ = plan = self._plan((*X.shape, Y.shape[1]), folds, method, coef)
         device = find_device(self.device)
         solver = SOLVERS[plan.form](
             X,
@@ -366,7 +444,9 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             exact=method.exact,
             gcv=by_gcv(self.cv),
             triangles=plan.triangles,
+            joint=plan.joint,
             keep_coordinates=plan.keeps_coordinates,
+            phases=self.phases,
         )
         targets = TargetColumns(
             Y,
@@ -376,9 +456,11 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             centre=self.fit_intercept,
             view_file=self.memory_limit is None and fits_in_memory(Y),
             progress=self.progress or silent,
+            phases=self.phases,
         )
         solver.factorise()
-        return solver, targets, solver.select(targets)
+        with self.phases("scores"):
+            return solver, targets, solver.select(targets)
 
     def _grid(self) -> PenaltyGrid:
         return make_grid(self.alphas, self.extend_alphas)
@@ -406,6 +488,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         held_out: tuple[NDArray[Any], NDArray[Any]] | None,
         stack: ExitStack,
         file: CoefFile | None,
+        given: NDArray[Any] | None,
     ) -> NDArray[np.float64]:
         """Run the pass over Y that forms coefficients and intercepts and scores held-out rows."""
         s, p = targets.Y.shape[1], self.n_features_in_
@@ -415,35 +498,43 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         r = np.full(s, np.nan)
         coefficients: NDArray[Any] | None = None
         buffer = np.empty((0, p), targets.dtype)
+        phases = self.phases
         with stack:
             if self.coef == "memory":
-                coefficients = fresh_memory((s, p), dtype)
+                coefficients = fresh_memory((s, p), dtype) if given is None else given
             elif file is not None and device.is_numpy:
                 # One for all blocks: fresh memory costs page faults.
                 buffer = np.empty((min(targets.width, s), p), targets.dtype)
-            origin = solution.predictor(np.zeros((1, p)))
-            predict = solution.predictor(held_out[0]) if held_out else None
+            with phases("solution"):
+                origin = solution.predictor(np.zeros((1, p)))
+            predict = None
+            if held_out is not None:
+                with phases("predictions"):
+                    predict = solution.predictor(held_out[0])
             for block in targets.blocks("solving"):
                 columns = block.columns
                 rows = None
-                if coefficients is not None and coefficients.dtype == targets.dtype:
-                    rows = solution.coefficients(block, coefficients[columns])
-                elif self.coef is not None:
-                    b = columns.stop - columns.start
-                    rows = solution.coefficients(block, buffer[:b] if len(buffer) else None)
-                if self.fit_intercept:
-                    intercept[columns] = block.means() + to_numpy(origin(block, rows))[0]
+                with phases("solution"):
+                    if coefficients is not None and coefficients.dtype == targets.dtype:
+                        rows = solution.coefficients(block, coefficients[columns])
+                    elif self.coef is not None:
+                        b = columns.stop - columns.start
+                        rows = solution.coefficients(block, buffer[:b] if len(buffer) else None)
+                    if self.fit_intercept:
+                        intercept[columns] = block.means() + to_numpy(origin(block, rows))[0]
                 if predict is not None and held_out is not None:
-                    expected = device.put(
-                        np.ascontiguousarray(held_out[1][:, columns]), targets.dtype
-                    )
-                    r[columns] = to_numpy(pearson(expected, predict(block, rows)))
+                    with phases("predictions"):
+                        expected = device.put(
+                            np.ascontiguousarray(held_out[1][:, columns]), targets.dtype
+                        )
+                        r[columns] = to_numpy(pearson(expected, predict(block, rows)))
                 if rows is not None:
-                    host = to_numpy(rows)
-                    if file is not None:
-                        file.write(host)
-                    elif coefficients is not None and not np.shares_memory(host, coefficients):
-                        coefficients[columns] = host
+                    with phases("transfers"):
+                        host = to_numpy(rows)
+                        if file is not None:
+                            file.write(host)
+                        elif coefficients is not None and not np.shares_memory(host, coefficients):
+                            coefficients[columns] = host
         if file is not None:
             coefficients = np.load(self.coef, mmap_mode="r")
         self._finish(solution, targets, coefficients, intercept.astype(dtype))

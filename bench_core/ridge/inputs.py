@@ -142,11 +142,22 @@ def fit_shape(
         each=per_target or gcv or scoring == "pearson",
         scaled=scoring == "r2",
         per_target=per_target,
-        coef="memory" if coef == "memory" else None if coef is None else "file",
+        coef=coef if coef in ("memory", "given", None) else "file",
         exact=exact,
         gcv=gcv,
         rows=scoring == "pearson",
+        complementary=all(_complementary(train, test, t) for train, test in folds),
     )
+
+
+def _complementary(train: NDArray[np.intp], test: NDArray[np.intp], t: int) -> bool:
+    """Return True if every one of t samples is in one of the two, once."""
+    if len(train) + len(test) != t:
+        return False
+    seen = np.zeros(t, bool)
+    seen[train] = True
+    seen[test] = True
+    return bool(seen.all())
 
 
 def by_gcv(cv: Any) -> bool:

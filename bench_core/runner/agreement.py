@@ -17,6 +17,8 @@ from bench_core.records.record import Agreement, PenaltyCounts
 from bench_core.ridge.penalty_grid import at_edges
 
 SAMPLE = 64
+SCALINGS = 8
+"""Distinct scalings of the features that are compared, each by a fit of its own."""
 TOLERANCE = {"float64": 1e-8, "float32": 1e-3}
 # A singular value decomposition is the more exact definition, and costs about 6 t p² operations:
 # beyond this many, seconds turn into minutes, and Cholesky has to do.
@@ -56,6 +58,7 @@ def compare_with_ridge(
     *,
     fit_intercept: bool,
     seed: int,
+    scales: NDArray[np.float64] | None = None,
 ) -> Agreement:
     """Return the record's ``agreement`` of a fit with scikit-learn's Ridge.
 
@@ -69,21 +72,38 @@ def compare_with_ridge(
     ----------
     predictions : the strategy's, of all targets for ``test.X`` (t_test, s).
     alphas : penalty of every target (s,), `Strategy.chosen_alphas`.
+    scales : `Strategy.feature_scales` of the sampled targets (p, n), None for 1. Of targets with
+        different ones, those with the first `SCALINGS` are compared.
     """
     from sklearn.linear_model import Ridge
     from threadpoolctl import threadpool_limits
 
     targets = sample_targets(train.s, seed)
-    X = np.array(train.X, dtype=np.float64)  # Ridge's to centre: one copy, not two
-    X_test = np.asarray(test.X, dtype=np.float64)
+    groups: list[tuple[NDArray[np.float64] | None, NDArray[np.intp]]] = [
+        (None, np.arange(len(targets)))
+    ]
+    if scales is not None:
+        groups = distinct_scalings(scales)[:SCALINGS]
+        kept = np.sort(np.concatenate([own for _, own in groups]))
+        groups = [(scale, np.searchsorted(kept, own)) for scale, own in groups]
+        targets = targets[kept]
     Y = np.asarray(train.Y[:, targets], dtype=np.float64)
     penalties = np.asarray(alphas, dtype=np.float64)[targets]
-    solver = solver_for(*X.shape)
-    ridge = Ridge(alpha=penalties, fit_intercept=fit_intercept, solver=solver, copy_X=False)
-    with threadpool_limits(1 if min(X.shape) > THREADED_ORDER else None, user_api="blas"):
-        ridge.fit(X, Y)
-    # One target makes Ridge return one-dimensional predictions.
-    expected = ridge.predict(X_test).reshape(len(X_test), len(targets))
+    solver = solver_for(*train.X.shape)
+    expected = np.empty((len(test.X), len(targets)))
+    for scale, own in groups:
+        X = np.array(train.X, dtype=np.float64)  # Ridge's to centre: one copy, not two
+        X_test = np.array(test.X, dtype=np.float64)
+        if scale is not None:
+            X *= scale
+            X_test *= scale
+        ridge = Ridge(
+            alpha=penalties[own], fit_intercept=fit_intercept, solver=solver, copy_X=False
+        )
+        with threadpool_limits(1 if min(X.shape) > THREADED_ORDER else None, user_api="blas"):
+            ridge.fit(X, Y[:, own])
+        # One target makes Ridge return one-dimensional predictions.
+        expected[:, own] = ridge.predict(X_test).reshape(len(X_test), len(own))
     found = np.asarray(predictions)[:, targets].astype(np.float64)
     unit = np.maximum(expected.std(axis=0), 0.01 * Y.std(axis=0))
     size = np.abs(expected).max(axis=0)
@@ -100,6 +120,17 @@ def compare_with_ridge(
         note=None,
         agrees=bool(worst <= tolerance),
     )
+
+
+def distinct_scalings(
+    scales: NDArray[np.float64],
+) -> list[tuple[NDArray[np.float64] | None, NDArray[np.intp]]]:
+    """Return every distinct column of ``scales`` (p, n) and where it is, in order of appearance."""
+    _, first, index = np.unique(scales, axis=1, return_index=True, return_inverse=True)
+    return [
+        (scales[:, first[number]], np.flatnonzero(index.reshape(-1) == number))
+        for number in np.argsort(first)
+    ]
 
 
 def count_penalties(

@@ -42,15 +42,24 @@ class MemoryWatch:
     ----------
     interval_ms : time between two samples.
     busy : cores that the measured work has; the sampler runs on the others where there are any.
+    roots : numbers of the processes to watch, with their descendants; this one by default.
     """
 
-    def __init__(self, interval_ms: float = INTERVAL_MS, *, busy: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        interval_ms: float = INTERVAL_MS,
+        *,
+        busy: Collection[int] = (),
+        roots: Collection[int] = (),
+    ) -> None:
         self.interval_ms = interval_ms
+        self._roots = roots or [os.getpid()]
         self._busy = busy
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> MemoryWatch:
-        command = [sys.executable, "-m", SAMPLER, str(os.getpid()), str(self.interval_ms)]
+        roots = ",".join(map(str, self._roots))
+        command = [sys.executable, "-m", SAMPLER, roots, str(self.interval_ms)]
         command += [",".join(str(core) for core in sorted(self._busy))]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1

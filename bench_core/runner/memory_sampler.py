@@ -1,10 +1,10 @@
 """The process that samples memory.
 
-Run as ``python -m bench_core.runner.memory_sampler PID INTERVAL_MS CORES``.
+Run as ``python -m bench_core.runner.memory_sampler PID,… INTERVAL_MS CORES``.
 
-It watches the process PID and all its descendants, and ends with its caller. It answers ``start``
-and ``sample`` with ``ready``, and ``stop`` with one line of JSON. CORES are those of the measured
-work, which it avoids if it can; see `bench_core.runner.memory` for what is summed and why.
+It watches the processes PID and all their descendants, and ends with its caller. It answers
+``start`` and ``sample`` with ``ready``, and ``stop`` with one line of JSON. CORES are those of the
+measured work, which it avoids if it can; see `bench_core.runner.memory` for what is summed and why.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ REFRESH_SHARE = 0.003
 
 
 class _Sampler:
-    """Reads the tree below one process and keeps the largest sum."""
+    """Reads the trees below some processes and keeps the largest sum."""
 
-    def __init__(self, root: int) -> None:
-        self._root = psutil.Process(root)
+    def __init__(self, roots: Collection[int]) -> None:
+        self._roots = [psutil.Process(root) for root in roots]
         self._tree: list[psutil.Process] = []
         self._refresh_at = 0.0
         self.samples = 0
@@ -72,11 +72,15 @@ class _Sampler:
 
     def _refresh(self) -> None:
         began = time.process_time()
-        try:
-            below = self._root.children(recursive=True)
-        except psutil.Error:
-            below = []
-        self._tree = [self._root, *(p for p in below if p.pid != os.getpid())]
+        found = {root.pid: root for root in self._roots}
+        for root in self._roots:
+            try:
+                below = root.children(recursive=True)
+            except psutil.Error:
+                below = []
+            found |= {each.pid: each for each in below if each.pid not in found}
+        found.pop(os.getpid(), None)
+        self._tree = list(found.values())
         cost = time.process_time() - began
         self._refresh_at = time.perf_counter() + max(REFRESH_S, cost / REFRESH_SHARE)
 
@@ -116,7 +120,7 @@ def _use_other_cores(busy: Collection[int]) -> None:
         pass  # a container may forbid it; the sampler then shares the work's cores
 
 
-def _serve(root: int, interval_ms: float) -> None:
+def _serve(roots: Collection[int], interval_ms: float) -> None:
     sampler: _Sampler | None = None
     interval, due = interval_ms / 1e3, 0.0
     while True:
@@ -125,7 +129,7 @@ def _serve(root: int, interval_ms: float) -> None:
         if ready:
             word = sys.stdin.readline().strip()
             if word == "start":
-                sampler = _Sampler(root)
+                sampler = _Sampler(roots)
                 sampler.sample()
                 due = time.perf_counter() + interval
                 print("ready", flush=True)
@@ -145,4 +149,4 @@ def _serve(root: int, interval_ms: float) -> None:
 
 if __name__ == "__main__":
     _use_other_cores({int(core) for core in sys.argv[3].split(",") if core})
-    _serve(int(sys.argv[1]), float(sys.argv[2]))
+    _serve([int(pid) for pid in sys.argv[1].split(",")], float(sys.argv[2]))

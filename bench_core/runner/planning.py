@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core import strategies
+from bench_core.data.feature_spaces import FeatureSpaces
 from bench_core.data.generator import run_count
 from bench_core.errors import InputError, counted, readable_bytes, unknown
 from bench_core.records.fit_plan import FitPlan
@@ -79,6 +80,24 @@ def with_runs(options: Mapping[str, Any], runs: NDArray[Any]) -> dict[str, Any]:
     return {**options, "cv": np.asarray(runs).tolist()}
 
 
+def with_spaces(
+    strategy: str, options: Mapping[str, Any], spaces: FeatureSpaces | None
+) -> dict[str, Any]:
+    """Return the options with feature spaces in full: those given, else those of the problem.
+
+    Raises `InputError` for spaces that are none.
+    """
+    found = dict(options)
+    if "spaces" not in strategies.get(strategy).supports:
+        return found
+    given = found.get("spaces")
+    if given is not None:
+        found["spaces"] = FeatureSpaces.of(given).to_json()
+    elif spaces is not None:
+        found["spaces"] = spaces.to_json()
+    return found
+
+
 def fit_bytes(
     strategy: str, t: int, p: int, s: int, dtype: str, nodes: int, plan: FitPlan | None
 ) -> int:
@@ -90,6 +109,20 @@ def fit_bytes(
     if plan is None:
         return int(strategies.get(strategy).bytes_needed(t, p, s, dtype, nodes))
     return int(plan.peak_bytes) + t * p * np.dtype(dtype).itemsize
+
+
+def node_bytes(
+    strategy: str, t: int, p: int, s: int, dtype: str, nodes: int, plan: FitPlan | None
+) -> int:
+    """Return the memory that the node with the largest part needs, X included, in bytes.
+
+    Without a plan by node: X whole, and the node's part of everything else.
+    """
+    X = t * p * np.dtype(dtype).itemsize
+    if plan is not None and plan.node_bytes:
+        return int(max(plan.node_bytes)) + X
+    whole = fit_bytes(strategy, t, p, s, dtype, nodes, plan)
+    return X + -(-max(0, whole - X) // nodes)
 
 
 def describe_plan(

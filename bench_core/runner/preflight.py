@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from bench_core import strategies
 from bench_core.blas.known_bad import KnownBadBuildError
 from bench_core.blas.libraries import LIBRARIES
+from bench_core.cluster.capacity import Capacity
+from bench_core.cluster.settings import LOCAL, ClusterSettings
 from bench_core.errors import (
     InputError,
     ResourceError,
@@ -20,7 +22,7 @@ from bench_core.errors import (
 from bench_core.records.fit_plan import FitPlan
 from bench_core.records.record import MemoryNeeded
 from bench_core.runner.agreement import agreement_bytes
-from bench_core.runner.planning import check_options, fit_bytes, plan_fit
+from bench_core.runner.planning import check_options, fit_bytes, node_bytes, plan_fit
 from bench_core.runner.spec import FitSpec, ProblemShape
 
 
@@ -47,8 +49,9 @@ def preflight(
     *,
     check_fits: bool,
     runs: NDArray[Any] | None = None,
+    cluster: ClusterSettings = LOCAL,
 ) -> Preflight:
-    """Check that the fit can run on this machine.
+    """Check that the fit can run: on this machine, or on the cluster that has its nodes.
 
     Parameters
     ----------
@@ -56,6 +59,7 @@ def preflight(
     runs : of every training sample (t_train,), once they are known: folds by run are planned for.
     check_fits : whether the comparison with scikit-learn's Ridge must fit in memory too. A
         measurement without it is worth nothing; a fit is still wanted for its results.
+    cluster : where the nodes are. Their processor and BLAS are asked when they run.
 
     Raises
     ------
@@ -68,11 +72,15 @@ def preflight(
     check_options(strategy, spec.options)
     if spec.blas is not None and spec.blas not in LIBRARIES.names():
         raise unknown("BLAS", spec.blas, LIBRARIES.names())
-    if (error := _refuse_cores(spec)) is not None:
+    elsewhere = cluster.elsewhere
+    capacity = cluster.capacity() if elsewhere else Capacity()
+    if elsewhere and (reason := capacity.refusal(spec.nodes, spec.threads)) is not None:
+        return Preflight(ResourceError(f"{spec.cluster}: {reason}: ask for fewer"))
+    if not elsewhere and (error := _refuse_cores(spec)) is not None:
         return Preflight(error)
     if reason := strategy.skip(shape.t, shape.p, shape.s, spec.nodes, spec.threads):
         return Preflight(InputError(str(reason)))
-    if (refused := _refuse_kernels(spec)) is not None:
+    if not elsewhere and (refused := _refuse_kernels(spec)) is not None:
         return Preflight(refused)
     size = (t_train, shape.p, shape.s, spec.dtype)
     try:
@@ -86,13 +94,23 @@ def preflight(
         )
     except ResourceError as error:
         return Preflight(error)
-    if (bad := _refuse_bad_build(spec, t_train, shape.p, planned=plan is not None)) is not None:
-        return Preflight(bad, plan)
+    if not elsewhere:
+        bad = _refuse_bad_build(spec, t_train, shape.p, planned=plan is not None)
+        if bad is not None:
+            return Preflight(bad, plan)
     needed = fit_bytes(spec.strategy, *size, spec.nodes, plan)
     checked = agreement_bytes(t_train, shape.p, shape.t - t_train, shape.s)
     available = available_memory()
-    memory = MemoryNeeded(needed, available, checked)
-    if needed > available:
+    if elsewhere:
+        room = capacity.memory_bytes
+        memory = MemoryNeeded(needed, room if room is not None else available, checked)
+        each = node_bytes(spec.strategy, *size, spec.nodes, plan)
+        if room is not None and each > room:
+            where = "on each node "
+            return Preflight(_memory_error(spec, shape, where, each, room), plan, memory)
+    else:
+        memory = MemoryNeeded(needed, available, checked)
+    if not elsewhere and needed > available:
         return Preflight(_memory_error(spec, shape, "", needed, available), plan, memory)
     if check_fits and checked > available:
         what = "for the comparison with scikit-learn's Ridge "

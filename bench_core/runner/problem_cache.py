@@ -28,6 +28,7 @@ from bench_core.leftovers import Leftover, bytes_in, remove_leftovers
 from bench_core.progress import Progress, silent
 from bench_core.runner.arrays import FitData, ProblemRef
 from bench_core.runner.spec import FitSpec, ProblemShape
+from bench_core.runner.split_choice import with_split
 
 if TYPE_CHECKING:
     from bench_core.data import Problem
@@ -144,6 +145,7 @@ def cached(
 
     Raises `ResourceError` where the disk lacks the room, and what making the problem raises.
     """
+    spec = with_split(spec)
     root = prepare_scratch(scratch, progress) / "problems"
     root.mkdir(exist_ok=True)
     source = _source(spec)

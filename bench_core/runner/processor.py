@@ -16,9 +16,10 @@ from time import perf_counter
 from bench_core.blas.threads import ProductThreads, thread_seconds
 from bench_core.cluster.cores import affinity
 from bench_core.errors import counted
-from bench_core.machine import limits, read_topology, throttled_seconds
+from bench_core.machine import read_topology, throttled_seconds
 from bench_core.machine.pinning import can_pin
 from bench_core.records.record import PlacementRecord, ProcessorRecord, ProductRecord
+from bench_core.runner.disturbance import UseMeter
 
 #: Part of the fits' wall time for which a quota may stop them without being noticed.
 THROTTLED_SHARE = 0.01
@@ -87,6 +88,7 @@ class FitMeter:
     ----------
     read : returns the times of all processes of the fit, always in one order.
     throttled : returns the seconds of stops so far, None where the system does not say.
+    use : reads what else the machine did; None not to look.
 
     Attributes
     ----------
@@ -105,14 +107,18 @@ class FitMeter:
 
     read: Callable[[], list[ProcessTimes]] = _own_times
     throttled: Callable[[], float | None] = throttled_seconds
+    use: UseMeter | None = None
     cpu_s: list[float] = field(default_factory=list)
     busiest_s: list[float] = field(default_factory=list)
     wall_s: list[float] = field(default_factory=list)
     throttled_s: float | None = None
+    _stops: list[float | None] = field(default_factory=list)
     _before: tuple[list[ProcessTimes], float | None, float] = ([], None, 0.0)
 
     def begin(self) -> None:
         """Read before a fit."""
+        if self.use is not None:
+            self.use.begin()
         self._before = self.read(), self.throttled(), perf_counter()
 
     def end(self) -> None:
@@ -123,8 +129,23 @@ class FitMeter:
         pairs = [one.since(before) for one, before in zip(self.read(), earlier, strict=True)]
         self.cpu_s.append(sum(total for total, _ in pairs))
         self.busiest_s.append(sum(busiest for _, busiest in pairs))
-        if stopped is not None and now is not None:
-            self.throttled_s = (self.throttled_s or 0.0) + max(0.0, now - stopped)
+        known = stopped is not None and now is not None
+        self._stops.append(max(0.0, now - stopped) if known else None)  # type: ignore[operator]
+        self._add_stops()
+        if self.use is not None:
+            self.use.end()
+
+    def forget(self, fits: int) -> None:
+        """Leave out the first fits, which were warm-up."""
+        for each in (self.cpu_s, self.busiest_s, self.wall_s, self._stops):
+            del each[:fits]
+        self._add_stops()
+        if self.use is not None:
+            self.use.forget(fits)
+
+    def _add_stops(self) -> None:
+        known = [one for one in self._stops if one is not None]
+        self.throttled_s = sum(known) if known else None
 
     @property
     def busy(self) -> float:
@@ -146,6 +167,7 @@ def processor_record(
     threads: int,
     flops: float | None,
     further: str | None = None,
+    quota: float | None = None,
 ) -> ProcessorRecord:
     """Return the record's ``processor``; its ``note`` says what makes the times worthless.
 
@@ -155,16 +177,17 @@ def processor_record(
     threads : that each process was given.
     flops : of one fit, by its plan; None without one.
     further : another reason against the times.
+    quota : of the control groups, in cores, by `bench_core.machine.limits` where the fit runs.
     """
     doubts = [
         *_missing_threads(products),
-        *_stopped(meter),
+        *_stopped(meter, quota),
         *_serial_fit(meter, products, threads, flops),
         *([further] if further else []),
     ]
     return ProcessorRecord(
         busy=meter.busy,
-        quota_cores=limits().cores,
+        quota_cores=quota,
         throttled_s=meter.throttled_s,
         products=tuple(
             ProductRecord(process, one.package, one.asked, one.used, one.busy, one.gflops)
@@ -187,11 +210,10 @@ def _missing_threads(products: Mapping[str, Sequence[ProductThreads]]) -> list[s
     ]
 
 
-def _stopped(meter: FitMeter) -> list[str]:
+def _stopped(meter: FitMeter, quota: float | None) -> list[str]:
     wall = sum(meter.wall_s)
     if not meter.throttled_s or meter.throttled_s <= THROTTLED_SHARE * wall:
         return []
-    quota = limits().cores
     named = "its quota" if quota is None else f"its quota of {quota:g} cores"
     return [
         f"the fits were stopped for {meter.throttled_s:.3g} s in {wall:.3g} s because their "

@@ -24,15 +24,18 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import psutil
 
+from bench_core.cluster.settings import LOCAL, ClusterSettings
 from bench_core.files import write_reserved, write_text
 from bench_core.leftovers import remove_leftovers
 from bench_core.processes import answer_channel
 from bench_core.progress import Progress
 from bench_core.records import codec
+from bench_core.records.phases import PhasesRecord
 from bench_core.records.record import (
     Accuracy,
     Agreement,
     BlasRecord,
+    ClusterRecord,
     DeviceMemory,
     Memory,
     NullAccuracy,
@@ -45,7 +48,7 @@ from bench_core.records.record import (
 from bench_core.runner.arrays import ProblemRef
 from bench_core.runner.spec import FitSpec
 
-State = Literal["ok", "invalid", "skipped", "failed", "unfinished"]
+State = Literal["ok", "invalid", "disturbed", "skipped", "failed", "unfinished"]
 """A record's status, or "unfinished": what a worker leaves before it does something risky."""
 
 
@@ -82,7 +85,7 @@ class FitJob:
     Parameters
     ----------
     options : of the strategy, as they are passed to it.
-    cluster : name of the kind of cluster.
+    cluster : its configuration. allow_mixed : accept nodes that differ.
     scratch : folder for shared arrays. interval_ms : between two samples of memory.
     read_ahead : read X and Y once before the first fit, so that it does not wait for the disk.
     output : folder to save predictions, penalties, r and intercepts to; None for nowhere. A file
@@ -91,6 +94,8 @@ class FitJob:
     pairs : number of paired fits with and without observation; 0 for an ordinary measurement.
     retries : times that batches are done again whose node was lost; None ends the fit, as a
         measurement has to. ledger : folder of finished batches; None keeps them in memory.
+    run : number of this run of the case. timing_only : time and prove the BLAS, nothing else.
+    accept_load : do not measure again where others used the machine.
     planned : whether the strategy has a plan. flops : of the fit by that plan, None if unknown.
     """
 
@@ -100,15 +105,27 @@ class FitJob:
     test: ProblemRef
     scratch: str
     interval_ms: float
-    cluster: str = "local"
+    cluster: ClusterSettings = LOCAL
+    allow_mixed: bool = False
     read_ahead: bool = True
     output: str | None = None
     save_coef: bool = False
     pairs: int = 0
     retries: int | None = None
     ledger: str | None = None
+    run: int = 0
+    timing_only: bool = False
+    accept_load: bool = True
     planned: bool = False
     flops: float | None = None
+
+
+@dataclass(frozen=True)
+class FurtherResults:
+    """Arrays of a strategy's own that a fit has saved: their names, and those of their rows."""
+
+    arrays: tuple[str, ...]
+    rows: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -116,6 +133,7 @@ class WorkerResult:
     """Result of the worker; None for what it did not reach. See `bench_core.records.Record`.
 
     sampled_penalties : of the targets that `bench_core.runner.agreement.sample_targets` draws.
+    further : what was saved besides predictions, penalties, r and coefficients.
     """
 
     status: State
@@ -135,6 +153,41 @@ class WorkerResult:
     processor: ProcessorRecord | None = None
     device_memory: tuple[DeviceMemory, ...] = ()
     recovery: RecoveryRecord | None = None
+    phases: PhasesRecord | None = None
+    cluster: ClusterRecord | None = None
+    further: FurtherResults | None = None
+
+
+@dataclass(frozen=True)
+class PhaseCost:
+    """Cost of taking the seconds of phases, and how well they add up.
+
+    Parameters
+    ----------
+    ratio : median of the paired ratios of fit times with and without phases. ci95 : its percentile
+        bootstrap interval.
+    fastest_ratio : the quickest fit with phases over the quickest without, which other work on the
+        machine disturbs least.
+    with_s : every fit with phases, in seconds.
+    entered : phases that the main process opened in one fit. each_s : what opening and closing one
+        takes, in the quickest of several loops.
+    share : their product over the median fit with phases.
+    deviation, most_deviation : largest difference of a sum of phases, of any process and of the
+        critical path, from the fit, relative to the fit: the median and the largest over the fits.
+        A process that is stopped just before or after its fit makes one large.
+    other_share : part of the critical path that no phase claims, the median over the fits.
+    """
+
+    ratio: float
+    ci95: tuple[float, float]
+    fastest_ratio: float
+    with_s: tuple[float, ...]
+    entered: int
+    each_s: float
+    share: float
+    deviation: float
+    most_deviation: float
+    other_share: float
 
 
 @dataclass(frozen=True)
@@ -143,10 +196,11 @@ class OverheadResult:
 
     Parameters
     ----------
-    ratio : median of the paired ratios of fit times with and without memory sampling and byte
-        counters. ci95 : its percentile bootstrap interval.
+    ratio : median of the paired ratios of fit times with and without memory sampling, byte
+        counters and phases. ci95 : its percentile bootstrap interval.
     sampler_share : processor time of the sampler per second of observed fit.
     with_s, without_s : every fit, in seconds.
+    phases : cost of taking the seconds of phases alone; None for strategies that take none.
     """
 
     status: State
@@ -157,6 +211,7 @@ class OverheadResult:
     sampler_share: float | None = None
     with_s: tuple[float, ...] = ()
     without_s: tuple[float, ...] = ()
+    phases: PhaseCost | None = None
 
 
 Keep = Callable[[Any, str], None]

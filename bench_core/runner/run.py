@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from bench_core import machine, strategies
+from bench_core.cluster.settings import LOCAL, ClusterSettings
 from bench_core.disk import FULL, explained
 from bench_core.errors import ResourceError
 from bench_core.leftovers import owned_folder
@@ -30,8 +31,10 @@ from bench_core.records.record import (
     Load,
     LoadRecord,
     MachineRecord,
+    PlanRecord,
     ProblemRecord,
     Record,
+    RunTimes,
     SplitRecord,
     VariablesRecord,
 )
@@ -47,6 +50,9 @@ from bench_core.runner.protocol import FitJob, WorkerResult
 from bench_core.runner.reference_penalty import reference_penalty
 from bench_core.runner.spec import FitSpec, ProblemShape
 from bench_core.runner.tied_penalties import compare_scores, compare_targets
+
+if TYPE_CHECKING:
+    from bench_core.blas import ProcessEnvironment
 
 WORKER = "bench_core.runner.worker"
 NOT_COMPARED = "RidgeCV is not run for comparison by a fit; `ridgebench measure` does that"
@@ -64,8 +70,11 @@ class RunSettings:
     log : file for what a failed worker printed.
     timeout : seconds that the worker may take.
     interval_ms : between two samples of memory.
+    accept_load : keep times as they are where others used the machine; else they are measured again
+        once, and the record is "disturbed" if that did not help.
     read_ahead, output, save_coef, retries, ledger : see `bench_core.runner.protocol.FitJob`.
     paths : further folders → the names that the record calls them by.
+    cluster, allow_mixed : see `bench_core.runner.protocol.FitJob`.
     """
 
     scratch: Path
@@ -74,12 +83,15 @@ class RunSettings:
     timeout: float | None = None
     progress: Progress = silent
     interval_ms: float = INTERVAL_MS
+    accept_load: bool = True
     read_ahead: bool = True
     output: Path | None = None
     save_coef: bool = False
     retries: int | None = None
     ledger: Path | None = None
     paths: Mapping[str, str] = field(default_factory=dict)
+    cluster: ClusterSettings = LOCAL
+    allow_mixed: bool = False
 
 
 def start_record(spec: FitSpec, shape: ProblemShape) -> Record:
@@ -107,7 +119,12 @@ def start_record(spec: FitSpec, shape: ProblemShape) -> Record:
                 dtype=cast(Literal["float64", "float32"], spec.dtype),
                 fingerprint=None,
             ),
-            split=SplitRecord(cast(Literal["random", "run"], spec.split), spec.seed, None),
+            split=SplitRecord(
+                kind=cast(Literal["auto", "random", "run"], spec.split),
+                seed=spec.seed,
+                warning=None,
+                reason=spec.split_reason,
+            ),
             strategy=spec.strategy,
             options=dict(spec.options),
             nodes=spec.nodes,
@@ -119,6 +136,8 @@ def start_record(spec: FitSpec, shape: ProblemShape) -> Record:
             blas=spec.blas,
             null=cast(Literal["auto", "fit", "sample", "skip"], spec.null),
             hardware_threads=spec.hardware_threads,
+            until=spec.until,
+            cluster=spec.cluster,
         ),
         times=None,
         memory=None,
@@ -178,33 +197,7 @@ def run_fit(
     )
     split = replace(record.case.split, warning=data.warning)
     record = replace(record, case=replace(record.case, problem=problem, split=split))
-    built = worker_environment(spec.threads, spec.kernels, spec.blas)
-    variables = VariablesRecord(built.chosen, built.overridden, built.passed)
-    with owned_folder(settings.scratch, "run") as own:
-        job = FitJob(
-            spec=spec,
-            options=dict(spec.options if settings.options is None else settings.options),
-            train=data.train,
-            test=data.test,
-            scratch=str(own),
-            interval_ms=settings.interval_ms,
-            read_ahead=settings.read_ahead,
-            output=None if settings.output is None else str(settings.output),
-            save_coef=settings.save_coef,
-            retries=settings.retries,
-            ledger=None if settings.ledger is None else str(settings.ledger),
-            planned=record.plan is not None,
-            flops=None if record.plan is None else record.plan.flops,
-        )
-        found = launch(
-            WORKER,
-            job,
-            WorkerResult,
-            environment=built.variables,
-            log=settings.log,
-            timeout=settings.timeout,
-            progress=settings.progress,
-        )
+    found, variables = launch_fit(spec, data, settings, record.plan)
     record = replace(record, load=replace(record.load, after=_load()), variables=variables)
     agreement = _compare_or_note(found, spec, data, settings, cached)
     status, reason = found.status, found.reason
@@ -217,11 +210,15 @@ def run_fit(
     # A fit is wanted for its results, which are right however slowly they came.
     if status == "ok" and doubt is not None and settings.output is None:
         status, reason = "invalid", doubt
+    if status == "ok" and not settings.accept_load and found.times is not None:
+        reason = disturbed_reason(found.times.runs)
+        status = "ok" if reason is None else "disturbed"
     assert status != "unfinished"
     names = (
         "times",
         "memory",
         "device_memory",
+        "cluster",
         "bytes_moved",
         "penalty",
         "accuracy",
@@ -230,6 +227,7 @@ def run_fit(
         "processor",
         "warnings",
         "recovery",
+        "phases",
     )
     values = {name: getattr(found, name) for name in names}
     if found.accuracy is not None and (few := few_samples(data.t_test)) is not None:
@@ -237,6 +235,79 @@ def run_fit(
     if found.plan is not None:  # what was done, where the data asked for a more exact way
         values["plan"] = found.plan
     return replace(record, status=status, reason=reason, agreement=agreement, **values), found
+
+
+def launch_fit(
+    spec: FitSpec,
+    data: FitData,
+    settings: RunSettings,
+    plan: PlanRecord | None,
+    *,
+    run: int = 0,
+    timing_only: bool = False,
+) -> tuple[WorkerResult, VariablesRecord]:
+    """Fit in a process of its own; return the worker's result and the variables it was given.
+
+    Parameters
+    ----------
+    run, timing_only : see `bench_core.runner.protocol.FitJob`.
+    """
+    built = _environment(spec, settings.cluster)
+    variables = VariablesRecord(built.chosen, built.overridden, built.passed)
+    with owned_folder(settings.scratch, "run") as own:
+        job = FitJob(
+            spec=spec,
+            options=dict(spec.options if settings.options is None else settings.options),
+            train=data.train,
+            test=data.test,
+            scratch=str(own),
+            interval_ms=settings.interval_ms,
+            cluster=settings.cluster,
+            allow_mixed=settings.allow_mixed,
+            read_ahead=settings.read_ahead,
+            output=None if settings.output is None else str(settings.output),
+            save_coef=settings.save_coef,
+            retries=settings.retries,
+            ledger=None if settings.ledger is None else str(settings.ledger),
+            accept_load=settings.accept_load,
+            run=run,
+            timing_only=timing_only,
+            planned=plan is not None,
+            flops=None if plan is None else plan.flops,
+        )
+        try:
+            found = launch(
+                WORKER,
+                job,
+                WorkerResult,
+                environment=built.variables,
+                log=settings.log,
+                timeout=settings.timeout,
+                progress=settings.progress,
+            )
+        finally:
+            if settings.cluster.elsewhere:
+                settings.cluster.clean_up(job.scratch)
+    return found, variables
+
+
+def disturbed_reason(runs: Sequence[RunTimes]) -> str | None:
+    """Return what disturbed every counted run, None if nothing did."""
+    counted = [one for one in runs if one.counted]
+    reasons = [one.disturbed for one in counted if one.disturbed is not None]
+    if not reasons or len(reasons) < len(counted):
+        return None
+    return f"others used the machine during the fits: {reasons[-1]}"
+
+
+def _environment(spec: FitSpec, cluster: ClusterSettings) -> ProcessEnvironment:
+    """Return the environment of the worker, whose threads are its nodes' only where they are here.
+
+    With nodes elsewhere it plans, checks and predicts on this machine, by this machine's cores.
+    """
+    if not cluster.elsewhere:
+        return worker_environment(spec.threads, spec.kernels, spec.blas)
+    return worker_environment(machine.available_cores(), "default", spec.blas)
 
 
 def finish_record(record: Record, began: float, settings: RunSettings) -> Record:

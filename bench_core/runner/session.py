@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -14,14 +15,21 @@ from bench_core import cluster as clusters
 from bench_core import strategies
 from bench_core.blas.threads import ProductThreads, product_threads, torch_threads
 from bench_core.blas.torch_watch import TorchProducts, is_loaded, watch_products
-from bench_core.cluster import Ledger, Recovery
+from bench_core.cluster import Ledger, NodeLostError, Recovery, RetriesUsedError
+from bench_core.cluster.delivery import own_path
+from bench_core.cluster.waiting import guarded
 from bench_core.data import Problem
 from bench_core.disk import give_back
+from bench_core.errors import ResourceError, readable_bytes
+from bench_core.machine import limits, throttled_seconds
 from bench_core.progress import Progress
 from bench_core.records.record import (
     BlasCalls,
+    BlasProof,
     BlasRecord,
+    ClusterRecord,
     DeviceMemory,
+    Load,
     PlacementRecord,
     RecoveryRecord,
 )
@@ -33,7 +41,11 @@ from bench_core.runner.blas_proof import (
     wrong_threads,
 )
 from bench_core.runner.device_memory import Counts, read_peaks, start_counting
-from bench_core.runner.planning import by_run, with_runs
+from bench_core.runner.host_memory import HostsWatch
+from bench_core.runner.hosts import cluster_record, host_load, quota, throttled
+from bench_core.runner.memory import MemoryWatch
+from bench_core.runner.on_node import OnNode
+from bench_core.runner.planning import by_run, node_bytes, plan_fit, with_runs
 from bench_core.runner.processor import ProcessTimes, placed, process_times
 from bench_core.runner.protocol import HELD, FitJob, choose_cores
 from bench_core.runner.timing import read_through, warm_blas, warmup_subset
@@ -80,15 +92,30 @@ class Session:
     _last_times: dict[int, ProcessTimes] = field(default_factory=dict)
 
     @contextmanager
-    def recovering(self) -> Iterator[None]:
+    def recovering(self) -> Iterator[list[str]]:
         """Let fits go on after the loss of nodes while the context lasts, if the job asks for it.
 
-        Not the warm-up: its batches are none of the fit.
+        Not the warm-up: its batches are none of the fit. Yields what to warn of: that a loss ends
+        the fit all the same, where nodes keep what they do to themselves.
+
+        Raises
+        ------
+        RetriesUsedError : there a node was lost.
         """
-        if self.cluster is not None and self.job.retries is not None:
-            folder = None if self.job.ledger is None else Path(self.job.ledger)
+        if self.cluster is None or self.job.retries is None:
+            yield []
+            return
+        folder = None if self.job.ledger is None else Path(self.job.ledger)
+        reason = self.cluster.ends_with_a_node(folder)
+        if reason is None:
             self.cluster.recovery = Recovery(self.job.retries, Ledger(folder, self._give_back))
-        yield
+            yield []
+            return
+        note = f"nothing is done again after the loss of a node (--retries 0): {reason}"
+        try:
+            yield [note] if self.job.retries else []
+        except NodeLostError as error:
+            raise RetriesUsedError(f"{error}\n{note}") from error
 
     def _give_back(self, size: int) -> None:
         """Give back space held for coefficients that are copied otherwise, and here are linked."""
@@ -107,6 +134,41 @@ class Session:
     def torch_device(self) -> str | None:
         """Where the products ran in torch, "cpu" or "cuda:0" …; None for numpy and scipy."""
         return device_of(self.declared_torch, self.in_warm_up)
+
+    @property
+    def elsewhere(self) -> bool:
+        """True where nodes may be on other machines than this process."""
+        return self.cluster is not None and self.cluster.elsewhere
+
+    def watch_memory(self, interval_ms: float) -> MemoryWatch | HostsWatch:
+        """Return what samples memory: here, or on the hosts of the nodes too."""
+        if self.elsewhere:
+            return HostsWatch(interval_ms, self.cluster)
+        return MemoryWatch(interval_ms, busy=self.busy)
+
+    def throttled(self) -> float | None:
+        """Return the seconds for which quotas have stopped this fit so far, None if unknown."""
+        return throttled(self.cluster) if self.elsewhere else throttled_seconds()
+
+    def quota(self) -> float | None:
+        """Return the quota of cores where the fit runs, None without one."""
+        return quota(self.cluster) if self.elsewhere else limits().cores
+
+    def loads(self) -> list[Load]:
+        """Return the load by other work on the host of every node elsewhere."""
+        return self.cluster.run(host_load) if self.cluster is not None and self.elsewhere else []
+
+    def cluster_record(
+        self, before: Sequence[Load], watch: MemoryWatch | HostsWatch
+    ) -> ClusterRecord | None:
+        """Return the record's ``cluster``, None where all nodes are processes of this machine.
+
+        before : `loads` before the fits.
+        """
+        if not self.elsewhere:
+            return None
+        peaks = watch.peaks if isinstance(watch, HostsWatch) else {}
+        return cluster_record(self.cluster, before, self.loads(), peaks)
 
     def bytes_moved(self) -> dict[str, int]:
         """Return the bytes that nodes have moved so far; nothing moves within one process."""
@@ -140,7 +202,7 @@ class Session:
     def _node_names(self) -> list[str]:
         """What the record calls the nodes that live, in order."""
         assert self.cluster is not None
-        return [self.names[node.pid] for node in self.cluster.nodes_alive]
+        return [f"node {node}" for node in self.cluster.living]
 
     def start_device_memory(self) -> list[Counts]:
         """Start counting memory on the GPU, in every process that computes there; [] without one.
@@ -162,10 +224,17 @@ class Session:
         if self.cluster is None:
             return (read_peaks(device, before[0]).to_record("main", device),)
         found = []
-        for node in self.cluster.living:
-            read = self.cluster.submit(node, read_peaks, device, before[node])
-            (peaks,) = self.cluster.gather([read])
-            found.append(peaks.to_record(self.names[self.cluster.workers[node].pid], device))
+        for number in self.cluster.living:
+            node = self.cluster.workers[number]
+            read = partial(
+                self.cluster.client.run,
+                read_peaks,
+                device,
+                before[number],
+                workers=[node.address],
+            )
+            peaks = guarded(read, self.cluster.check)
+            found.append(peaks[node.address].to_record(f"node {number}", device))
         return tuple(found)
 
     def placement(self) -> tuple[PlacementRecord, ...]:
@@ -205,17 +274,28 @@ class Session:
             or wrong_torch(in_torch(calls), self.job.spec.threads)
         )
 
+    def _located(self, calls: BlasCalls) -> BlasProof:
+        """Return where every call goes, in the environment in which the fit runs."""
+        if self.cluster is None or not self.elsewhere:
+            return locate_calls(calls, Path(self.job.scratch))
+        task = self.cluster.submit(0, _locate_there, self.job.spec.blas, str(self.cluster.scratch))
+        found: BlasProof = self.cluster.gather([task])[0]
+        return found
+
     def prove_blas(self) -> tuple[BlasRecord, str | None]:
         """Return the record's ``blas``, and what is wrong with its threads or kernels, or None."""
         calls = self.blas_calls()
         spec = self.job.spec
+        # With nodes elsewhere this process has the threads and kernels of its own machine.
+        fitting = calls[1:] if self.elsewhere else calls
         reason = (
-            wrong_threads(calls, spec.threads)
-            or wrong_kernels(calls, spec.kernels)
+            wrong_threads(fitting, spec.threads)
+            or wrong_kernels(fitting, spec.kernels)
             or self._wrong_torch(calls)
         )
-        proof = None if reason else locate_calls(calls[0], Path(self.job.scratch))
-        main = calls[0]
+        proof = None if reason else self._located(calls[0])
+        # The library that the fit ran on: with nodes elsewhere, that of the first of them.
+        main = fitting[0]
         record = BlasRecord(
             self.job.spec.blas,
             main.numpy,
@@ -237,28 +317,32 @@ def open_session(job: FitJob, progress: Progress) -> Iterator[Session]:
     spec = job.spec
     progress("starting")
     strategy = strategies.get(spec.strategy)
-    busy = choose_cores(spec.threads, hardware_threads=spec.hardware_threads)
-    if not strategy.distributed:
+    elsewhere = job.cluster.elsewhere
+    busy = [] if elsewhere else choose_cores(spec.threads, hardware_threads=spec.hardware_threads)
+    if not (elsewhere or strategy.distributed):
         clusters.pin(busy)
     calls = calls_of(spec.blas)  # a wrong library ends it here, before any work
     train, test = job.train.open(), job.test.open()
-    refuse_bad_build(calls, train.t, train.p, spec.threads, whole_matrices=not job.planned)
+    size = (train.t, train.p, spec.threads)
+    if not elsewhere:
+        refuse_bad_build(calls, *size, whole_matrices=not job.planned)
     started = perf_counter()
-    if strategy.distributed:
+    if elsewhere or strategy.distributed:
         progress("starting the cluster")
     with _cluster(job, strategy) as cluster:
         start_s = None if cluster is None else perf_counter() - started
         if cluster is not None:
             busy = sorted({cpu for node in cluster.workers for cpu in node.cpus})
+        if cluster is not None and elsewhere:
+            cluster.run(_refuse_bad_build_there, spec.blas, *size, not job.planned)
+            _refuse_memory(job, train, cluster)
 
         def make(options: dict[str, Any]) -> Any:
             kind: Any = strategy
-            return kind(
-                alphas=spec.penalties,
-                fit_intercept=spec.fit_intercept,
-                cluster=cluster,
-                **options,
-            )
+            common = {"alphas": spec.penalties, "fit_intercept": spec.fit_intercept}
+            if cluster is not None and not strategy.distributed:
+                return OnNode(cluster, spec.strategy, {**common, **options})
+            return kind(cluster=cluster, **common, **options)
 
         progress("warming up")
         started = perf_counter()
@@ -269,7 +353,7 @@ def open_session(job: FitJob, progress: Progress) -> Iterator[Session]:
         if job.output is not None and "progress" in strategy.supports:
             options["progress"] = progress
         names = {os.getpid(): "main"}
-        if cluster is not None:
+        if cluster is not None and not elsewhere:
             names |= {node.pid: f"node {i}" for i, node in enumerate(cluster.workers)}
         yield Session(
             job=job,
@@ -290,7 +374,7 @@ def open_session(job: FitJob, progress: Progress) -> Iterator[Session]:
 def _cluster(job: FitJob, strategy: type[strategies.Strategy]) -> Any:
     """Return the context of the cluster that the job names, of None for one process."""
     spec = job.spec
-    if not strategy.distributed:
+    if not (strategy.distributed or job.cluster.elsewhere):
         return nullcontext()
     return clusters.start(
         job.cluster,
@@ -300,7 +384,44 @@ def _cluster(job: FitJob, strategy: type[strategies.Strategy]) -> Any:
         kernels=spec.kernels,
         scratch=Path(job.scratch),
         hardware_threads=spec.hardware_threads,
+        allow_mixed=job.allow_mixed,
     )
+
+
+def _refuse_bad_build_there(
+    blas: str | None, t: int, p: int, threads: int, whole_matrices: bool
+) -> None:
+    """Raise `KnownBadBuildError` for the BLAS of the node that runs this."""
+    refuse_bad_build(calls_of(blas), t, p, threads, whole_matrices=whole_matrices)
+
+
+def _locate_there(blas: str | None, scratch: str) -> BlasProof:
+    return locate_calls(calls_of(blas), own_path(scratch))
+
+
+def _refuse_memory(job: FitJob, train: Problem, cluster: Any) -> None:
+    """Raise `ResourceError` where a host has too little memory for its nodes; it is named."""
+    spec = job.spec
+    size = (train.t, train.p, train.s, spec.dtype)
+    plan = plan_fit(
+        spec.strategy,
+        *size,
+        nodes=spec.nodes,
+        alphas=spec.penalties,
+        options=job.options,
+        runs=train.runs,
+    )
+    needed = node_bytes(spec.strategy, *size, spec.nodes, plan)
+    machines = [facts.machine for facts in cluster.facts]
+    for facts in cluster.facts:
+        count = machines.count(facts.machine)
+        available = int(facts.about["memory"]["available_bytes"])
+        if needed * count > available:
+            raise ResourceError(
+                f"host {facts.host} has {readable_bytes(available)} of memory available for "
+                f"{count} nodes that need {readable_bytes(needed)} each: take a smaller scale, "
+                "float32, or more hosts"
+            )
 
 
 def _warm_up(
@@ -322,6 +443,8 @@ def _warm_up(
     options: dict[str, Any] = {**job.options}
     if by_run(options) or isinstance(options.get("cv"), list):
         del options["cv"]
+    for name in ("spaces", "candidates"):  # of all features, where the warm-up has a few
+        options.pop(name, None)
     options |= {name: None for name in ("coef", "memory_limit") if name in options}
     products = None
     declared = make(options).torch_device is not None
@@ -335,4 +458,11 @@ def _warm_up(
                 make(options).fit(small.X, small.Y)
     if job.read_ahead:
         read_through(job.train.files)
+        if cluster is not None and cluster.elsewhere and cluster.data == "path":
+            cluster.run(_read_there, job.train.files)
     return products
+
+
+def _read_there(files: Sequence[Path]) -> None:
+    """Read the files on the node that runs this, as far as it sees them."""
+    read_through([path for path in files if path.exists()])

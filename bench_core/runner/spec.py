@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from bench_core.errors import InputError
+from bench_core.records.record import Until
 
 DTYPES = ("float64", "float32")
-SPLITS = ("random", "run")
+SPLITS = ("auto", "random", "run")
 NULLS = ("auto", "fit", "sample", "skip")
 
 
@@ -32,14 +33,22 @@ class FitSpec:
     options : further keyword arguments of the strategy; JSON values only.
     nodes, threads : Dask worker processes, and BLAS threads in each of them.
     dtype : "float64" or "float32".
-    split : "random" (seeded, 90/10) or "run" (whole runs held out).
+    split : "random" (seeded, 90/10), "run" (whole runs held out), or "auto": by run where there are
+        enough runs, else at random (`bench_core.data.choose_split`).
+    split_reason : why "auto" came to this split; None where it was asked for. It is not part of the
+        key.
     seed : of the problem, the split, the sample of targets, the null and the bootstrap.
-    repeats : timed fits, at most: none is begun after three minutes of them.
+    repeats : timed fits, at most: none is begun after three minutes of them. With ``until`` the
+        fewest before its precision counts.
+    until : when to stop repeating, after a warm-up by whole fits; None for ``repeats`` fits without
+        one.
     kernels : "default" for the library's own dispatch, "best" for the best that the CPU can run,
         or the name of kernels, such as "haswell".
     blas : the library that has to answer ("openblas", "mkl", …), None for no demand.
     alphas : candidate penalties, None for the thesis's.
     fit_intercept : as in scikit-learn.
+    cluster : name of the cluster in the record, `bench_core.cluster.ClusterSettings.label`; "local"
+        for this machine.
     null : how r is found for shuffled training rows: "fit" (the same strategy, one further fit),
         "sample" (scikit-learn's RidgeCV on the sampled targets), "skip", or "auto": "fit", and
         "sample" where fits take longer than a minute.
@@ -66,7 +75,7 @@ class FitSpec:
     nodes: int = 1
     threads: int = 1
     dtype: str = "float64"
-    split: str = "random"
+    split: str = "auto"
     seed: int = 0
     repeats: int = 1
     kernels: str = "default"
@@ -75,6 +84,9 @@ class FitSpec:
     fit_intercept: bool = True
     null: str = "auto"
     hardware_threads: bool = False
+    until: Until | None = None
+    cluster: str = "local"
+    split_reason: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("nodes", "threads", "repeats"):
@@ -83,6 +95,10 @@ class FitSpec:
                 raise InputError(f"{name} is {value!r}: give a whole number of at least 1")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise InputError(f"seed is {self.seed!r}: give a whole number of at least 0")
+        if self.until is not None and self.until.at_most < self.repeats:
+            raise InputError(
+                f"at most {self.until.at_most} repeats are fewer than the {self.repeats} asked for"
+            )
         if not 0 < self.scale <= 1:
             raise InputError(f"scale is {self.scale!r}: give a number above 0 and at most 1")
         for name, allowed in (
@@ -118,9 +134,13 @@ class FitSpec:
     def key(self) -> str:
         """Return 20 hexadecimal digits that are the same for the same fit, on any machine."""
         values = self.to_dict()
-        del values["suite"]
+        del values["suite"], values["split_reason"]
         if not self.hardware_threads:  # keys are as they were before there was a choice
             del values["hardware_threads"]
+        if self.until is None:
+            del values["until"]
+        if self.cluster == "local":
+            del values["cluster"]
         text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -180,5 +200,5 @@ class ProblemShape:
         return self.t * (self.p + self.s) * (4 if self.dtype == "float32" else 8)
 
     def training_samples(self, split: str) -> int:
-        """Return the samples that the default split trains on; for "run" the most it can be."""
+        """Return the samples that the default split trains on; at random, else at most."""
         return self.t - math.ceil(self.t * 0.1 - 1e-9) if split == "random" else self.t

@@ -9,21 +9,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bench_core.accuracy import pearson_r, shuffled_rows, summary
 from bench_core.data import Problem
 from bench_core.progress import Progress, silent
-from bench_core.records.record import Memory, NullAccuracy
+from bench_core.records.phases import PhasesRecord
+from bench_core.records.record import Memory, NullAccuracy, Stopped, Until
 from bench_core.runner.agreement import sample_targets
+from bench_core.runner.host_memory import HostsWatch
 from bench_core.runner.memory import MemoryWatch
+from bench_core.runner.phase_meter import PhaseMeter
 from bench_core.runner.processor import FitMeter
+from bench_core.runner.repeats import Repeats
 
 #: Median fit time above which the null of "auto" is found on the sampled targets only.
 LONG_FIT_S = 60.0
-#: Seconds of fits after which no further repeat is begun.
+#: Seconds of fits after which none is begun.
 ENOUGH_S = 180.0
 _WARM_SIZE = 384
 _READ_BYTES = 8 * 2**20
@@ -87,64 +91,117 @@ def kept_warnings() -> Iterator[list[str]]:
         yield texts
 
 
+class TimedFits(NamedTuple):
+    """What timed fits leave.
+
+    Parameters
+    ----------
+    model : the last estimator.
+    times : wall time of every repeat, in seconds.
+    moved : bytes moved by one fit, the median over the repeats of each count.
+    warm_up : wall times of whole fits before the repeats.
+    stopped : why no further repeat was begun.
+    phases : of the repeat of median time, where they were taken.
+
+    Examples
+    --------
+    >>> TimedFits(None, [1.0, 1.1], {"total": 0}).warm_up
+    []
+    """
+
+    model: Any
+    times: list[float]
+    moved: dict[str, int]
+    warm_up: list[float] = []  # noqa: RUF012
+    stopped: Stopped = "repeats"
+    phases: PhasesRecord | None = None
+
+
 def timed_fits(
     make: Callable[[], Any],
     problem: Problem,
     repeats: int,
     *,
+    until: Until | None = None,
     bytes_moved: Counter | None = None,
     meter: FitMeter | None = None,
+    phases: PhaseMeter | None = None,
     progress: Progress = silent,
-) -> tuple[Any, list[float], dict[str, int]]:
-    """Fit ``repeats`` new estimators one after another, fewer once `ENOUGH_S` have gone by.
+    clock: Callable[[], float] = perf_counter,
+) -> TimedFits:
+    """Fit new estimators one after another, ``repeats`` times or until their times are known.
 
-    ``meter`` reads processor time around every fit, outside the timed part.
+    None is begun once `ENOUGH_S` have gone by. ``meter`` reads processor time around every fit,
+    outside the timed part, and forgets those that were warm-up. Counters of bytes are read outside
+    the timed part too. ``phases`` has every fit take the seconds of its phases, and asks for them
+    afterwards.
 
-    Returns the last one, the wall time of each fit in seconds, and the bytes moved by one fit
-    (the median over the fits of each count; the counters are read outside the timed part).
+    Parameters
+    ----------
+    until : see `bench_core.runner.repeats.Repeats`; None for a fixed number without warm-up.
+    clock : returns seconds.
     """
     model: Any = None
-    times: list[float] = []
+    fits = Repeats(repeats, until, ENOUGH_S)
     moved: list[dict[str, int]] = []
-    for number in range(1, repeats + 1):
-        progress("fitting", *(() if repeats == 1 else (number - 1, repeats)))
+    while fits.stopped is None:
+        number = len(fits.times)
+        progress("fitting", *((number, repeats) if until is None and repeats > 1 else ()))
         model = None  # so that two fits are never in memory together
         gc.collect()
         model = make()
+        if phases is not None:
+            phases.begin(model)
         before = bytes_moved() if bytes_moved else {"total": 0}
         if meter is not None:
             meter.begin()
-        started = perf_counter()
+        started = clock()
         model.fit(problem.X, problem.Y)
-        times.append(perf_counter() - started)
+        fits.add(clock() - started)
         if meter is not None:
             meter.end()
         after = bytes_moved() if bytes_moved else {"total": 0}
         # A node that was lost takes its counts with it.
         moved.append({name: max(0, after[name] - before.get(name, 0)) for name in after})
-        if sum(times) >= ENOUGH_S:
-            break
-    return model, times, {name: int(median(one[name] for one in moved)) for name in moved[0]}
+        if phases is not None:
+            phases.end(model, fits.times[-1])
+    moved = moved[len(fits.warm_up) :]
+    if meter is not None:
+        meter.forget(len(fits.warm_up))
+    if phases is not None:
+        phases.forget(len(fits.warm_up))
+    each = {name: int(median(one[name] for one in moved)) for name in moved[0]}
+    found = None if phases is None else phases.middle
+    return TimedFits(model, fits.repeats, each, fits.warm_up, fits.stopped, found)
 
 
 def watched_fits(
     make: Callable[[], Any],
     problem: Problem,
     repeats: int,
-    watch: MemoryWatch,
+    watch: MemoryWatch | HostsWatch,
     *,
     names: dict[int, str],
+    until: Until | None = None,
     bytes_moved: Counter | None = None,
     meter: FitMeter | None = None,
+    phases: PhaseMeter | None = None,
     progress: Progress = silent,
-) -> tuple[Any, list[float], dict[str, int], Memory]:
-    """Return `timed_fits` and the record's ``memory``, sampled over all of the repeats."""
+) -> tuple[TimedFits, Memory]:
+    """Return `timed_fits` and the record's ``memory``, sampled over all of the fits."""
     gc.collect()
     watch.start()
-    model, times, moved = timed_fits(
-        make, problem, repeats, bytes_moved=bytes_moved, meter=meter, progress=progress
+    fits = timed_fits(
+        make,
+        problem,
+        repeats,
+        until=until,
+        bytes_moved=bytes_moved,
+        meter=meter,
+        phases=phases,
+        progress=progress,
     )
-    return model, times, moved, watch.stop(names)
+    return fits, watch.stop(names)
 
 
 def null_accuracy(

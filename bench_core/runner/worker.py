@@ -13,12 +13,15 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench_core.runner.protocol import HELD, FitJob, Keep, WorkerResult, serve
+from bench_core.runner.protocol import HELD, FitJob, FurtherResults, Keep, WorkerResult, serve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bench_core.data import Problem
     from bench_core.progress import Progress
+    from bench_core.records.record import Times
+    from bench_core.runner.one_run import Run
     from bench_core.runner.session import Session
 
 
@@ -29,48 +32,45 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     import numpy as np
 
     from bench_core.accuracy import pearson_r, summary
-    from bench_core.records.record import Accuracy, BlasCalls, Times
-    from bench_core.records.statistics import time_summary
+    from bench_core.records.record import Accuracy, BlasCalls
     from bench_core.runner.agreement import count_penalties, sample_targets
     from bench_core.runner.blas_proof import mixture
-    from bench_core.runner.memory import MemoryWatch
+    from bench_core.runner.one_run import time_run
     from bench_core.runner.planning import plan_record
-    from bench_core.runner.processor import FitMeter, processor_record
+    from bench_core.runner.processor import processor_record
     from bench_core.runner.session import open_session
-    from bench_core.runner.timing import kept_warnings, null_accuracy, watched_fits
+    from bench_core.runner.timing import kept_warnings, null_accuracy
 
     spec = job.spec
     with open_session(job, progress) as session:
-        meter = FitMeter(session.process_times)
         on_device = session.start_device_memory()
+        loads = session.loads()
         with (
-            session.recovering(),
-            MemoryWatch(job.interval_ms, busy=session.busy) as watch,
+            session.watch_memory(job.interval_ms) as watch,
             kept_warnings() as warned,
+            session.recovering() as notes,
         ):
-            model, times, moved, memory = watched_fits(
-                session.make,
-                session.train,
-                spec.repeats,
-                watch,
-                names=session.names,
-                bytes_moved=session.bytes_moved,
-                meter=meter,
-                progress=progress,
-            )
+            run = time_run(session, watch, progress)
+        model, times = run.fits.model, run.fits.times
         device_memory = session.device_memory(on_device)
+        hosts = session.cluster_record(loads, watch)
         blas, reason = session.prove_blas()
         if reason:
-            return WorkerResult("invalid", reason, blas=blas)
+            return WorkerResult("invalid", reason, blas=blas, cluster=hosts)
         progress("counting threads")
         processor = processor_record(
-            meter,
+            run.meter,
             session.products(),
             threads=spec.threads,
             flops=job.flops,
             further=mixture([BlasCalls(blas.numpy, blas.scipy), *blas.workers]),
+            quota=session.quota(),
         )
         processor = replace(processor, placement=session.placement())
+        if job.timing_only:
+            return WorkerResult(
+                status="ok", times=_times(session, run, 0.0), blas=blas, processor=processor
+            )
         progress("predicting")
         started = perf_counter()
         predictions = np.asarray(model.predict(session.test.X))
@@ -83,33 +83,33 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
         )
         plan = plan_record(model.carried_out())
         r = pearson_r(session.test.Y, predictions)
+        further = None
         if job.output is not None:
             progress("writing")
-            _save(job, model, predictions, chosen, r)
+            further = _save(job, model, session.test, predictions, chosen, r)
+        scales = model.feature_scales(sample_targets(session.train.s, spec.seed))
         del model
         result = WorkerResult(
             status="ok",
-            times=Times(
-                **time_summary(times, seed=spec.seed),
-                predict_s=predict_s,
-                warm_up_s=session.warm_up_s,
-                cluster_start_s=session.cluster_start_s,
-            ),
-            memory=memory,
+            times=_times(session, run, predict_s),
+            memory=run.memory,
             device_memory=device_memory,
-            bytes_moved=moved,
+            bytes_moved=run.fits.moved,
             penalty=penalty,
             accuracy=Accuracy(**summary(r)),
             blas=blas,
             sampled_penalties=tuple(chosen[sample_targets(session.train.s, spec.seed)].tolist()),
             plan=plan,
-            warnings=tuple(warned),
+            warnings=(*warned, *notes),
             processor=processor,
             recovery=session.recovery(),
+            phases=run.fits.phases,
+            cluster=hosts,
+            further=further,
         )
         progress("checking")
         keep(result, "not compared with scikit-learn's Ridge")
-        result = replace(result, agreement=_agreement(session, predictions, chosen))
+        result = replace(result, agreement=_agreement(session, predictions, chosen, scales))
         del predictions
         if spec.null != "skip":
             progress("fitting to shuffled rows")
@@ -127,10 +127,29 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
         return replace(result, null=null)
 
 
+def _times(session: Session, run: Run, predict_s: float) -> Times:
+    """Return the record's ``times``."""
+    from bench_core.records.record import Times
+    from bench_core.records.statistics import time_summary
+
+    return Times(
+        **time_summary(run.fits.times, seed=session.job.spec.seed),
+        predict_s=predict_s,
+        warm_up_s=session.warm_up_s,
+        cluster_start_s=session.cluster_start_s,
+        runs=run.attempts,
+    )
+
+
 def _save(
-    job: FitJob, model: Any, predictions: NDArray[Any], chosen: NDArray[Any], r: NDArray[Any]
-) -> None:
-    """Save the arrays of a fit to the job's output folder."""
+    job: FitJob,
+    model: Any,
+    test: Problem,
+    predictions: NDArray[Any],
+    chosen: NDArray[Any],
+    r: NDArray[Any],
+) -> FurtherResults | None:
+    """Save the arrays of a fit to the job's output folder; name those of the strategy's own."""
     import numpy as np
 
     from bench_core.disk import give_back
@@ -145,6 +164,8 @@ def _save(
         "r": r,
         "intercept": np.asarray(model.intercept_),
     }
+    further = model.held_out_results(test.X, test.Y)
+    kept |= further
     coef = folder / "coef.npy"
     if job.save_coef and not coef.exists():
         if (whole := ledger_file(job, model.coef_)) is not None:
@@ -154,6 +175,7 @@ def _save(
     for name, array in kept.items():
         give_back(folder / HELD, array.nbytes + HEADER_BYTES)
         save_array(folder / f"{name}.npy", array)
+    return FurtherResults(tuple(further), model.held_out_names()) if further else None
 
 
 def ledger_file(job: FitJob, coef: Any) -> Path | None:
@@ -164,7 +186,12 @@ def ledger_file(job: FitJob, coef: Any) -> Path | None:
     return Path(name)
 
 
-def _agreement(session: Session, predictions: NDArray[Any], chosen: NDArray[Any]) -> Any:
+def _agreement(
+    session: Session,
+    predictions: NDArray[Any],
+    chosen: NDArray[Any],
+    scales: NDArray[Any] | None,
+) -> Any:
     """Return the record's ``agreement``; None where memory does not suffice to check it."""
     from bench_core.machine import available_memory
     from bench_core.runner.agreement import agreement_bytes, compare_with_ridge
@@ -173,7 +200,13 @@ def _agreement(session: Session, predictions: NDArray[Any], chosen: NDArray[Any]
     if agreement_bytes(train.t, train.p, test.t, train.s) > available_memory():
         return None
     return compare_with_ridge(
-        train, test, predictions, chosen, fit_intercept=spec.fit_intercept, seed=spec.seed
+        train,
+        test,
+        predictions,
+        chosen,
+        fit_intercept=spec.fit_intercept,
+        seed=spec.seed,
+        scales=scales,
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -15,12 +17,16 @@ from bench_core.checks import check_alphas, check_held_out, check_xy, kept, row_
 from bench_core.cluster import forget_pages
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
+from bench_core.phases import NO_PHASES, Phases
 from bench_core.records.fit_plan import FitPlan
+from bench_core.records.phases import PhaseSeconds, PhasesRecord
 from bench_core.ridge.formulas.scores import pearson
 from bench_core.ridge.penalty_grid import warn_at_edge
+from bench_core.scaling.operations import FitCost
 
 if TYPE_CHECKING:
     from bench_core.cluster import Cluster
+    from bench_core.cluster.timeline import FitLog
 
 COMMON_OPTIONS = frozenset(
     {
@@ -34,6 +40,7 @@ COMMON_OPTIONS = frozenset(
         "progress",
         "scoring",
         "solver",
+        "spaces",
     }
 )
 """Constructor options that have one meaning in all strategies that list them in ``supports``."""
@@ -63,11 +70,15 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ``alpha_per_target`` is set.
     claims_ridgecv : True promises the answer of scikit-learn's RidgeCV, penalty included.
     distributed : True needs a cluster.
+    phased : True where the code says which phase of the fit it is in, by ``phases``, and by
+        `bench_core.cluster.task_phases` in tasks on nodes.
+    phases : timer of the next fit, a `bench_core.phases.Phases` to be set; by default none.
     supports : names of constructor options with their common meaning, out of "coef" (a path for
         coefficients, None for none), "memory_limit" (bytes beyond X and Y), "progress" (a
         `bench_core.progress.Progress`), "device", "dtype" (of products with Y), "cv" (None,
         number of folds, run of every sample), "scoring", "solver", "alpha_per_target" (a penalty
-        for every target) and "extend_alphas" (decades beyond the candidates).
+        for every target), "extend_alphas" (decades beyond the candidates) and "spaces" (feature
+        spaces, as `bench_core.data.FeatureSpaces.of` takes them).
     coef_ : B (s, p), perhaps memory-mapped. ``intercept_`` : b (s,).
     alpha_ : the chosen penalty, or that of every target (s,).
     cv_results_ : what the choice was made from; see the strategy.
@@ -92,7 +103,11 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
     penalty_scope: ClassVar[Literal["all", "batch", "target"]]
     claims_ridgecv: ClassVar[bool] = False
     distributed: ClassVar[bool] = False
+    phased: ClassVar[bool] = False
     supports: ClassVar[frozenset[str]] = frozenset()
+
+    phases: Phases = NO_PHASES
+    _log: FitLog | None = None
 
     coef_: NDArray[Any]
     intercept_: NDArray[Any]
@@ -138,6 +153,15 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """
         return None
 
+    def cost(
+        self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1
+    ) -> FitCost | None:
+        """Return the work of fitting t × p to t × s with these options; None where unknown.
+
+        `bench_core.scaling` predicts times from it. Raises `ResourceError` as `plan` does.
+        """
+        return None
+
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the memory that a fit takes, all processes together, in bytes.
@@ -154,11 +178,39 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ------
         InputError : penalties or data that no fit can use, or a cluster missing or superfluous.
         """
-        alphas, X, Y = self._checked(X, Y)
-        self.fit_checked(X, Y, alphas)
-        self.n_features_in_, self.n_targets_ = X.shape[1], Y.shape[1]
-        self._warn_at_edge()
+        with self.phases.whole(), self._timed_tasks():
+            alphas, X, Y = self._checked(X, Y)
+            self.fit_checked(X, Y, alphas)
+            self.n_features_in_, self.n_targets_ = X.shape[1], Y.shape[1]
+            self._warn_at_edge()
         return self
+
+    @contextmanager
+    def _timed_tasks(self) -> Iterator[None]:
+        """Take the times of the fit's tasks on nodes, too, where times are taken."""
+        self._log = None
+        if not self.phases.taken or not self.distributed:
+            yield
+            return
+        with self.running_cluster().timed(self.phases) as self._log:
+            yield
+
+    def phases_record(self, fit_s: float) -> PhasesRecord | None:
+        """Return the phases of the last fit, None where they were not taken, or lost.
+
+        Nodes are asked for theirs, so call it after the fit's own time is read, while the cluster
+        runs. The timer starts anew with the next fit.
+
+        Parameters
+        ----------
+        fit_s : time of the fit by the caller's clock.
+        """
+        if not self.phases.taken:
+            return None
+        if self._log is not None:
+            return self.running_cluster().phases_record(self._log, fit_s)
+        main = PhaseSeconds("main", **self.phases.seconds)
+        return PhasesRecord(fit_s, replace(main, process="critical path"), (main,))
 
     @property
     def scope(self) -> Literal["all", "batch", "target"]:
@@ -267,6 +319,26 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self, "alpha_")
         return np.array(np.broadcast_to(self.alpha_, self.n_targets_), dtype=np.float64)
+
+    def feature_scales(self, targets: NDArray[np.intp]) -> NDArray[np.float64] | None:
+        """Return what every feature is multiplied by for some targets (p, n); None for 1.
+
+        scikit-learn's Ridge with `chosen_alphas` must give the same predictions on features scaled
+        so. A strategy with several penalties for the features of a target overrides it.
+        """
+        return None
+
+    def held_out_results(self, X: ArrayLike, Y: ArrayLike) -> dict[str, NDArray[Any]]:
+        """Return further results of a fit from held-out X (n, p) and Y (n, s), by name of array.
+
+        Their last axis is the targets'. The rows of two-dimensional ones are what `held_out_names`
+        says.
+        """
+        return {}
+
+    def held_out_names(self) -> tuple[str, ...]:
+        """Return the names of the rows of `held_out_results`."""
+        return ()
 
 
 def torch_name(device: str) -> str | None:

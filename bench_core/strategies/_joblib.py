@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from joblib._dask import DaskDistributedBackend  # noqa: PLC2701  # joblib exports it nowhere
+from joblib._dask import Batch, DaskDistributedBackend  # noqa: PLC2701  # joblib exports it nowhere
 
 from bench_core.cluster.waiting import Watchman
 
@@ -25,16 +25,28 @@ class DaskBackend(DaskDistributedBackend):
     the nodes ends the wait.
     """
 
-    def __init__(self, cluster: Cluster) -> None:
-        super().__init__(client=cluster.client)
-        self._check = cluster.check
+    nodes: int | None = None
+    _check: Callable[[], None] | None = None
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
         self._outstanding: dict[Future[Any], Callable[[Any], None]] = {}
         self._watchman: Watchman | None = None
+
+    @classmethod
+    def on(cls, cluster: Cluster) -> DaskBackend:
+        """Return the backend that uses the living nodes of this cluster and no other workers."""
+        living = [node.address for node in cluster.nodes_alive]
+        found = cls(client=cluster.client, workers=living)
+        found.nodes = len(living)
+        found._check = cluster.check
+        return found
 
     def start_call(self) -> None:
         """Begin a call of ``Parallel``."""
         super().start_call()
-        self._watchman = Watchman(self._check, self._give_up)
+        if self._check is not None:
+            self._watchman = Watchman(self._check, self._give_up)
 
     def stop_call(self) -> None:
         """End a call of ``Parallel``."""
@@ -50,7 +62,14 @@ class DaskBackend(DaskDistributedBackend):
 
     def effective_n_jobs(self, n_jobs: int) -> int:
         """Return how many tasks may run at once, never the 1 that means "here"."""
-        return max(2, super().effective_n_jobs(n_jobs))
+        return max(2, super().effective_n_jobs(n_jobs) if self.nodes is None else self.nodes)
+
+    async def _to_func_args(self, func: Any) -> tuple[Any, list[Any]]:
+        """Leave arguments as they are: they are small, or one target.
+
+        joblib would put arrays on some worker first, from where they would travel once more.
+        """
+        return Batch(func.items), list(func.items)
 
     def submit(self, func: Any, callback: Callable[[Any], None] | None = None) -> Future[Any]:
         """Submit a batch of tasks; ``callback`` gets its outcome, which may be an exception."""

@@ -1,4 +1,4 @@
-"""scikit-learn's RidgeCV as the strategies call it, and the memory it takes."""
+"""scikit-learn's RidgeCV as the strategies call it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+import sklearn
+from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import PredefinedSplit
 
 from bench_core.checks import check_xy
 from bench_core.errors import InputError, RidgebenchError, unknown
+from bench_core.phases import NO_PHASES, Phases
 from bench_core.ridge.formulas.scores import check_scoring
 from bench_core.ridge.inputs import by_gcv, find_folds
+from bench_core.ridge.planning.flops import FitShape
+from bench_core.scaling.costs.ridgecv import Form, Release, form_of
 
 GCV_MODES = ("auto", "eigen", "svd")
 
@@ -187,6 +191,7 @@ def fit_ridgecv(
     alphas: Sequence[float] | NDArray[np.float64],
     fit_intercept: bool,
     options: dict[str, Any],
+    phases: Phases = NO_PHASES,
 ) -> Fitted:
     """Fit RidgeCV to X (t, p) and Y (t, s) with ``options`` from `scored_options`.
 
@@ -194,9 +199,11 @@ def fit_ridgecv(
     ------
     InputError : X or Y holds NaN or infinity.
     """
-    check_xy(X, Y)
+    with phases("reading"):
+        check_xy(X, Y)
     model = RidgeCV(alphas=alphas, fit_intercept=fit_intercept, **options)
-    with config_context(assume_finite=True):  # just seen: one pass over the data less
+    # Finite values were just seen: one pass over the data less.
+    with config_context(assume_finite=True), phases("sklearn"):
         model.fit(X, Y)
     s, p = Y.shape[1], X.shape[1]
     alpha, score = model.alpha_, model.best_score_
@@ -212,20 +219,22 @@ def fit_ridgecv(
     )
 
 
-def working_bytes(t: int, p: int, s: int) -> int:
-    """Return the bytes that a leave-one-out RidgeCV fit allocates besides X and Y.
-
-    scikit-learn 1.9, which computes in float64 whatever the input: the counts of t × p, t × s,
-    p × s and n × n arrays (n = min(t, p)) alive at once were read off its allocations, plus two
-    n × n arrays that the eigensolver takes (LAPACK's dsyevd).
-    """
-    if p < t:
-        doubles = 3 * t * p + 6 * t * s + 4 * p * s + (3 + 2) * p * p
-    else:
-        doubles = t * p + 6 * t * s + 3 * p * s + (3 + 2) * t * t
-    return 8 * doubles
+def gcv_shape(
+    t: int, p: int, s: int, r: int, cv: Any, dtype: str, *, each: bool = False
+) -> FitShape:
+    """Return the shape of a fit by leave-one-out, or by the folds of the option ``cv``."""
+    options = ridgecv_options(None, cv, t)
+    found = find_folds(options["cv"], t, None) if "cv" in options else []
+    folds = tuple((len(train), len(test)) for train, test in found)
+    return FitShape(t, p, s, r, folds=folds, dtype=dtype, each=each)
 
 
-def problem_bytes(t: int, p: int, s: int, dtype: DTypeLike) -> int:
-    """Return the bytes of X and Y."""
-    return (t * p + t * s) * np.dtype(dtype).itemsize
+def release() -> Release:
+    """Return which of the counted releases the installed scikit-learn is like."""
+    numbers = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
+    return "1.9" if numbers >= (1, 9) else "before 1.9"
+
+
+def gcv_form(shape: FitShape, gcv_mode: str | None) -> Form:
+    """Return the form in which the installed scikit-learn fits this shape."""
+    return form_of(shape, gcv_mode, release())

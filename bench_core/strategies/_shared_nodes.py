@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.cluster import ArrayRef, RowFile, forget_pages
+from bench_core.cluster import ArrayRef, RowFile, forget_pages, task_phases
+from bench_core.cluster.delivery import SentArray, own_path
+from bench_core.phases import Phases
 from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
 from bench_core.ridge.formulas.eigensystem import Eigh
@@ -35,8 +37,8 @@ Penalties = float | NDArray[np.float64]
 class Job:
     """Arguments common to all tasks. In ``folder`` one node leaves files for the others."""
 
-    X: ArrayRef
-    Y: ArrayRef
+    X: ArrayRef | SentArray
+    Y: ArrayRef | SentArray
     alphas: NDArray[np.float64]
     intercept: bool
     scoring: str
@@ -48,6 +50,13 @@ class Job:
     def dtype(self) -> np.dtype[Any]:
         """Precision of the products."""
         return np.dtype(self.plan.shape.dtype)
+
+    @property
+    def phases(self) -> Phases:
+        """The timer of this fit on this node, which waits for the device if there is one."""
+        phases = task_phases()
+        phases.settle_with(find_device(self.device).settle)
+        return phases
 
     def solver(self, X: NDArray[Any] | None) -> Solver:
         """Return a solver that holds X, or nothing yet."""
@@ -63,11 +72,13 @@ class Job:
             exact=self.plan.shape.exact,
             gcv=self.plan.shape.gcv,
             triangles=self.plan.triangles,
+            phases=self.phases,
+            joint=self.plan.joint,
         )
 
     def targets(self, columns: slice) -> TargetColumns:
         """Return columns of Y as the solvers read them."""
-        Y = self.Y.open()[:, columns]
+        Y = self.Y.columns(columns.start, columns.stop)
         return TargetColumns(
             Y,
             self.plan.width,
@@ -75,6 +86,7 @@ class Job:
             find_device(self.device),
             centre=self.intercept,
             view_file=fits_in_memory(Y),
+            phases=self.phases,
         )
 
 
@@ -95,11 +107,17 @@ def factorise(job: Job) -> Solver:
 
 
 def broadcast(job: Job, solver: Solver) -> None:
-    """Write what other nodes need of the factorisation to score, in the products' precision."""
-    factors = solver.factors
+    """Write what other nodes need of the factorisation to score.
+
+    Vectors are in the products' precision, but for folds from one factorisation.
+    """
+    factors, dtype = solver.factors, job.dtype
     if job.plan.form == "dual":
         factors = replace(factors, basis=None, x_mean=None)
-    _save_all(job, factor_arrays(factors, job.dtype))
+        if job.plan.joint:  # systems are solved with them
+            dtype = np.dtype(np.float64)
+    with job.phases("transfers"):
+        _save_all(job, factor_arrays(factors, dtype))
 
 
 def partial_sums(job: Job, number: int, columns: slice, solver: Solver | None) -> Sums:
@@ -107,23 +125,31 @@ def partial_sums(job: Job, number: int, columns: slice, solver: Solver | None) -
 
     Without a solver, sums are taken with the factors that another node has written.
     """
+    phases = job.phases
     if solver is None:
-        solver = _restored(job) if job.plan.sums_need_x else job.solver(None)
+        with phases("transfers"):
+            solver = _restored(job) if job.plan.sums_need_x else job.solver(None)
     with full_float32_products(solver.device):
-        return solver.partial_sums(number, job.targets(columns)).on_host()
+        with phases("scores"):
+            sums = solver.partial_sums(number, job.targets(columns))
+        with phases("transfers"):
+            return sums.on_host()
 
 
 def add(left: Any, right: Any) -> Any:
     """Return left + right, in place: a part is used once."""
-    return operator.iadd(left, right)
+    with task_phases()("scores"):
+        return operator.iadd(left, right)
 
 
 def score(job: Job, number: int, solver: Solver | None, total: Sums) -> Scores:
     """Return the scores of every penalty from the sums of all nodes; see `Solver.scores`."""
     solver = solver or job.solver(None)
+    phases = job.phases
     if isinstance(total, TargetSums):
-        total = total.on(solver.device)
-    with full_float32_products(solver.device):
+        with phases("transfers"):
+            total = total.on(solver.device)
+    with full_float32_products(solver.device), phases("scores"):
         scores = solver.scores(number, total)
     return scores if job.plan.shape.per_target else replace(scores, each=None)
 
@@ -138,10 +164,14 @@ def solve(job: Job, solver: Solver, alphas: Penalties, others: bool) -> Solution
 
     alphas : the penalty, or that of every target of this node.
     """
-    solution = solver.solve(alphas)
-    if not others:
-        return solution
-    _save_all(job, solution.arrays())
+    phases = job.phases
+    with phases("solution"):
+        solution = solver.solve(alphas)
+        if not others:
+            return solution
+        arrays = solution.arrays()
+    with phases("transfers"):
+        _save_all(job, arrays)
     return None
 
 
@@ -153,15 +183,21 @@ def write_coefficients(
     alphas : the penalty, or that of every one of these targets. Without a solution, the one that
     another node has written is mapped.
     """
-    solution = solution or _restored_solution(job, alphas)
+    phases = job.phases
+    if solution is None:
+        with phases("transfers"):
+            solution = _restored_solution(job, alphas)
     intercepts = np.zeros(columns.stop - columns.start)
     with full_float32_products(solution.device):
         for block in job.targets(columns).blocks("solving"):
-            coef = to_numpy(solution.coefficients(block))
-            rows.write(columns.start + block.columns.start, coef)
+            with phases("solution"):
+                coef = to_numpy(solution.coefficients(block))
+            with phases("transfers"):
+                rows.write(columns.start + block.columns.start, coef)
             if solution.x_mean is not None:
-                known = coef @ solution.x_mean.astype(coef.dtype)
-                intercepts[block.columns] = block.means() - known
+                with phases("solution"):
+                    known = coef @ solution.x_mean.astype(coef.dtype)
+                    intercepts[block.columns] = block.means() - known
     return intercepts
 
 
@@ -215,17 +251,17 @@ def _load_folds(job: Job) -> list[Fold]:
 def _save_all(job: Job, arrays: dict[str, NDArray[Any]]) -> None:
     """Write arrays that are not there yet: factors that were broadcast serve to solve, too."""
     for name, array in arrays.items():
-        if not Path(job.folder, f"{name}.npy").exists():
+        if not own_path(Path(job.folder, f"{name}.npy")).exists():
             _save(job.folder, name, array)
 
 
 def _save(folder: str, name: str, array: NDArray[Any]) -> None:
-    with Path(folder, f"{name}.npy").open("wb") as file:
+    with own_path(Path(folder, f"{name}.npy")).open("wb") as file:
         np.save(file, array)
         file.flush()
         os.fsync(file.fileno())  # other machines of a network file system are about to read it
 
 
 def _load(job: Job, name: str) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(Path(job.folder, f"{name}.npy"), mmap_mode="r")
+    array: NDArray[Any] = np.load(own_path(Path(job.folder, f"{name}.npy")), mmap_mode="r")
     return array

@@ -15,15 +15,19 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bench_core.checks import check_xy
-from bench_core.cluster import ArrayRef, Cluster, RowFile
+from bench_core.cluster import ArrayRef, Cluster, RowFile, task_phases
+from bench_core.cluster.delivery import SentArray
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
+from bench_core.scaling.costs import ridgecv as costs
+from bench_core.scaling.operations import FitCost
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._ridgecv import (
     fit_ridgecv,
-    problem_bytes,
+    gcv_form,
+    gcv_shape,
+    release,
     scored_options,
-    working_bytes,
 )
 
 
@@ -62,6 +66,7 @@ class BatchMultiOutput(Strategy):
     supports = frozenset({"cv", "scoring"})
     penalty_scope = "batch"
     distributed = True
+    phased = True
 
     def __init__(
         self,
@@ -82,12 +87,15 @@ class BatchMultiOutput(Strategy):
         """Check the options; see `Strategy.check_options`."""
         scored_options(self.gcv_mode, self.cv, t, scoring=self.scoring)
 
+    def cost(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitCost:
+        """Return the work of a fit; see `Strategy.cost`."""
+        shape = gcv_shape(t, p, s, len(self.alphas), self.cv, dtype)
+        return costs.bmor(shape, nodes, form=gcv_form(shape, self.gcv_mode), release=release())
+
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y, coefficients, and of a leave-one-out fit on every node."""
-        bounds = batch_boundaries(s, nodes)
-        fits = sum(working_bytes(t, p, stop - start) for start, stop in _batches(bounds))
-        return problem_bytes(t, p, s, dtype) + s * p * np.dtype(dtype).itemsize + fits
+        return cls().cost(t, p, s, np.dtype(dtype).name, nodes).peak_bytes
 
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""
@@ -97,12 +105,15 @@ class BatchMultiOutput(Strategy):
         bounds = batch_boundaries(s, cluster.nodes)
         rows = cluster.rows((s, p), X.dtype if X.dtype.kind == "f" else np.float64)
         try:
-            with cluster.shared(X, Y) as refs:
+            shares = _batches(bounds)
+            columns = [*shares, *[(0, 0)] * (cluster.nodes - len(shares))]
+            with cluster.shared(X, Y, nodes=range(len(shares)), columns=columns) as refs:
                 tasks = [
                     (*refs, start, stop, alphas, self.fit_intercept, options, rows)
-                    for start, stop in _batches(bounds)
+                    for start, stop in shares
                 ]
                 batches = cluster.batches(_fit_batch, tasks)
+                cluster.collect(rows)
             self.coef_ = rows.detach()
         except InputError:
             check_xy(X, Y)  # a node counts its own columns: name the target by its number in Y
@@ -125,8 +136,8 @@ def _batches(bounds: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _fit_batch(
-    X_ref: ArrayRef,
-    Y_ref: ArrayRef,
+    X_ref: ArrayRef | SentArray,
+    Y_ref: ArrayRef | SentArray,
     start: int,
     stop: int,
     alphas: NDArray[np.float64],
@@ -135,8 +146,10 @@ def _fit_batch(
     rows: RowFile,
 ) -> tuple[NDArray[Any], Any, Any]:
     """Fit targets start … stop − 1 on this node; return their intercepts, penalty and score."""
-    fitted = fit_ridgecv(X_ref.open(), Y_ref.open()[:, start:stop], alphas, fit_intercept, options)
-    rows.write(start, fitted.coef)
+    X, Y, phases = X_ref.open(), Y_ref.columns(start, stop), task_phases()
+    fitted = fit_ridgecv(X, Y, alphas, fit_intercept, options, phases)
+    with phases("transfers"):
+        rows.write(start, fitted.coef)
     return fitted.intercept, fitted.alpha, fitted.best_score
 
 

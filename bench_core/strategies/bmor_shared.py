@@ -9,8 +9,6 @@ and the solution is broadcast once. The answer is RidgeCV's, whatever the number
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -43,10 +41,12 @@ from bench_core.ridge.solvers.base import Fold
 from bench_core.ridge.solvers.choice import Choice, choose
 from bench_core.ridge.solvers.penalty_scores import Scores, mean_scores
 from bench_core.ridge.solvers.trust import Method, Remedy, remedy, require_scores, too_inexact
+from bench_core.scaling.costs import own as costs
+from bench_core.scaling.operations import FitCost
 from bench_core.strategies import _shared_nodes as on_node
 from bench_core.strategies._base import COMMON_OPTIONS, Strategy
 from bench_core.strategies._plans import common_plan
-from bench_core.strategies._ridgecv import default_scoring, own_cv, problem_bytes
+from bench_core.strategies._ridgecv import default_scoring, own_cv
 from bench_core.strategies._shared_nodes import Job, Penalties
 
 if TYPE_CHECKING:
@@ -93,10 +93,14 @@ class SharedBatches(Strategy):
     penalty_scope = "all"
     claims_ridgecv = True
     distributed = True
-    supports = COMMON_OPTIONS - {"memory_limit"}
+    phased = True
+    supports = COMMON_OPTIONS - {"memory_limit", "spaces"}
 
     _selection: Selection | None = None
     """A way of scoring that every plan has to take, for tests of each."""
+
+    _joint: bool | None = None
+    """Whether folds have to come from one factorisation, for tests of either way."""
 
     def __init__(
         self,
@@ -134,14 +138,19 @@ class SharedBatches(Strategy):
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y, the coefficients and of what every node holds."""
-        coefficients = s * p * np.dtype(dtype).itemsize
-        own = cls().plan(t, p, s, np.dtype(dtype).name, nodes).peak_bytes
-        return problem_bytes(t, p, s, dtype) + coefficients + own
+        return cls().cost(t, p, s, np.dtype(dtype).name, nodes).peak_bytes
 
     def plan(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitPlan:
         """Return what `fit` would do on ``nodes`` nodes with arrays of these shapes."""
+        return self._common(self._node_plan(t, p, s, dtype, nodes))
+
+    def cost(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitCost:
+        """Return the work of the plan; see `Strategy.cost`."""
+        return costs.bmor_shared(self._node_plan(t, p, s, dtype, nodes))
+
+    def _node_plan(self, t: int, p: int, s: int, dtype: str, nodes: int) -> NodePlan:
         products = product_dtype(self.dtype, dtype)
-        return self._common(self._plan((t, p, s), self._folds(t), Method(products), nodes))
+        return self._plan((t, p, s), self._folds(t), Method(products), nodes)
 
     def carried_out(self) -> FitPlan:
         """Return the plan that `fit` carried out."""
@@ -183,6 +192,7 @@ class SharedBatches(Strategy):
             nodes,
             form=find_form(self.solver),
             selection=method.selection or self._selection,
+            joint=self._joint if method.joint is None else method.joint,
             factorise=way,
         )
 
@@ -190,18 +200,22 @@ class SharedBatches(Strategy):
         """Fit on the cluster; see `Strategy.fit_checked`."""
         cluster = self.running_cluster()
         dtype = product_dtype(self.dtype, X.dtype, Y.dtype)
-        if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
-            dtype = np.dtype(np.float64)
+        with self.phases("reading"):
+            if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
+                dtype = np.dtype(np.float64)
         size = (X.shape[0], X.shape[1], Y.shape[1])
         folds = self._folds(X.shape[0])
         scoring = default_scoring(self.scoring, self.cv)
         grid = self._grid()
         rows = self._rows(cluster, X, Y)
         try:
-            with cluster.shared(X, Y) as (X_ref, Y_ref):
-                method, done = Method(dtype), None
-                while done is None:
-                    plan = self._plan(size, folds, method, cluster.nodes)
+            method, done = Method(dtype), None
+            while done is None:
+                plan = self._plan(size, folds, method, cluster.nodes)
+                with cluster.shared(X, Y, nodes=_holders(plan), columns=_columns(plan)) as (
+                    X_ref,
+                    Y_ref,
+                ):
                     job = Job(
                         X_ref,
                         Y_ref,
@@ -213,10 +227,11 @@ class SharedBatches(Strategy):
                     )
                     fit = _Fit(cluster, job, grid, method, self.progress or silent)
                     found = cluster.repeat(partial(fit.run, rows, folds))
-                    if isinstance(found, str):
-                        method = method.improved(found)
-                    else:
-                        done = found
+                if isinstance(found, str):
+                    method = method.improved(found)
+                else:
+                    done = found
+            cluster.collect(rows)
             self.coef_ = self._kept(rows)
         except InputError:
             check_xy(X, Y)  # a node counts its own columns: name the value by its place in Y
@@ -242,7 +257,7 @@ class SharedBatches(Strategy):
             raise InputError(
                 f"coef = {str(path)!r}: give a file ending in .npy in a folder that exists, or None"
             )
-        return RowFile.create(path.parent, shape, dtype)
+        return cluster.rows(shape, dtype, path.parent)
 
     def _kept(self, rows: RowFile) -> NDArray[Any]:
         if self.coef is None:
@@ -282,7 +297,8 @@ class _Fit:
         solvers = self._factorised()
         scores = self._scores(solvers)
         choice = choose(scores, self.grid, per_target=shape.per_target)
-        wanted = remedy(choice.scores, self.method, self.job.plan.selection, choice.chosen)
+        plan = self.job.plan
+        wanted = remedy(choice.scores, self.method, plan.selection, choice.chosen, joint=plan.joint)
         if wanted is not None:
             return wanted
         require_scores(choice.scores, choice.alphas, self.job.scoring, folds=bool(shape.folds))
@@ -298,11 +314,11 @@ class _Fit:
     def _factorised(self) -> dict[int, Future]:
         """Start the factorisation; return its future on every node that has it of its own."""
         plan = self.job.plan
-        used = sorted({0, *self.scoring, *self.solving})
-        holders = used if plan.holders > 1 else [0]
+        used, holders = _used(plan), _holders(plan)
         solvers = {node: self._submit(node, on_node.factorise) for node in holders}
         if len(holders) < len(used) and plan.sums_need_x:  # others wait for the factors
             self.cluster.wait([self._submit(0, on_node.broadcast, solvers[0])])
+            self.cluster.spread(self.job.folder, source=0)
         return solvers
 
     def _scores(self, solvers: dict[int, Future]) -> Scores:
@@ -360,6 +376,7 @@ class _Fit:
         solvers.clear()  # nodes free what is no longer needed
         if others:
             self.cluster.wait([solutions.pop(0)])
+            self.cluster.spread(self.job.folder, source=0)
         found = {node: self._kept(node, shares[node], own(node)) for node in self.solving}
         left = [node for node in self.solving if found[node] is None]
         tasks = [
@@ -412,12 +429,36 @@ class _Fit:
 @contextmanager
 def _folder(cluster: Cluster, folds: list[Fold]) -> Iterator[str]:
     """Make a folder on scratch for the files of one try, with the rows of the folds in it."""
-    folder = tempfile.mkdtemp(prefix="shared-", dir=cluster.scratch)
-    try:
+    with cluster.folder("shared-") as folder:
         on_node.save_folds(folder, folds)
+        cluster.spread(folder)
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _used(plan: NodePlan) -> list[int]:
+    """Return the nodes that have targets to score or to solve, and node 0."""
+    shares = zip(plan.targets, plan.solved, strict=True)
+    busy = [node for node, both in enumerate(shares) if any(stop > start for start, stop in both)]
+    return sorted({0, *busy})
+
+
+def _holders(plan: NodePlan) -> list[int]:
+    """Return the nodes that need X."""
+    return _used(plan) if plan.holders > 1 else [0]
+
+
+def _columns(plan: NodePlan) -> list[tuple[int, int]]:
+    """Return the columns of Y that each node needs: from the first it scores or solves to the last.
+
+    The two shares of a node are contiguous and overlap, but for small problems.
+    """
+    found = []
+    for both in zip(plan.targets, plan.solved, strict=True):
+        own = [(start, stop) for start, stop in both if stop > start]
+        found.append(
+            (min(start for start, _ in own), max(stop for _, stop in own)) if own else (0, 0)
+        )
+    return found
 
 
 def _on_disk(cluster: Cluster) -> bool:

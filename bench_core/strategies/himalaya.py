@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -21,8 +21,10 @@ from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError, install_command, unknown
 from bench_core.ridge.arrays.backend import find_device
 from bench_core.ridge.formulas.scores import SCORINGS
+from bench_core.scaling.costs import himalaya as costs
+from bench_core.scaling.operations import FitCost
 from bench_core.strategies._base import Strategy
-from bench_core.strategies._ridgecv import problem_bytes, ridgecv_options
+from bench_core.strategies._ridgecv import gcv_shape, ridgecv_options
 
 if TYPE_CHECKING:
     from bench_core.cluster import Cluster
@@ -112,16 +114,15 @@ class Himalaya(Strategy):
 
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
-        """Return the bytes of X, Y and the arrays that himalaya 0.4 holds at once (5 folds).
+        """Return the bytes of X, Y and the arrays that himalaya 0.4 holds at once (5 folds)."""
+        size = int(np.dtype(dtype).itemsize)
+        return (t * p + t * s) * size + costs.held_bytes(t, p, s, size)
 
-        The counts were read off its allocations with the numpy backend and the default options,
-        plus what numpy and LAPACK take for the factorisation (dgesdd, dsyevd).
-        """
-        if t < p:
-            numbers = t * p + (4 + 2) * t * t + 3 * t * s + p * s
-        else:
-            numbers = (5 + 2) * t * p + (2 + 5) * p * p + 3 * t * s + 2 * p * s
-        return problem_bytes(t, p, s, dtype) + numbers * np.dtype(dtype).itemsize
+    def cost(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitCost:
+        """Return the work of a fit; see `Strategy.cost`."""
+        shape = gcv_shape(t, p, s, len(self.alphas), self.cv, dtype, each=self.alpha_per_target)
+        form = None if self.solver == "auto" else self.solver
+        return costs.himalaya(shape, form=cast(costs.Form | None, form))
 
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""
@@ -136,7 +137,7 @@ class Himalaya(Strategy):
         check_xy(X, Y)
         dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
         kernel = self.solver == "kernel" or (self.solver == "auto" and X.shape[0] < X.shape[1])
-        with _backend(self.backend) as backend:
+        with use_backend(self.backend) as backend:
             model = self._model(kernel, alphas.astype(dtype), cv)
             model.fit(backend.asarray(np.asarray(X, dtype)), backend.asarray(np.asarray(Y, dtype)))
             coef = model.get_primal_coef() if kernel else model.coef_
@@ -197,7 +198,7 @@ class Himalaya(Strategy):
 
 
 @contextlib.contextmanager
-def _backend(name: str) -> Iterator[Any]:
+def use_backend(name: str) -> Iterator[Any]:
     """Use this backend of himalaya, which is a global choice, and put the former back."""
     from himalaya.backend import get_backend, set_backend
 

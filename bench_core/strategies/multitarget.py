@@ -19,9 +19,11 @@ from bench_core.errors import InputError
 from bench_core.progress import Progress
 from bench_core.records.fit_plan import FitPlan
 from bench_core.ridge.estimator import MultiTargetRidgeCV
+from bench_core.scaling.costs import own as costs
+from bench_core.scaling.operations import FitCost
 from bench_core.strategies._base import COMMON_OPTIONS, Strategy
 from bench_core.strategies._plans import common_plan
-from bench_core.strategies._ridgecv import default_scoring, own_cv, problem_bytes
+from bench_core.strategies._ridgecv import default_scoring, own_cv
 
 if TYPE_CHECKING:
     from bench_core.cluster import Cluster
@@ -61,7 +63,8 @@ class MultiTarget(Strategy):
     summary = "one factorisation, penalties scored from sums over targets; RidgeCV's answer"
     penalty_scope = "all"
     claims_ridgecv = True
-    supports = COMMON_OPTIONS
+    phased = True
+    supports = COMMON_OPTIONS - {"spaces"}
 
     def __init__(
         self,
@@ -99,8 +102,11 @@ class MultiTarget(Strategy):
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y and of the plan for the default options."""
-        own = cls().plan(t, p, s, np.dtype(dtype).name).peak_bytes
-        return problem_bytes(t, p, s, dtype) + own
+        return cls().cost(t, p, s, np.dtype(dtype).name).peak_bytes
+
+    def cost(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitCost:
+        """Return the work of the plan; see `Strategy.cost`."""
+        return costs.multitarget(self._estimator(t).plan_shape(t, p, s, dtype))
 
     def plan(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitPlan:
         """Return what `fit` would do with arrays of these shapes."""
@@ -114,7 +120,7 @@ class MultiTarget(Strategy):
         return common_plan(self.name, plan, peak=plan.peak_bytes, slowdown=plan.slowdown)
 
     def _estimator(self, t: int) -> MultiTargetRidgeCV:
-        return MultiTargetRidgeCV(
+        model = MultiTargetRidgeCV(
             self.alphas,
             fit_intercept=self.fit_intercept,
             cv=own_cv(self.cv, t),
@@ -128,6 +134,8 @@ class MultiTarget(Strategy):
             solver=self.solver,
             progress=self.progress,
         )
+        model.phases = self.phases
+        return model
 
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit in this process; see `Strategy.fit_checked`."""

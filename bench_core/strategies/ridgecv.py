@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bench_core.data import THESIS_ALPHAS
+from bench_core.scaling.costs import ridgecv as costs
+from bench_core.scaling.operations import FitCost
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._ridgecv import (
     fit_ridgecv,
-    problem_bytes,
+    gcv_form,
+    gcv_shape,
+    release,
     scored_options,
-    working_bytes,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ class RidgeCVStrategy(Strategy):
     supports = frozenset({"cv", "scoring", "alpha_per_target"})
     penalty_scope = "all"
     claims_ridgecv = True
+    phased = True
 
     def __init__(
         self,
@@ -78,15 +82,20 @@ class RidgeCVStrategy(Strategy):
         """Check the options; see `Strategy.check_options`."""
         self._options(t)
 
+    def cost(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitCost:
+        """Return the work of a fit; see `Strategy.cost`."""
+        shape = gcv_shape(t, p, s, len(self.alphas), self.cv, dtype, each=self.alpha_per_target)
+        return costs.ridgecv(shape, form=gcv_form(shape, self.gcv_mode), release=release())
+
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y and of a leave-one-out fit of all targets at once."""
-        return problem_bytes(t, p, s, dtype) + working_bytes(t, p, s)
+        return cls().cost(t, p, s, np.dtype(dtype).name).peak_bytes
 
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""
         options = self._options(len(X))
-        fitted = fit_ridgecv(X, Y, alphas, self.fit_intercept, options)
+        fitted = fit_ridgecv(X, Y, alphas, self.fit_intercept, options, self.phases)
         self.coef_ = fitted.coef
         self.intercept_ = fitted.intercept
         self.alpha_ = fitted.alpha

@@ -105,7 +105,7 @@ def compute(settings: StudySettings, cell: Cell, notify: Progress) -> dict[str, 
 def _fits(study: Study, features: StoreSettings, key: str, notify: Progress) -> dict[str, Any]:
     settings = study.settings
     found: dict[str, Any] = {}
-    scratch = settings.out / "scratch"
+    scratch = settings.cluster.scratch or settings.out / "scratch"
     for done, subject in enumerate(study.subjects):
         notify("fitting", done, len(study.subjects))
         try:
@@ -116,6 +116,8 @@ def _fits(study: Study, features: StoreSettings, key: str, notify: Progress) -> 
                 settings.fit,
                 cache=settings.out / "targets",
                 scratch=scratch,
+                cluster=settings.cluster,
+                allow_mixed=settings.allow_mixed,
             )
         except RidgebenchError as error:
             found[subject.name] = {"status": "failed", "reason": str(error)}

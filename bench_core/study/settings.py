@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from bench_core.brain.settings import SampleSettings
-from bench_core.brain.toml import read_section, read_toml
 from bench_core.checks import check_alphas
+from bench_core.cluster.settings import LOCAL, ClusterSettings
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError, unknown
 from bench_core.records import codec
+from bench_core.toml import read_section, read_toml
 from encoders.alignment import THESIS_TR
 from encoders.videogpt.config import PRESETS, GPTConfig, VideoGPTConfig, VQVAEConfig
 from encoders.videogpt.training.settings import PRECISIONS, TrainSettings, thesis_settings
@@ -181,7 +182,10 @@ class _Top:
 
 @dataclass(frozen=True)
 class StudySettings:
-    """Everything that the file says; ``subjects`` are names and the files of their problems."""
+    """Everything that the file says; ``subjects`` are names and the files of their problems.
+
+    cluster : where the nodes of the fits are, which the command says; it changes no result.
+    """
 
     path: Path
     name: str
@@ -199,6 +203,8 @@ class StudySettings:
     samples: Samples
     fit: FitSettings
     subjects: Mapping[str, Path] = field(default_factory=dict)
+    cluster: ClusterSettings = LOCAL
+    allow_mixed: bool = False
 
     @classmethod
     def read(cls, path: str | Path) -> StudySettings:

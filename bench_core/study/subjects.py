@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from bench_core import strategies
 from bench_core.accuracy import summary
+from bench_core.accuracy.repeats import problem_ceiling
 from bench_core.brain.build import build, plan
 from bench_core.brain.pairing import pair
 from bench_core.brain.settings import ProblemSettings
 from bench_core.brain.stored_features import StoreSettings
 from bench_core.brain.targets import Exclusion, FmriRun, Targets
+from bench_core.cluster.settings import LOCAL, ClusterSettings, default_threads
 from bench_core.data import Problem, run_split
 from bench_core.data.space import TargetSpace
 from bench_core.errors import InputError, RidgebenchError
@@ -161,11 +163,13 @@ class SubjectFit:
     ----------
     record : of the fit, with BLAS proof and agreement.
     r : (s,) on the runs that test. penalty : the median of the targets' penalties.
+    ceiling : (s,) the noise ceiling, None where it was not asked for, or nothing was shown twice.
     """
 
     record: Record
     r: NDArray[np.float64]
     penalty: float
+    ceiling: NDArray[np.float64] | None = None
 
     def report(self) -> dict[str, Any]:
         """Return the figures for the cell's record."""
@@ -189,6 +193,8 @@ def fit_subject(
     cache: Path,
     scratch: Path,
     progress: Progress = silent,
+    cluster: ClusterSettings = LOCAL,
+    allow_mixed: bool = False,
 ) -> SubjectFit:
     """Fit one subject's targets on stored features and score the held-out runs.
 
@@ -198,8 +204,36 @@ def fit_subject(
     ------
     RidgebenchError : the fit is not possible, failed, or is not the strategy's answer.
     """
-    began = time.perf_counter()
     settings = replace(subject.settings, features=features, samples=samples.settings())
+    return fit_problem(
+        subject,
+        settings,
+        fit,
+        cache=cache,
+        scratch=scratch,
+        progress=progress,
+        cluster=cluster,
+        allow_mixed=allow_mixed,
+    )
+
+
+def fit_problem(
+    subject: Subject,
+    settings: ProblemSettings,
+    fit: FitSettings,
+    *,
+    cache: Path,
+    scratch: Path,
+    progress: Progress = silent,
+    thorough: bool = False,
+    cluster: ClusterSettings = LOCAL,
+    allow_mixed: bool = False,
+) -> SubjectFit:
+    """Fit one subject's targets on the features that ``settings`` state; see `fit_subject`.
+
+    thorough : find r after training on shuffled rows, and the noise ceiling, too.
+    """
+    began = time.perf_counter()
     planned = plan(settings)
     kept = CachedTargets.of(planned.targets, cache / f"{subject.name}-{subject.key[:16]}")
     scratch = scratch.resolve()
@@ -212,12 +246,18 @@ def fit_subject(
             raise InputError(f"no run of subject {subject.name} that tests has features")
         split = run_split(problem, test_runs=test)
         train, held = split.apply(problem, folder)
-        spec = _spec(subject, problem, fit)
+        spec = _spec(subject, problem, fit, cluster, null="fit" if thorough else "skip")
         shape = ProblemShape(problem.name, problem.t, problem.p, problem.s, spec.dtype)
-        checked = preflight(spec, shape, train.t, check_fits=False)
+        checked = preflight(spec, shape, train.t, check_fits=False, cluster=cluster)
         if checked.error is not None:
             raise checked.error
-        run = RunSettings(scratch=scratch, progress=progress, output=folder)
+        run = RunSettings(
+            scratch=scratch,
+            progress=progress,
+            output=folder,
+            cluster=cluster,
+            allow_mixed=allow_mixed,
+        )
         data = FitData(
             ProblemRef.share(train, folder),
             ProblemRef.share(held, folder),
@@ -233,15 +273,21 @@ def fit_subject(
             raise FitError(f"the fit of subject {subject.name} is {record.status}: {record.reason}")
         # With a penalty per batch or target the median stands for all.
         penalty = float(np.median(np.load(folder / "penalty.npy")))
-        return SubjectFit(record, np.load(folder / "r.npy"), penalty)
+        ceiling = problem_ceiling(problem) if thorough else None
+        return SubjectFit(
+            record,
+            np.load(folder / "r.npy"),
+            penalty,
+            None if ceiling is None else ceiling.ceiling,
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _spec(subject: Subject, problem: Problem, fit: FitSettings) -> FitSpec:
+def _spec(
+    subject: Subject, problem: Problem, fit: FitSettings, cluster: ClusterSettings, *, null: str
+) -> FitSpec:
     """Return the specification of the fit; strategies of one process have one node."""
-    from bench_core.machine import available_cores
-
     strategy = strategies.get(fit.strategy)
     nodes = fit.nodes if strategy.distributed else 1
     return FitSpec(
@@ -252,9 +298,10 @@ def _spec(subject: Subject, problem: Problem, fit: FitSettings) -> FitSpec:
         # Predictions are all that is kept.
         options={"coef": None} if "coef" in strategy.supports else {},
         nodes=nodes,
-        threads=fit.threads or max(1, available_cores() // nodes),
+        threads=fit.threads or default_threads(cluster, nodes),
+        cluster=cluster.label,
         dtype=str(problem.dtype),
         split="run",
         alphas=fit.alphas,
-        null="skip",
+        null=null,
     )

@@ -56,6 +56,7 @@ class VideoGPTEncoder(TorchEncoder):
     name = "videogpt"
     summary = "VideoGPT's GPT on clips of one TR each, given the clip before (thesis chapter 4)"
     alignment = Alignment(window=1, start=3)
+    default_layer = "features"
 
     def __init__(
         self,

@@ -38,6 +38,8 @@ class VGG16Encoder(TorchEncoder):
     """
 
     published: ClassVar[weight_files.Published]
+    default_layer = "fc2"
+    """The layer of the thesis."""
 
     def __init__(
         self,

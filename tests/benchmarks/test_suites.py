@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import itertools
 import json
 import pkgutil
+import re
 from pathlib import Path
 
 import pytest
@@ -92,6 +94,36 @@ def test_what_does_not_run_has_a_reason(monkeypatch):
     assert counts["threads", cores] == 2 * (len(common.THREADS) - 2)
 
 
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A Slurm cluster of two nodes with four cores, as RIDGEBENCH_CLUSTER names it."""
+    file = tmp_path / "site.toml"
+    file.write_text(
+        'kind = "slurm"\nnodes = 2\ncores = 4\nmemory = "8G"\ninterface = "ib0"\n'
+        f'scratch = "{tmp_path}"\n'
+    )
+    monkeypatch.setenv("RIDGEBENCH_PROFILE", "small")
+    monkeypatch.setenv("RIDGEBENCH_CLUSTER", str(file))
+    for each in (common.other_cluster, common.cluster_capacity):
+        each.cache_clear()
+    yield
+    for each in (common.other_cluster, common.cluster_capacity):
+        each.cache_clear()
+
+
+@pytest.mark.usefixtures("site")
+def test_suites_skip_what_the_cluster_cannot_hold_not_what_this_machine_cannot(monkeypatch):
+    from benchmarks.kernels import Kernels
+    from benchmarks.nodes_bmor import WholeBrain
+
+    monkeypatch.setattr(common, "available_cores", lambda: 1)
+    assert WholeBrain.reason_to_skip("bmor", 2, 4, "1/24") is None
+    assert "holds 2 nodes of 4 threads" in WholeBrain.reason_to_skip("bmor", 4, 4, "1/24")
+    assert "holds 0 nodes of 8 threads" in WholeBrain.reason_to_skip("bmor", 1, 8, "1/24")
+    # What measures the machine itself is not taken for the cluster's.
+    assert "slurm site" in Kernels.reason_to_skip("gemm", "float64", 1, 1024)
+
+
 def test_an_environment_of_best_kernels_says_when_there_are_none(monkeypatch, tmp_path):
     from bench_core import blas
     from benchmarks.threads import Threads
@@ -131,3 +163,43 @@ def test_the_matrix_is_two_libraries_and_a_line_of_best_kernels():
         ("openblas", "best", False),
         ("mkl", "default", True),
     }
+
+
+def test_asv_is_asked_for_the_sets_that_run_and_no_others(monkeypatch):
+    from benchmarks.threads import Threads
+
+    monkeypatch.setenv("RIDGEBENCH_PROFILE", "small")
+    monkeypatch.setattr(common, "available_cores", lambda: 2)
+    (pattern,) = (one for one in common.selection() if "Threads" in one)
+    for parameters in itertools.product(*Threads.params):
+        # As asv spells a benchmark with its parameters.
+        name = f"threads.Threads.track_time({', '.join(map(repr, parameters))})"
+        runs = Threads.reason_to_skip(*parameters) is None
+        assert bool(re.search(pattern, name)) == runs, name
+    assert not any("Overhead" in one for one in common.selection())
+
+
+def test_cases_take_turns_once_and_accuracy_does_not(monkeypatch):
+    monkeypatch.setenv("RIDGEBENCH_PROFILE", "small")
+    monkeypatch.setattr(common, "available_cores", lambda: 2)
+    cases = list(common.cases_in_turn())
+    assert len({case.key() for case in cases}) == len(cases) > 20
+    assert {case.suite for case in cases} == {"threads", "nodes_mor", "nodes_bmor", "solvers"}
+    assert all(case.until is not None for case in cases)
+    assert common.reference().until is None
+
+
+def test_a_session_is_planned_where_there_is_one(monkeypatch, tmp_path):
+    from bench_core.measure.turns_plan import read_plans
+    from benchmarks.threads import Threads
+
+    monkeypatch.setenv("RIDGEBENCH_PROFILE", "small")
+    monkeypatch.setenv("RIDGEBENCH_RECORDS", str(tmp_path / "records"))
+    monkeypatch.setenv("RIDGEBENCH_SESSION", str(tmp_path / "session"))
+    monkeypatch.setenv("ASV_ENV_NAME", "env-a")
+    monkeypatch.setattr(common, "available_cores", lambda: 1)
+    session = Threads().setup_cache()
+    assert Path(session) == tmp_path / "session" / "env-a"
+    (plan,) = read_plans(tmp_path / "session").values()
+    assert (plan.runs, plan.reference) == (2, common.reference())
+    assert all(case.nodes * case.threads == 1 for case in plan.cases)

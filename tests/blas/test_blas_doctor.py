@@ -70,7 +70,7 @@ def test_the_diagnosis_as_json_and_as_text():
     found = json.loads(done.stdout)
     assert set(found) == {
         *("machine", "blas", "declared", "relinked", "environment", "load", "kernels", "warnings"),
-        "known_bad",
+        *("known_bad", "quiet", "steal_cores"),
     }
     assert found["blas"]["numpy"]["name"] == detect().numpy.name
     assert found["kernels"]["rates"] is None

@@ -15,7 +15,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from bench_core.brain.example import PLANTED, brain
+from bench_core.brain.example import PLANTED, brain, parcels
 from bench_core.cli import cli
 
 PAGE = Path(__file__).parents[2] / "docs" / "walkthrough.md"
@@ -76,8 +76,8 @@ def study(tmp_path_factory):
 
 
 def test_the_page_s_settings_are_those_of_the_file(study):
-    ((_, text),) = blocks("toml")
-    assert tomllib.loads(text) == tomllib.loads((study / "parcels.toml").read_text())
+    for (_, text), name in zip(blocks("toml"), ("parcels", "spaces"), strict=True):
+        assert tomllib.loads(text) == tomllib.loads((study / f"{name}.toml").read_text())
 
 
 @pytest.mark.parametrize("name", ["parcels", "whole-brain"])
@@ -104,3 +104,45 @@ def test_the_figures_are_those_of_the_fit(study):
     assert found["ceiling"]["repeats"] == 2
     assert {"slices", "surface"}.isdisjoint(found["not drawn"])
     assert (study / "results/whole-brain/accuracy/region_r.nii.gz").is_file()
+
+
+def inside(name):
+    """Return the parcels of a planted box."""
+    labels = parcels()
+    return np.unique(labels[PLANTED[name].box][brain()[PLANTED[name].box]]) - 1
+
+
+def test_the_planted_layer_wins_where_it_was_planted(study):
+    folder = study / "layers" / "parcels"
+    found = json.loads((folder / "layers.json").read_text())
+    assert [row["layer"] for row in found["layers"]] == ["first", "second"]
+    for row in found["layers"]:
+        assert row["fit_s"] > 0
+        assert row["peak_bytes"] > 0
+        assert row["stored_bytes"] > 0
+    preferred = np.load(folder / "preferred.npy")
+    r = np.load(folder / "r.npy")
+    for number, name in enumerate(("early", "late")):
+        assert (preferred[inside(name)] == number + 1).all()
+        assert (r[number, inside(name)] > 0.5).all()
+        assert (np.abs(r[1 - number, inside(name)]) < 0.4).all()
+        shown = nibabel.load(folder / "preferred.nii.gz").get_fdata()[PLANTED[name].box]
+        assert (shown[np.isfinite(shown)] == number + 1).all()
+        best = [row["preferred"] for row in found["regions"] if row["region"] - 1 in inside(name)]
+        assert set(best) == {("first", "second")[number]}
+    assert (folder / "preferred.png").stat().st_size > 5_000
+    assert (folder / "layers.svg").stat().st_size > 5_000
+
+
+def test_the_planted_space_explains_where_it_was_planted(study):
+    folder = study / "results" / "spaces"
+    assert json.loads((folder / "record.json").read_text())["status"] == "ok"
+    unique, r = np.load(folder / "space_unique.npy"), np.load(folder / "space_r.npy")
+    # The problem and its predictions are in float32.
+    assert np.allclose(r.sum(axis=0), np.load(folder / "r.npy"), atol=1e-4)
+    for number, name in enumerate(("early", "late")):
+        targets = inside(name)
+        assert (unique[number, targets] > 0.3).all()
+        assert (np.abs(unique[1 - number, targets]) < 0.1).all()
+    maps = {path.name for path in folder.glob("space_unique-*-map.nii.gz")}
+    assert maps == {"space_unique-first-map.nii.gz", "space_unique-second-map.nii.gz"}

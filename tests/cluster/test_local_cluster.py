@@ -143,7 +143,7 @@ def test_no_nodes_or_threads_is_refused(nodes, threads):
 
 
 def test_unknown_kind_of_cluster_offers_near_names():
-    assert cluster.KINDS.names() == ["local"]
+    assert cluster.KINDS.names() == ["local", "scheduler", "slurm", "ssh"]
     with pytest.raises(UnknownNameError, match="'local'"):
         cluster.start("locale", 1, 1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,11 @@ _SHAPE = ProblemShape("whole-brain-bmor", 100, 64, 9, "float64", "sub-01", 0.062
 _SPEC = FitSpec("whole-brain-bmor", "ridgecv", suite="nodes_bmor", scale=0.0625)
 
 
+@cache
+def _valid() -> Record:
+    return valid_record(_SPEC, _SHAPE)
+
+
 def make_record(
     *times: float,
     status: str = "ok",
@@ -23,7 +29,7 @@ def make_record(
     **case: Any,
 ) -> Record:
     """Return a record of the given times; further keywords are fields of its case."""
-    made = valid_record(_SPEC, _SHAPE)
+    made = _valid()
     problem = replace(made.case.problem, **case.pop("problem", {}))
     asked = replace(made.case, problem=problem, **case)
     assert made.times is not None

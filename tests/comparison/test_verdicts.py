@@ -155,3 +155,75 @@ def test_equal_inputs_give_equal_verdicts() -> None:
 def test_a_rate_or_margin_that_is_none_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match=f"{next(iter(wrong.values())):g}"):
         judge([], **wrong)
+
+
+def _in_turn(
+    random: np.random.Generator,
+    *,
+    change: float,
+    rounds: int = 2,
+    repeats: int = 4,
+    drift: float = 0.1,
+    side: float = 0.02,
+    kind: str = "lognormal",
+) -> tuple[Runs, Runs]:
+    """Return two sides whose runs took turns: each pair of runs shares the machine's drift."""
+    sd, mean = 0.04 * math.exp(random.normal(0, 0.4)), random.normal(0, 2)
+    sides: tuple[list[tuple[float, ...]], ...] = ([], [])
+    for _ in range(rounds):
+        common = random.normal(0, drift)
+        for number, runs in enumerate(sides):
+            level = mean + common + number * change + random.normal(0, side)
+            runs.append(tuple(np.exp(level + sd * _noise(random, kind, repeats))))
+    return tuple(sides[0]), tuple(sides[1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "same", "rounds"),
+    [("heavy", 0.02, 0, 2), ("lognormal", 0.05, 12, 2), ("heavy", 0.05, 12, 1)],
+)
+def test_the_interval_of_sides_in_turn_covers_and_drift_does_not_widen_it(
+    kind: str, side: float, same: int, rounds: int
+) -> None:
+    covered, widths = [], []
+    for seed in range(10):
+        random = np.random.default_rng(seed)
+        options = {"rounds": rounds, "side": side, "kind": kind}
+        pairs = [_in_turn(random, change=0.1, **options) for _ in range(20)]  # type: ignore[arg-type]
+        known = [_in_turn(random, change=0.0, **options) for _ in range(same)]  # type: ignore[arg-type]
+        found = judge(pairs, interleaved=[True] * len(pairs), same=known, seed=seed)
+        for one in found.cases:
+            assert one.interval is not None
+            covered.append(one.interval[0] <= math.exp(0.1) <= one.interval[1])
+            widths.append(math.log(one.interval[1] / one.interval[0]))
+    assert 0.90 <= np.mean(covered) <= 0.99
+    # Runs that did not take turns would differ by a drift of 14 % (sd) alone.
+    assert np.median(widths) < 0.35
+
+
+def test_the_same_environment_in_turn_with_itself_shows_no_difference() -> None:
+    cases: Counter[str] = Counter()
+    means: Counter[str] = Counter()
+    for seed in range(200):
+        random = np.random.default_rng(seed)
+        pairs = [_in_turn(random, change=0.0, repeats=6) for _ in range(6)]
+        known = [_in_turn(random, change=0.0, repeats=6) for _ in range(8)]
+        found = judge(pairs, interleaved=[True] * 6, same=known, seed=seed)
+        assert found.mean is not None
+        means[found.mean.verdict] += 1
+        cases.update(one.verdict for one in found.cases)
+    assert means["no difference"] >= 190
+    assert cases["no difference"] >= 0.95 * cases.total()
+    assert cases["faster"] + cases["slower"] <= 0.01 * cases.total()
+
+
+def test_pairs_of_the_same_measure_the_floor_between_sides() -> None:
+    random = np.random.default_rng(0)
+    same = [_in_turn(random, change=0.0, side=0.06) for _ in range(60)]
+    noise = estimate([], same=same)
+    assert noise.side_pairs == 120
+    assert noise.side_floor == pytest.approx(math.expm1(1.96 * math.sqrt(2) * 0.06), rel=0.25)
+    assert noise.floor == noise.side_floor  # runs that took no turns differ by no less
+    # A ratio that is not 1 is no noise where it is the same in every run.
+    apart = estimate([], interleaved=[_in_turn(random, change=0.5, side=0.06) for _ in range(60)])
+    assert apart.side_floor == pytest.approx(noise.side_floor, rel=0.3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 
@@ -43,6 +44,37 @@ def test_random_split_is_the_thesis_s():
     assert len(data.random_split(problem_of([1] * 100), test_fraction=0.07).test) == 7
     one, two = (data.random_split(problem_of([1] * 100), seed=seed).test for seed in (0, 1))
     assert (one != two).any()
+
+
+@given(
+    lengths=st.lists(st.integers(1, 40), min_size=1, max_size=12),
+    fraction=st.floats(0.05, 0.95),
+    seed=st.integers(0, 9),
+)
+def test_the_default_is_by_run_where_each_part_keeps_enough_runs(lengths, fraction, seed):
+    runs = np.repeat(np.arange(len(lengths)) * 3 + 1, lengths)
+    held = math.ceil(len(lengths) * fraction - 1e-9)
+    test = sum(lengths[-held:])
+    enough = len(lengths) - held >= 2 and 2 * test <= len(runs)
+    choice = data.choose_split(runs, test_fraction=fraction)
+    assert choice.kind == ("run" if enough else "random")
+    if not enough and min(len(runs) * fraction, len(runs) * (1 - fraction)) < 3:
+        return  # a random split may leave too few samples
+    split = data.auto_split(problem_of(runs), test_fraction=fraction, seed=seed)
+    assert (split.kind, split.reason) == (choice.kind, choice.reason)
+    expected = (
+        data.run_split(problem_of(runs), test_fraction=fraction)
+        if enough
+        else data.random_split(problem_of(runs), test_fraction=fraction, seed=seed)
+    )
+    assert (split.test == expected.test).all()
+    assert split.warning == expected.warning
+
+
+@pytest.mark.parametrize(("name", "scale"), [("haxby2001", 1.0), ("parcels", 1 / 512)])
+def test_runs_of_a_named_problem_are_known_before_it_is_made(name, scale):
+    made = data.make(name, scale=scale)
+    np.testing.assert_array_equal(data.problem_runs(name, scale=scale), made.runs)
 
 
 @given(

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from tiny_encoder import Tiny, video
 
 from bench_core.cli.commands.encode import command
-from bench_core.errors import InputError
+from bench_core.errors import InputError, UnknownNameError
 from encoders import registry
 from encoders.encode import encode
 from encoders.store import FeatureStore
@@ -94,3 +94,37 @@ def test_an_encoder_made_for_another_tr_is_refused(movie: Path, tmp_path: Path) 
     encoder = registry.make("videogpt", preset="tiny", tr=1.49)
     with pytest.raises(InputError, match=r"1\.49 s .* 2 s"):
         encode({"movie": movie}, encoder, ["features"], FeatureStore(tmp_path), tr=2.0)
+
+
+SMALL = ["--option", "widths=[2, 2, 2, 2, 2]", "--option", "hidden=4", "--option", "classes=3"]
+
+
+def test_options_and_the_default_layer_reach_the_encoder(movie: Path, tmp_path: Path) -> None:
+    words = [str(movie), "--encoder", "vgg16-keras", "--tr", "2", "--out", str(tmp_path), *SMALL]
+    words += ["--option", "size=64", "--option", "interpolation=bilinear"]
+    found = CliRunner().invoke(command, words)
+    assert found.exit_code == 0, found.output
+    stored = FeatureStore(tmp_path).one("movie", "fc2")
+    assert stored.shape[1] == 4
+    assert "64 x 64 bilinear" in stored.identity["preprocessing"]
+
+
+def test_an_unknown_option_and_one_with_a_flag_are_refused(movie: Path, tmp_path: Path) -> None:
+    words = [str(movie), "--encoder", "vgg16-keras", "--out", str(tmp_path), *SMALL]
+    found = CliRunner().invoke(command, [*words, "--option", "interpolate=nearest"])
+    assert isinstance(found.exception, UnknownNameError)
+    assert "interpolation" in str(found.exception)
+    found = CliRunner().invoke(command, [*words, "--option", "tr=2"])
+    assert found.exit_code == 2
+    assert "--tr" in found.output
+
+
+@pytest.mark.parametrize(
+    ("encoder", "layer"),
+    [
+        (lambda: registry.make("videogpt", preset="tiny"), "features"),
+        (lambda: Tiny(), "activation"),
+    ],
+)
+def test_without_a_layer_it_is_the_encoder_s_own(encoder, layer: str) -> None:
+    assert registry.default_layer(encoder()) == layer

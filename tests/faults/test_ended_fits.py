@@ -98,8 +98,8 @@ def wait_until(condition, seconds=240):
 COMMAND = "import sys; from bench_core.cli import main; sys.argv[0] = 'ridgebench'; main()"
 
 
-def start_fit(problem, out, scratch):
-    """Start a fit whose second batch is held, and return it when the first is kept."""
+def start_fit(problem, out, scratch, traps):
+    """Start a fit whose second batch is held, and return it when it is so and the first is kept."""
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, "fit", "trapped-bmor", str(problem), "--out", str(out),
          "--alphas", ",".join(map(str, ALPHAS)), "--nodes", "2", "--threads", "1",
@@ -109,7 +109,8 @@ def start_fit(problem, out, scratch):
         text=True,
     )  # fmt: skip
     kept = out.with_name("out.unfinished") / "batch-0.npz"
-    assert wait_until(lambda: kept.exists() or process.poll() is not None)
+    held = traps / f"{SECOND}.pid"
+    assert wait_until(lambda: (kept.exists() and held.exists()) or process.poll() is not None)
     assert process.poll() is None, process.communicate()
     return process
 
@@ -120,7 +121,7 @@ def test_a_cancelled_fit_keeps_finished_batches_and_goes_on(
 ):
     out = tmp_path / "out"
     set_trap(traps, SECOND, "hold")
-    process = start_fit(problem_folder, out, scratch)
+    process = start_fit(problem_folder, out, scratch, traps)
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(number)
     _, said = process.communicate(timeout=60)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -22,6 +24,7 @@ from bench_core.cluster import (
     local,
 )
 from bench_core.machine import available_cores
+from bench_core.runner.session import Session
 from tests.faults.traps import set_trap, spring, trapped
 
 ALPHAS = (1.0, 100.0, 10_000.0)
@@ -116,6 +119,18 @@ def test_work_that_loses_its_node_again_and_again_ends(traps, tmp_path):
         with pytest.raises(RetriesUsedError, match="SIGKILL"):
             cluster.map(double, [(1,)])
         assert cluster.map(double, [(1,)]) == [2]
+
+
+def test_nodes_that_keep_rows_to_themselves_end_a_fit_as_without_retries():
+    nodes = SimpleNamespace(ends_with_a_node=lambda folder: f"nodes do not see {folder}")
+    nodes.recovery = None
+    asked = SimpleNamespace(cluster=nodes, job=SimpleNamespace(retries=2, ledger="/kept"))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(pytest.raises(RetriesUsedError, match=r"gone\n.*do not see /kept"))
+        (note,) = stack.enter_context(Session.recovering(asked))
+        assert "nodes do not see /kept" in note
+        raise NodeLostError("node 1 is gone")
+    assert nodes.recovery is None
 
 
 def double(number):

@@ -132,6 +132,41 @@ def test_array_files_on_two_nodes_without_coefficients(run, problem, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["X.npy", "Y.h5", "out", "runs.txt"]
 
 
+@pytest.mark.parametrize(
+    ("runs", "options", "kind", "test"),
+    [
+        ([1, 2, 3, 4], [], "run", [4]),
+        ([1, 2, 3, 4], ["--test-runs", "1,3"], "run", [1, 3]),
+        ([1, 2], [], "random", None),
+        ([1], [], "random", None),
+    ],
+)
+def test_the_split_that_nobody_asked_for_is_said_with_its_reason(
+    run, tmp_path, runs, options, kind, test
+):
+    rng = np.random.default_rng(0)
+    t = 120
+    given = np.repeat(runs, t // len(runs))
+    for name, array in {"X": rng.standard_normal((t, 5)), "Y": rng.standard_normal((t, 3))}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    np.savetxt(tmp_path / "runs.txt", given, "%d")
+    result = run(
+        "ridgecv", "--x", tmp_path / "X.npy", "--y", tmp_path / "Y.npy", "--no-figures",
+        "--runs", tmp_path / "runs.txt", "--out", tmp_path / "out", *options,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    fitted = FitResult.open(tmp_path / "out")
+    split = read(Record, tmp_path / "out" / "record.json").case.split
+    assert (split.kind, split.reason) == (kind, fitted.meta["split"]["reason"])
+    assert split.reason
+    assert " ".join(split.reason.split()) in " ".join(result.output.split())
+    if test is None:
+        assert len(fitted.test) == 12
+    else:
+        assert sorted(set(given[fitted.test])) == test
+        assert len(fitted.test) == sum(np.isin(given, test))
+
+
 def test_named_problem_and_a_strategy_without_a_plan(run, tmp_path):
     result = run(
         "ridgecv", "haxby2001", "--split", "run", "--out", tmp_path / "out",
@@ -167,7 +202,11 @@ BAD = [
         "5,000 nodes × 1 thread need 5000 cores",
     ),
     (["ridgecv", "haxby2001", "--memory-limit", "8GB"], InputError, "multitarget can"),
-    (["ridgecv", "haxby2001", "--test-runs", "3"], InputError, "need --split run"),
+    (
+        ["ridgecv", "haxby2001", "--split", "random", "--test-runs", "3"],
+        InputError,
+        "--split random",
+    ),
     (["ridgecv", "haxby2001", "--split", "run", "--test-runs", "99"], InputError, "no run 99"),
     (["ridgecv", "haxby2001", "--split", "run", "--test-runs", "a"], InputError, "whole numbers"),
     (["multitarget", "haxby2001", "--option", "coef=null"], InputError, "use --no-coef"),

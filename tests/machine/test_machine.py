@@ -142,7 +142,7 @@ def test_gpus_from_nvidia_smi_and_from_the_driver(tmp_path):
 
 def test_description_has_its_stable_keys():
     found = machine.describe()
-    assert set(found) == {"cpu", "cores", "cgroup", "memory", "gpus", "system"}
+    assert set(found) == {"cpu", "cores", "cgroup", "memory", "gpus", "system", "settings"}
     assert set(found["cpu"]) == {"model", "vendor", "architecture", "features"}
     assert set(found["cores"]) == {
         *("logical", "physical", "affinity", "available"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import median
 
 import pytest
 from click.testing import CliRunner
@@ -89,3 +90,11 @@ def test_the_overhead_is_a_ratio_of_interleaved_fits(
     assert found.ci95[0] <= found.ratio <= found.ci95[1]
     assert found.sampler_share > 0
     assert measure_overhead(case, pairs=4, store=tmp_path, scratch=scratch) == found
+    phases = found.phases
+    ratios = sorted(a / b for a, b in zip(phases.with_s, found.without_s, strict=True))
+    assert phases.ratio == pytest.approx((ratios[1] + ratios[2]) / 2)
+    assert phases.fastest_ratio == min(phases.with_s) / min(found.without_s)
+    assert phases.entered == 3  # the fit, its check of values, and scikit-learn
+    assert phases.share == pytest.approx(3 * phases.each_s / median(phases.with_s))
+    assert 0 <= phases.other_share < 1
+    assert 0 <= phases.deviation <= phases.most_deviation

@@ -118,6 +118,9 @@ def test_every_field_is_required_and_no_other_is_known(ok: Record) -> None:
         "processor",
         "device_memory",
         "recovery",
+        "phases",
+        "session",
+        "cluster",
     }  # which older versions had not
     for name in set(values) - later:
         with pytest.raises(InputError, match=name):
@@ -126,13 +129,13 @@ def test_every_field_is_required_and_no_other_is_known(ok: Record) -> None:
         _parsed({**values, "surplus": 1})
 
 
-@pytest.mark.parametrize("status", ["skipped", "failed", "invalid"])
+@pytest.mark.parametrize("status", ["skipped", "failed", "invalid", "disturbed"])
 def test_a_record_without_a_number_needs_a_reason(ok: Record, status: str) -> None:
     without = to_dict(start_record(SPEC, SHAPE)) | {"status": status, "reason": "because"}
     _parsed(without)
     with pytest.raises(InputError):
         _parsed({**without, "reason": None})
-    if status != "invalid":
+    if status not in ("invalid", "disturbed"):
         with pytest.raises(InputError):
             _parsed({**without, "times": to_dict(ok)["times"]})
 

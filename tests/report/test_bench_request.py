@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from bench_core.errors import InputError, UnknownNameError
-from bench_core.report.bench_request import benchmark_names, check_arguments, check_profile
+from bench_core.report.bench_request import (
+    benchmark_names,
+    check_arguments,
+    check_profile,
+    suites_of,
+)
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -62,3 +67,11 @@ def test_names_are_those_that_asv_finds() -> None:
     assert {name.partition(".")[0] for name in names} == {
         path.stem for path in BENCHMARKS.glob("*.py") if path.stem not in ("__init__", "common")
     }
+
+
+def test_suites_that_patterns_name() -> None:
+    assert suites_of(["Threads", r"solvers\.Solvers\.track_time\(.*whole"], BENCHMARKS) == {
+        "threads",
+        "solvers",
+    }
+    assert {"threads", "kernels", "clock"} <= suites_of([], BENCHMARKS)

@@ -30,7 +30,7 @@ SHAPE = ProblemShape("parcels", 2883, 680, 18, "float64", "sub-01", 1 / 24)
 
 
 def made(strategy: str) -> tuple[FitSpec, Record]:
-    spec = FitSpec("parcels", strategy, scale=1 / 24, suite="threads")
+    spec = FitSpec("parcels", strategy, scale=1 / 24, suite="threads", split="random")
     return spec, valid_record(spec, SHAPE)
 
 

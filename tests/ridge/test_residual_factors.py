@@ -106,7 +106,9 @@ def test_plan_takes_triangles_where_they_pay() -> None:
     assert not plan(s=200).triangles
     assert not plan(rows=True).triangles  # Pearson's r needs every residual
     assert not plan(gcv=True).triangles
-    assert not plan(folds=((200, 100), (200, 100), (200, 100))).triangles
+    folds = ((200, 100), (200, 100), (200, 100))
+    assert not plan(folds=folds, complementary=False).triangles  # each has its own eigenvectors
+    assert not plan(folds=folds, scaled=True).triangles  # each has its own r2
     tall = make_plan(FitShape(t=900, p=30, s=30_000, r=11, each=True, per_target=True))
     assert tall.form == "primal"
     assert not tall.triangles

@@ -59,8 +59,9 @@ def test_a_case_survives_json_and_keeps_its_key(**values: object) -> None:
     assert again.key() == case.key()
 
 
-def test_only_the_suite_is_left_out_of_the_key() -> None:
+def test_only_the_suite_and_the_reason_of_the_split_are_left_out_of_the_key() -> None:
     assert replace(CASE, suite="nodes").key() == CASE.key()
+    assert replace(CASE, split_reason="1 of 10 runs is held out").key() == CASE.key()
     changes = {
         "problem": "roi",
         "strategy": "mor",
@@ -79,14 +80,16 @@ def test_only_the_suite_is_left_out_of_the_key() -> None:
         "fit_intercept": False,
         "null": "skip",
         "hardware_threads": True,
+        "cluster": "slurm site",
     }
-    assert set(changes) | {"suite"} == set(CASE.to_dict())
+    assert set(changes) | {"suite", "split_reason"} == set(CASE.to_dict())
     keys = {replace(CASE, **{name: value}).key() for name, value in changes.items()}
     assert len(keys | {CASE.key()}) == len(changes) + 1
 
 
 def test_the_key_is_the_same_on_every_machine_and_day() -> None:
-    assert CASE.key() == "bc1d69c7f218f533f923"
+    # That of a random split, as all records had it before there was a choice.
+    assert replace(CASE, split="random").key() == "bc1d69c7f218f533f923"
     assert FitSpec("parcels", "ridgecv", scale=1).key() == CASE.key()
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -15,7 +18,18 @@ from bench_core.measure import FitSpec, measure
 from bench_core.records import to_dict
 
 #: What must differ: two runs at two times, under two names.
-OWN = {"id", "key", "started", "seconds", "load", "times", "memory", "bytes_moved", "processor"}
+OWN = {
+    "id",
+    "key",
+    "started",
+    "seconds",
+    "load",
+    "times",
+    "memory",
+    "bytes_moved",
+    "processor",
+    "phases",
+}
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +43,13 @@ def problem(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("strategy", ["multitarget", "ridgecv", "bmor"])
-@pytest.mark.parametrize("split", ["random", "run"])
+@pytest.mark.parametrize(
+    ("strategy", "split"),
+    [
+        *product(["multitarget", "ridgecv", "bmor"], ["random", "run"]),
+        ("ridgecv", "auto"),  # by run: the problem has 5
+    ],
+)
 def test_measure_and_fit_find_the_same(problem, tmp_path, strategy, split):
     spec = FitSpec(str(problem), strategy, null="skip", split=split)
     measured = to_dict(measure(spec, store=tmp_path / "store", scratch=tmp_path / "scratch"))
@@ -59,7 +78,12 @@ def test_measure_and_fit_find_the_same(problem, tmp_path, strategy, split):
         assert measured.pop("plan")["form"] == fitted.pop("plan")["form"]
         measured.pop("memory_needed")
         fitted.pop("memory_needed")
-    if split == "run":  # before the split, a measurement plans for all samples
+    assert measured["case"]["split"]["kind"] == ("random" if split == "random" else "run")
+    assert (measured["case"]["split"]["reason"] is None) == (split != "auto")
+    if split == "auto":  # the same case as by run: nothing is measured again
+        named = measure(replace(spec, split="run"), store=tmp_path / "store")
+        assert named.id == measured["id"]
+    if split != "random":  # before the split, a measurement plans for all samples
         measured.pop("memory_needed", None)
         fitted.pop("memory_needed", None)
     for name in set(measured) - OWN:

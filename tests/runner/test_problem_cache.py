@@ -17,7 +17,7 @@ from bench_core.measure import FitSpec
 from bench_core.runner import problem_cache
 from bench_core.runner.problem_cache import cached, clear, problem_shape, scratch_folder, size_limit
 
-SMALL = FitSpec("parcels", "ridgecv", scale=1 / 512)
+SMALL = FitSpec("parcels", "ridgecv", scale=1 / 512, split="random")
 
 
 def _entries(scratch: Path) -> set[str]:
@@ -61,7 +61,11 @@ def test_cases_that_differ_in_the_fit_only_share_an_entry(tmp_path: Path) -> Non
         with cached(case, scratch=tmp_path):
             pass
     assert len(_entries(tmp_path)) == 1
-    for case in (replace(SMALL, seed=1), replace(SMALL, split="run")):
+    for case in (
+        replace(SMALL, seed=1),
+        replace(SMALL, split="run"),
+        replace(SMALL, split="auto"),  # by run, as the problem has 10
+    ):
         with cached(case, scratch=tmp_path):
             pass
     assert len(_entries(tmp_path)) == 3

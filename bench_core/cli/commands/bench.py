@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bench_core.cli.display import console, print_table, say
-from bench_core.cli.options import option
+from bench_core.cli.options import PENALTY_OPTIONS, option
 
 if TYPE_CHECKING:
+    from bench_core.cluster.settings import ClusterSettings
     from bench_core.report.site import Project
 
 KEPT = (
@@ -25,12 +26,37 @@ KEPT = (
     show_default=True,
     help="What to run of the grids: small (15 minutes on two cores), medium, full.",
 )
+@click.option(
+    "--aa",
+    is_flag=True,
+    help="Measure one environment in turns with itself: the noise that verdicts are held against.",
+)
+@click.option(
+    "--turns/--no-turns",
+    default=True,
+    show_default=True,
+    help="Measure the environments in turns, or one after the other as asv does.",
+)
+@click.option(
+    "--accept-load",
+    is_flag=True,
+    help="Accept times that were measured while others used the machine.",
+)
 @click.option("--machine", help="Name of this machine in the results; default: its host name.")
 @click.option("--plan", is_flag=True, help="Show the cases, what is skipped, and bytes; run none.")
-@option("again")
+@option("again", "cluster", *PENALTY_OPTIONS)
 @click.argument("asv_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
-    profile: str, machine: str | None, plan: bool, again: bool, asv_arguments: tuple[str, ...]
+    profile: str,
+    aa: bool,
+    turns: bool,
+    accept_load: bool,
+    machine: str | None,
+    plan: bool,
+    again: bool,
+    cluster: ClusterSettings | None,
+    asv_arguments: tuple[str, ...],
+    **penalty: Any,
 ) -> None:
     """Benchmark this machine: BLAS x threads x nodes x strategy.
 
@@ -39,7 +65,18 @@ def command(
     `asv run`, for example: ridgebench bench -- --bench kernels
 
     Records go to the results folder as they are made. A sweep that was interrupted goes on where it
-    stopped, for the same commit, machine, profile and arguments.
+    stopped, for the same commit, machine, profile, options and arguments: cases with all their runs
+    are not measured again. One with --aa begins anew.
+
+    Every fit is timed in several processes, in turns with the other environments; what others
+    disturbed is timed again, and is in no answer if that did not help.
+
+    With --cluster the fits run on that cluster: name it with --machine. Suites that measure this
+    machine alone, such as the kernels', are left out, and nothing is measured in turns.
+
+    Options of the penalty hold for every fit whose suite does not name its own; fits of strategies
+    that have them not are skipped. asv does not know of them: their results are kept under a name
+    of the machine that says so, never beside those of other penalties.
 
     A profile, an option or a benchmark that does not exist is refused before anything is built.
     """
@@ -47,42 +84,76 @@ def command(
     from functools import partial
     from pathlib import Path
 
+    from bench_core.cli.turns import bench_in_turns, print_same
+    from bench_core.cluster.settings import VARIABLE
     from bench_core.measure.resume import RESUME
     from bench_core.records.provenance import head
     from bench_core.report.bench_request import check_arguments, check_profile
     from bench_core.report.run_monitor import watch
     from bench_core.report.runs import collect
-    from bench_core.report.site import asv, build_site, describe_machine, find_project
+    from bench_core.report.site import (
+        asv,
+        build_site,
+        describe_machine,
+        find_project,
+        machine_name,
+    )
     from bench_core.report.sweep import begin_sweep, count_records, end_sweep
     from bench_core.report.terminal import print_summary
+    from bench_core.runner.penalty_request import PenaltyRequest
 
     screen = console()
     project = find_project(Path.cwd())
     check_profile(project.benchmarks, profile)
     check_arguments(asv_arguments, project.benchmarks)
+    request = PenaltyRequest(**penalty)
+    if request.label:
+        machine = f"{machine_name(machine)}--{request.label}"
+        say(f"Penalties are chosen otherwise than by default: results are those of {machine}")
+    if cluster is not None and cluster.elsewhere:
+        turns = False
+    if not turns and aa:
+        raise click.UsageError(
+            "--aa measures in turns on this machine: leave out --no-turns, --cluster"
+        )
+    chosen = request.environment()
+    if cluster is not None:
+        chosen[VARIABLE] = cluster.source
     if plan:
-        _show_plan(project, profile)
+        _show_plan(project, profile, chosen)
         return
     name = describe_machine(project, machine)
-    environment = {**os.environ, "RIDGEBENCH_PROFILE": profile}
+    environment = {**os.environ, "RIDGEBENCH_PROFILE": profile, **chosen}
+    if accept_load:
+        environment["RIDGEBENCH_ACCEPT_LOAD"] = "1"
     state = project.root / ".asv"
-    sweep, goes_on = begin_sweep(
-        state, name, profile, asv_arguments, head(project.root), again=again
-    )
-    if goes_on:
-        kept = sum(count_records(project.pending, sweep.since).values())
-        say(f"Going on with the sweep that was interrupted: {kept} valid records are not measured")
-        say("again. --again begins anew.")
-        environment[RESUME] = str(sweep.since)
+    if not aa:
+        asked = [*asv_arguments, *(f"{key}={value}" for key, value in sorted(chosen.items()))]
+        asked += ["--accept-load"] * accept_load + ["--no-turns"] * (not turns)
+        sweep, goes_on = begin_sweep(state, name, profile, asked, head(project.root), again=again)
+        if goes_on:
+            kept = sum(count_records(project.pending, sweep.since).values())
+            say(f"Going on with the sweep that was interrupted: {kept} valid records are there,")
+            say("and those with all their runs are not measured again. --again begins anew.")
+            environment[RESUME] = str(sweep.since)
     # A fork per parameter set instead of an interpreter: the grids are large and mostly skipped
     # here. What is timed runs in fresh processes of its own either way.
     arguments = ["run", "HEAD^!", "--no-pull", "--launch-method", "forkserver", "--machine", name]
 
     say("Building environments, then measuring. asv's own output: .asv/run.log")
     keep = partial(collect, project.pending, project.results, name)
+    session = None
     with watch(project.pending, screen, keep=keep):
-        asv(project, *arguments, *asv_arguments, environment=environment, say=say)
-    end_sweep(state)
+        if turns:
+            session = bench_in_turns(project, arguments, asv_arguments, environment, same=aa)
+        else:
+            asv(project, *arguments, *asv_arguments, environment=environment, say=say)
+    if aa:
+        if session is not None:
+            print_same(session)
+            return
+    else:
+        end_sweep(state)
     runs = build_site(project, name)
     if not any(run.fits or run.kernels for run in runs):
         say(f"Nothing was measured on {name}; .asv/run.log has asv's own words.")
@@ -91,13 +162,19 @@ def command(
     say("asv's pages: asv preview (they load libraries from the internet)")
 
 
-def _show_plan(project: Project, profile: str) -> None:
-    """Print what a sweep of this profile will do on this machine; build and run nothing."""
+def _show_plan(project: Project, profile: str, chosen: dict[str, str]) -> None:
+    """Print what a sweep of this profile will do; build and run nothing.
+
+    chosen : variables that say where, and how penalties are chosen.
+    """
+    import os
+
     from bench_core.errors import counted
     from bench_core.measure.sweep_plan import left_out_lines, plan_rows, plan_sweep
     from bench_core.report.site import environment_names
     from bench_core.report.sweep import count_records, unfinished_sweep
 
+    os.environ.update(chosen)
     found = plan_sweep(project.benchmarks, profile)
     names = environment_names(project)
     columns = ("suite", "case", "data", "memory", "")

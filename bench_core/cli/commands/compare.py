@@ -44,7 +44,7 @@ _ROWS = 16
     multiple=True,
     help="End with status 1 if a case, or the geometric mean, is so; repeat for several.",
 )
-@click.option("--all", "show_all", is_flag=True, help="Show every case, also on a small screen.")
+@click.option("--all", "show_all", is_flag=True, help="Show every row, also on a small screen.")
 @option("json", "markdown")
 def command(
     environments: tuple[str, ...],

@@ -39,6 +39,8 @@ def _show(found: dict[str, Any]) -> None:
     quota += "" if bytes_limit is None else f", {readable_bytes(bytes_limit)}"
     average = found["load"]["average"]
     load = f"{found['load']['busy_cores']:g} cores busy"
+    if found["steal_cores"]:
+        load += f", {found['steal_cores']:g} more taken by the hypervisor"
     if average:
         load += f"; averages {' '.join(f'{value:.2f}' for value in average)}"
     rows = [
@@ -76,6 +78,10 @@ def _show(found: dict[str, Any]) -> None:
     say(f"kernels: {kernels['reason']}")
     print_facts("", rates)
     say("")
+    if found["quiet"]:
+        say("A quiet machine would change:")
+        print_facts("", [(one["now"], one["remedy"]) for one in found["quiet"]])
+        say("")
     for warning in found["warnings"]:
         say(f"warning: {warning['message']}", "bold yellow")
         say(f"         → {warning['remedy']}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench_core.cli.display import print_table, progress, say
-from bench_core.cli.options import option
+from bench_core.cli.options import named_values, option
 from bench_core.errors import InputError, RidgebenchError, counted, install_command
 
 if TYPE_CHECKING:
@@ -25,7 +25,10 @@ KEPT = "Rows computed so far are in the store; the same command goes on from the
 @click.argument("videos", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--encoder", "encoder_name", default="vgg16", show_default=True, help="Encoder.")
 @click.option(
-    "--layer", "layers", multiple=True, help="Layer to store; repeat for several. [default: fc2]"
+    "--layer",
+    "layers",
+    multiple=True,
+    help="Layer; repeat for several.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the feature store.")
 @click.option(
@@ -54,6 +57,7 @@ KEPT = "Rows computed so far are in the store; the same command goes on from the
 )
 @click.option("--batch", default=16, show_default=True, help="Samples at a time.")
 @option("device")
+@option("option", help="Option of the encoder, such as size=64 or preset=tiny; repeat for several.")
 @click.option("--list", "listing", is_flag=True, help="List encoders, and --encoder's layers.")
 def command(
     videos: Sequence[Path],
@@ -70,18 +74,20 @@ def command(
     dtype: str,
     batch: int,
     device: str,
+    options: tuple[tuple[str, Any], ...],
     listing: bool,
 ) -> None:
     """Store the features of VIDEOS, one row for every TR.
 
-    A video's name without its suffix is the name of its run. What is in the store already is not
-    computed again; what was interrupted goes on where it stopped. A film that cannot be encoded
-    does not end the others; the exit status is then 2.
+    A video's name without its suffix is the name of its run. Without --layer it is the encoder's
+    own default, which --list names. What is in the store already is not computed again; what was
+    interrupted goes on where it stopped. A film that cannot be encoded does not end the others;
+    the exit status is then 2.
     """
     _needs()
     from encoders.alignment import THESIS_TR
     from encoders.devices import checked_device
-    from encoders.registry import make
+    from encoders.registry import default_layer, make
 
     checked_device(device)  # before weights are fetched
 
@@ -92,7 +98,10 @@ def command(
         "dtype": dtype,
         "batch": batch,
     }
-    make_encoder = partial(make, encoder_name, weights, offered=own, seed=seed, device=device)
+    further = _encoder_options(options, taken=(*own, "seed", "device", "weights"))
+    make_encoder = partial(
+        make, encoder_name, weights, offered=own, seed=seed, device=device, **further
+    )
     if listing:
         _list(make_encoder if _given("encoder_name") or weights is not None else None)
         return
@@ -110,12 +119,15 @@ def command(
     check_writable(out)
     encoder = make_encoder()
     _announce(encoder)
+    if not layers:
+        layers = [default_layer(encoder)]
+        click.echo(f"{encoder.name}: layer {layers[0]}, its default", err=True)
     refused: dict[str, str] = {}
     with progress() as bars:
         encoded = encode(
             runs,
             encoder,
-            layers or ["fc2"],
+            layers,
             store,
             progress=bars.each,
             reducers=stages,
@@ -130,6 +142,15 @@ def command(
     if refused:
         films = counted(len(runs), "film")
         raise RidgebenchError(f"{len(refused)} of {films} refused; the others are stored")
+
+
+def _encoder_options(pairs: tuple[tuple[str, Any], ...], taken: Sequence[str]) -> dict[str, Any]:
+    """Return the encoder's own options; raise `UsageError` for one that has a flag of its own."""
+    found = named_values(pairs)
+    for name in found:
+        if name in taken:
+            raise click.UsageError(f"--option {name} is --{name}: give that")
+    return found
 
 
 def _needs() -> None:
@@ -158,7 +179,7 @@ def _runs(videos: Sequence[Path]) -> dict[str, Path]:
 
 
 def _list(make_encoder: Callable[[], Encoder] | None) -> None:
-    from encoders.registry import ENCODERS, names
+    from encoders.registry import ENCODERS, default_layer, names, option_names
 
     if make_encoder is None:
         columns = ("encoder", "what it is")
@@ -174,6 +195,11 @@ def _list(make_encoder: Callable[[], Encoder] | None) -> None:
         + (f", {spec.frames} frames at {spec.frame_rate:g}/s" if spec.frame_rate else "")
     )
     say(f"preprocessing: {encoder.preprocessing}")
+    known = option_names(ENCODERS.get(encoder.name)) or []
+    own = [name for name in known if name not in ("seed", "device", "progress", "tr")]
+    if own:
+        say(f"options (--option NAME=VALUE): {', '.join(own)}")
+    say(f"default layer: {default_layer(encoder)}")
     for layer in encoder.layers():
         say(f"  {layer}")
 

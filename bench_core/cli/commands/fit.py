@@ -11,6 +11,7 @@ from bench_core.cli.display import print_facts, progress
 from bench_core.cli.options import PENALTY_OPTIONS, option, strategy_options, threads_per_node
 
 if TYPE_CHECKING:
+    from bench_core.cluster.settings import ClusterSettings
     from bench_core.fitting.run import FitOutcome
 
 KEPT = (
@@ -27,8 +28,9 @@ KEPT = (
 @click.option("--runs", metavar="FILE", help="Run of every sample: .npy or text.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to create.")
 @option("scale", "subject", "dtype", "split", "test-fraction")
-@click.option("--test-runs", metavar="RUN,RUN,…", help="Runs to hold out; with --split run.")
-@option("seed", "nodes", "threads", "hardware-threads", "kernels", "blas", *PENALTY_OPTIONS)
+@click.option("--test-runs", metavar="RUN,RUN,…", help="Runs to hold out, by --split run or auto.")
+@option("seed", "nodes", "threads", "hardware-threads", "cluster", "allow-mixed")
+@option("kernels", "blas", *PENALTY_OPTIONS)
 @option("intercept", "option")
 @option("no-coef", "memory-limit")
 @click.option("--keep-problem", is_flag=True, help="Keep the problem beside the results.")
@@ -57,6 +59,7 @@ def command(
     nodes: int,
     threads: int | None,
     hardware_threads: bool,
+    cluster: ClusterSettings | None,
     blas: str | None,
     alphas: tuple[float, ...] | None,
     no_intercept: bool,
@@ -72,6 +75,7 @@ def command(
     The plan comes first. The exit status is 1 where the answer is not the strategy's definition.
     """
     from bench_core.blas import declared
+    from bench_core.cluster.settings import LOCAL
     from bench_core.data import THESIS_ALPHAS
     from bench_core.fitting.request import FitRequest
     from bench_core.fitting.run import fit
@@ -84,8 +88,11 @@ def command(
         test_runs=None if test_runs is None else _runs(test_runs),
         seed=seed,
         nodes=nodes,
-        threads=threads_per_node(threads, nodes, hardware_threads=hardware_threads),
+        threads=threads_per_node(
+            threads, nodes, hardware_threads=hardware_threads, cluster=cluster
+        ),
         hardware_threads=hardware_threads,
+        cluster=cluster or LOCAL,
         blas=blas or declared(),
         alphas=alphas or THESIS_ALPHAS,
         fit_intercept=not no_intercept,
@@ -119,14 +126,10 @@ def _show(outcome: FitOutcome) -> None:
 
 
 def _rows(outcome: FitOutcome) -> list[tuple[str, str]]:
-    from bench_core.cli.record_rows import result_rows
+    from bench_core.cli.record_rows import result_rows, split_rows
 
     record = outcome.record
-    problem, split = record.case.problem, record.case.split
-    samples = f"{problem.t_train:,} to train, {problem.t_test:,} to test, split by {split.kind}"
-    rows = [("samples", samples), *result_rows(record)]
-    if split.warning:
-        rows.append(("warning", split.warning))
+    rows = [*split_rows(record.case), *result_rows(record)]
     if record.reason:
         rows.append(("reason", record.reason))
     rows += [(f"no {what}", reason) for what, reason in outcome.not_drawn.items()]

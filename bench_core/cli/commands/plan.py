@@ -54,7 +54,7 @@ def command(
     from bench_core.checks import check_alphas
     from bench_core.data import THESIS_ALPHAS
     from bench_core.errors import InputError
-    from bench_core.runner.planning import describe_plan, fit_bytes, plan_fit
+    from bench_core.runner.planning import describe_plan, fit_bytes, plan_fit, with_spaces
 
     if former_strategy is not None:
         click.echo("--strategy is now the first argument: plan STRATEGY [PROBLEM]", err=True)
@@ -63,10 +63,11 @@ def command(
         raise click.UsageError("give a strategy first: plan STRATEGY [PROBLEM]")
     supports = strategies.get(strategy).supports  # an unknown strategy is named first
     given = {"-t": samples, "-p": features, "-s": targets}
+    spaces = None
     if problem is not None:
         if any(given.values()):
             raise InputError(f"give a problem ({problem}) or -t, -p and -s, not both")
-        shape, dtype = _shape(problem, scale, subject, test_fraction, dtype)
+        shape, dtype, spaces = problem_shape(problem, scale, subject, test_fraction, dtype)
     else:
         absent = [name for name, value in given.items() if value is None]
         if absent:
@@ -79,7 +80,7 @@ def command(
     elif penalties is not None:
         raise InputError(f"-r {penalties} and --alphas say the same: give one")
     check_alphas(alphas)
-    chosen = strategy_options(strategy, options, penalty_flags)
+    chosen = with_spaces(strategy, strategy_options(strategy, options, penalty_flags), spaces)
     if memory_limit is not None:
         if "memory_limit" not in supports:
             raise InputError(f"{strategy} cannot plan within a memory limit: leave it out")
@@ -97,10 +98,10 @@ def command(
     click.echo(json.dumps(values | {"memory_needed": needed, "plan": steps}, indent=1))
 
 
-def _shape(
+def problem_shape(
     problem: str, scale: float, subject: str, test_fraction: float, dtype: str
-) -> tuple[tuple[int, int, int], str]:
-    """Return (t, p, s) of the training samples, and the dtype, of a named problem or a folder."""
+) -> tuple[tuple[int, int, int], str, Any]:
+    """Return (t, p, s) of the training samples, dtype and feature spaces of a name or a folder."""
     import math
     from pathlib import Path
 
@@ -108,11 +109,12 @@ def _shape(
     from bench_core.errors import unknown
 
     size: Any
+    spaces = None
     if problem in names():
         size = shape(problem, scale=scale, subject=subject)
     elif Path(problem).is_dir() or "/" in problem:
         size = Problem.open(problem)
-        dtype = str(size.dtype)
+        dtype, spaces = str(size.dtype), size.feature_spaces
     else:
         raise unknown("problem", problem, names())
-    return (size.t - math.ceil(size.t * test_fraction - 1e-9), size.p, size.s), dtype
+    return (size.t - math.ceil(size.t * test_fraction - 1e-9), size.p, size.s), dtype, spaces

@@ -201,7 +201,7 @@ def _one_line(problem: Problem, folder: Path) -> str:
 
 def _facts(problem: Problem) -> list[tuple[str, str]]:
     """Return the rows of `show`'s table: what it is, and a sentence."""
-    from bench_core.data import random_split, run_split
+    from bench_core.data import choose_split, random_split, run_split
     from bench_core.data.delays import run_slices
     from bench_core.errors import InputError, counted, readable_bytes
     from bench_core.machine import available_memory
@@ -221,6 +221,9 @@ def _facts(problem: Problem) -> list[tuple[str, str]]:
     ]
     if problem.meta.get("delays"):
         facts.append(("delays", ", ".join(map(str, problem.meta["delays"])) + " samples"))
+    if problem.feature_spaces is not None:
+        sizes = problem.feature_spaces.sizes().items()
+        facts.append(("feature spaces", ", ".join(f"{name}: {size}" for name, size in sizes)))
     for label, draw in (("random split", random_split), ("split by run", run_split)):
         try:
             split = draw(problem)
@@ -230,6 +233,9 @@ def _facts(problem: Problem) -> list[tuple[str, str]]:
         held = f", {_range(problem.runs[split.test])} held out" if split.kind == "run" else ""
         text = f"{len(split.train):,} to train, {len(split.test):,} to test{held}"
         facts.append((label, f"{text}. Warning: {split.warning}" if split.warning else text))
+    choice = choose_split(problem.runs)
+    chosen = {"run": "by run", "random": "at random"}[choice.kind]
+    facts.append(("default split", f"{chosen}: {choice.reason}"))
     if problem.planted is not None:
         strong = problem.planted[problem.planted > 0]
         span = f", r {strong.min():.2f}–{strong.max():.2f}" if strong.size else ""

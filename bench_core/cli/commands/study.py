@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from bench_core.errors import RidgebenchError, install_command, readable_bytes
 
 if TYPE_CHECKING:
     from bench_core.cli.display import Bars
+    from bench_core.cluster.settings import ClusterSettings
     from bench_core.study.settings import StudySettings
     from bench_core.study.table import Row
 
@@ -28,8 +30,15 @@ KEPT = "Finished cells and checkpoints are kept; the same command goes on with t
     type=click.Path(path_type=Path),
     help="Write a small study into DIR instead: clips, planted responses, study.toml.",
 )
-@option("seed")
-def command(config: Path | None, dry_run: bool, example: Path | None, seed: int) -> None:
+@option("seed", "cluster", "allow-mixed")
+def command(
+    config: Path | None,
+    dry_run: bool,
+    example: Path | None,
+    seed: int,
+    cluster: ClusterSettings | None,
+    allow_mixed: bool,
+) -> None:
     """Carry out the scaling study that the TOML file CONFIG describes.
 
     What has been computed is not computed again, and an interrupted cell goes on from its last
@@ -49,6 +58,8 @@ def command(config: Path | None, dry_run: bool, example: Path | None, seed: int)
     from bench_core.study.settings import StudySettings
 
     settings = StudySettings.read(config)
+    if cluster is not None:
+        settings = replace(settings, cluster=cluster, allow_mixed=allow_mixed)
     if dry_run:
         _dry_run(settings)
         return

@@ -1,1 +1,1 @@
-"""Kinds of cluster: one module each, whose ``start`` takes nodes, threads and options."""
+"""Kinds of cluster: one module each, whose ``KIND`` has its settings, start and capacity."""

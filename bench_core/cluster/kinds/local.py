@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench_core.blas import build_environment, declared, kernel_environment
 from bench_core.cluster.base import Cluster
+from bench_core.cluster.capacity import Capacity, HostCapacity
 from bench_core.cluster.cores import place_nodes
+from bench_core.cluster.settings import ClusterKind, CommonSettings
 from bench_core.cluster.site_settings import OWN_VARIABLES
 from bench_core.errors import InputError
-from bench_core.machine import read_topology
+from bench_core.machine import available_cores, available_memory, read_topology
 from bench_core.machine.pinning import keep, usable
 
 
@@ -131,4 +134,42 @@ def local(
     )
 
 
-start = local
+@dataclass(frozen=True, kw_only=True)
+class LocalSettings(CommonSettings):
+    """Keys of ``kind = "local"``: those that every kind has.
+
+    Examples
+    --------
+    >>> LocalSettings().name is None
+    True
+    """
+
+
+def start(
+    settings: LocalSettings,
+    nodes: int,
+    threads: int,
+    *,
+    blas: str | None = None,
+    kernels: str = "default",
+    scratch: str | Path | None = None,
+    hardware_threads: bool = False,
+    allow_mixed: bool = False,
+) -> Cluster:
+    """Start a local cluster with a configuration's scratch; nodes of one machine are alike."""
+    return local(
+        nodes,
+        threads,
+        blas=blas,
+        kernels=kernels,
+        scratch=settings.scratch or scratch,
+        hardware_threads=hardware_threads,
+    )
+
+
+def capacity(_settings: LocalSettings) -> Capacity:
+    """Return what this machine can hold."""
+    return Capacity((HostCapacity(None, available_cores(), available_memory()),))
+
+
+KIND = ClusterKind(LocalSettings, start, capacity, elsewhere=False)

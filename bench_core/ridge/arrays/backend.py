@@ -6,9 +6,10 @@ that the standard lacks, or that one library does better by another route, are h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,15 @@ class Device:
             host = host.copy()  # torch has no read-only tensors
         return torch.from_numpy(np.ascontiguousarray(host)).to(self.torch_name)
 
+    @property
+    def settle(self) -> Callable[[], None] | None:
+        """What waits until a GPU has done its work; None where work is done when a call ends."""
+        if not self.name.startswith("cuda"):
+            return None
+        import torch
+
+        return partial(torch.cuda.synchronize, self.name)
+
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
         """Return an array of zeros on this device."""
         if self.is_numpy:
@@ -90,6 +100,28 @@ def find_device(name: str) -> Device:
             f"device {name!r} does not exist: {torch.cuda.device_count()} GPU(s) found"
         )
     return Device(f"cuda:{number}")
+
+
+DEVICE_ROOM = 0.05
+"""Part of a GPU's free memory that is left to torch's libraries and to gaps between its blocks."""
+
+
+def free_device_memory(device: Device, cuda: Any = None) -> int | None:
+    """Return the bytes of a GPU's memory that a fit may use; None for the processor.
+
+    What torch holds without using it counts as free.
+
+    cuda : ``torch.cuda``, or what stands for it in a test.
+    """
+    if not device.name.startswith("cuda"):
+        return None
+    if cuda is None:
+        import torch
+
+        cuda = torch.cuda
+    free, _ = cuda.mem_get_info(device.torch_name)
+    unused = cuda.memory_reserved(device.torch_name) - cuda.memory_allocated(device.torch_name)
+    return int((free + unused) * (1 - DEVICE_ROOM))
 
 
 def torch_dtype(dtype: DTypeLike) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -35,6 +36,28 @@ def fresh_memory(shape: tuple[int, int], dtype: DTypeLike) -> NDArray[Any]:
         return np.empty(shape, kind)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     return np.frombuffer(memory, kind).reshape(shape)
+
+
+def check_given(
+    out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], read: Iterable[NDArray[Any]]
+) -> None:
+    """Raise `InputError` unless coefficients can be written into the caller's array ``out``.
+
+    read : arrays that are read while coefficients are written.
+    """
+    if not isinstance(out, np.ndarray):
+        raise InputError(f"out is a {type(out).__name__}: give a numpy array of shape {shape}")
+    if out.shape != shape or out.dtype != dtype:
+        raise InputError(
+            f"out has shape {out.shape} and type {out.dtype}: these coefficients have shape "
+            f"{shape} and type {dtype}"
+        )
+    if not out.flags.c_contiguous:
+        raise InputError(f"out is not C-contiguous: give one as numpy.empty({shape}, '{dtype}')")
+    if not out.flags.writeable:
+        raise InputError("out is read-only: give an array that can be written")
+    if any(np.may_share_memory(out, array) for array in read):
+        raise InputError("out shares memory with X or y, which are still read: give another")
 
 
 class CoefFile:

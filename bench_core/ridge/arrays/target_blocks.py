@@ -7,7 +7,7 @@ are read into two reused buffers by a thread. A GPU gets its blocks through pinn
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.machine import available_memory
+from bench_core.phases import NO_PHASES, Phases
 from bench_core.ridge.arrays.backend import Array, Device, to_numpy
 from bench_core.ridge.arrays.column_reader import ColumnReader, is_mapped, open_columns
 
@@ -81,6 +82,7 @@ class ColumnBlocks:
         correction does the rest); "mean" takes off the mean of every column, always.
     device : device of the blocks.
     view_file : map targets in a file into the process instead of reading them.
+    phases : timer; a thread that reads ahead takes none of the fit's time.
     """
 
     def __init__(
@@ -92,8 +94,10 @@ class ColumnBlocks:
         centring: Centring = "shift",
         device: Device,
         view_file: bool = False,
+        phases: Phases = NO_PHASES,
     ) -> None:
         self.Y = Y
+        self.phases = phases
         self.width = min(width, Y.shape[1])
         self.dtype = np.dtype(dtype)
         self.centring = centring
@@ -104,7 +108,7 @@ class ColumnBlocks:
     def __len__(self) -> int:
         return -(-self.Y.shape[1] // self.width)
 
-    def __iter__(self) -> Iterator[Block]:
+    def __iter__(self) -> Generator[Block, None, None]:
         s = self.Y.shape[1]
         columns = [slice(i, min(i + self.width, s)) for i in range(0, s, self.width)]
         with open_columns(self.Y) as source:
@@ -169,12 +173,13 @@ class ColumnBlocks:
         if self.centring == "mean":
             # Not by BLAS: in this thread it would take a second work space of its own. The second
             # pass mends what a float32 sum of many rows loses in the first.
-            mean = values.mean(axis=0)
-            values -= mean
-            rest = values.mean(axis=0)
-            values -= rest
-            total = mean.astype(np.float64) + rest
-            offset = total if offset is None else offset + total
+            with self.phases("centring"):
+                mean = values.mean(axis=0)
+                values -= mean
+                rest = values.mean(axis=0)
+                values -= rest
+                total = mean.astype(np.float64) + rest
+                offset = total if offset is None else offset + total
         return offset
 
     def _on_torch(self, source: ColumnReader, columns: list[slice]) -> Iterator[Block]:

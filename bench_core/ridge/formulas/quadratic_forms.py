@@ -53,6 +53,29 @@ def congruence(V: Array, G: Array) -> Array:
     return H
 
 
+def halved(H: Array) -> Array:
+    """Return symmetric H (m, m) as `row_forms` takes it, in place: doubled below its diagonal."""
+    for start in range(0, H.shape[0], 2 * PANEL):
+        stop = start + 2 * PANEL
+        H[stop:, start:stop] *= 2
+    return H
+
+
+def row_forms(U: Array, H: Array) -> Array:
+    """Return diag(U H Uᵀ) (n,) in float64 for U (n, m) and H (m, m) as `halved` returns it.
+
+    Half of a product, n m² flops, in the precision of U and H.
+    """
+    xp = array_namespace(U, H)
+    result = xp.zeros(U.shape[0], dtype=xp.float64, device=device(U))
+    for start in range(0, H.shape[0], 2 * PANEL):
+        panel = slice(start, start + 2 * PANEL)
+        W = xp.matmul(U[:, start:], H[start:, panel])
+        W *= U[:, panel]
+        result += xp.sum(W, axis=1, dtype=xp.float64)
+    return result
+
+
 def damping(w: Array, alphas: Array) -> Array:
     """Return d (r, m) = (w₀ + λ) / (w + λ) with w₀ the smallest of the eigenvalues w (m,).
 

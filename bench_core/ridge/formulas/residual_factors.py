@@ -9,6 +9,11 @@ where the triangle R depends on the penalty and not on the target. A product wit
 for each target and penalty, one with V takes 2 t m. Forming all r triangles takes r (t + m/3) m²
 once, so that this way pays where targets outnumber samples. Pearson's r needs every residual for
 itself, and cannot be had so.
+
+Mean squared errors of folds sum alike: with e_T = U_T C and U_T = W_T D of every fold
+(`bench_core.ridge.formulas.joint_folds`), Σ_T ω_T ‖e_T‖² = ‖R z‖², R the triangle of a QR
+decomposition of all √ω_T W_T, one above the other. Each fold's mean counts alike: ω_T = t / (k n_T)
+for k folds.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from numpy.typing import NDArray
 
 from bench_core.ridge.arrays.backend import Array, cast
 from bench_core.ridge.formulas.cross_validation import Validation
+from bench_core.ridge.formulas.joint_folds import JointFolds
 from bench_core.ridge.formulas.per_target_scores import BlockScores
 from bench_core.ridge.formulas.scores import column_sums, scores_of_squares
 
@@ -56,7 +62,6 @@ def factorise(check: Validation, dtype: np.dtype[np.generic]) -> ResidualFactors
     assert check.divisor is not None
     if float(xp.max(check.divisor)) > MOST_UNEVEN * float(xp.min(check.divisor)):
         return None
-    m = check.U.shape[1]
     panels = []
     for divisor in check.divisor:
         scaled = check.U / divisor[:, None]
@@ -65,11 +70,50 @@ def factorise(check: Validation, dtype: np.dtype[np.generic]) -> ResidualFactors
             R = xp.linalg.cholesky(xp.matmul(scaled.T, scaled)).T
         except (np.linalg.LinAlgError, RuntimeError):  # torch raises a subclass of the latter
             return None
-        rows = range(0, m, PANEL)
-        panels.append([xp.asarray(cast(R[k : k + PANEL, k:], dtype), copy=True) for k in rows])
+        panels.append(_panels(R, dtype))
     return ResidualFactors(
         cast(check.project, dtype), cast(check.f, dtype), panels, check.gain, check.errors
     )
+
+
+def factorise_folds(folds: JointFolds, dtype: np.dtype[np.generic]) -> ResidualFactors:
+    """Return the triangles of the mean squared errors of dual folds, in ``dtype``."""
+    xp = array_namespace(folds.basis)
+    assert not folds.primal
+    t, r = folds.basis.shape[0], folds.f.shape[0]
+    gain = xp.zeros((r, t), dtype=xp.float64, device=device(folds.w))
+    panels, errors = [], []
+    for number in range(r):
+        one = slice(number, number + 1)
+        stacked = []
+        worst = 0.0
+        for fold, rows in enumerate(folds.tests):
+            found = folds.map(fold, one)
+            weight = t / (len(folds.tests) * rows.shape[0])
+            stacked.append(found.U[0] / folds.f[number] * weight**0.5)
+            gain[number, rows] += weight * found.gain[0]
+            worst = max(worst, float(found.errors[0]))
+        R = _triangle(xp.concat(stacked))
+        panels.append(_panels(R, dtype))
+        errors.append(worst)
+    project = cast(folds.basis, dtype).T
+    return ResidualFactors(project, cast(folds.f, dtype), panels, gain, np.asarray(errors))
+
+
+def _triangle(W: Array) -> Array:
+    """Return R (n, m) of a QR decomposition of W."""
+    if isinstance(W, np.ndarray):
+        return np.linalg.qr(W, mode="r")
+    import torch
+
+    return torch.linalg.qr(W, mode="r").R
+
+
+def _panels(R: Array, dtype: np.dtype[np.generic]) -> list[Array]:
+    """Return groups of rows of a triangle R, each from its first column that is not 0."""
+    xp = array_namespace(R)
+    rows = range(0, R.shape[0], PANEL)
+    return [xp.asarray(cast(R[k : k + PANEL, k:], dtype), copy=True) for k in rows]
 
 
 def block_scores(

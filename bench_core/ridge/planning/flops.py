@@ -19,14 +19,38 @@ Form = Literal["dual", "primal"]
 Selection = Literal["shared", "each"]
 Phase = Literal["factorise", "validate", "sum", "select", "solution", "coefficients"]
 
+Kernel = Literal["gemm", "syrk", "eigh", "staged", "svd"]
+"""Kinds of floating-point work: products, symmetric products and decompositions.
+
+"eigh" is LAPACK's divide and conquer in one call, "staged" that of `bench_core.ridge.arrays.eigh`.
+"""
+
+KERNELS: tuple[Kernel, ...] = ("gemm", "syrk", "eigh", "staged", "svd")
+
 FLOAT32_COST = 0.5
 """Time of a float32 flop, in float64 flops."""
 
 TRIANGLES = "triangles of residuals"
 """Name of the step that forms `bench_core.ridge.formulas.residual_factors`."""
 
+JOINT = "folds' residual maps"
+"""Name of the step that forms `bench_core.ridge.formulas.joint_folds`."""
+
 EIGH_FLOPS = 9.0
 """Flops of an eigendecomposition of order n, in n³."""
+
+
+_KERNELS: dict[str, Kernel] = {
+    "kernel X Xᵀ": "syrk",
+    "covariance Xᵀ X": "syrk",
+    "target Gram Y Yᵀ": "syrk",
+    "inverse": "syrk",
+    "eigendecomposition": "staged",
+    "folds' eigendecompositions": "staged",
+    "singular value decomposition": "svd",
+    "folds' singular value decompositions": "svd",
+}
+"""Kernels of steps that are not products."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +70,11 @@ class Step:
     written: int = 0
 
     @property
+    def kernel(self) -> Kernel:
+        """The kernel that takes most of its flops."""
+        return _KERNELS.get(self.name, "gemm")
+
+    @property
     def cost(self) -> float:
         """Time of the step in float64 flops."""
         return self.flops * (FLOAT32_COST if self.dtype == "float32" else 1.0)
@@ -60,7 +89,9 @@ class FitShape:
     itself (Pearson's r, or a penalty per target). scaled : scale targets by their variance (r2).
     gcv : score by generalised cross-validation, which needs ``each`` and no folds. rows : the
     score needs every residual for itself (Pearson's r).
-    coef : "memory", "file" or None. exact : decompose X itself and not its square.
+    coef : "memory", "given" (in the caller's array), "file" or None. exact : decompose X itself and
+    not its square. complementary : every fold trains on all samples that it does not hold out.
+    on_gpu : memory is the GPU's, where coefficients are never kept.
 
     Examples
     --------
@@ -81,6 +112,8 @@ class FitShape:
     exact: bool = False
     gcv: bool = False
     rows: bool = False
+    complementary: bool = True
+    on_gpu: bool = False
 
     @property
     def itemsize(self) -> int:
@@ -97,11 +130,14 @@ def size_text(shape: FitShape) -> str:
     )
 
 
-def scheme_name(shape: FitShape) -> str:
+def scheme_name(shape: FitShape, *, joint: bool = False) -> str:
     """Return the words for how penalties are scored."""
     if shape.gcv:
         return "generalised cross-validation"
-    return f"{len(shape.folds)} folds" if shape.folds else "leave-one-out"
+    if not shape.folds:
+        return "leave-one-out"
+    how = "all from one factorisation" if joint else "a factorisation each"
+    return f"{len(shape.folds)} folds, {how}"
 
 
 def selection_rule(shape: FitShape, selection: Selection, *, sums: str) -> str:
@@ -119,13 +155,32 @@ def _diagonals(n: float, m: float, r: int) -> float:
     return direct if r <= FEW else min(direct, 2 * n * m * m + 8 * r * n * m)
 
 
-def triangles_serve(shape: FitShape, form: Form, selection: Selection) -> bool:
+def triangles_serve(
+    shape: FitShape, form: Form, selection: Selection, *, joint: bool = False
+) -> bool:
     """Return True if squared residuals can be had from a triangle for each penalty.
 
     See `bench_core.ridge.formulas.residual_factors`.
     """
     each = form == "dual" and selection == "each"
-    return each and not (shape.folds or shape.gcv or shape.rows)
+    if shape.folds and (not joint or shape.scaled):
+        return False
+    return each and not (shape.gcv or shape.rows)
+
+
+def joint_serves(shape: FitShape) -> bool:
+    """Return True if all folds can be had from the factorisation of all samples.
+
+    See `bench_core.ridge.formulas.joint_folds`.
+    """
+    whole = all(train + test == shape.t for train, test in shape.folds)
+    return bool(shape.folds) and shape.complementary and whole and not shape.exact
+
+
+def fold_ways(shape: FitShape, joint: bool | None) -> tuple[bool, ...]:
+    """Return the values of ``joint`` that a plan can have, all if None is given."""
+    possible = (False, True) if joint_serves(shape) else (False,)
+    return tuple(one for one in possible if joint is None or one == joint) or (False,)
 
 
 def steps(
@@ -135,15 +190,25 @@ def steps(
     *,
     keeps_coordinates: bool = False,
     triangles: bool = False,
+    joint: bool = False,
 ) -> tuple[Step, ...]:
-    """Return the steps of a fit in the order in which they run."""
+    """Return the steps of a fit in the order in which they run.
+
+    joint : folds follow from the factorisation of all samples.
+    """
     if form == "dual":
-        return tuple(_dual_steps(shape, selection, triangles))
-    return tuple(_primal_steps(shape, selection, keeps_coordinates))
+        return tuple(_dual_steps(shape, selection, triangles, joint))
+    return tuple(_primal_steps(shape, selection, keeps_coordinates, joint))
 
 
 def useful_flops(
-    shape: FitShape, form: Form, selection: Selection, width: int, *, triangles: bool = False
+    shape: FitShape,
+    form: Form,
+    selection: Selection,
+    width: int,
+    *,
+    triangles: bool = False,
+    joint: bool = False,
 ) -> float:
     """Return the flops by the formula that solvers of one problem are compared with.
 
@@ -154,8 +219,8 @@ def useful_flops(
         t, p = float(shape.t), float(shape.p)
         coefficients = 2 * t * p * shape.s if shape.coef else 0.0
         return t * t * (p + shape.s) + coefficients + (9 + 2 * shape.r) * t**3 + 2 * p * t * t
-    keeps = coordinates_serve(shape, selection, width)
-    found = steps(shape, form, selection, keeps_coordinates=keeps, triangles=triangles)
+    keeps = coordinates_serve(shape, selection, width, joint=joint)
+    found = steps(shape, form, selection, keeps_coordinates=keeps, triangles=triangles, joint=joint)
     return sum(step.flops for step in found)
 
 
@@ -179,7 +244,38 @@ def _exact_steps(shape: FitShape) -> Iterator[Step]:
     yield Step("singular value decomposition", svd_flops(t, p), "float64", own)
 
 
-def _dual_steps(shape: FitShape, selection: Selection, triangles: bool) -> Iterator[Step]:
+def _inverse_flops(n: float) -> float:
+    """Return the flops of the inverse of a matrix of order n, by its triangles."""
+    return 8 / 3 * n**3
+
+
+def _joint_dual(shape: FitShape, selection: Selection, triangles: bool) -> Iterator[Step]:
+    """Yield the steps that score folds from the eigenvectors of all samples."""
+    t, s, r = float(shape.t), shape.s, shape.r
+    held = [float(n) for _, n in shape.folds]
+    # V_T D V_Tᵀ, its triangles, and V_T D divided by it.
+    maps = r * sum(4 * n * n * t + 2 / 3 * n**3 for n in held)
+    yield Step("eigendecomposition", EIGH_FLOPS * t**3, "float64", "factorise")
+    if selection == "shared":
+        passes = len(held) if shape.scaled else 1
+        yield Step(JOINT, maps, "float64", "select")
+        scores = passes * 3 * t**3 + r * sum(held) * t * t
+        yield Step("scores", scores, shape.dtype, "select")
+        return
+    yield Step(JOINT, maps, "float64", "validate")
+    read = shape.t * s * shape.itemsize
+    if triangles:
+        rows = sum(held)
+        yield Step(TRIANGLES, r * 2 * (rows - t / 3) * t * t, "float64", "validate")
+        yield Step("scores", (2 + r) * t * t * s, shape.dtype, "sum", read)
+    else:
+        each = 2 * t * t * s + 2 * r * sum(held) * t * s
+        yield Step("scores", each, shape.dtype, "sum", read)
+
+
+def _dual_steps(
+    shape: FitShape, selection: Selection, triangles: bool, joint: bool
+) -> Iterator[Step]:
     t, p, s, r = float(shape.t), float(shape.p), shape.s, shape.r
     read = shape.t * s * shape.itemsize
     if shape.exact:
@@ -189,7 +285,9 @@ def _dual_steps(shape: FitShape, selection: Selection, triangles: bool) -> Itera
     if selection == "shared":
         passes = max(1, len(shape.folds)) if shape.scaled else 1
         yield Step("target Gram Y Yᵀ", passes * t * t * s, shape.dtype, "sum", passes * read)
-    if not shape.folds:
+    if joint:
+        yield from _joint_dual(shape, selection, triangles)
+    elif not shape.folds:
         if not shape.exact:
             yield Step("eigendecomposition", EIGH_FLOPS * t**3, "float64", "factorise")
         if selection == "shared":
@@ -229,21 +327,49 @@ def _dual_steps(shape: FitShape, selection: Selection, triangles: bool) -> Itera
         yield Step("coefficients M Y", 2 * t * p * s, shape.dtype, "coefficients", read, written)
 
 
-def coordinates_serve(shape: FitShape, selection: Selection, width: int) -> bool:
+def coordinates_serve(
+    shape: FitShape, selection: Selection, width: int, *, joint: bool = False
+) -> bool:
     """Return True if C = Qᵀ Yc, formed to choose the penalty, serves for the coefficients too."""
-    return selection == "shared" and not shape.folds and not shape.scaled and width >= shape.s
+    by_fold = bool(shape.folds) and not joint
+    return selection == "shared" and not by_fold and not shape.scaled and width >= shape.s
 
 
-def _primal_steps(shape: FitShape, selection: Selection, keeps_coordinates: bool) -> Iterator[Step]:
+def _joint_primal(shape: FitShape, selection: Selection) -> Iterator[Step]:
+    """Yield the steps that score folds from the eigenvectors of all samples."""
+    t, p, s, r = float(shape.t), float(shape.p), shape.s, shape.r
+    held = [float(n) for _, n in shape.folds]
+    read = shape.t * s * shape.itemsize
+    maps = r * sum(4 * n * n * p + _inverse_flops(n) for n in held)
+    if selection == "shared":
+        passes = len(held) if shape.scaled else 1
+        once = sum(2 * n * p + 2 * n * n for n in held)
+        products = passes * (2 * t * p + 2 * p * p) * s + once * s
+        yield Step("target products", products, shape.dtype, "sum", passes * read)
+        scores = r * sum(2 * n**3 + 2 * n * n * p + n * p * p for n in held)
+        yield Step(JOINT, maps, "float64", "select")
+        yield Step("scores", scores, "float64", "select")
+    else:
+        yield Step(JOINT, maps, "float64", "validate")
+        each = 2 * t * p * s + 2 * r * sum(n * (n + p) for n in held) * s
+        yield Step("scores", each, shape.dtype, "sum", read)
+
+
+def _primal_steps(
+    shape: FitShape, selection: Selection, keeps_coordinates: bool, joint: bool
+) -> Iterator[Step]:
     t, p, s, r = float(shape.t), float(shape.p), shape.s, shape.r
     read = shape.t * s * shape.itemsize
-    own: Phase = "solution" if shape.folds else "factorise"
+    own: Phase = "solution" if shape.folds and not joint else "factorise"
     if shape.exact:
         yield from _exact_steps(shape)
     else:
         yield Step("covariance Xᵀ X", t * p * p, "float64", own)
         yield Step("eigendecomposition", EIGH_FLOPS * p**3, "float64", own)
-    if not shape.folds:
+    if joint:
+        yield Step("rotation X V", 2 * t * p * p, shape.dtype, own)
+        yield from _joint_primal(shape, selection)
+    elif not shape.folds:
         if not shape.exact:
             yield Step("rotation X V", 2 * t * p * p, shape.dtype, own)
         if selection == "shared":

@@ -5,9 +5,11 @@ The counts follow what the code of each phase allocates; tests hold them against
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bench_core.ridge.arrays.backend import GRAM_ROWS, at_once
 from bench_core.ridge.arrays.target_blocks import BUFFERS
-from bench_core.ridge.formulas import per_target_scores, residual_factors
+from bench_core.ridge.formulas import joint_folds, per_target_scores, residual_factors
 from bench_core.ridge.formulas.dual import COLUMNS
 from bench_core.ridge.formulas.primal import CROSSED, IN_CACHE
 from bench_core.ridge.formulas.quadratic_forms import PANEL, ROWS, TOGETHER
@@ -24,30 +26,50 @@ OVERHEAD = 2**20
 
 
 def peak_bytes(
-    shape: FitShape, form: Form, selection: Selection, width: int, *, triangles: bool = False
+    shape: FitShape,
+    form: Form,
+    selection: Selection,
+    width: int,
+    *,
+    triangles: bool = False,
+    joint: bool = False,
 ) -> int:
     """Return the bytes that a fit needs beyond X and Y (on the GPU where there is one).
 
     ``width`` is the number of targets per block.
     """
-    phases = phase_bytes(shape, form, selection, width, triangles=triangles)
-    return max(phases.values()) + small_bytes(shape, selection)
+    phases = phase_bytes(shape, form, selection, width, triangles=triangles, joint=joint)
+    every_fold = joint and selection == "each" and not triangles
+    return max(phases.values()) + small_bytes(shape, selection, every_fold=every_fold)
 
 
-def small_bytes(shape: FitShape, selection: Selection) -> int:
-    """Return the bytes of vectors, scores, and all that does not grow with the problem."""
+def small_bytes(shape: FitShape, selection: Selection, *, every_fold: bool = False) -> int:
+    """Return the bytes of vectors, scores, and all that does not grow with the problem.
+
+    every_fold : scores of every target in all folds are held together.
+    """
     t, s, r = shape.t, shape.s, shape.r
     small = 8 * (3 * s + 4 * r * t)
     if selection == "each":
-        small += 5 * 8 * r * s
+        small += (5 + (len(shape.folds) if every_fold else 0)) * 8 * r * s
     return small + OVERHEAD
 
 
 def phase_bytes(
-    shape: FitShape, form: Form, selection: Selection, width: int, *, triangles: bool = False
+    shape: FitShape,
+    form: Form,
+    selection: Selection,
+    width: int,
+    *,
+    triangles: bool = False,
+    joint: bool = False,
 ) -> dict[Phase, int]:
     """Return the bytes held in every phase, without those of `small_bytes`."""
-    if form == "dual":
+    if joint and form == "dual":
+        found = _joint_dual(shape, selection, width, triangles)
+    elif joint:
+        found = _joint_primal(shape, selection, width)
+    elif form == "dual":
         found = _dual(shape, selection, width, triangles)
     else:
         found = _primal(shape, selection, width)
@@ -63,6 +85,12 @@ def factor_bytes(shape: FitShape, form: Form) -> int:
 def buffer_bytes(shape: FitShape, width: int) -> int:
     """Return the bytes of the blocks into which targets are read."""
     return BUFFERS * shape.itemsize * shape.t * width
+
+
+def _coefficient_bytes(shape: FitShape, b: int) -> int:
+    """Return the bytes of coefficients where the fit computes: all of them, or a block's."""
+    whole = shape.coef == "memory" and not shape.on_gpu
+    return shape.itemsize * shape.p * (shape.s if whole else b)
 
 
 def _diagonals(rows: int, m: int, r: int) -> int:
@@ -117,7 +145,7 @@ def _dual(shape: FitShape, selection: Selection, b: int, triangles: bool) -> dic
     single = z == 4
     chunk = 2 * 8 * t * min(p, COLUMNS) if single else 0
     buffers = buffer_bytes(shape, b)
-    coef = z * p * (shape.s if shape.coef == "memory" else b)
+    coef = _coefficient_bytes(shape, b)
     shared = selection == "shared"
     kept = X + (square if shape.folds else 0) * (2 if shared else 1)
     test = max((n for _, n in shape.folds), default=t)
@@ -147,13 +175,72 @@ def _dual(shape: FitShape, selection: Selection, b: int, triangles: bool) -> dic
     return phases
 
 
+def _map_bytes(shape: FitShape, m: int, *, primal: bool) -> int:
+    """Return the work space of the residual maps of some penalties of the largest fold."""
+    n = max(held for _, held in shape.folds)
+    rows = min(shape.r * n, max(n, joint_folds.ROWS))
+    work = 8 * rows * (4 * m + 3 * n)
+    return work + 8 * rows * (2 * n + m) if primal else work
+
+
+def _kept_maps(shape: FitShape, m: int, *, primal: bool) -> int:
+    """Return the bytes of the maps of all folds and penalties, those of the largest fold twice."""
+    sizes = [n * (m + n if primal else m) for _, n in shape.folds]
+    return shape.r * shape.itemsize * (sum(sizes) + max(sizes))
+
+
+def _joint_dual(shape: FitShape, selection: Selection, b: int, triangles: bool) -> dict[Phase, int]:
+    t, z = shape.t, shape.itemsize
+    # All but the scores is as without folds.
+    alike = _dual(replace(shape, folds=()), selection, b, triangles)
+    X, square = z * t * shape.p, 8 * t * t
+    maps = _map_bytes(shape, t, primal=False)
+    if selection == "shared":
+        # G, V, H and their casts or products.
+        alike["select"] = X + 4 * square + maps
+        return alike
+    if triangles:
+        rows = sum(n for _, n in shape.folds)
+        alike["sum"] += maps + 3 * 8 * rows * t
+        return alike
+    largest = max(n for _, n in shape.folds)
+    wide = 4 * z * t * b + 3 * z * max(largest, joint_folds.ROWS) * b + 6 * z * largest * b
+    alike["sum"] = X + 3 * square + _kept_maps(shape, t, primal=False) + maps
+    alike["sum"] += buffer_bytes(shape, b) + wide
+    return alike
+
+
+def _joint_primal(shape: FitShape, selection: Selection, b: int) -> dict[Phase, int]:
+    t, p, z = shape.t, shape.p, shape.itemsize
+    found = _primal(replace(shape, folds=()), selection, b)
+    X, square = z * t * p, 8 * p * p
+    cast = square // 2 if z == 4 else 0
+    held = [n for _, n in shape.folds]
+    parts = held if not shape.scaled else [max(held)]
+    sums = 8 * sum(n * (n + p) for n in parts)
+    maps = _map_bytes(shape, p, primal=True)
+    coordinates = z * p * b
+    buffers = buffer_bytes(shape, b)
+    if selection == "shared":
+        copies = (3 if shape.scaled else 1) * z * t * b + z * sum(parts) * b
+        found["sum"] = X + 2 * square + cast + 2 * sums + buffers + copies + coordinates
+        found["select"] = X + 3 * square + cast + sums + maps + coordinates
+        found["select"] += 4 * 8 * max(max(held), joint_folds.ROWS) * p
+        return found
+    largest = max(held)
+    wide = 4 * z * t * b + coordinates + 3 * z * max(largest, joint_folds.ROWS) * b
+    found["sum"] = X + square + cast + _kept_maps(shape, p, primal=True) + maps
+    found["sum"] += buffers + wide + 6 * z * largest * b + X
+    return found
+
+
 def _primal(shape: FitShape, selection: Selection, b: int) -> dict[Phase, int]:
     t, p, r, z = shape.t, shape.p, shape.r, shape.itemsize
     X, square = z * t * p, 8 * p * p
     single = z == 4
     chunk = 8 * min(t, at_once(p)) * p
     buffers = buffer_bytes(shape, b)
-    coef = z * p * (shape.s if shape.coef == "memory" else b)
+    coef = _coefficient_bytes(shape, b)
     cast = square // 2 if single else 0
     kept = X + square  # Q takes the place of X
     held = 2 * X if shape.folds else 0  # rows of a fold, its U and its projection

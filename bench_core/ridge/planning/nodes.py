@@ -17,12 +17,14 @@ from typing import Any, Literal
 from bench_core.errors import counted, readable_bytes
 from bench_core.ridge.planning import memory
 from bench_core.ridge.planning.flops import (
+    JOINT,
     TRIANGLES,
     FitShape,
     Form,
     Phase,
     Selection,
     Step,
+    fold_ways,
     scheme_name,
     selection_rule,
     size_text,
@@ -59,7 +61,8 @@ class NodePlan:
     sum_bytes : bytes that nodes send each other in messages. file_bytes : bytes that one node
         writes for the others, and each reads once.
     node_bytes : peak memory of each node beyond the files of X and Y.
-    cost : elapsed time in float64 flops. triangles : see `bench_core.ridge.planning.plan.Plan`.
+    cost : elapsed time in float64 flops. triangles, joint : as in
+        `bench_core.ridge.planning.plan.Plan`.
     """
 
     shape: FitShape
@@ -75,6 +78,7 @@ class NodePlan:
     node_bytes: tuple[int, ...]
     cost: float
     triangles: bool = False
+    joint: bool = False
 
     @property
     def width(self) -> int:
@@ -89,14 +93,22 @@ class NodePlan:
     @property
     def passes(self) -> int:
         """Number of passes over the targets that scoring takes."""
-        once = not self.sums_need_x and not self.shape.scaled
+        if self.joint:
+            once = self.selection == "each" or not self.shape.scaled
+        else:
+            once = not self.sums_need_x and not self.shape.scaled
         return 1 if once else max(1, len(self.shape.folds))
 
     @property
     def holders(self) -> int:
         """Number of nodes, from the first, that hold X and factorise it."""
-        own_folds = bool(self.shape.folds) and self.sums_need_x
+        own_folds = self.by_fold and self.sums_need_x
         return self.nodes if self.factorise == "each" or own_folds else 1
+
+    @property
+    def by_fold(self) -> bool:
+        """True where every fold has a factorisation of its own."""
+        return bool(self.shape.folds) and not self.joint
 
     @property
     def flops(self) -> float:
@@ -107,14 +119,19 @@ class NodePlan:
     def useful_flops(self) -> float:
         """Flops that the result needs, as for one process and one block of targets."""
         return useful_flops(
-            self.shape, self.form, self.selection, self.shape.s, triangles=self.triangles
+            self.shape,
+            self.form,
+            self.selection,
+            self.shape.s,
+            triangles=self.triangles,
+            joint=self.joint,
         )
 
     def _times(self, step: Step) -> int:
         """Return how many nodes carry out a step as a whole."""
         if step.phase in DIVIDED or step.phase == "select":
             return 1
-        if step.name == TRIANGLES:
+        if step.name == TRIANGLES or (step.name == JOINT and step.phase == "validate"):
             return min(self.nodes, self.shape.s)
         if step.phase == "validate":
             return self.holders
@@ -134,6 +151,7 @@ class NodePlan:
             "dtype": self.shape.dtype,
             "exact": self.shape.exact,
             "triangles": self.triangles,
+            "joint": self.joint,
             "nodes": self.nodes,
             "width": self.width,
             "flops": self.flops,
@@ -156,7 +174,7 @@ class NodePlan:
 
     def __str__(self) -> str:
         w = self.shape
-        scheme = scheme_name(w)
+        scheme = scheme_name(w, joint=self.joint)
         rule = selection_rule(w, self.selection, sums="from a sum over all nodes")
         who = {"one": "node 0", "each": "every node, cheaper than to broadcast"}[self.factorise]
         shares = [stop - start for start, stop in self.targets]
@@ -186,8 +204,9 @@ def make_node_plan(
     form: Form | None = None,
     selection: Selection | None = None,
     factorise: Factorise | None = None,
+    joint: bool | None = None,
 ) -> NodePlan:
-    """Return the cheapest plan; ``form``, ``selection`` and ``factorise`` are chosen unless given.
+    """Return the cheapest plan; all but the shape and the nodes is chosen unless given.
 
     Each node repeats the factorisation where the time that this adds (node 0's share of the
     targets is then no smaller than the others') is below the time to move the solution.
@@ -199,9 +218,11 @@ def make_node_plan(
     ways: tuple[Factorise, ...] = (factorise,) if factorise else ("one", "each")
     return min(
         (
-            _candidate(shape, nodes, a, b, c, triangles)
-            for a, b, c in product((form,) if form else usual, selections, ways)
-            for triangles in {False, triangles_serve(shape, a, b)}
+            _candidate(shape, nodes, a, b, c, triangles, together)
+            for a, b, c, together in product(
+                (form,) if form else usual, selections, ways, fold_ways(shape, joint)
+            )
+            for triangles in {False, triangles_serve(shape, a, b, joint=together)}
         ),
         key=lambda plan: plan.cost,
     )
@@ -228,7 +249,7 @@ def _balanced_shares(s: int, nodes: int, per_target: float, head_start: float) -
 def _elapsed(found: Iterable[Step], phases: tuple[Phase, ...]) -> float:
     """Return the time of the steps of these phases in float64 flops."""
     return sum(
-        step.cost * (EIGH_SLOWNESS if "eigendecomposition" in step.name else 1.0)
+        step.cost * (EIGH_SLOWNESS if step.kernel == "staged" else 1.0)
         for step in found
         if step.phase in phases
     )
@@ -241,12 +262,26 @@ def _candidate(
     selection: Selection,
     factorise: Factorise,
     triangles: bool,
+    joint: bool,
 ) -> NodePlan:
     n = min(nodes, shape.s)
-    own = steps(shape, form, selection, triangles=triangles)
+    own = steps(shape, form, selection, triangles=triangles, joint=joint)
     solved = even_shares(shape.s, nodes)
     plan = NodePlan(
-        shape, nodes, form, selection, factorise, solved, solved, own, 0, 0, (), 0.0, triangles
+        shape,
+        nodes,
+        form,
+        selection,
+        factorise,
+        solved,
+        solved,
+        own,
+        0,
+        0,
+        (),
+        0.0,
+        triangles,
+        joint,
     )
     prepare = _elapsed(own, ("factorise", "validate"))
     per_target = _elapsed(own, ("sum",)) / shape.s
@@ -259,7 +294,7 @@ def _candidate(
         first = max([prepare + scoring[0], *scoring])
     else:
         first = prepare + max(scoring)
-    parts = list(_part_bytes(plan, targets))
+    parts = list(part_bytes(plan, targets))
     filed = _file_bytes(plan) if factorise == "one" and n > 1 else 0
     rounds = ceil(log2(n)) if n > 1 else 0
     cost = first + _elapsed(own, ("select", "solution"))
@@ -278,14 +313,19 @@ def _candidate(
     return replace(plan, node_bytes=tuple(_node_bytes(plan, node) for node in range(n)))
 
 
-def _part_bytes(plan: NodePlan, targets: Bounds) -> Iterator[list[int]]:
+def part_bytes(plan: NodePlan, targets: Bounds) -> Iterator[list[int]]:
     """Yield the bytes of every node's part of the sums, pass by pass."""
     w = plan.shape
     shares = [stop - start for start, stop in targets if stop > start]
     if plan.selection == "each":
-        yield from [[8 * w.r * (share + 2) for share in shares]] * plan.passes
+        folds = len(w.folds) if plan.joint and not plan.triangles else 1
+        yield from [[folds * 8 * w.r * (share + 2) for share in shares]] * plan.passes
     elif plan.form == "dual":
         yield from [[8 * w.t * w.t] * len(shares)] * plan.passes
+    elif plan.joint:
+        held = [test for _, test in w.folds]
+        for some in [held] if plan.passes == 1 else [[rows] for rows in held]:
+            yield [8 * (sum(n * (n + w.p) for n in some) + w.p * w.p)] * len(shares)
     else:
         for rows in [test for _, test in w.folds] or [w.t]:
             yield [8 * ((w.r + 1) * rows + w.p * w.p)] * len(shares)
@@ -311,7 +351,9 @@ def _file_bytes(plan: NodePlan) -> int:
     if plan.form == "primal":
         return t * p * z + p * p * z + 8 * p
     own = t * t * z + 8 * t
-    factors = own if plan.sums_need_x and not plan.shape.folds else 0
+    factors = 0
+    if plan.sums_need_x and not plan.by_fold:
+        factors = t * t * (8 if plan.joint else z) + 8 * t
     # With a penalty per target the solution is the basis, and the vectors beside it.
     return factors + t * p * z + (own if plan.shape.per_target else 0)
 
@@ -322,8 +364,10 @@ def _node_bytes(plan: NodePlan, node: int) -> int:
     first, last = plan.solved[node]
     share = replace(plan.shape, s=max(stop - start, last - first, 1), coef="file")
     width = min(plan.width, share.s)
-    phases = memory.phase_bytes(share, plan.form, plan.selection, width, triangles=plan.triangles)
-    part = max(max(parts) for parts in _part_bytes(plan, plan.targets))
+    phases = memory.phase_bytes(
+        share, plan.form, plan.selection, width, triangles=plan.triangles, joint=plan.joint
+    )
+    part = max(max(parts) for parts in part_bytes(plan, plan.targets))
     received = part if min(plan.nodes, plan.shape.s) > 1 else 0
     factors = memory.factor_bytes(plan.shape, plan.form)
     if node > 0 and not plan.sums_need_x and plan.factorise == "one":
@@ -338,4 +382,6 @@ def _node_bytes(plan: NodePlan, node: int) -> int:
             # The solution, X's size, is all that is held; with a penalty per target it is more.
             if plan.form == "dual" and not plan.shape.per_target:
                 phases["coefficients"] -= factors + 8 * plan.shape.t**2
-    return max(phases.values()) + memory.small_bytes(share, plan.selection)
+    every_fold = plan.joint and plan.selection == "each" and not plan.triangles
+    small = memory.small_bytes(share, plan.selection, every_fold=every_fold)
+    return max(phases.values()) + small

@@ -14,6 +14,7 @@ from bench_core.ridge.planning.flops import (
     Selection,
     Step,
     coordinates_serve,
+    fold_ways,
     scheme_name,
     selection_rule,
     size_text,
@@ -38,7 +39,8 @@ class Plan:
     per block. peak_bytes : memory beyond X, Y and the process as it was; in the GPU's memory
     where there is one. slowdown : cost relative to the fastest plan, which the memory limit rules
     out; None if this is the fastest. fastest_bytes : memory that the fastest plan needs.
-    triangles : squared residuals come from a triangle for each penalty.
+    triangles : squared residuals come from a triangle for each penalty. joint : folds follow from
+    the factorisation of all samples.
 
     Examples
     --------
@@ -56,11 +58,14 @@ class Plan:
     slowdown: float | None = None
     fastest_bytes: int | None = None
     triangles: bool = False
+    joint: bool = False
 
     @property
     def keeps_coordinates(self) -> bool:
         """True where products formed to score the penalties serve for the coefficients too."""
-        return self.form == "primal" and coordinates_serve(self.shape, self.selection, self.width)
+        return self.form == "primal" and coordinates_serve(
+            self.shape, self.selection, self.width, joint=self.joint
+        )
 
     @property
     def flops(self) -> float:
@@ -81,7 +86,12 @@ class Plan:
     def useful_flops(self) -> float:
         """Flops that the result needs, by `bench_core.ridge.planning.flops.useful_flops`."""
         return useful_flops(
-            self.shape, self.form, self.selection, self.width, triangles=self.triangles
+            self.shape,
+            self.form,
+            self.selection,
+            self.width,
+            triangles=self.triangles,
+            joint=self.joint,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,6 +102,7 @@ class Plan:
             "dtype": self.shape.dtype,
             "exact": self.shape.exact,
             "triangles": self.triangles,
+            "joint": self.joint,
             "width": self.width,
             "flops": self.flops,
             "useful_flops": self.useful_flops,
@@ -114,9 +125,14 @@ class Plan:
 
     def __str__(self) -> str:
         w = self.shape
-        scheme = scheme_name(w)
+        scheme = scheme_name(w, joint=self.joint)
         rule = selection_rule(w, self.selection, sums="from sums over targets")
-        where = {"memory": "kept in memory", "file": "streamed to a file", None: "not formed"}
+        where = {
+            "memory": "kept in memory",
+            "given": "written into the caller's array",
+            "file": "streamed to a file",
+            None: "not formed",
+        }
         lines = [
             f"ridge, {self.form} form, {w.dtype}: {size_text(w)}",
             f"selection by {scheme}, {rule}",
@@ -150,16 +166,18 @@ def make_plan(
     width: int | None = None,
     form: Form | None = None,
     selection: Selection | None = None,
+    joint: bool | None = None,
 ) -> Plan:
     """Return the fastest plan for ``shape`` within ``memory_limit`` bytes.
 
-    ``width``, ``form`` and ``selection`` are chosen unless given. Float32 flops count half.
+    ``width``, ``form``, ``selection`` and ``joint`` are chosen unless given. Float32 flops count
+    half.
     Raises `ResourceError`, with the bytes that the leanest plan needs, when none fits.
     """
     candidates = []
     leanest: Plan | None = None
     fastest: Plan | None = None
-    for candidate in _candidates(shape, form, selection):
+    for candidate in _candidates(shape, form, selection, joint):
         fitted = _fit_width(candidate, memory_limit, width)
         if fitted is not None:
             candidates.append(fitted)
@@ -177,29 +195,32 @@ def make_plan(
         return chosen
     assert leanest is not None
     assert memory_limit is not None
-    remedies = ["raise memory_limit"]
+    remedies = ["use device='cpu' or a larger GPU" if shape.on_gpu else "raise memory_limit"]
     if shape.dtype == "float64" and not shape.exact:
         remedies.append("use dtype='float32'")
-    if shape.coef == "memory":
+    if shape.coef == "memory" and not shape.on_gpu:
         remedies.append("stream the coefficients to a file (coef=path)")
+    place = "of the GPU's memory" if shape.on_gpu else "of memory beyond X and Y"
     raise ResourceError(
-        f"this fit needs {readable_bytes(leanest.peak_bytes)} of memory beyond X and Y "
+        f"this fit needs {readable_bytes(leanest.peak_bytes)} {place} "
         f"({leanest.peak_bytes} bytes) and the limit is {readable_bytes(memory_limit)}: "
         + ", or ".join(remedies)
     )
 
 
-def _candidates(shape: FitShape, form: Form | None, selection: Selection | None) -> Iterator[Plan]:
+def _candidates(
+    shape: FitShape, form: Form | None, selection: Selection | None, joint: bool | None
+) -> Iterator[Plan]:
     # With t ≤ p a primal leverage comes near 1 and its complement loses its digits.
     usual: tuple[Form, ...] = ("dual",) if shape.t <= shape.p else ("dual", "primal")
     forms: tuple[Form, ...] = (form,) if form else usual
     selections: tuple[Selection, ...] = (selection,) if selection else ("shared", "each")
     if shape.each:
         selections = ("each",)
-    for a, b in product(forms, selections):
-        yield Plan(shape, a, b, 1, (), 0)
-        if triangles_serve(shape, a, b):
-            yield Plan(shape, a, b, 1, (), 0, triangles=True)
+    for a, b, c in product(forms, selections, fold_ways(shape, joint)):
+        yield Plan(shape, a, b, 1, (), 0, joint=c)
+        if triangles_serve(shape, a, b, joint=c):
+            yield Plan(shape, a, b, 1, (), 0, triangles=True, joint=c)
 
 
 def _cost(plan: Plan) -> float:
@@ -231,8 +252,14 @@ def _with_width(plan: Plan, width: int) -> Plan:
             plan.selection,
             keeps_coordinates=keeps,
             triangles=plan.triangles,
+            joint=plan.joint,
         ),
         peak_bytes=peak_bytes(
-            plan.shape, plan.form, plan.selection, width, triangles=plan.triangles
+            plan.shape,
+            plan.form,
+            plan.selection,
+            width,
+            triangles=plan.triangles,
+            joint=plan.joint,
         ),
     )

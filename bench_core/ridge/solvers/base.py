@@ -25,19 +25,27 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from bench_core.errors import InputError
+from bench_core.phases import NO_PHASES, Phases
 from bench_core.ridge.arrays.backend import Array, Device, cast, to_numpy
 from bench_core.ridge.arrays.target_blocks import Block
-from bench_core.ridge.formulas import gcv, residual_factors
+from bench_core.ridge.formulas import gcv, joint_folds, residual_factors
 from bench_core.ridge.formulas.centering import centred, column_means, recentre
 from bench_core.ridge.formulas.cross_validation import Validation
 from bench_core.ridge.formulas.eigensystem import Eigh, verify_null_vectors
 from bench_core.ridge.formulas.gcv import Criterion
+from bench_core.ridge.formulas.joint_folds import FoldSquares, JointFolds
 from bench_core.ridge.formulas.per_target_scores import BlockScores, block_scores
 from bench_core.ridge.formulas.residual_factors import ResidualFactors
 from bench_core.ridge.formulas.scores import mean_over_targets
 from bench_core.ridge.planning.flops import Selection
-from bench_core.ridge.solvers.penalty_scores import Scores, mean_scores, ratio
-from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetScores, TargetSums
+from bench_core.ridge.solvers.penalty_scores import Scores, conditioning, mean_scores, ratio
+from bench_core.ridge.solvers.targets import (
+    FoldScores,
+    Sums,
+    TargetColumns,
+    TargetScores,
+    TargetSums,
+)
 
 Predictor = Callable[[Block, Array | None], Array]
 
@@ -118,8 +126,11 @@ class Solver(ABC):
     gcv : score by generalised cross-validation instead of leave-one-out; "each" only.
     triangles : take squared residuals from a triangle for each penalty, where it keeps its digits.
     exact : decompose X itself and not its square; in float64 only.
+    joint : score all folds from the factorisation of all samples; each fold has to train on all
+        rows that it does not hold out.
     keep_coordinates : keep products of X with targets, formed to score them, for the
         coefficients. The primal form does where one block holds all targets.
+    phases : timer of the steps.
 
     Examples
     --------
@@ -156,28 +167,45 @@ class Solver(ABC):
         gcv: bool = False,
         triangles: bool = False,
         exact: bool = False,
+        joint: bool = False,
         keep_coordinates: bool = False,
+        phases: Phases = NO_PHASES,
     ) -> None:
         assert not exact or dtype == np.float64
+        assert not joint or (folds and not exact)
+        self.joint = joint
         assert not gcv or (selection == "each" and not folds)
         self.exact, self.gcv, self.triangles = exact, gcv, triangles
         self.selection, self.scoring, self.intercept = selection, scoring, intercept
         self.dtype, self.device, self.keep_coordinates = dtype, device, keep_coordinates
+        self.phases = phases
         self.alphas = device.put(alphas)
         self.folds = [(device.put(train), device.put(test)) for train, test in folds]
-        self.x_mean = column_means(X) if intercept and X is not None else None
+        self.x_mean: NDArray[np.float64] | None = None
         self.X: Array = None
         if X is not None:
-            Xc = centred(X, self.x_mean, dtype)
-            self.X = device.put(Xc if self.x_mean is None else recentre(Xc, self.x_mean))
+            with phases("centring"):
+                self.x_mean = column_means(X) if intercept else None
+                Xc = centred(X, self.x_mean, dtype)
+                Xc = Xc if self.x_mean is None else recentre(Xc, self.x_mean)
+            with phases("transfers"):
+                self.X = device.put(Xc)
         self.eigen: Eigh
         self.factorised = False
         self._latest: tuple[int, Validation] | None = None
+        self._joint_folds: JointFolds | None = None
 
     @property
     def passes(self) -> int:
         """Number of passes over the targets that scoring takes."""
+        if self.joint and (self.selection == "each" or self.scoring != "r2"):
+            return 1
         return max(1, len(self.folds))
+
+    @property
+    def _by_fold(self) -> bool:
+        """True where every fold has a factorisation of its own."""
+        return bool(self.folds) and not self.joint
 
     def factorise(self) -> None:
         """Factorise X as far as scoring needs it; raise `InputError` where X is not finite."""
@@ -185,10 +213,17 @@ class Solver(ABC):
             xp = array_namespace(self.X)
             self._require_finite_x(xp.sum(self.X * self.X, axis=1))
         else:
-            self._square()
-        if not self.folds:
+            with self.phases("gram"):
+                self._square()
+        if not self._by_fold:
             # Before Y is touched: numpy and scipy bring a BLAS each, and idle threads spin a while.
-            self._decompose()
+            self.require_factors()
+
+    def require_factors(self) -> None:
+        """Factorise X as a whole, unless that is done."""
+        if not self.factorised:
+            with self.phases("factorisation"):
+                self._decompose()
 
     @abstractmethod
     def _square(self) -> None:
@@ -211,9 +246,8 @@ class Solver(ABC):
 
     def error(self, alphas: float | NDArray[np.float64]) -> float:
         """Return the largest relative error of 1/(w + λ) with these penalties."""
-        self._latest = None
-        if not self.factorised:
-            self._decompose()
+        self._latest = self._joint_folds = None
+        self.require_factors()
         return float(self.eigen.errors(np.atleast_1d(alphas)).max())
 
     @abstractmethod
@@ -248,7 +282,8 @@ class Solver(ABC):
         """Return the validation of a pass; the latest one is kept."""
         if self._latest is None or self._latest[0] != number:
             self._latest = None
-            self._latest = number, self._make_validation(number)
+            with self.phases("factorisation"):
+                self._latest = number, self._make_validation(number)
         return self._latest[1]
 
     def _verified(self, eigen: Eigh, rows: Array) -> Eigh:
@@ -283,6 +318,53 @@ class Solver(ABC):
             return 1 - total / sums.defined if sums.defined else total * np.nan
         return -total / (squares.shape[1] * sums.targets)
 
+    @abstractmethod
+    def _make_joint(self) -> JointFolds:
+        """Return all folds as they follow from the factorisation of all samples."""
+
+    @property
+    def joint_folds(self) -> JointFolds:
+        """All folds as they follow from the factorisation of all samples; kept until it solves."""
+        if self._joint_folds is None:
+            with self.phases("factorisation"):
+                self._joint_folds = self._make_joint()
+        return self._joint_folds
+
+    def _pass_folds(self, number: int) -> list[int]:
+        """Return the folds that pass ``number`` scores."""
+        return list(range(len(self.folds))) if self.passes == 1 else [number]
+
+    def _every_fold(self, targets: TargetColumns) -> FoldScores:
+        """Return the scores of every target in every fold, from one pass over the targets."""
+        check = joint_folds.residuals(self.joint_folds, self.dtype)
+        shape = (self.alphas.shape[0], targets.Y.shape[1])
+        parts = [
+            TargetScores(np.empty(shape), np.zeros(shape[0]), np.zeros(shape[0]), 0.0, errors)
+            for errors in check.errors
+        ]
+        for block in targets.blocks("scoring targets"):
+            found = joint_folds.block_scores(
+                check, block.values, self.scoring, intercept=self.intercept
+            )
+            for part, one in zip(parts, found, strict=True):
+                part.scores[:, block.columns] = to_numpy(one.scores)
+                part.squares += to_numpy(one.squares)
+                part.gained += to_numpy(one.gained)
+                part.own += float(one.own)
+        return FoldScores(parts)
+
+    def _scored_targets(self, number: int, targets: TargetColumns) -> Sums:
+        """Return the scores of every target for itself in pass ``number``."""
+        if self.joint and not self.triangles:
+            return self._every_fold(targets)
+        return self._predicted_scores(number, targets)
+
+    def _scores_of(self, found: FoldSquares, own: Array, sums: TargetSums) -> Scores:
+        """Return the scores of a fold; ``own`` (n,) are sums of squares of its held-out targets."""
+        magnified, unexplained = conditioning(found.gain, own, found.squares)
+        shared = self._mean_squares(found.squares, sums)
+        return Scores(shared, None, magnified, unexplained, found.errors)
+
     def _predicted_scores(self, number: int, targets: TargetColumns) -> TargetScores:
         """Return the scores of every target by predicting it, or by its coordinates alone."""
         shape = (self.alphas.shape[0], targets.Y.shape[1])
@@ -301,6 +383,8 @@ class Solver(ABC):
         if self.gcv:
             criterion = self._make_criterion()
             return replace(criterion, project=cast(criterion.project, self.dtype))
+        if self.joint:
+            return residual_factors.factorise_folds(self.joint_folds, self.dtype)
         check = self.validation(number)
         if self.triangles:
             factors = residual_factors.factorise(check, self.dtype)
@@ -325,6 +409,8 @@ class Solver(ABC):
         return np.where(lost, np.inf, 0.0)
 
     def _each(self, sums: Sums) -> Scores:
+        if isinstance(sums, FoldScores):
+            return mean_scores(self._each(part) for part in sums.folds)
         assert isinstance(sums, TargetScores)
         self._require_finite(np.asarray([sums.own]))
         return Scores(

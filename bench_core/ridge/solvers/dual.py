@@ -12,12 +12,19 @@ from numpy.typing import NDArray
 
 from bench_core.ridge.arrays.backend import Array, Device, cast, mirror, to_numpy
 from bench_core.ridge.arrays.target_blocks import Block
-from bench_core.ridge.formulas import cross_validation, dual, gcv, singular_values
+from bench_core.ridge.formulas import (
+    cross_validation,
+    dual,
+    gcv,
+    joint_folds,
+    singular_values,
+)
 from bench_core.ridge.formulas.centering import double_centre
 from bench_core.ridge.formulas.cross_validation import Validation
 from bench_core.ridge.formulas.eigensystem import Eigh, clear_null_rows
 from bench_core.ridge.formulas.gcv import Criterion
-from bench_core.ridge.formulas.quadratic_forms import damping
+from bench_core.ridge.formulas.joint_folds import JointFolds
+from bench_core.ridge.formulas.quadratic_forms import congruence, damping, halved
 from bench_core.ridge.solvers.base import Factors, Predictor, Solution, Solver, factor_arrays
 from bench_core.ridge.solvers.penalty_scores import Scores, conditioning, mean_scores
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums, scaled
@@ -58,7 +65,7 @@ class DualSolver(Solver):
 
     def partial_sums(self, number: int, targets: TargetColumns) -> Sums:
         if self.selection == "each":
-            return self._predicted_scores(number, targets)
+            return self._scored_targets(number, targets)
         rows = self.folds[number][1] if self.folds and self.scoring == "r2" else None
         G, defined = None, 0
         for block in targets.blocks("multiplying targets"):
@@ -78,8 +85,26 @@ class DualSolver(Solver):
         G = mirror(sums.total)
         if not self.folds:
             return self._leave_one_out(G, sums)
-        folds = [number] if self.scoring == "r2" else range(len(self.folds))
+        folds = self._pass_folds(number)
+        if self.joint:
+            return self._joint_scores(folds, G, sums)
         return mean_scores(self._fold(fold, G, sums) for fold in folds)
+
+    def _joint_scores(self, folds: list[int], G: Array, sums: TargetSums) -> Scores:
+        if self.intercept:
+            G = double_centre(G)
+        own = array_namespace(G).linalg.diagonal(G)
+        V = cast(self.eigen.V, self.dtype)
+        H = halved(congruence(V, cast(G, self.dtype)))
+        del V, G
+        return mean_scores(
+            self._scores_of(
+                joint_folds.dual_squares(self.joint_folds, fold, H),
+                array_namespace(own).take(own, self.folds[fold][1]),
+                sums,
+            )
+            for fold in folds
+        )
 
     def _leave_one_out(self, G: Array, sums: TargetSums) -> Scores:
         if self.intercept:
@@ -119,13 +144,16 @@ class DualSolver(Solver):
             self._kernel, train, test, self.alphas, **options, verify=verify
         )
 
+    def _make_joint(self) -> JointFolds:
+        tests = [test for _, test in self.folds]
+        return joint_folds.dual(self.eigen, self.alphas, tests, intercept=self.intercept)
+
     def _make_criterion(self) -> Criterion:
         return gcv.dual(self.eigen, self.alphas)
 
     def solve(self, alphas: float | NDArray[np.float64]) -> DualSolution:
-        self._latest = None
-        if not self.factorised:
-            self._decompose()
+        self._latest = self._joint_folds = None
+        self.require_factors()
         return DualSolution(
             self.X,
             self.eigen.without_null(),

@@ -10,13 +10,21 @@ from numpy.typing import NDArray
 
 from bench_core.ridge.arrays.backend import Array, Device, to_numpy
 from bench_core.ridge.arrays.target_blocks import Block
-from bench_core.ridge.formulas import cross_validation, gcv, primal, singular_values
+from bench_core.ridge.formulas import (
+    cross_validation,
+    gcv,
+    joint_folds,
+    primal,
+    singular_values,
+)
 from bench_core.ridge.formulas.cross_validation import Validation
 from bench_core.ridge.formulas.gcv import Criterion
+from bench_core.ridge.formulas.joint_folds import FoldSums, JointFolds
 from bench_core.ridge.formulas.per_target_scores import training_and_test
 from bench_core.ridge.formulas.primal import ErrorSums
+from bench_core.ridge.formulas.quadratic_forms import halved
 from bench_core.ridge.solvers.base import Factors, Predictor, Solution, Solver, factor_arrays
-from bench_core.ridge.solvers.penalty_scores import Scores, conditioning
+from bench_core.ridge.solvers.penalty_scores import Scores, conditioning, mean_scores
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums, scaled
 
 
@@ -35,7 +43,8 @@ class PrimalSolver(Solver):
             X, self.X = self.X, None
             self.eigen, self.X = singular_values.primal(X, intercept=self.intercept)
         else:
-            square = primal.covariance(self.X)
+            with self.phases("gram"):
+                square = primal.covariance(self.X)
             self._require_finite_x(array_namespace(square).linalg.diagonal(square))
             eigen = self._verified(primal.factorise(square), self.X.T)
             self.eigen = eigen.without_null()
@@ -44,7 +53,7 @@ class PrimalSolver(Solver):
 
     def partial_sums(self, number: int, targets: TargetColumns) -> Sums:
         if self.selection == "each":
-            return self._predicted_scores(number, targets)
+            return self._scored_targets(number, targets)
         f = None if self.folds else primal.filters(self.eigen, self.alphas)
         sums: TargetSums | None = None
         for block in targets.blocks("multiplying targets", "mean"):
@@ -59,7 +68,13 @@ class PrimalSolver(Solver):
         assert sums is not None
         return sums
 
-    def _error_sums(self, number: int, f: Array | None, Y: Array) -> ErrorSums:
+    def _error_sums(self, number: int, f: Array | None, Y: Array) -> ErrorSums | FoldSums:
+        if self.joint:
+            C = array_namespace(Y).matmul(self.X.T, Y)
+            if self.keep_coordinates:
+                self._coordinates = C
+            tests = [self.folds[fold][1] for fold in self._pass_folds(number)]
+            return joint_folds.block_sums(tests, Y, C)
         if f is None:
             check = self.validation(number)
             Y_S, Y_T = training_and_test(check, Y, intercept=self.intercept)
@@ -75,6 +90,8 @@ class PrimalSolver(Solver):
         assert isinstance(sums, TargetSums)
         total = sums.total
         self._require_finite(total.squares)
+        if isinstance(total, FoldSums):
+            return self._joint_scores(number, total, sums)
         if self.folds:
             check = self.validation(number)
             squares = cross_validation.fold_squares(check, total, self.alphas)
@@ -86,6 +103,22 @@ class PrimalSolver(Solver):
             gain, errors = 1 / (rest * rest), self.eigen.errors(to_numpy(self.alphas))
         magnified, unexplained = conditioning(gain, total.squares, squares)
         return Scores(self._mean_squares(squares, sums), None, magnified, unexplained, errors)
+
+    def _joint_scores(self, number: int, total: FoldSums, sums: TargetSums) -> Scores:
+        B = halved(total.B)
+        parts = zip(self._pass_folds(number), total.cross, total.grams, strict=True)
+        return mean_scores(
+            self._scores_of(
+                joint_folds.primal_squares(self.joint_folds, fold, cross, gram, B),
+                array_namespace(gram).linalg.diagonal(gram),
+                sums,
+            )
+            for fold, cross, gram in parts
+        )
+
+    def _make_joint(self) -> JointFolds:
+        tests = [test for _, test in self.folds]
+        return joint_folds.primal(self.X, self.eigen, self.alphas, tests, intercept=self.intercept)
 
     def _make_validation(self, number: int) -> Validation:
         if not self.folds:
@@ -104,9 +137,8 @@ class PrimalSolver(Solver):
         return gcv.primal(self.X, self.eigen, self.alphas, intercept=self.intercept)
 
     def solve(self, alphas: float | NDArray[np.float64]) -> PrimalSolution:
-        self._latest = None
-        if not self.factorised:
-            self._decompose()
+        self._latest = self._joint_folds = None
+        self.require_factors()
         return PrimalSolution(
             self.factors,
             alphas,

@@ -11,9 +11,11 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from bench_core.phases import NO_PHASES, Phases
 from bench_core.progress import Progress, silent
 from bench_core.ridge.arrays.backend import Array, Device, cast, to_numpy
 from bench_core.ridge.arrays.target_blocks import Block, Centring, ColumnBlocks
+from bench_core.ridge.formulas.joint_folds import FoldSums
 from bench_core.ridge.formulas.primal import ErrorSums
 from bench_core.ridge.formulas.scores import spread
 
@@ -28,6 +30,7 @@ class TargetColumns:
     dtype : precision of the blocks.
     centre : take off large means; False without an intercept.
     view_file : map a file of targets into the process instead of reading it.
+    phases : timer; waiting for a block is "reading".
     """
 
     Y: NDArray[Any]
@@ -37,6 +40,7 @@ class TargetColumns:
     centre: bool = True
     view_file: bool = False
     progress: Progress = silent
+    phases: Phases = NO_PHASES
 
     def blocks(self, what: str, centring: Centring = "shift") -> Iterator[Block]:
         """Yield the blocks in order and report progress as ``what``."""
@@ -47,10 +51,15 @@ class TargetColumns:
             centring=centring if self.centre else "none",
             device=self.device,
             view_file=self.view_file,
+            phases=self.phases,
         )
-        for done, block in enumerate(blocks):
+        coming = iter(blocks)
+        for done in range(len(blocks)):
+            with self.phases("reading"):
+                block = next(coming)
             self.progress(what, done, len(blocks))
             yield block
+        coming.close()
         self.progress(what, len(blocks), len(blocks))
 
 
@@ -58,11 +67,12 @@ class TargetColumns:
 class TargetSums:
     """Sums over targets from which every penalty is scored; disjoint parts add up in any order.
 
-    total : Y Yᵀ (t, t), of which only the lower triangle counts, or `ErrorSums`. targets : number
-    of targets. defined : number of targets that are not constant, where they are scaled for r2.
+    total : Y Yᵀ (t, t), of which only the lower triangle counts, `ErrorSums` or `FoldSums`.
+    targets : number of targets. defined : number of targets that are not constant, where they are
+    scaled for r2.
     """
 
-    total: Array | ErrorSums
+    total: Array | ErrorSums | FoldSums
     targets: int
     defined: int = 0
 
@@ -85,6 +95,8 @@ class TargetSums:
         total = self.total
         if isinstance(total, ErrorSums):
             moved: Any = ErrorSums(move(total.cross), move(total.squares), move(total.B))
+        elif isinstance(total, FoldSums):
+            moved = total.moved(move)
         else:
             moved = move(total)
         return TargetSums(moved, self.targets, self.defined)
@@ -117,7 +129,24 @@ class TargetScores:
         return self
 
 
-Sums = TargetSums | TargetScores
+@dataclass
+class FoldScores:
+    """Scores of every target in all folds, from one pass over the targets: a part for each fold."""
+
+    folds: list[TargetScores]
+
+    def __iadd__(self, other: FoldScores) -> FoldScores:
+        """Append the targets of another part."""
+        for mine, more in zip(self.folds, other.folds, strict=True):
+            mine += more
+        return self
+
+    def on_host(self) -> FoldScores:
+        """Return itself: it is made of numpy arrays."""
+        return self
+
+
+Sums = TargetSums | TargetScores | FoldScores
 
 
 def scaled(Y: Array, rows: Array | None = None) -> tuple[Array, int]:

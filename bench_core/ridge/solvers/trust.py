@@ -13,8 +13,12 @@ from bench_core.ridge.formulas.scores import best
 from bench_core.ridge.planning.flops import Selection
 from bench_core.ridge.solvers.penalty_scores import Scores
 
-Remedy = Literal["float64", "each", "exact"]
-"""Products in float64; every target's own residuals; the singular value decomposition of X."""
+Remedy = Literal["float64", "each", "separate", "exact"]
+"""A more exact way.
+
+Products in float64; every target's own residuals; a factorisation for every fold; the singular
+value decomposition of X.
+"""
 
 
 @dataclass(frozen=True)
@@ -22,17 +26,21 @@ class Method:
     """How exactly a fit is made.
 
     dtype : precision of products with Y. selection : how penalties are scored, None for what the
-    plan finds cheapest. exact : decompose X itself and not its square.
+    plan finds cheapest. exact : decompose X itself and not its square. joint : False where every
+    fold has to be factorised for itself, None for what the plan finds cheapest.
     """
 
     dtype: np.dtype[Any]
     selection: Selection | None = None
     exact: bool = False
+    joint: bool | None = None
 
     def improved(self, by: Remedy) -> Method:
         """Return the method with this remedy."""
         if by == "each":
             return replace(self, selection="each")
+        if by == "separate":
+            return replace(self, joint=False)
         return replace(self, dtype=np.dtype(np.float64), exact=self.exact or by == "exact")
 
 
@@ -55,6 +63,8 @@ def remedy(
     method: Method,
     selection: Selection,
     chosen: NDArray[np.intp] | None = None,
+    *,
+    joint: bool = False,
 ) -> Remedy | None:
     """Return what makes the choice of a penalty more exact; None where it can be trusted.
 
@@ -64,7 +74,7 @@ def remedy(
 
     Parameters
     ----------
-    selection : how the penalties were scored.
+    selection : how the penalties were scored. joint : from one factorisation for all folds.
     chosen : index of every target's penalty, None for one of all.
     """
     dtype = method.dtype
@@ -72,14 +82,16 @@ def remedy(
         return "float64"  # a leverage of 1 to float32 may be less
     if not method.exact:
         if not _factorised_well(scores, "float64", chosen):
-            return "exact"
+            return "separate" if joint else "exact"
         if not _factorised_well(scores, dtype.name, chosen):
             return "float64"
-    if scores.magnified is None or (dtype == np.float64 and selection == "each"):
+    if scores.magnified is None or (dtype == np.float64 and selection == "each" and not joint):
         return None
     if not scores.magnified[int(best(scores.shared))] > MOST_MAGNIFIED[dtype.name]:
         return None
-    return "each" if dtype == np.float64 else "float64"
+    if dtype == np.float32:
+        return "float64"
+    return "separate" if joint else "each"
 
 
 def _factorised_well(scores: Scores, precision: str, chosen: NDArray[np.intp] | None) -> bool:

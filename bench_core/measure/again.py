@@ -1,0 +1,93 @@
+"""Further runs of a case that was measured: its times in a new process, and nothing twice."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+
+from bench_core.errors import ResourceError
+from bench_core.measure.run import ACCEPT_LOAD
+from bench_core.progress import Progress, silent
+from bench_core.records import codec
+from bench_core.records.pooling import pool_runs
+from bench_core.records.record import Record
+from bench_core.runner.problem_cache import cached, prepare_scratch
+from bench_core.runner.protocol import WorkerResult
+from bench_core.runner.run import RunSettings, disturbed_reason, finish_record, launch_fit
+from bench_core.runner.spec import FitSpec
+
+
+def measure_again(
+    spec: FitSpec,
+    *,
+    store: Path,
+    scratch: Path | None = None,
+    progress: Progress = silent,
+    timeout: float | None = None,
+    accept_load: bool | None = None,
+) -> Record:
+    """Return the record of ``spec`` with the times of one more run, and write it to ``store``.
+
+    The run proves its BLAS and its threads. What does not change from run to run (accuracy, null,
+    agreement) is that of the first. A record that has no times comes back as it is.
+
+    Parameters
+    ----------
+    store : holds the record of the first run, from `bench_core.measure.measure`.
+    scratch, progress, timeout, accept_load : as there.
+
+    Raises
+    ------
+    InputError : the store has no record of ``spec``, or a damaged one.
+    """
+    began = perf_counter()
+    path = store / f"{spec.stem}.json"
+    record = codec.read(Record, path)
+    if record.status not in ("ok", "disturbed") or record.times is None:
+        return record
+    settings = RunSettings(
+        scratch=prepare_scratch(scratch, progress),
+        log=path.with_suffix(".log"),
+        timeout=timeout,
+        progress=progress,
+        accept_load=bool(os.environ.get(ACCEPT_LOAD)) if accept_load is None else accept_load,
+    )
+    number = 1 + max((one.number for one in record.times.runs), default=0)
+    try:
+        with cached(spec, scratch=settings.scratch, progress=progress) as entry:
+            data = entry.data(settings.scratch)
+            found, _ = launch_fit(spec, data, settings, record.plan, run=number, timing_only=True)
+    except ResourceError as error:
+        note = f"run {number} was left out: {error}"
+        record = replace(record, warnings=(*record.warnings, note))
+    else:
+        record = add_run(record, found, number, accept_load=settings.accept_load)
+    record = finish_record(record, began - record.seconds, settings)
+    codec.write(record, path)
+    return record
+
+
+def add_run(record: Record, found: WorkerResult, number: int, *, accept_load: bool) -> Record:
+    """Return a record with the times of a further run; invalid or failed if that run is so."""
+    reason = found.reason
+    if found.status == "ok" and found.processor is not None:
+        reason = found.processor.note
+    if found.times is None or reason is not None:
+        status = "failed" if found.status == "failed" else "invalid"
+        return replace(
+            record,
+            status=status,  # type: ignore[arg-type]
+            reason=f"run {number}: {reason}",
+            times=None if status == "failed" else record.times,
+        )
+    assert record.times is not None
+    times = pool_runs(record.times, found.times.runs, seed=record.seed)
+    disturbed = None if accept_load else disturbed_reason(times.runs)
+    return replace(
+        record,
+        status="ok" if disturbed is None else "disturbed",
+        reason=disturbed,
+        times=times,
+    )

@@ -1,0 +1,106 @@
+"""The record of one `ridgebench bench`: order, the machine's clock, and its A/A pairs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from bench_core.records.record import STRICT, Count, MachineUse, Positive, Seconds
+
+SCHEMA_SESSION: Final = "ridgebench-session/1"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Tick:
+    """One fit of the reference: `ridgecv` on one node and one thread.
+
+    Parameters
+    ----------
+    at_s : since the session began. seconds : of the fit.
+    use : of the machine meanwhile.
+
+    Examples
+    --------
+    >>> Tick(12.0, 0.41).seconds
+    0.41
+    """
+
+    at_s: Seconds
+    seconds: Annotated[float, Field(gt=0)]
+    use: MachineUse | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class SamePair:
+    """A case that was measured twice, in turn, in one environment.
+
+    Parameters
+    ----------
+    case : in words. key : of its record.
+    first, second : repeats of every run that counts on both sides, in seconds.
+    disturbed : what disturbed one of them; the pair then tells nothing. None if nothing did.
+
+    Examples
+    --------
+    >>> SamePair("parcels 1/24, ridgecv 1×1", "0" * 20, ((1.0, 1.1),), ((1.0, 1.0),)).disturbed
+    """
+
+    case: str
+    key: str
+    first: tuple[tuple[Seconds, ...], ...]
+    second: tuple[tuple[Seconds, ...], ...]
+    disturbed: str | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class SessionCase:
+    """Key of what is asked for once per session and kind; equal ones replace each other."""
+
+    kind: Literal["bench", "same"]
+    session: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class SessionRecord:
+    """One session of one environment.
+
+    Parameters
+    ----------
+    environments : all that took turns, in the order of the first run of a case.
+    runs : of every case. cases : number of them.
+    clock : the reference, repeated through the session, in ``clock_environment``.
+    same : A/A pairs; empty unless they were asked for.
+
+    Examples
+    --------
+    >>> case = SessionCase("bench", "20260101T000000Z")
+    >>> record = SessionRecord(
+    ...     SCHEMA_SESSION, case, "2026-01-01T00:00:00Z", 60.0, ("a", "b"), 2, 9, "a", ()
+    ... )
+    >>> record.drift is None
+    True
+    """
+
+    schema: Literal["ridgebench-session/1"]
+    case: SessionCase
+    started: str
+    seconds: Seconds
+    environments: tuple[str, ...]
+    runs: Positive
+    cases: Count
+    clock_environment: str | None
+    clock: tuple[Tick, ...]
+    same: tuple[SamePair, ...] = ()
+
+    @property
+    def status(self) -> Literal["ok"]:
+        """A session has no other."""
+        return "ok"
+
+    @property
+    def drift(self) -> float | None:
+        """Slowest over fastest reference fit of the session; None for fewer than two."""
+        times = [one.seconds for one in self.clock]
+        return max(times) / min(times) if len(times) > 1 else None

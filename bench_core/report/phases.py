@@ -1,0 +1,153 @@
+"""Where the time of fits goes: rows of seconds by phase, and the figure of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from bench_core.phases import PHASES, Phase
+from bench_core.records.phases import PHASE_NAMES, PhaseSeconds
+from bench_core.records.runs import environment_label, record_label, scale_text, strategy_text
+from bench_core.report.figures import panel_rows, patch, to_svg
+from bench_core.report.runs import EnvironmentRun
+
+_COLOURS: dict[Phase, str] = {
+    "reading": "#8da0cb",
+    "centring": "#c7d3ea",
+    "gram": "#1b6ca8",
+    "factorisation": "#d1495b",
+    "scores": "#edae49",
+    "solution": "#2e8b57",
+    "predictions": "#9bc53d",
+    "sklearn": "#7a5195",
+    "transfers": "#5f5f5f",
+    "waiting": "#a8a8a8",
+    "other": "#dcdcdc",
+}
+
+
+@dataclass(frozen=True)
+class PhaseRow:
+    """Phases of one process of a fit, or of its critical path.
+
+    whole : the fit, in seconds. seconds : of the process or the path.
+    """
+
+    environment: str
+    problem: str
+    scale: str
+    dtype: str
+    strategy: str
+    nodes: int
+    threads: int
+    whole: float
+    seconds: PhaseSeconds
+
+    @property
+    def critical(self) -> bool:
+        """True for the row of the critical path."""
+        return self.seconds.process == "critical path"
+
+    @property
+    def panel(self) -> tuple[str, Fraction, str]:
+        """The problem, its scale as a number to sort by, and its precision."""
+        return self.problem, Fraction(self.scale or 1), self.dtype
+
+    @property
+    def name(self) -> str:
+        """Strategy, nodes and threads."""
+        return f"{self.strategy}  {self.nodes} x {self.threads}"
+
+
+def phase_rows(runs: Iterable[EnvironmentRun]) -> list[PhaseRow]:
+    """Return a row per process of every valid fit that has phases, its critical path first.
+
+    One process has one row: its own phases are the path. Of equal fits the first counts.
+    """
+    found: dict[tuple[object, ...], list[PhaseRow]] = {}
+    for run in runs:
+        label = environment_label(run)
+        for record in run.fits:
+            phases = record.phases
+            if record.status != "ok" or phases is None:
+                continue
+            case, problem = record.case, record.case.problem
+            several = len(phases.processes) > 1
+            rows = [
+                PhaseRow(
+                    environment=record_label(record, label),
+                    problem=problem.name,
+                    scale=scale_text(problem.scale),
+                    dtype=problem.dtype,
+                    strategy=strategy_text(case),
+                    nodes=case.nodes,
+                    threads=case.threads,
+                    whole=phases.fit_s,
+                    seconds=seconds,
+                )
+                for seconds in (phases.critical, *(phases.processes if several else ()))
+            ]
+            first = rows[0]
+            found.setdefault((run.machine, *first.panel, first.name, first.environment), rows)
+    in_order = sorted(
+        found.values(),
+        key=lambda rows: (
+            *rows[0].panel,
+            rows[0].strategy,
+            rows[0].environment,
+            rows[0].nodes,
+            rows[0].threads,
+        ),
+    )
+    return [row for rows in in_order for row in rows]
+
+
+def used_phases(rows: Iterable[PhaseRow]) -> list[Phase]:
+    """Return the phases that any row spent time in, in their order."""
+    spent = [row.seconds.seconds for row in rows]
+    return [name for name in PHASES if any(one[name] > 0 for one in spent)]
+
+
+def phases_text(rows: Iterable[PhaseRow]) -> str:
+    """Return the figure in words: what took longest in every fit."""
+    sentences = []
+    for row in rows:
+        if not row.critical:
+            continue
+        longest, spent = max(row.seconds.seconds.items(), key=lambda one: one[1])
+        problem = " ".join(word for word in (row.problem, row.scale, row.dtype) if word)
+        sentences.append(
+            f"{problem}, {row.strategy} on {row.nodes} x {row.threads}, {row.environment}: "
+            f"{PHASE_NAMES[longest]} {spent / row.seconds.total:.0%}"
+        )
+    return "Longest phase of every fit. " + "; ".join(sentences) + "."
+
+
+def phases_figure(rows: Iterable[PhaseRow]) -> str | None:
+    """Return bars of the critical path's phases, stacked, per problem, strategy, nodes and threads.
+
+    None where no fit has phases.
+    """
+    paths = [row for row in rows if row.critical]
+    if not paths:
+        return None
+    names = used_phases(paths)
+    panels = sorted({row.panel for row in paths})
+    several = len({row.environment for row in paths}) > 1
+    figure, axes = panel_rows([sum(row.panel == panel for row in paths) for panel in panels])
+    for axis, panel in zip(axes, panels, strict=True):
+        chosen = [row for row in paths if row.panel == panel][::-1]  # bars go up
+        lefts = [0.0] * len(chosen)
+        for name in names:
+            widths = [row.seconds.seconds[name] for row in chosen]
+            axis.barh(range(len(chosen)), widths, left=lefts, color=_COLOURS[name], linewidth=0)
+            lefts = [left + width for left, width in zip(lefts, widths, strict=True)]
+        labels = [f"{row.name}  {row.environment}" if several else row.name for row in chosen]
+        axis.set_yticks(range(len(chosen)), labels, fontsize=8)
+        title = " ".join(word for word in (panel[0], chosen[0].scale, panel[2]) if word)
+        axis.set(title=title, xlabel="seconds along the critical path")
+        axis.grid(visible=False, axis="y")
+    handles = [patch(_COLOURS[name], PHASE_NAMES[name]) for name in names]
+    figure.legend(handles=handles, fontsize=8, loc="upper center", ncols=6)
+    return to_svg(figure, above=0.45)

@@ -1,0 +1,33 @@
+"""Banded ridge: a penalty for every feature space, chosen by cross-validation.
+
+`BandedRidgeCV` is the estimator. `candidates` draws weights of the spaces, `kernels` sums their
+Gram matrices, `held_out` gives the residuals of held-out rows from one factorisation, `search`
+scores candidates, `solution` fits the chosen ones, `variance` divides what is explained among the
+spaces, `planning` knows flops and memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench_core.ridge.banded.estimator import BandedRidgeCV
+    from bench_core.ridge.banded.variance import SpaceScores
+
+__all__ = ["BandedRidgeCV", "SpaceScores"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "BandedRidgeCV":  # scikit-learn takes long to import
+        from bench_core.ridge.banded.estimator import BandedRidgeCV
+
+        return BandedRidgeCV
+    if name == "SpaceScores":
+        from bench_core.ridge.banded.variance import SpaceScores
+
+        return SpaceScores
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

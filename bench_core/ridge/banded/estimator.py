@@ -1,0 +1,452 @@
+"""Ridge with a penalty for every feature space, as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from bench_core.checks import check_alphas, check_held_out, check_xy, kept, unmasked
+from bench_core.errors import InputError
+from bench_core.progress import Progress, silent
+from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
+from bench_core.ridge.arrays.coef_file import CoefFile, fresh_memory
+from bench_core.ridge.arrays.target_blocks import fits_in_memory
+from bench_core.ridge.banded.candidates import NEAR, around, first_candidates, given_candidates
+from bench_core.ridge.banded.held_out import as_ranges
+from bench_core.ridge.banded.kernels import (
+    Columns,
+    SpaceKernels,
+    columns_of,
+    cross_kernels,
+    space_kernels,
+)
+from bench_core.ridge.banded.planning import BandedPlan, BandedShape, make_plan
+from bench_core.ridge.banded.search import (
+    Candidates,
+    EachTarget,
+    SearchSettings,
+    SumsOverTargets,
+    lost_message,
+)
+from bench_core.ridge.banded.solution import BandedSolution, Choice
+from bench_core.ridge.banded.variance import SpaceScores, space_scores
+from bench_core.ridge.formulas.centering import centred, column_means, recentre
+from bench_core.ridge.formulas.scores import check_scoring
+from bench_core.ridge.inputs import find_folds, product_dtype, safe_in_float32
+from bench_core.ridge.penalty_grid import warn_at_edge
+from bench_core.ridge.solvers.targets import TargetColumns
+
+UNEXPLAINED = {"float64": 1e-9, "float32": 1e-3}
+"""Squared residuals over squared targets below which sums over targets have lost their digits."""
+
+
+class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Ridge regression of many targets on several feature spaces, a penalty for each space.
+
+    Weights γ of the spaces and a penalty α are chosen together: space g gets the penalty α / γ_g
+    (banded ridge; Nunez-Elizalde, Huth and Gallant, 2019, NeuroImage 197, 482–492). Candidate
+    weights are random points of the simplex and points around the best of them (Dupré la Tour et
+    al., 2022, NeuroImage 264, 119728); each is tried with every α. A candidate costs one
+    factorisation of t × t, whatever the number of folds, features and targets.
+
+    Parameters
+    ----------
+    alphas : candidate penalties α (r,).
+    spaces : number of the space of every feature (p,), counted from 0; None for one space.
+    candidates : how many weights to draw, the equal ones and each space alone among them; or
+        weights (n, spaces).
+    refine : further weights, drawn around the best in two rounds.
+    balanced : scale the kernels of the spaces to one trace, so that a weight means the same for a
+        large space and a small one. False takes weights as they are.
+    cv : number of contiguous folds, or a scikit-learn splitter whose folds hold out every row once
+        at most; ``groups`` go to `fit`.
+    scoring : "neg_mean_squared_error", "r2" or "pearson", averaged over folds (and over targets).
+    alpha_per_target : choose weights and penalty for every target, not once for all.
+    fit_intercept, dtype, coef, memory_limit, device, progress : as for
+        `bench_core.ridge.MultiTargetRidgeCV`.
+    seed : of the random candidates.
+
+    Attributes
+    ----------
+    alpha_ : the chosen α, (s,) with ``alpha_per_target``.
+    weights_ : the chosen γ (spaces,) or (spaces, s), as they multiply the features' products.
+    penalties_ : α / γ of every space, of the same shape; infinite where the space is left out.
+    best_score_ : its score, or (s,).
+    coef_ : (s, p); absent with ``coef=None``. intercept_ : (s,).
+    cv_results_ : "alphas" (r,), "weights" (n, spaces), "mean_scores" (n, r): means over folds and
+        targets; NaN for a candidate that was not tried.
+    plan_ : the plan that was carried out.
+
+    Raises
+    ------
+    InputError : values, shapes or parameters that no fit can use.
+    ResourceError : no plan fits ``memory_limit``, or the disk is too full for the coefficients.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X, noise = rng.standard_normal((60, 40)), rng.standard_normal((60, 3))
+    >>> Y = X[:, :20] @ rng.standard_normal((20, 3)) + noise
+    >>> model = BandedRidgeCV([1.0, 10.0, 100.0], spaces=[0] * 20 + [1] * 20).fit(X, Y)
+    >>> bool(model.penalties_[0] < model.penalties_[1])
+    True
+    """
+
+    def __init__(
+        self,
+        alphas: Any = (0.1, 1.0, 10.0),
+        *,
+        spaces: ArrayLike | None = None,
+        candidates: Any = 60,
+        refine: int = 20,
+        balanced: bool = True,
+        fit_intercept: bool = True,
+        cv: Any = 5,
+        scoring: str = "r2",
+        alpha_per_target: bool = False,
+        dtype: Any = None,
+        coef: Any = "memory",
+        memory_limit: int | None = None,
+        device: str = "cpu",
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> None:
+        self.alphas = kept(alphas)
+        self.spaces = spaces
+        self.candidates = candidates
+        self.refine = refine
+        self.balanced = balanced
+        self.fit_intercept = fit_intercept
+        self.cv = cv
+        self.scoring = scoring
+        self.alpha_per_target = alpha_per_target
+        self.dtype = dtype
+        self.coef = coef
+        self.memory_limit = memory_limit
+        self.device = device
+        self.seed = seed
+        self.progress = progress
+
+    def plan_shape(
+        self,
+        t: int,
+        p: int,
+        s: int,
+        dtype: DTypeLike,
+        groups: ArrayLike | None = None,
+        *,
+        in_file: bool = False,
+    ) -> BandedPlan:
+        """Return what `fit` would do with t × p to t × s of ``dtype``; nothing is read.
+
+        Raises `ResourceError` when no plan fits ``memory_limit``, `InputError` for parameters that
+        no fit can use.
+        """
+        order, folds = as_ranges(self._folds(t, groups), t)
+        spaces = self._spaces(p)
+        shape = BandedShape(
+            t=t,
+            p=p,
+            s=s,
+            spaces=len(spaces),
+            candidates=self._count(len(spaces)),
+            r=len(check_alphas(self.alphas)),
+            folds=tuple(rows.stop - rows.start for rows in folds),
+            dtype=product_dtype(self.dtype, dtype).name,
+            per_target=self.alpha_per_target,
+            scoring=check_scoring(self.scoring),
+            coef="memory" if self.coef == "memory" else None if self.coef is None else "file",
+            in_file=in_file,
+            permuted=order is not None,
+        )
+        return make_plan(shape, memory_limit=self.memory_limit)
+
+    def fit(self, X: ArrayLike, Y: ArrayLike, groups: ArrayLike | None = None) -> BandedRidgeCV:
+        """Choose weights and penalties, and fit X (t, p) to Y (t, s); ``groups`` (t,) go to cv."""
+        X, Y = _floats("X", X), _floats("Y", Y)
+        check_xy(X, Y)
+        t, p = X.shape
+        s = Y.shape[1]
+        alphas = check_alphas(self.alphas)
+        self._columns = self._spaces(p)
+        order, folds = as_ranges(self._folds(t, groups), t)
+        dtype = product_dtype(self.dtype, X.dtype, Y.dtype)
+        if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
+            dtype = np.dtype(np.float64)
+        view_file = self.memory_limit is None and fits_in_memory(Y)
+        in_file = isinstance(Y, np.memmap) and not view_file
+        self.plan_ = plan = self.plan_shape(t, p, s, dtype, groups, in_file=in_file)
+        progress = self.progress or silent
+        self._device = device = find_device(self.device)
+        self._x_mean = column_means(X) if self.fit_intercept else None
+        with ExitStack() as stack:
+            stack.enter_context(full_float32_products(device))
+            file = None
+            if plan.shape.coef == "file":  # opened first: a disk that is too full is said now
+                file = stack.enter_context(CoefFile(self.coef, (s, p), dtype))
+            progress("multiplying features")
+            Xc = centred(X, self._x_mean, dtype)
+            if self._x_mean is not None:
+                Xc = recentre(Xc, self._x_mean)
+            self._Xc = device.put(Xc)
+            kernels = space_kernels(self._Xc, self._columns, balanced=self.balanced)
+            self._targets = TargetColumns(
+                Y, plan.width, dtype, device, self.fit_intercept, view_file, progress
+            )
+            settings = SearchSettings(
+                alphas,
+                folds,
+                order,
+                self.scoring,
+                self.fit_intercept,
+                self.alpha_per_target,
+                plan.together,
+                progress,
+            )
+            found = self._search(_ordered_kernels(kernels, order), settings, plan)
+            self._choose(found, alphas, kernels)
+            self._solution = BandedSolution(
+                self._Xc, self._columns, kernels, self._choice, device, kept=plan.factors
+            )
+            self._solve(file, dtype)
+        if file is not None:
+            self.coef_ = np.load(self.coef, mmap_mode="r")
+        self.n_features_in_, self.n_targets_ = p, s
+        warn_at_edge(alphas, np.ravel(self.alpha_), stacklevel=2)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Return predictions (n, s) for X (n, p)."""
+        check_is_fitted(self, "intercept_")
+        X = self._new_rows(X)
+        if hasattr(self, "coef_"):
+            found: NDArray[Any] = X @ self.coef_.T
+            return found + self.intercept_
+        cross = self._cross(X)
+        parts = self._solution.by_space(cross, self._dual, slice(0, self.n_targets_))
+        mean = self._y_mean if self.fit_intercept else 0.0
+        return (np.sum(parts, axis=0) + mean).astype(self._targets.dtype)
+
+    def space_scores(self, X: ArrayLike, Y: ArrayLike) -> SpaceScores:
+        """Return what every space explains of held-out Y (n, s) at X (n, p).
+
+        The training targets are read again: they must still be there, unchanged. See
+        `bench_core.ridge.banded.variance`.
+        """
+        check_is_fitted(self, "intercept_")
+        Y = unmasked("Y", Y)
+        check_held_out(len(Y))
+        means = self._y_mean if self.fit_intercept else None
+        with full_float32_products(self._device):
+            cross = self._cross(self._new_rows(X))
+            return space_scores(self._solution, self._targets, cross, Y, means)
+
+    def _folds(self, t: int, groups: ArrayLike | None) -> list[Any]:
+        found = find_folds(self.cv, t, groups)
+        if not found:
+            raise InputError(
+                f"cv = {self.cv!r}: banded ridge chooses by folds; give a number of folds, or the "
+                "run of every sample"
+            )
+        return found
+
+    def _spaces(self, p: int) -> list[Columns]:
+        if self.spaces is None:
+            return [[slice(0, p)]]
+        numbers = np.asarray(self.spaces)
+        if numbers.shape != (p,) or numbers.dtype.kind not in "iu":
+            raise InputError(
+                f"spaces of shape {numbers.shape}, {numbers.dtype}: give the number of the space "
+                f"of each of {p} features"
+            )
+        count = int(numbers.max()) + 1
+        absent = sorted(set(range(count)) - set(numbers.tolist()))
+        if absent or numbers.min() < 0:
+            raise InputError(
+                f"spaces: no feature is in space {absent[0] if absent else 0}; number them from 0 "
+                "without gaps"
+            )
+        return columns_of(numbers.astype(np.intp), count)
+
+    def _count(self, spaces: int) -> int:
+        """Return how many weights are tried."""
+        if np.ndim(self.candidates):
+            drawn = len(given_candidates(self.candidates, spaces))
+        else:
+            drawn = 1 if spaces == 1 else self._whole("candidates", 1)
+        return drawn + (0 if spaces == 1 else self._whole("refine", 0))
+
+    def _whole(self, name: str, least: int) -> int:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise InputError(f"{name} = {value!r}: give a whole number of at least {least}")
+        return int(value)
+
+    def _search(
+        self, kernels: SpaceKernels, settings: SearchSettings, plan: BandedPlan
+    ) -> Candidates:
+        if plan.selection == "shared":
+            sums = SumsOverTargets(kernels, self._targets, settings)
+            sums.prepare()
+            found = self._rounds(sums, kernels, settings)
+            exact = sums.unexplained[found.shared_best()] >= UNEXPLAINED[plan.shape.dtype]
+            if exact or np.isnan(found.mean_scores).all():
+                return found
+        return self._rounds(EachTarget(kernels, self._targets, settings), kernels, settings)
+
+    def _rounds(
+        self,
+        scorer: EachTarget | SumsOverTargets,
+        kernels: SpaceKernels,
+        settings: SearchSettings,
+    ) -> Candidates:
+        """Score random candidates, then others around the best of them."""
+        spaces = len(kernels.kernels)
+        rng = np.random.default_rng(self.seed)
+        found = Candidates.none(spaces, len(settings.alphas), self._targets.Y.shape[1])
+        if np.ndim(self.candidates):
+            weights = given_candidates(self.candidates, spaces)
+        else:
+            weights = first_candidates(spaces, self._whole("candidates", 1), rng)
+        scorer.score(found, weights)
+        left = self._whole("refine", 0) if spaces > 1 else 0
+        for number, concentration in enumerate(NEAR):
+            chosen = found.counts(per_target=settings.per_target)
+            count = left // (len(NEAR) - number)
+            left -= count
+            if count and chosen.sum():
+                scorer.score(found, around(found.weights, chosen, count, concentration, rng))
+        return found
+
+    def _choose(
+        self, found: Candidates, alphas: NDArray[np.float64], kernels: SpaceKernels
+    ) -> None:
+        message = lost_message(found)
+        if np.isnan(found.mean_scores).all():
+            raise InputError(
+                message
+                if found.lost == found.mean_scores.size and message
+                else f"no candidate has a {self.scoring}: every fold holds out one sample, or "
+                "targets that are constant there; use larger folds"
+            )
+        if message is not None:
+            warnings.warn(message, RuntimeWarning, stacklevel=3)
+        r = len(alphas)
+        s = self._targets.Y.shape[1]
+        if self.alpha_per_target:
+            # A target without a score, such as a constant one, has the first candidate tried.
+            first = int(np.argmax(np.isfinite(found.mean_scores.ravel())))
+            best = np.where(np.isfinite(found.score), found.best, first)
+            self.best_score_: Any = np.where(np.isfinite(found.score), found.score, np.nan)
+        else:
+            best = np.full(s, found.shared_best())
+            self.best_score_ = float(found.mean_scores.ravel()[best[0]])
+        distinct, index = np.unique(best, return_inverse=True)
+        weights = found.weights[distinct // r] * kernels.scales
+        self._choice = choice = Choice(weights, alphas[distinct % r], index.reshape(-1))
+        penalties = choice.penalties()
+        if self.alpha_per_target:
+            self.alpha_: Any = choice.alphas[choice.index]
+            self.weights_, self.penalties_ = weights[choice.index].T, penalties[choice.index].T
+        else:
+            self.alpha_ = float(choice.alphas[0])
+            self.weights_, self.penalties_ = weights[0], penalties[0]
+        self.cv_results_ = {
+            "alphas": alphas,
+            "weights": found.weights,
+            "mean_scores": found.mean_scores,
+        }
+
+    def _solve(self, file: CoefFile | None, dtype: np.dtype[Any]) -> None:
+        """Run the pass over Y that forms coefficients and intercepts."""
+        targets, p = self._targets, self._Xc.shape[1]
+        s = targets.Y.shape[1]
+        intercept, self._y_mean = np.zeros(s), np.zeros(s)
+        coef = fresh_memory((s, p), dtype) if self.coef == "memory" else None
+        dual = np.empty((self._Xc.shape[0], s), dtype) if self.coef is None else None
+        along = self._along_means()
+        solver = TargetColumns(
+            targets.Y,
+            self.plan_.solved,
+            dtype,
+            targets.device,
+            targets.centre,
+            targets.view_file,
+            targets.progress,
+        )
+        for block in solver.blocks("solving"):
+            columns, Y = block.columns, block.values
+            if self.fit_intercept:
+                self._y_mean[columns] = means = block.means()
+                offset = 0.0 if block.offset is None else block.offset
+                Y = Y - targets.device.put((means - offset).astype(dtype))
+            a = self._solution.dual(Y, columns)
+            if self.fit_intercept:
+                shift = (to_numpy(a).T @ along) * self._choice.target_weights(columns)
+                intercept[columns] = self._y_mean[columns] - shift.sum(axis=1)
+            if dual is not None:
+                dual[:, columns] = to_numpy(a)
+            elif coef is not None:
+                out = coef[columns]
+                rows = self._solution.coefficients(a, columns, out)
+                if not np.shares_memory(rows, out):
+                    out[...] = rows
+            elif file is not None:
+                file.write(self._solution.coefficients(a, columns))
+        for name in ("coef_", "_dual"):
+            self.__dict__.pop(name, None)
+        if dual is not None:
+            self._dual = targets.device.put(dual)
+        elif coef is not None:
+            self.coef_ = coef
+        self.intercept_ = intercept.astype(dtype)
+
+    def _along_means(self) -> NDArray[np.float64]:
+        """Return X_g x̄_g (t, spaces): what the means of the features are to the dual weights."""
+        found = np.zeros((self._Xc.shape[0], len(self._columns)))
+        if self._x_mean is not None:
+            Xc = to_numpy(self._Xc)
+            for number, own in enumerate(self._columns):
+                for part in own:
+                    found[:, number] += Xc[:, part] @ self._x_mean[part]
+        return found
+
+    def _new_rows(self, X: ArrayLike) -> NDArray[Any]:
+        found = _floats("X", X)
+        if found.ndim != 2 or found.shape[1] != self.n_features_in_:
+            raise InputError(
+                f"X has shape {found.shape}: the fit had {self.n_features_in_} features"
+            )
+        return found
+
+    def _cross(self, X: NDArray[Any]) -> list[Any]:
+        new = self._device.put(centred(X, self._x_mean, np.float64))
+        return cross_kernels(new, self._Xc, self._columns)
+
+
+def _floats(name: str, array: ArrayLike) -> NDArray[Any]:
+    """Return an array of floats; float32 and float64, memory maps included, stay as they are."""
+    found = unmasked(name, array)
+    if found.dtype in (np.float32, np.float64) or found.dtype.kind not in "iub":
+        return found
+    return found.astype(np.float64)
+
+
+def _ordered_kernels(kernels: SpaceKernels, order: NDArray[np.intp] | None) -> SpaceKernels:
+    """Return the kernels with their rows in the order of the folds."""
+    if order is None:
+        return kernels
+    if isinstance(kernels.kernels[0], np.ndarray):
+        moved = [np.ascontiguousarray(K[np.ix_(order, order)]) for K in kernels.kernels]
+    else:
+        import torch
+
+        rows = torch.as_tensor(order, device=kernels.kernels[0].device)
+        moved = [K[rows][:, rows].contiguous() for K in kernels.kernels]
+    return SpaceKernels(moved, kernels.scales)

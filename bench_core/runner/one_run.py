@@ -1,0 +1,109 @@
+"""One run of a case: its timed fits in one process, once more if others used the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from bench_core.progress import Progress
+from bench_core.records.record import MachineUse, Memory, RunTimes
+from bench_core.runner.disturbance import UseMeter, disturbance
+from bench_core.runner.host_memory import HostsWatch
+from bench_core.runner.memory import MemoryWatch
+from bench_core.runner.phase_meter import PhaseMeter
+from bench_core.runner.processor import FitMeter
+from bench_core.runner.session import Session
+from bench_core.runner.timing import TimedFits, watched_fits
+
+#: How often a disturbed run is measured again.
+AGAIN = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the timed fits of one process leave.
+
+    Parameters
+    ----------
+    fits : those that count; their model is the last one.
+    attempts : all of them as the record has them, one of them counted.
+    """
+
+    fits: TimedFits
+    memory: Memory
+    meter: FitMeter
+    attempts: tuple[RunTimes, ...]
+
+    @property
+    def counted(self) -> RunTimes:
+        """The attempt whose times count."""
+        return next(one for one in self.attempts if one.counted)
+
+
+def time_run(
+    session: Session,
+    watch: MemoryWatch | HostsWatch,
+    progress: Progress,
+    *,
+    use_meter: Callable[[], UseMeter] = UseMeter,
+) -> Run:
+    """Time the fits of a session's job; again, at most `AGAIN` times, while others disturb them.
+
+    Of several attempts that were all disturbed, the one with the least other work counts. Where
+    the job accepts load, the first counts and is not judged: what disturbed it is noted.
+    """
+    job, spec = session.job, session.job.spec
+    found: list[tuple[TimedFits, Memory, FitMeter, RunTimes]] = []
+    while True:
+        # Of hosts elsewhere only the load before and after is known: nothing is judged there.
+        use = None if session.elsewhere else use_meter()
+        meter = FitMeter(session.process_times, session.throttled, use)
+        started = datetime.now(UTC)
+        # The model of an attempt before is given up, so that two are never in memory together.
+        found = [(_with_model(one[0], None), *one[1:]) for one in found]
+        fits, memory = watched_fits(
+            session.make,
+            session.train,
+            spec.repeats,
+            watch,
+            names=session.names,
+            until=spec.until,
+            bytes_moved=session.bytes_moved,
+            meter=meter,
+            phases=PhaseMeter(),
+            progress=progress,
+        )
+        used = None if use is None else use.use()
+        attempt = RunTimes(
+            number=job.run,
+            started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
+            warm_up_fits_s=tuple(fits.warm_up),
+            fit_s=tuple(fits.times),
+            stopped=fits.stopped,
+            use=used,
+            disturbed=None if used is None else disturbance(used, spec.nodes * spec.threads),
+            counted=False,
+        )
+        found.append((fits, memory, meter, attempt))
+        if attempt.disturbed is None or job.accept_load or len(found) > AGAIN:
+            break
+        progress("others used the machine, so timing again")
+    best = min(range(len(found)), key=lambda n: _others(found[n][3]))
+    attempts = [one for *_, one in found]
+    attempts[best] = replace(attempts[best], counted=True)
+    fits, memory, meter, _ = found[best]
+    return Run(_with_model(fits, found[-1][0].model), memory, meter, tuple(attempts))
+
+
+def _with_model(fits: TimedFits, model: Any) -> TimedFits:
+    return fits._replace(model=model)
+
+
+def _others(attempt: RunTimes) -> tuple[bool, float]:
+    """Return an order of attempts: those that nothing disturbed, then by the work of others."""
+    use: MachineUse | None = attempt.use
+    if use is None:
+        return attempt.disturbed is not None, 0.0
+    return attempt.disturbed is not None, (use.others_cores or 0.0) + (use.steal_cores or 0.0)

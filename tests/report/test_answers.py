@@ -1,0 +1,156 @@
+"""The answer of a report, on records whose order and spread are known."""
+
+import shlex
+from dataclasses import replace
+
+import pytest
+from click.testing import CliRunner
+
+from bench_core.cli.commands.fit import command as fit_command_line
+from bench_core.records.statistics import median_interval
+from bench_core.report.answers import find_answers, fit_command
+from bench_core.report.runs import EnvironmentRun
+
+
+@pytest.fixture
+def repeated(record):
+    """Return a function that makes a record of several repeats, 1 % apart."""
+
+    def make(seconds, **case):
+        made = record(seconds, **case)
+        fits = tuple(seconds * factor for factor in (0.99, 1.0, 1.01, 0.995, 1.005))
+        times = replace(made.times, fit_s=fits, median_s=seconds, ci95_s=median_interval(fits))
+        return replace(made, times=times)
+
+    return make
+
+
+def _run(records, environment="env-a"):
+    return EnvironmentRun("here", "c0ffee00", environment, records)
+
+
+def test_one_answer_for_all_precisions_of_a_problem(repeated):
+    records = [
+        repeated(8.0, threads=2),
+        repeated(16.0),
+        repeated(2.0, strategy="multitarget", threads=2),
+        repeated(1.0, strategy="multitarget", threads=2, problem={"dtype": "float32"}),
+    ]
+    (answer,) = find_answers([_run(records)])
+    assert (answer.best.case.strategy, answer.best.case.dtype) == ("multitarget", "float32")
+    assert (answer.others, answer.alike) == (3, ())
+    assert answer.default.record == records[0]  # scikit-learn's, on the most threads
+    assert answer.saving.ratio == pytest.approx(8.0)
+    low, high = answer.saving.interval
+    assert 6 < low < 8 < high < 11
+    assert answer.times == pytest.approx((0.99, 1.01))
+
+
+def test_what_cannot_be_told_apart_is_named(repeated):
+    records = [
+        repeated(8.0),
+        repeated(1.0, strategy="bmor", nodes=2),
+        repeated(1.005, strategy="mor", nodes=2),
+    ]
+    (answer,) = find_answers([_run(records)])
+    assert [one.case.strategy for one in answer.alike] == ["mor"]
+    assert "mor" in answer.sureness
+
+
+def test_single_times_are_never_sure(record):
+    (answer,) = find_answers([_run([record(8.0), record(1.0, strategy="bmor", nodes=2)])])
+    assert answer.best.case.strategy == "bmor"
+    assert [one.case.strategy for one in answer.alike] == ["ridgecv"]
+    assert answer.saving.interval is None
+    assert "no certain gain" in answer.against_default
+
+
+def test_the_default_is_no_saving_over_itself(repeated):
+    (answer,) = find_answers([_run([repeated(1.0), repeated(8.0, strategy="mor", nodes=2)])])
+    assert answer.default is answer.best
+    assert answer.saving is None
+
+
+def test_a_default_that_was_not_measured_is_said(repeated):
+    records = [repeated(1.0, strategy="bmor"), repeated(2.0, strategy="mor")]
+    (answer,) = find_answers([_run(records)])
+    assert answer.default is None
+    assert "not measured" in answer.against_default
+
+
+def test_a_problem_with_one_configuration_has_no_answer(record):
+    """Two suites that measured the same fit are two runs of one configuration."""
+    assert find_answers([_run([record(1.0), record(2.0, suite="threads")])]) == []
+    invalid = record(0.1, status="invalid", reason="another BLAS", strategy="bmor")
+    assert find_answers([_run([record(1.0), invalid])]) == []
+
+
+def test_answers_of_a_problem_stand_together(record):
+    """Small scales come before large ones, whatever suite measured them."""
+    records = [
+        record(seconds, suite=suite, problem={"name": name, "scale": scale}, strategy=strategy)
+        for suite, name, scale in [
+            ("accuracy", "roi", 1 / 4),
+            ("nodes", "parcels", 1 / 8),
+            ("solvers", "roi", 1 / 24),
+            ("threads", "parcels", None),
+        ]
+        for seconds, strategy in ((2.0, "ridgecv"), (1.0, "bmor"))
+    ]
+    found = find_answers([_run(records)])
+    assert [one.problem for one in found] == [
+        "parcels at scale 1/8",
+        "parcels",
+        "roi at scale 1/24",
+        "roi at scale 1/4",
+    ]
+
+
+def test_too_few_held_out_samples_are_no_answer(record):
+    few = {"t": 31, "t_train": 27, "t_test": 4}
+    records = [record(1.0, problem=few), record(2.0, problem=few, strategy="bmor", nodes=2)]
+    assert find_answers([_run(records)]) == []
+    enough = {"t": 151, "t_train": 136, "t_test": 15}
+    records = [record(1.0, problem=enough), record(2.0, problem=enough, strategy="bmor", nodes=2)]
+    assert len(find_answers([_run(records)])) == 1
+
+
+def test_general_kernels_of_mkl_are_a_warning(record):
+    def on(name, vendor):
+        made = record(1.0)
+        library = replace(made.blas.numpy, name=name, architecture="def")
+        machine = replace(made.machine, cpu={"vendor": vendor})
+        return replace(made, blas=replace(made.blas, numpy=library), machine=machine)
+
+    slower = record(2.0, strategy="bmor")
+    for name, vendor, count in [
+        ("mkl", "AuthenticAMD", 1),
+        ("mkl", "GenuineIntel", 0),
+        ("openblas", "AuthenticAMD", 0),
+    ]:
+        (answer,) = find_answers([_run([on(name, vendor), slower])])
+        assert len(answer.warnings) == count
+
+
+def test_the_command_is_one_that_the_command_line_takes(record):
+    made = record(
+        1.0,
+        strategy="multitarget",
+        nodes=1,
+        threads=2,
+        options={"solver": "dual", "coef": None},
+        problem={"dtype": "float32", "scale": 1 / 24, "subject": "sub-02"},
+    )
+    words = shlex.split(fit_command(made))
+    assert words[:2] == ["ridgebench", "fit"]
+    context = fit_command_line.make_context("fit", words[2:])
+    assert context.params["strategy"] == "multitarget"
+    assert (context.params["threads"], context.params["dtype"]) == (2, "float32")
+    assert float(context.params["scale"]) == pytest.approx(1 / 24)
+    refused = CliRunner().invoke(fit_command_line, [*words[2:], "--nosuch"])
+    assert refused.exit_code == 2
+
+
+def test_hostile_names_are_quoted_in_the_command(record):
+    made = record(1.0, problem={"name": "a; rm -r $HOME"})
+    assert "'a; rm -r $HOME'" in fit_command(made)

@@ -1,0 +1,96 @@
+"""Memory of a GPU is a limit of plans: read from the device, here from one that stands for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench_core.errors import ResourceError
+from bench_core.ridge import MultiTargetRidgeCV, estimator
+from bench_core.ridge.arrays.backend import Device, free_device_memory
+
+GIB = 2**30
+
+
+@dataclass
+class Cuda:
+    """What torch.cuda says of a device."""
+
+    free: int
+    reserved: int = 0
+    allocated: int = 0
+
+    def mem_get_info(self, device: str) -> tuple[int, int]:
+        assert device == "cuda:1"
+        return self.free, 80 * GIB
+
+    def memory_reserved(self, device: str) -> int:
+        return self.reserved
+
+    def memory_allocated(self, device: str) -> int:
+        return self.allocated
+
+
+def test_what_torch_holds_without_using_it_is_free() -> None:
+    gpu = Device("cuda:1")
+    assert free_device_memory(gpu, Cuda(20 * GIB)) == pytest.approx(19 * GIB)
+    held = Cuda(10 * GIB, reserved=14 * GIB, allocated=4 * GIB)
+    assert free_device_memory(gpu, held) == pytest.approx(19 * GIB)
+
+
+@pytest.mark.parametrize("name", ["cpu", "torch"])
+def test_the_processor_has_no_budget(name: str) -> None:
+    assert free_device_memory(Device(name), Cuda(GIB)) is None
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Cuda:
+    """Let plans be made for a GPU that is not here."""
+    cuda = Cuda(8 * GIB)
+    monkeypatch.setattr(estimator, "find_device", lambda name: Device("cuda:1"))
+    monkeypatch.setattr(
+        estimator, "free_device_memory", lambda device: free_device_memory(device, cuda)
+    )
+    return cuda
+
+
+def plan(**options: Any) -> Any:
+    model = MultiTargetRidgeCV(np.logspace(0, 4, 11), device="cuda:1", **options)
+    return model.plan_shape(4000, 16_384, 264_805, np.float32)
+
+
+def test_a_plan_keeps_to_what_is_free(gpu: Cuda) -> None:
+    free = plan()
+    assert free.peak_bytes <= 8 * GIB * 0.95
+    assert free.slowdown is None
+    # Coefficients, 16 GiB, are on the host.
+    assert free.shape.coef == "memory"
+    gpu.free = int(free.peak_bytes / 0.9)
+    tight = plan()
+    assert tight.peak_bytes <= free.peak_bytes
+    gpu.free = int(free.peak_bytes * 0.9)
+    assert plan().width < free.width  # blocks of targets stream through what there is
+
+
+def test_a_memory_limit_caps_what_is_free(gpu: Cuda) -> None:
+    free = plan()
+    limit = int(free.peak_bytes * 0.9)
+    capped = plan(memory_limit=limit)
+    assert capped.peak_bytes <= limit
+    assert plan(memory_limit=100 * GIB) == free
+
+
+def test_what_no_plan_fits_is_refused_with_its_bytes(gpu: Cuda) -> None:
+    gpu.free = GIB // 4
+    with pytest.raises(ResourceError, match="GPU") as error:
+        plan()
+    assert "bytes" in str(error.value)
+    assert "memory_limit" not in str(error.value)
+
+
+def test_the_same_fit_on_the_processor_has_no_limit() -> None:
+    model = MultiTargetRidgeCV([1.0, 10.0])
+    assert model.plan_shape(400, 500, 600, np.float32).slowdown is None
