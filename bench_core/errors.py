@@ -119,10 +119,14 @@ def install_command(extras: str) -> str:
 def counted(count: int, noun: str) -> str:
     """Return a count with its noun, singular for 1.
 
-    >>> counted(1, "thread"), counted(2048, "target")
-    ('1 thread', '2,048 targets')
+    >>> counted(1, "thread"), counted(2048, "target"), counted(2, "batch"), counted(3, "retry")
+    ('1 thread', '2,048 targets', '2 batches', '3 retries')
     """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    if count == 1:
+        return f"{count:,} {noun}"
+    if noun.endswith("ch"):
+        return f"{count:,} {noun}es"
+    return f"{count:,} {noun[:-1]}ies" if noun.endswith("try") else f"{count:,} {noun}s"
 
 
 def readable_bytes(count: float) -> str:

@@ -25,6 +25,7 @@ from bench_core.leftovers import PARTIAL, REPLACED, partial_name, remove_leftove
 
 __all__ = [
     "PARTIAL",
+    "link_or_copy",
     "make_partial_folder",
     "new_folder",
     "partial_name",
@@ -54,6 +55,14 @@ def replace_file(path: Path, save: Callable[[Path], object]) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+def link_or_copy(path: Path, other: Path) -> None:
+    """Let ``other`` name the file ``path`` too, or a copy where the file system has no links."""
+    try:
+        os.link(path, other)
+    except OSError:
+        replace_file(other, lambda part: shutil.copyfile(path, part))
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -13,7 +13,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 
@@ -66,6 +66,24 @@ def printed_by_libraries() -> Iterator[list[str]]:
             texts.append(file.read().decode("utf-8", "replace"))
     finally:
         os.close(former)
+
+
+def end_tree(pid: int) -> None:
+    """Kill a process and all that it has started, in sessions of their own too, and wait for that.
+
+    Nothing is done where it has ended.
+    """
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        family = [*process.children(recursive=True), process]
+    except psutil.Error:
+        return
+    for each in family:
+        with suppress(psutil.Error):
+            each.kill()
+    psutil.wait_procs(family, timeout=5)
 
 
 def describe_end(returncode: int, stderr: str) -> str:

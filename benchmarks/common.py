@@ -3,7 +3,8 @@
 asv runs every (benchmark, parameter set) in a process of its own. `setup_cache` gives each
 `asv run` of an environment a folder of its own; the first benchmark that wants the figures of a
 parameter set measures into it, the others read, and the next run measures anew. Every record is
-also published to `.asv/records`, from where `ridgebench report` collects it.
+also published to `.asv/records` the moment it is there, from where `ridgebench report` collects it.
+With ``RIDGEBENCH_RESUME`` a run reads those instead (`bench_core.measure.resume`).
 """
 
 from __future__ import annotations
@@ -68,11 +69,16 @@ class Suite:
 
     def setup_cache(self) -> str:
         """Return the folder of this run and environment, and publish what will be left out."""
-        from bench_core.measure import publish, session_store
-        from bench_core.measure.turns_plan import in_session, write_plan
+        from bench_core.measure import publish, seed_session, session_store
+        from bench_core.measure.turns_plan import PLAN, in_session, write_plan
         from bench_core.records.skips import make_skips
 
         session = session_store()
+        # Not twice in a session, nor the machine's clock, which shows how this session went.
+        begun = Path(session, PLAN).exists()
+        clock = [reference().stem] if in_session() else []
+        if not begun and (kept := seed_session(Path(session), without=clock)):
+            print(f"{kept} records of this environment and commit are used, not measured again")
         useless = no_better_kernels()
         if useless is not None:
             Path(session, _NOTHING_RUNS).write_text(useless, encoding="utf-8")

@@ -48,8 +48,9 @@ class _LazyGroup(click.Group):
             module = sys.modules.get(f"{COMMANDS.package}.{str(name).replace('-', '_')}")
             kept = getattr(module, "KEPT", "")
             ended = error if isinstance(error, TerminatedError) else "interrupted"
+            notes = " ".join(getattr(error, "__notes__", ()))  # what this one has kept
             with contextlib.suppress(OSError):  # the terminal may be gone
-                click.echo(f"\nridgebench: {ended}. {kept}".rstrip(), err=True)
+                click.echo(f"\nridgebench: {ended}. {notes or kept}".rstrip(), err=True)
             ctx.exit(130)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -100,5 +101,6 @@ def _fail(error: RidgebenchError) -> NoReturn:
     """Print the error and exit with its status."""
     if os.environ.get("RIDGEBENCH_TRACEBACK"):
         raise error
-    click.secho(f"ridgebench: {error}", fg="red" if sys.stderr.isatty() else None, err=True)
+    text = "\n".join([str(error), *getattr(error, "__notes__", ())])
+    click.secho(f"ridgebench: {text}", fg="red" if sys.stderr.isatty() else None, err=True)
     sys.exit(error.exit_code)

@@ -224,6 +224,10 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "help": "Stop the fit after so many seconds  [default: never].",
         },
     ),
+    "again": (
+        ("--again",),
+        {"is_flag": True, "help": "Measure again what a valid record is there of."},
+    ),
     "figures": (
         ("--figures/--no-figures",),
         {"default": True, "show_default": True, "help": "Draw figures."},

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench_core.cluster.arrays import ArrayRef, RowFile, forget_pages, share_array
 from bench_core.cluster.cores import pin, place_nodes, whole_cores_first
+from bench_core.cluster.ledger import Ledger, LedgerFolder, count_finished, remove_empty
+from bench_core.cluster.losses import NodeLostError, Recovery, RetriesUsedError
 from bench_core.cluster.settings import (
     KINDS,
     LOCAL,
@@ -27,7 +29,8 @@ from bench_core.cluster.site_settings import check_dask
 from bench_core.cluster.task_times import task_phases, timed_task
 
 if TYPE_CHECKING:
-    from bench_core.cluster.base import Cluster, NodeInfo, NodeLostError
+    from bench_core.cluster.base import Cluster
+    from bench_core.cluster.dispatch import NodeInfo
     from bench_core.cluster.kinds.local import local
 
 __all__ = [
@@ -38,16 +41,22 @@ __all__ = [
     "ClusterKind",
     "ClusterSettings",
     "CommonSettings",
+    "Ledger",
+    "LedgerFolder",
     "NodeInfo",
     "NodeLostError",
+    "Recovery",
+    "RetriesUsedError",
     "RowFile",
     "chosen_cluster",
+    "count_finished",
     "forget_pages",
     "local",
     "parse_cluster",
     "pin",
     "place_nodes",
     "read_cluster",
+    "remove_empty",
     "share_array",
     "start",
     "task_phases",
@@ -109,8 +118,7 @@ def start(
 # Imported when asked for: Dask takes a second, which no process without a cluster has to wait.
 _PLACES = {
     "Cluster": "bench_core.cluster.base",
-    "NodeInfo": "bench_core.cluster.base",
-    "NodeLostError": "bench_core.cluster.base",
+    "NodeInfo": "bench_core.cluster.dispatch",
     "local": "bench_core.cluster.kinds.local",
 }
 

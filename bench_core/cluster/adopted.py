@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from distributed import Client, Scheduler
 from distributed.comm import CommClosedError
+from distributed.scheduler import KilledWorker
 from numpy.typing import ArrayLike, DTypeLike
 
 from bench_core.cluster import comm_bytes, delivery, messages
@@ -103,6 +104,7 @@ class AdoptedCluster(Cluster):
         self.here = look()
         self.seen: list[bool] = []
         self._checked_at = 0.0
+        self._known: dict[str, Any] | None = None
         self._folders = False
         self._spread: set[str] = set()
         self._counts_scheduler = False
@@ -238,7 +240,10 @@ class AdoptedCluster(Cluster):
         return share_array(np.array(array), self.scratch)
 
     def _visible(self, path: Path) -> bool:
-        status = path.stat()
+        try:
+            status = path.stat()
+        except OSError:
+            return False
         seen = self.run(delivery.matches, str(path), status.st_size, status.st_mtime_ns)
         return all(seen)
 
@@ -265,8 +270,14 @@ class AdoptedCluster(Cluster):
     def rows(self, shape: tuple[int, int], dtype: DTypeLike, folder: Path | None = None) -> RowFile:
         """Create a file that nodes fill by rows, or whose rows they keep; see `Cluster.rows`."""
         file = super().rows(shape, dtype, folder)
-        if self.data == "path" and (folder is None or self._visible(Path(file.path))):
+        path = Path(file.path)
+        if self.data == "path" and (path.parent == self.scratch or self._visible(path)):
             return file
+        if self.recovery is not None:  # rows that only a node has would go with it
+            raise InputError(
+                f"nodes of the {self.kind} cluster do not see {path.parent}, where finished "
+                "batches are kept: choose a result folder that they see"
+            )
         if not self._folders:  # the result's folder is this machine's own, scratch is not
             self._open_folders()
         return SentRows(file.path, file.offset, file.shape, file.dtype)
@@ -293,36 +304,53 @@ class AdoptedCluster(Cluster):
         self.run(delivery.open_folder, stands_for)
         self._folders = True
 
+    def ends_with_a_node(self, folder: Path | None) -> str | None:
+        """Return why work cannot go on after the loss of a node: nodes keep what they make."""
+        if self.data == "messages":
+            return f"nodes of the {self.kind} cluster do not see {self.scratch.parent}"
+        if folder is not None and not self._visible(folder):
+            return f"nodes of the {self.kind} cluster do not see {folder}"
+        return None
+
     def check(self) -> None:
-        """Raise `NodeLostError` if a node or the scheduler is gone, or after `close`."""
-        if self._closed:
-            raise NodeLostError(f"this {self.kind} cluster is closed: start another")
-        if time.monotonic() - self._checked_at < _CHECK_EVERY_S:
-            return
+        """Raise `NodeLostError` if a node or the scheduler is gone, or after `close`.
+
+        See `Dispatcher.check`; the scheduler is asked twice a second.
+        """
+        if not self._closed and time.monotonic() - self._checked_at >= _CHECK_EVERY_S:
+            self._ask_scheduler()
+        super().check()
+
+    def _ask_scheduler(self) -> None:
         try:
-            known = self._known_workers()
+            self._known = self._known_workers()
         except (OSError, CommClosedError, RuntimeError) as error:
             raise NodeLostError(
                 f"the scheduler of the {self.kind} cluster does not answer ({error}): the fit is "
                 "lost"
             ) from error
         self._checked_at = time.monotonic()
-        for node, each in enumerate(self.workers):
-            if each.address not in known:
-                raise NodeLostError(f"{self.describe_node(node)} is gone: the fit is lost")
+
+    def _lost(self, node: int) -> str | None:
+        if self._known is None or self.workers[node].address in self._known:
+            return None
+        return f"{self.describe_node(node)} is gone"
+
+    def _abandon(self, node: int) -> None:
+        """Do nothing: its worker has ended, or ends as it has lost its scheduler."""
+
+    def _log(self, node: int) -> str:
+        return ""  # what it has printed is where it ran
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
         """Raise `NodeLostError` where work inside fails because a node or the scheduler ended."""
-        try:
-            with super().watched():
+        with super().watched():
+            try:
                 yield
-        except NodeLostError:
-            raise
-        except (CancelledError, AsyncCancelledError, CommClosedError) as error:
-            self._checked_at = 0.0
-            self.check()
-            raise NodeLostError(f"the {self.kind} cluster lost its work: {error}") from error
+            except (CancelledError, AsyncCancelledError, KilledWorker, CommClosedError):
+                self._checked_at = 0.0  # what is known of the nodes is too old now
+                raise
 
     def describe_node(self, node: int) -> str:
         """Return the node's number, host and process as text."""

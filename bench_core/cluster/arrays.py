@@ -215,6 +215,7 @@ class RowFile:
     offset: int
     shape: tuple[int, int]
     dtype: str
+    kept: bool = False
 
     @classmethod
     def create(cls, folder: Path, shape: tuple[int, int], dtype: np.dtype[Any]) -> RowFile:
@@ -227,6 +228,16 @@ class RowFile:
             raise
         os.close(file)
         return cls(str(path), offset, shape, dtype.str)
+
+    @classmethod
+    def reopen(cls, path: Path, shape: tuple[int, int], dtype: np.dtype[Any]) -> RowFile:
+        """Return the file ``path`` with the rows that are in it, created where it is missing.
+
+        Raises `ResourceError` for too little disk.
+        """
+        file, offset = create_npy(path, shape, dtype)
+        os.close(file)
+        return cls(str(path), offset, shape, dtype.str, kept=True)
 
     def write(self, first: int, rows: NDArray[Any]) -> None:
         """Store ``rows`` (n × columns), converted to the file's dtype, from row ``first`` on."""
@@ -244,11 +255,15 @@ class RowFile:
             os.close(file)
 
     def detach(self) -> np.memmap[Any, Any]:
-        """Return the rows, mapped read-only, and unlink the file; it lives as long as the array."""
+        """Return the rows, mapped read-only, and unlink the file; it lives as long as the array.
+
+        A file that is ``kept`` stays.
+        """
         rows: np.memmap[Any, Any] = np.load(self.path, mmap_mode="r")
         self.remove()
         return rows
 
     def remove(self) -> None:
-        """Delete the file, if it exists."""
-        Path(self.path).unlink(missing_ok=True)
+        """Delete the file, if it exists, unless it is ``kept``."""
+        if not self.kept:
+            Path(self.path).unlink(missing_ok=True)

@@ -6,78 +6,34 @@ import contextlib
 import json
 import logging
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import dask
 import numpy as np
-from distributed import Client, Future, Scheduler, SpecCluster, wait
-from distributed.scheduler import KilledWorker
+from distributed import Client, Scheduler, SpecCluster
 from numpy.typing import ArrayLike, DTypeLike
 
 from bench_core.cluster import comm_bytes
 from bench_core.cluster.arrays import ArrayRef, RowFile, release, share_array
 from bench_core.cluster.delivery import SentArray
+from bench_core.cluster.dispatch import Dispatcher, NodeInfo
+from bench_core.cluster.health import STOPPED_S, Health
+from bench_core.cluster.losses import NodeLostError
 from bench_core.cluster.site_settings import describe_settings, explain
-from bench_core.cluster.task_times import report, run_task
-from bench_core.cluster.timeline import FitLog, clock_offset
 from bench_core.errors import RidgebenchError, error_named
 from bench_core.leftovers import make_owned_folder
-from bench_core.phases import NO_PHASES, Phases
-from bench_core.records.phases import PhasesRecord
-
-Result = TypeVar("Result")
 
 # Imports over a slow network file system are what takes long.
 START_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 3.0
-
-
-class NodeLostError(RidgebenchError, RuntimeError):
-    """A node's process ended early; the message names the node and the cause.
-
-    Examples
-    --------
-    >>> try:
-    ...     raise NodeLostError("node 1 (process 4711) was killed: the fit is lost")
-    ... except RuntimeError as error:
-    ...     "node 1" in str(error)
-    True
-    """
-
-
-@dataclass(frozen=True)
-class NodeInfo:
-    """One node of a running cluster.
-
-    Attributes
-    ----------
-    address : address of its Dask worker.
-    pid, cpus : its process and the CPUs that the process may run on.
-    blas : BLAS of its numpy and scipy, as `bench_core.blas.detect` found it there.
-    host : name of its host; empty for this machine.
-
-    Examples
-    --------
-    >>> node = NodeInfo("tcp://127.0.0.1:40000", pid=4711, cpus=(2, 3), blas={})
-    >>> len(node.cpus)
-    2
-    """
-
-    address: str
-    pid: int
-    cpus: tuple[int, ...]
-    blas: dict[str, Any]
-    host: str = ""
 
 
 class QuietScheduler(Scheduler):
@@ -87,7 +43,7 @@ class QuietScheduler(Scheduler):
         """Start no dashboard."""
 
 
-class Cluster:
+class Cluster(Dispatcher):
     """Worker processes behind one Dask scheduler, which runs in this process.
 
     A context manager: leaving it ends every process and removes every scratch file. A subclass
@@ -105,6 +61,7 @@ class Cluster:
     ----------
     client : the Dask client.
     workers : one `NodeInfo` per node, in order.
+    recovery : how work goes on after the loss of a node; None ends it, as in a measurement.
     scratch : the cluster's own folder.
 
     Raises
@@ -120,8 +77,6 @@ class Cluster:
     [(2, 1), (2, 2)]
     """
 
-    kind = "cluster"
-    client: Client
     data: Literal["path", "messages"] = "path"
     """How arrays reach the nodes."""
     elsewhere = False
@@ -136,15 +91,14 @@ class Cluster:
         blas: str | None = None,
         scratch: str | Path | None = None,
     ) -> None:
-        self.nodes = nodes
+        super().__init__(nodes)
         self.threads = threads
         self.host = host
         self.blas = blas
-        self.workers: list[NodeInfo] = []
-        self._log_of_fit: FitLog | None = None
         self.scratch = make_owned_folder(Path(scratch or tempfile.gettempdir()), "ridgebench")
-        self._closed = False
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._health: list[Health] = []
+        self._scheduler: Scheduler | None = None
         self._finalizer = weakref.finalize(self, _end, self._processes, self.scratch)
         self._open = contextlib.ExitStack()
         self._open.callback(self._finalizer)
@@ -190,7 +144,9 @@ class Cluster:
         self._open.callback(running.close)
         for node in range(self.nodes):
             self._processes.append(self._launch(self._configure(running, node), node))
+            self._health.append(Health(self._processes[node]))
         self.workers = self._await_reports()
+        self._scheduler = running.scheduler
         self.client = Client(running, set_as_default=False)
         self._open.callback(self.client.close)
 
@@ -226,8 +182,8 @@ class Cluster:
                 found.append(NodeInfo(**content))
             elif ended:
                 raise NodeLostError(
-                    f"{self._describe_end(node)}, before it was ready{self._log(node)}"
-                    f"{_site_note()}"
+                    f"{self._describe(node)} {self._health[node].ending()}, before it was ready"
+                    f"{self._log(node)}{_site_note()}"
                 )
             elif time.monotonic() > limit:
                 raise NodeLostError(
@@ -266,7 +222,7 @@ class Cluster:
 
         Keep the reference while tasks use it: a file written for it is removed with it.
         """
-        self.check()
+        self.settle()
         with self._phases("transfers"):
             return share_array(array, self.scratch)
 
@@ -293,9 +249,16 @@ class Cluster:
                 release(ref)
 
     def rows(self, shape: tuple[int, int], dtype: DTypeLike, folder: Path | None = None) -> RowFile:
-        """Create a file, on scratch or in ``folder``, that nodes fill by rows; see `collect`."""
-        self.check()
+        """Create a file, on scratch or in ``folder``, that nodes fill by rows; see `collect`.
+
+        With a ledger on disk it is the ledger's, and has the rows of finished batches.
+        """
+        self.settle()
         with self._phases("transfers"):
+            if self.recovery is not None:
+                kept = self.recovery.ledger.rows(shape, np.dtype(dtype))
+                if kept is not None:
+                    return kept
             return RowFile.create(folder or self.scratch, shape, np.dtype(dtype))
 
     def collect(self, rows: RowFile) -> None:
@@ -316,150 +279,24 @@ class Cluster:
         source : the node that has written them; None for this process.
         """
 
-    def run(self, function: Callable[..., Result], *arguments: Any) -> list[Result]:
-        """Call ``function(*arguments)`` in the process of every node, outside of tasks.
+    def ends_with_a_node(self, folder: Path | None) -> str | None:
+        """Return why work cannot go on after the loss of a node; None where it can.
 
-        Returns
-        -------
-        The results in the order of the nodes. Workers that are not this cluster's are not asked.
+        folder : of finished batches, if they are kept on disk.
         """
-        addresses = [node.address for node in self.workers]
-        answers = self.client.run(function, *arguments, workers=addresses)
-        return [answers[address] for address in addresses]
+        return None
 
-    def map(
-        self, function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]]
-    ) -> list[Result]:
-        """Call ``function(*task)`` for every task, task i on node i mod c, and wait.
+    def _lost(self, node: int) -> str | None:
+        known = self._scheduler is None or self.workers[node].address in self._scheduler.workers
+        patience = 0.0 if self.recovery is None else STOPPED_S
+        how = self._health[node].lost(patience=patience, present=known)
+        return None if how is None else f"{self._describe(node)} {how}"
 
-        Returns
-        -------
-        The results in the order of the tasks.
-
-        Raises
-        ------
-        NodeLostError : a node's process ended.
-        Exception : the one that ``function`` raised.
-        """
-        return self.gather(
-            [self.submit(index % self.nodes, function, *task) for index, task in enumerate(tasks)]
-        )
-
-    def submit(self, node: int, function: Callable[..., Any], *arguments: Any) -> Future:
-        """Start ``function(*arguments)`` on a node and return its future.
-
-        The result stays on the node until `gather` asks for it. A future among the arguments
-        stands for its result, which travels to the node if it is on another one.
-        """
-        self.check()
-        where = [self.workers[node].address]
-        log = self._log_of_fit
-        if log is None:
-            return self.client.submit(function, *arguments, pure=False, workers=where)
-        needs = tuple(one.key for one in arguments if isinstance(one, Future))
-        key = log.submit(getattr(function, "__name__", "task"), needs)
-        return self.client.submit(
-            run_task, log.fit, key, function, *arguments, key=key, pure=False, workers=where
-        )
-
-    def gather(self, futures: Sequence[Future]) -> list[Any]:
-        """Wait for the futures and return their results; raises what `map` raises."""
-        self.wait(futures)
-        with self.watched(), self._phases("transfers"):
-            results: list[Any] = self.client.gather(list(futures))
-        return results
-
-    def wait(self, futures: Sequence[Future]) -> None:
-        """Wait for the futures and leave results on their nodes; raises what `map` raises."""
-        with self.watched(), self.waiting(futures):
-            try:
-                self._wait(list(futures))
-            finally:
-                self.client.cancel([future for future in futures if not future.done()])
-
-    def _wait(self, futures: list[Future]) -> None:
-        """Wait until all are done or one has failed, and `check` the nodes meanwhile."""
-        pending = set(futures)
-        while pending:
-            try:
-                with self.client.as_current():
-                    done, pending = wait(pending, timeout=0.5, return_when="FIRST_COMPLETED")
-            except TimeoutError:
-                self.check()
-                continue
-            for future in done:
-                if future.status == "error":
-                    future.result()
-
-    @contextlib.contextmanager
-    def watched(self) -> Iterator[None]:
-        """Raise `NodeLostError` where work inside fails because a node's process ended."""
-        self.check()
-        try:
-            yield
-        except KilledWorker as error:
-            limit = time.monotonic() + _STOP_TIMEOUT_S
-            while time.monotonic() < limit:  # the connection breaks before the process is reaped
-                self.check()
-                time.sleep(0.02)
-            raise NodeLostError(
-                f"{error.last_worker.name} lost its connection: start another cluster"
-            ) from error
-        self.check()
-
-    def check(self) -> None:
-        """Raise `NodeLostError` if a node's process has ended, or all by `close`."""
-        if self._closed:
-            raise NodeLostError(f"this {self.kind} cluster is closed: start another")
-        for node, process in enumerate(self._processes):
-            if process.poll() is not None:
-                raise NodeLostError(f"{self._describe_end(node)}: the fit is lost{self._log(node)}")
-
-    @contextlib.contextmanager
-    def timed(self, phases: Phases) -> Iterator[FitLog]:
-        """Take the times of all tasks that are submitted while the context lasts.
-
-        phases : the driver's timer, whose `Phases.whole` is open.
-
-        Yields the log of the fit, which `phases_record` makes into a record afterwards.
-        """
-        self._log_of_fit = log = FitLog(phases)
-        try:
-            yield log
-        finally:
-            self._log_of_fit = None
-
-    @property
-    def timed_fit(self) -> str | None:
-        """Name of the fit whose times are taken, for tasks that do not come by `submit`."""
-        return None if self._log_of_fit is None else self._log_of_fit.fit
-
-    @contextlib.contextmanager
-    def waiting(self, futures: Sequence[Future] | None = None) -> Iterator[None]:
-        """Count the time of the context as waiting for these futures; None: for any task."""
-        if self._log_of_fit is None:
-            yield
-            return
-        keys = None if futures is None else frozenset(one.key for one in futures)
-        with self._log_of_fit.waiting(keys):
-            yield
-
-    @property
-    def _phases(self) -> Phases:
-        return NO_PHASES if self._log_of_fit is None else self._log_of_fit.phases
-
-    def phases_record(self, log: FitLog, fit_s: float) -> PhasesRecord:
-        """Ask the nodes for their times and return the phases of a fit that has ended.
-
-        fit_s : the fit's time by its caller's clock.
-        """
-        self.check()
-        reports = []
-        for node in self.workers:
-            asked = log.phases.clock()
-            found = self.client.run(report, log.fit, workers=[node.address])[node.address]
-            reports.append((found, clock_offset(asked, log.phases.clock(), found.now)))
-        return log.record(fit_s, reports)
+    def _abandon(self, node: int) -> None:
+        if self._processes[node].poll() is None:  # stopped, or without a connection
+            self._processes[node].kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._processes[node].wait(_STOP_TIMEOUT_S)
 
     def bytes_moved(self) -> dict[str, int]:
         """Return the bytes that the processes of this cluster have sent each other.
@@ -473,19 +310,11 @@ class Cluster:
         """
         return comm_bytes.between(comm_bytes.sent(), self.run(comm_bytes.sent))
 
-    def _describe_end(self, node: int) -> str:
-        """Return the node's process and how it ended, as text."""
-        process = self._processes[node]
+    def _describe(self, node: int) -> str:
+        """Return the node's number, process, machine and cores, as text."""
         known = self.workers[node] if node < len(self.workers) else None
-        cores = f", cores {', '.join(map(str, known.cpus))}" if known else ""
-        status = process.returncode
-        if status is None or status >= 0:
-            how = f"ended with status {status}"
-        else:
-            how = f"was killed by {signal.Signals(-status).name}"
-        if status == -signal.SIGKILL:
-            how += " (usual when memory runs out: use fewer nodes, a smaller scale or float32)"
-        return f"node {node} (pid {process.pid}{cores}) {how}"
+        cores = f", cores {', '.join(map(str, known.cpus))}" if known and known.cpus else ""
+        return f"node {node} (pid {self._processes[node].pid} on this machine{cores})"
 
     def _log(self, node: int) -> str:
         """Return the last lines that the node's process printed, to append to a message."""

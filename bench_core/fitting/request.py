@@ -30,7 +30,9 @@ class FitRequest:
     test_fraction : of samples (split "random") or of runs ("run"). test_runs : the runs to hold
     out instead, which "auto" takes for by run. coef : whether coefficients are written.
     memory_limit : bytes, for strategies that plan within one. keep_problem : whether the problem is
-    kept beside the results. cluster : where the nodes are. allow_mixed : accept nodes that differ.
+    kept beside the results. retries : times that batches are done again whose node was lost.
+    resume : go on with the batches that an interrupted fit has left. cluster : where the nodes are.
+    allow_mixed : accept nodes that differ.
     """
 
     strategy: str
@@ -52,6 +54,8 @@ class FitRequest:
     memory_limit: int | None = None
     keep_problem: bool = False
     figures: bool = True
+    retries: int = 2
+    resume: bool = False
     cluster: ClusterSettings = LOCAL
     allow_mixed: bool = False
 

@@ -21,7 +21,14 @@ from bench_core.errors import InputError, ResourceError, RidgebenchError
 from bench_core.files import make_partial_folder
 from bench_core.fitting.output import write_results
 from bench_core.fitting.request import FitRequest
-from bench_core.leftovers import make_owned_folder
+from bench_core.fitting.unfinished import (
+    check_resume,
+    fit_to_the_end,
+    kept_batches,
+    remove_abandoned,
+    unfinished_folder,
+)
+from bench_core.leftovers import bytes_in, make_owned_folder
 from bench_core.npy import HEADER_BYTES
 from bench_core.progress import Progress, silent
 from bench_core.records.record import Record
@@ -35,7 +42,6 @@ from bench_core.runner.run import (
     RunSettings,
     begin_record,
     finish_record,
-    run_fit,
 )
 from bench_core.runner.spec import ProblemShape
 
@@ -85,6 +91,7 @@ def fit(
     FitFailedError : the fitting process failed.
     """
     request.check()
+    check_resume(request)
     began = perf_counter()
     report = progress or silent
     # A named problem is refused before it is made, which may take much time and disk.
@@ -100,6 +107,7 @@ def fit(
             raise early.error
     # What will be written is tried first: nothing is computed for a place that refuses it.
     check_writable(request.out.absolute().parent)
+    remove_abandoned(request.out.absolute().parent)
     root = prepare_scratch(scratch or request.cluster.scratch, report)
     # Beside the result folder, so that what is written there only has to be renamed.
     part = make_partial_folder(request.out)
@@ -124,43 +132,46 @@ def fit(
         _hold_space(request, problem, shape, len(split.test), part)
         report("checking the data")
         check_xy(problem.X, problem.Y)
-        report("splitting")
-        train, test = _split(problem, split, work)
-        for array in (problem.X, problem.Y):
-            forget_pages(array)
-        settings = RunSettings(
-            scratch=root,
-            cluster=request.cluster,
-            allow_mixed=request.allow_mixed,
-            options=request.fit_options(str(part / "coef.npy") if request.coef else None),
-            log=part / "failed.log",
-            progress=report,
-            interval_ms=interval_ms,
-            read_ahead=False,
-            output=part,
-            save_coef=request.coef,
-            paths={str(part): "<out>"},
-        )
-        record = begin_record(spec, shape, checked)
-        # References of arrays that were no files remove these files when they go: keep them.
-        data = FitData(
-            ProblemRef.share(train, work),
-            ProblemRef.share(test, work),
-            len(split.train),
-            len(split.test),
-            split.kind,
-            split.warning,
-        )
-        record, found = run_fit(record, spec, data, settings)
-        if record.times is None:
-            _raise(found, part / "failed.log")
-        record = finish_record(record, began, settings)
-        report("writing")
-        give_back(part / HELD)
-        files, not_drawn = write_results(
-            request, problem, split, checked.plan, record, part, further=found.further
-        )
-        return FitOutcome(record, request.out, files, not_drawn)
+        with kept_batches(request, spec, problem, split, report) as ledger:
+            report("splitting")
+            train, test = _split(problem, split, work)
+            for array in (problem.X, problem.Y):
+                forget_pages(array)
+            settings = RunSettings(
+                scratch=root,
+                cluster=request.cluster,
+                allow_mixed=request.allow_mixed,
+                options=request.fit_options(str(part / "coef.npy") if request.coef else None),
+                log=part / "failed.log",
+                progress=report,
+                interval_ms=interval_ms,
+                read_ahead=False,
+                output=part,
+                save_coef=request.coef,
+                paths={str(part): "<out>"},
+            )
+            record = begin_record(spec, shape, checked)
+            # References of arrays that were no files remove these files when they go: keep them.
+            data = FitData(
+                ProblemRef.share(train, work),
+                ProblemRef.share(test, work),
+                len(split.train),
+                len(split.test),
+                split.kind,
+                split.warning,
+            )
+            record, found = fit_to_the_end(record, spec, data, settings, ledger, request.retries)
+            if record.times is None:
+                _raise(found, part / "failed.log")
+            record = finish_record(record, began, settings)
+            report("writing")
+            give_back(part / HELD)
+            files, not_drawn = write_results(
+                request, problem, split, checked.plan, record, part, further=found.further
+            )
+            if ledger is not None:
+                ledger.discard()
+            return FitOutcome(record, request.out, files, not_drawn)
     finally:
         shutil.rmtree(work, ignore_errors=True)
         shutil.rmtree(part, ignore_errors=True)
@@ -174,7 +185,8 @@ def _hold_space(
     Predictions and what is small are written by the worker and again into the result folder.
     """
     sizes = request.output_bytes(shape, tests)
-    coef = sizes.pop("coef", 0)
+    # What an interrupted fit has left of them is claimed already.
+    coef = max(0, sizes.pop("coef", 0) - bytes_in(unfinished_folder(request.out)))
     needed = 2 * (sum(sizes.values()) + len(sizes) * HEADER_BYTES) + REST_BYTES + shape.t * 8
     if request.keep_problem:
         needed += problem.nbytes

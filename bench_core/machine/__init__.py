@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench_core.machine.cgroup import Limits, limits, throttled_seconds
+from bench_core.machine.cgroup import Limits, limits, oom_kills, throttled_seconds
 from bench_core.machine.gpu import gpus
 from bench_core.machine.pinning import usable
 from bench_core.machine.processor import Cpu, cpu
@@ -29,6 +29,7 @@ __all__ = [
     "gpus",
     "limits",
     "load",
+    "oom_kills",
     "peak_memory",
     "read_topology",
     "throttled_seconds",

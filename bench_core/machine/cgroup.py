@@ -54,6 +54,21 @@ def throttled_seconds(root: Path = Path("/")) -> float | None:
     return sum(found) if found else None
 
 
+def oom_kills(root: Path = Path("/")) -> int | None:
+    """Return how many processes of this process's groups the kernel has killed for want of memory.
+
+    Those of the whole machine where no group counts them; None where nothing does.
+
+    >>> oom_kills(Path("/nowhere")) is None
+    True
+    """
+    found = [killed for group in _groups(root) if (killed := group.killed()) is not None]
+    if found:
+        return sum(found)
+    counted = _fields(_text(root / "proc/vmstat")).get("oom_kill")
+    return None if counted is None else int(counted)
+
+
 @dataclass(frozen=True)
 class _Group:
     """One folder of the control-group file system."""
@@ -76,12 +91,17 @@ class _Group:
 
     def throttled(self) -> float | None:
         """Return the seconds for which the group was stopped, None where it does not count them."""
-        fields = dict(
-            line.split(maxsplit=1) for line in (_text(self.folder / "cpu.stat") or "").splitlines()
-        )
+        fields = _fields(_text(self.folder / "cpu.stat"))
         for name, unit in (("throttled_usec", 1e-6), ("throttled_time", 1e-9)):
             if name in fields:
                 return int(fields[name]) * unit
+        return None
+
+    def killed(self) -> int | None:
+        """Return the processes killed for want of memory, None where the group does not count."""
+        for name in ("memory.events", "memory.oom_control"):
+            if (count := _fields(_text(self.folder / name)).get("oom_kill")) is not None:
+                return int(count)
         return None
 
     def memory(self) -> tuple[int, int] | None:
@@ -96,8 +116,7 @@ class _Group:
             if text == "max" or int(text) >= _UNLIMITED:
                 return None
             used = int(_text(self.folder / usage) or 0)
-            statistics = _text(self.folder / "memory.stat") or ""
-            fields = dict(line.split(maxsplit=1) for line in statistics.splitlines())
+            fields = _fields(_text(self.folder / "memory.stat"))
             return int(text), max(0, used - int(fields.get(cache, 0)))
         return None
 
@@ -129,6 +148,12 @@ def _mounts(mount: Path, controllers: str) -> Iterator[Path]:
         yield mount / controllers
         for name in controllers.split(","):
             yield mount / name
+
+
+def _fields(text: str | None) -> dict[str, str]:
+    """Return the lines NAME VALUE of a text by name."""
+    pairs = (line.split(maxsplit=1) for line in (text or "").splitlines())
+    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
 
 
 def _text(path: Path) -> str | None:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bench_core.deprecated import renamed
+from bench_core.measure.resume import seed_session
 from bench_core.measure.run import RecordNotWrittenError, measure
 from bench_core.records.store import publish, records_folder, session_store
 from bench_core.runner.spec import FitSpec
@@ -30,6 +31,7 @@ __all__ = [
     "measure_overhead",
     "publish",
     "records_folder",
+    "seed_session",
     "session_store",
 ]
 

@@ -18,21 +18,35 @@ from bench_core.measure.run import measure
 from bench_core.measure.turns_plan import PLAN, TurnsPlan, side_of_same
 from bench_core.processes import answer_channel
 from bench_core.records import codec
-from bench_core.records.record import Record
+from bench_core.records.record import Record, Times
 from bench_core.records.session import SessionRecord
 from bench_core.records.store import publish
 from bench_core.runner.spec import FitSpec
 
 
-def measure_run(spec: FitSpec, store: Path, session: str) -> Record:
-    """Return the record of a case with one run more, of this session."""
+def measure_run(spec: FitSpec, store: Path, session: str, runs: int | None = None) -> Record:
+    """Return the record of a case with one run more, of this session.
+
+    runs : as many as it is to have; None for any number. A record that an interrupted sweep has
+        finished stays as it is, with the name of that session; one with fewer is made anew, since
+        its first runs were in turn with others.
+    """
     path = store / f"{spec.stem}.json"
     if path.is_file():
-        return measure_again(spec, store=store)
+        kept = codec.read(Record, path)
+        if runs is None or kept.session == session:
+            return measure_again(spec, store=store)
+        if kept.times is not None and count_runs(kept.times) >= runs:
+            return kept
     store.mkdir(parents=True, exist_ok=True)
-    record = replace(measure(spec, store=store), session=session)
+    record = replace(measure(spec, store=store, again=path.is_file()), session=session)
     codec.write(record, path)
     return record
+
+
+def count_runs(times: Times) -> int:
+    """Return the number of runs, each of which may have been tried several times."""
+    return len({one.number for one in times.runs})
 
 
 def answer(plan: TurnsPlan, folder: Path, session: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +63,7 @@ def answer(plan: TurnsPlan, folder: Path, session: str, request: dict[str, Any])
     assert spec is not None
     if request["store"]:
         spec = side_of_same(spec)
-    record = measure_run(spec, store, session)
+    record = measure_run(spec, store, session, None if number is None else plan.runs)
     if not request["store"]:  # sides of an environment with itself are no records of their own
         publish(record)
     return {"status": record.status, "record": str(store / f"{spec.stem}.json")}

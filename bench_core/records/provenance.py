@@ -62,6 +62,11 @@ def commit() -> tuple[str | None, bool | None]:
     return head or None, None if changes is None else bool(changes)
 
 
+def head(checkout: Path) -> str | None:
+    """Return the commit that is checked out in a folder, None where git knows none."""
+    return _git(checkout, "rev-parse", "HEAD") or None
+
+
 def _installed_by_asv() -> str | None:
     """Return the commit that asv's own note in its environment's folder names, None without one."""
     note = Path(os.environ.get("ASV_ENV_DIR", ""), "asv-install-status.json")

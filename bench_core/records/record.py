@@ -567,7 +567,7 @@ class HostRecord:
     cpu, cores, cgroup, memory, gpus, system : as `bench_core.machine.describe` has them there.
     before, after : load by other work around the fits.
     peak_bytes : memory of the nodes of this host, part of the record's ``memory``; None where it is
-        this process's host, whose figure is that of both.
+        this process's host, whose figure is that of both, or where the node that sampled was lost.
 
     Examples
     --------
@@ -643,6 +643,29 @@ class PlanRecord:
 
 
 @dataclass(frozen=True, config=STRICT)
+class RecoveryRecord:
+    """What a fit lost on its way and did again, or took from an earlier attempt.
+
+    Its times are no measurement.
+
+    Parameters
+    ----------
+    lost : every node or process that was lost, and how it ended.
+    redone : times that work was begun again.
+    resumed : batches that an earlier attempt had finished.
+
+    Examples
+    --------
+    >>> RecoveryRecord(("node 1 (pid 4711) was killed by SIGKILL",), 1, 0).redone
+    1
+    """
+
+    lost: tuple[str, ...]
+    redone: Count
+    resumed: Count
+
+
+@dataclass(frozen=True, config=STRICT)
 class Record:
     """One fit of one problem by one strategy.
 
@@ -659,6 +682,7 @@ class Record:
     session : of the `ridgebench bench` that measured it interleaved with others; None outside one.
     warnings : what a fit was warned of: values left out, or less exact than asked for.
     device_memory : of every process on its GPU; empty where there is none.
+    recovery : of a fit that lost a node or was resumed; None for every other.
     variables, processor : None where nothing ran, and in records before version 3.
     phases : seconds by phase; None for strategies that do not take them, and in older records.
     cluster : None where all processes were of the machine that the record names.
@@ -707,6 +731,7 @@ class Record:
     processor: ProcessorRecord | None = None
     warnings: tuple[str, ...] = ()
     device_memory: tuple[DeviceMemory, ...] = ()
+    recovery: RecoveryRecord | None = None
     phases: PhasesRecord | None = None
     session: str | None = None
     cluster: ClusterRecord | None = None

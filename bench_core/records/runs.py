@@ -12,7 +12,14 @@ from pathlib import Path
 
 from bench_core.records.kernels import KernelsRecord
 from bench_core.records.reading import AnyRecord, read_lines
-from bench_core.records.record import BlasRecord, CaseRecord, LibraryRecord, Record, TorchRecord
+from bench_core.records.record import (
+    BlasRecord,
+    CaseRecord,
+    LibraryRecord,
+    ProblemRecord,
+    Record,
+    TorchRecord,
+)
 from bench_core.records.session import SessionRecord
 from bench_core.records.skips import SkipsRecord
 
@@ -128,6 +135,12 @@ def record_label(record: Record, label: str) -> str:
 def scale_text(scale: float | None) -> str:
     """Return a scale as people write it, ``1/16``; real data have none."""
     return "" if scale is None else str(Fraction(scale).limit_denominator(10_000))
+
+
+def problem_text(problem: ProblemRecord) -> str:
+    """Return a problem's name, with its subject where that is another than the first."""
+    other = problem.subject not in (None, "sub-01")
+    return f"{problem.name} {problem.subject}" if other else problem.name
 
 
 def strategy_text(case: CaseRecord) -> str:

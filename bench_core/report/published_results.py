@@ -27,6 +27,7 @@ MACHINE = {
 }
 _THREADS = (1, 2, 4, 8, 16, 32)
 _NODES = (1, 2, 4, 6, 8)
+_SUBJECTS = tuple(f"sub-{number:02}" for number in range(1, 7))
 _VERSION = "1"
 
 Value = Callable[..., float | None]
@@ -125,6 +126,26 @@ def _benchmarks(blas: str) -> list[tuple[str, Sequence[Sequence[Any]], Value]]:
             times, figure=figure, blas=blas, strategy=strategy, nodes=nodes, threads=threads
         )
 
+    def subject_time(strategy: str, subject: str, nodes: int, threads: int, _: str) -> float | None:
+        figure = "3.11" if (strategy, nodes, threads) == ("ridgecv", 1, 1) else "3.10"
+        return mean_seconds(
+            times,
+            figure=figure,
+            blas=blas,
+            strategy=strategy,
+            subject=subject,
+            nodes=nodes,
+            threads=threads,
+        )
+
+    def subject_inverse_dsu(
+        strategy: str, subject: str, nodes: int, threads: int, scale: str
+    ) -> float | None:
+        return _ratio(
+            subject_time(strategy, subject, nodes, threads, scale),
+            subject_time("ridgecv", subject, 1, 1, scale),
+        )
+
     def inverse_speed_up(resolution: str, threads: int, scale: str) -> float | None:
         return _ratio(threads_time(resolution, threads, scale), threads_time(resolution, 1, scale))
 
@@ -135,6 +156,7 @@ def _benchmarks(blas: str) -> list[tuple[str, Sequence[Sequence[Any]], Value]]:
     def inverse_dsu(strategy: str, nodes: int, threads: int, scale: str) -> float | None:
         return _ratio(bmor_time(strategy, nodes, threads, scale), bmor_time("ridgecv", 1, 1, scale))
 
+    by_subject = (("ridgecv", "bmor"), _SUBJECTS, (1, 8), (1, 32), ("1",))
     by_threads = (("parcels", "roi"), _THREADS, ("1",))
     return [
         ("threads.Threads.track_time", by_threads, threads_time),
@@ -151,6 +173,8 @@ def _benchmarks(blas: str) -> list[tuple[str, Sequence[Sequence[Any]], Value]]:
             (("ridgecv", "bmor"), _NODES, _THREADS, ("1",)),
             inverse_dsu,
         ),
+        ("subjects.Subjects.track_time", by_subject, subject_time),
+        ("subjects.Subjects.track_inverse_dsu", by_subject, subject_inverse_dsu),
     ]
 
 

@@ -15,6 +15,7 @@ from bench_core.records import KernelsRecord, Record
 from bench_core.records.record import LibraryRecord
 from bench_core.records.runs import (
     environment_label,
+    problem_text,
     record_label,
     scale_text,
     strategy_text,
@@ -187,7 +188,7 @@ def _row(
         machine=machine,
         environment=label,
         suite=case.suite,
-        problem=case.problem.name,
+        problem=problem_text(case.problem),
         scale=scale_text(case.problem.scale),
         dtype=case.problem.dtype,
         strategy=strategy_text(case),

@@ -7,7 +7,7 @@ benchmark that reads a record publishes it again, so that only a changed one cou
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,19 +16,29 @@ from rich.text import Text
 
 from bench_core.errors import counted
 from bench_core.records import AnyRecord, KernelsRecord, Record, read_records
+from bench_core.records.runs import problem_text
 from bench_core.report.rows import scale_text, strategy_text
 from bench_core.report.units import seconds_text
 
 
 @contextmanager
-def watch(pending: Path, console: Console, interval: float = 0.5) -> Iterator[None]:
-    """Print a line for each record that appears or changes below ``pending`` meanwhile."""
+def watch(
+    pending: Path,
+    console: Console,
+    interval: float = 0.5,
+    keep: Callable[[], object] = lambda: None,
+) -> Iterator[None]:
+    """Print a line for each record that appears or changes below ``pending`` meanwhile.
+
+    keep : called after each, to collect it; and at the end, however that comes.
+    """
     stop = threading.Event()
     seen = _texts(pending)
 
     def look() -> None:
         while not stop.wait(interval):
-            _print_new(pending, seen, console)
+            if _print_new(pending, seen, console):
+                keep()
 
     thread = threading.Thread(target=look, name="ridgebench-progress", daemon=True)
     thread.start()
@@ -38,6 +48,7 @@ def watch(pending: Path, console: Console, interval: float = 0.5) -> Iterator[No
         stop.set()
         thread.join()
         _print_new(pending, seen, console)
+        keep()
 
 
 def progress_line(record: AnyRecord) -> str | None:
@@ -59,7 +70,7 @@ def progress_line(record: AnyRecord) -> str | None:
     mean = None if record.accuracy is None else record.accuracy.mean
     r = "" if mean is None else f", mean r {mean:.3f}"
     return (
-        f"{problem.name} {scale_text(problem.scale)} {problem.dtype}, "
+        f"{problem_text(problem)} {scale_text(problem.scale)} {problem.dtype}, "
         f"{strategy_text(case)} {case.nodes} x {case.threads}: "
         f"{seconds_text(record.times.median_s)}{r}"
     )
@@ -71,17 +82,20 @@ def _texts(pending: Path) -> dict[Path, str]:
     return {path: path.read_text(encoding="utf-8") for path in paths}
 
 
-def _print_new(pending: Path, seen: dict[Path, str], console: Console) -> None:
+def _print_new(pending: Path, seen: dict[Path, str], console: Console) -> bool:
+    """Print what is new; return whether anything is."""
+    new = False
     for path, text in _texts(pending).items():
         if seen.get(path) == text:
             continue
-        seen[path] = text
+        seen[path], new = text, True
         found = read_records([(path.name, text)])
         lines = [progress_line(record) for record in found.records] + found.problems
         for said in filter(None, lines):
             where = _short(path.parent.parent.name)
             line = Text.assemble("   ", (where, "dim"), f"  {said}")
             console.print(line, soft_wrap=True)
+    return new
 
 
 def _short(environment: str) -> str:

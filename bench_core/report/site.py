@@ -14,6 +14,7 @@ from bench_core.errors import InputError, RidgebenchError, unknown
 from bench_core.files import write_text
 from bench_core.history.atom import as_atom
 from bench_core.history.reading import read_regressions
+from bench_core.processes import end_tree
 from bench_core.report.page import write_page
 from bench_core.report.published_results import write_published
 from bench_core.report.runs import EnvironmentRun, collect, latest, read_runs
@@ -67,6 +68,21 @@ def find_project(start: Path) -> Project:
     )
 
 
+def environment_names(project: Project) -> list[str]:
+    """Return what each environment of the configuration is asked to be; none is built."""
+    from asv.environment import iter_matrix
+
+    configuration = _configuration(project.root / CONFIGURATION)
+    kind = configuration.environment_type or "existing"
+    found = []
+    for one in iter_matrix(kind, configuration.pythons or [""], configuration):
+        words = [
+            f"{key[1]}={value}" for key, value in one.items() if key[0].startswith("env") and value
+        ]
+        found.append(" ".join(words) or "default")
+    return found
+
+
 def asv(
     project: Project,
     *arguments: str,
@@ -99,11 +115,15 @@ def asv(
         ) as running,
     ):
         assert running.stdout is not None
-        for text in running.stdout:
-            file.write(text)
-            file.flush()
-            if say is not None and not _in_table(text):
-                say(text.rstrip())
+        try:
+            for text in running.stdout:
+                file.write(text)
+                file.flush()
+                if say is not None and not _in_table(text):
+                    say(text.rstrip())
+        except BaseException:
+            end_tree(running.pid)  # leaving the context waits for it
+            raise
     if running.returncode not in (0, 2):
         last = "\n".join(log.read_text(encoding="utf-8").splitlines()[-15:])
         raise RidgebenchError(

@@ -28,7 +28,8 @@ class HostsWatch:
 
     Attributes
     ----------
-    peaks : bytes of every host but this process's, by its name, after `stop`.
+    peaks : bytes of every host but this process's, by its name, after `stop`; not of one whose
+        sampling node was lost.
     """
 
     def __init__(self, interval_ms: float, cluster: Any) -> None:
@@ -61,7 +62,7 @@ class HostsWatch:
         trace: TracebackType | None,
     ) -> None:
         try:
-            for nodes in self._groups:
+            for nodes in self._sampled:
                 self._on(nodes, _close)
         finally:
             self._watch.__exit__(kind, error, trace)
@@ -77,12 +78,17 @@ class HostsWatch:
         own = {self.cluster.workers[node].pid: f"node {node}" for node in self._own}
         found = [self._watch.stop({**(names or {}), **own, os.getpid(): "main"})]
         hosts = self.cluster.host_names()
-        for nodes in self._groups:
+        for nodes in self._sampled:
             each = {self.cluster.workers[node].pid: f"node {node}" for node in nodes}
             memory = self._on(nodes, _stop, each)
             self.peaks[hosts[nodes[0]]] = self.peaks.get(hosts[nodes[0]], 0) + memory.peak_bytes
             found.append(memory)
         return add_up(found)
+
+    @property
+    def _sampled(self) -> list[list[int]]:
+        """The groups of nodes whose first, which samples, lives."""
+        return [nodes for nodes in self._groups if nodes[0] in self.cluster.living]
 
     def _on(self, nodes: Sequence[int], function: Any, *arguments: Any) -> Any:
         address = self.cluster.workers[nodes[0]].address

@@ -24,7 +24,8 @@ def host_limits() -> tuple[float | None, float | None]:
 def throttled(cluster: Any) -> float | None:
     """Return the seconds for which quotas have stopped nodes so far, each control group once."""
     stopped: dict[tuple[str, str], float] = {}
-    for facts, (_, seconds) in zip(cluster.facts, cluster.run(host_limits), strict=True):
+    facts_alive = [cluster.facts[node] for node in cluster.living]
+    for facts, (_, seconds) in zip(facts_alive, cluster.run(host_limits), strict=True):
         if seconds is not None:
             key = (facts.machine, facts.control)
             stopped[key] = max(seconds, stopped.get(key, 0.0))
@@ -43,10 +44,11 @@ def cluster_record(
 
     Parameters
     ----------
-    before, after : load on every node's host around the fits.
+    before, after : load around the fits on the host of every node; after them, of those that live.
     peaks : bytes of hosts by their names; see `bench_core.runner.host_memory.HostsWatch`.
     """
     names = cluster.host_names()
+    loads = dict(zip(cluster.living, after, strict=True))
     hosts = []
     for name in dict.fromkeys(names):
         nodes = [node for node, other in enumerate(names) if other == name]
@@ -58,7 +60,7 @@ def cluster_record(
                 **{key: about[key] for key in ("cpu", "cores", "cgroup", "memory", "gpus")},
                 system=about["system"],
                 before=before[nodes[0]],
-                after=after[nodes[0]],
+                after=next((loads[node] for node in nodes if node in loads), None),
                 peak_bytes=peaks.get(name),
             )
         )

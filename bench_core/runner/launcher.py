@@ -17,9 +17,11 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import psutil
 
+from bench_core.cluster.health import describe_signal
 from bench_core.disk import hold
 from bench_core.files import write_text
 from bench_core.leftovers import owned_folder
+from bench_core.machine import oom_kills
 from bench_core.progress import Progress, silent
 from bench_core.records import codec
 from bench_core.runner.protocol import RESERVED
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 _GONE_S = 5.0
+
+LOOK_S = 0.5
+"""Seconds between two looks whether a worker is stopped."""
 
 
 def worker_environment(threads: int, kernels: str, blas: str | None) -> ProcessEnvironment:
@@ -57,7 +62,8 @@ def launch(
     """Run ``module`` on ``job`` in a process of its own and return its result.
 
     The process and its nodes are a session of their own and are killed with it: after the
-    ``timeout`` in seconds, when this call is interrupted, and when this process is gone.
+    ``timeout`` in seconds, when it is found stopped (SIGSTOP) twice in a row, `LOOK_S` apart, when
+    this call is interrupted, and when this process is gone.
 
     Parameters
     ----------
@@ -76,6 +82,7 @@ def launch(
             hold(folder / name, codec.RESERVED_BYTES)
         write_text(folder / "job.json", codec.to_json(job))
         printed = folder / "printed"
+        killed_before = oom_kills()
         with printed.open("wb") as stderr:
             process = subprocess.Popen(
                 [sys.executable, "-m", module, str(folder / "job.json"), str(folder / "out.json")],
@@ -88,12 +95,14 @@ def launch(
         assert process.stdout is not None
         relay = threading.Thread(target=_relay, args=(process.stdout, progress), daemon=True)
         relay.start()
+        watch = _StopWatch(process.pid)
+        stopped = None
         try:
             process.wait(timeout)
-            stopped = None
         except subprocess.TimeoutExpired:
             stopped = f"stopped after {timeout:g} s, the time it was given"
         finally:
+            watch.end()
             _kill_all(process.pid)
             process.wait()
             if process.stdin is not None:
@@ -103,13 +112,52 @@ def launch(
             if not relay.is_alive():
                 process.stdout.close()
         output = printed.read_text("utf-8", errors="replace")
-        found = _result(process.returncode, folder / "out.json", result_type, output, stopped)
+        stopped = watch.found or stopped
+        ending = _ending(process, output, killed_before)
+        found = _result(process, folder / "out.json", result_type, ending, stopped)
         if log is not None:
             log.unlink(missing_ok=True)
             if found.status == "failed":
                 write_text(log, output)
         result: R = found
         return result
+
+
+class _StopWatch:
+    """A thread that kills a worker which somebody has stopped; ``found`` then says so."""
+
+    def __init__(self, pid: int) -> None:
+        self.found: str | None = None
+        self._pid = pid
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="stopped worker", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """End the watch."""
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        before = False
+        while not self._over.wait(LOOK_S):
+            now = _is_stopped(self._pid)
+            if before and now:
+                self.found = (
+                    f"the worker process (pid {self._pid} on this machine) was stopped (SIGSTOP), "
+                    "and killed for it: what it timed would be no measurement"
+                )
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(self._pid, signal.SIGKILL)
+                return
+            before = now
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
 
 
 def _kill_all(pid: int) -> None:
@@ -147,27 +195,33 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def _result(
-    returncode: int, out: Path, result_type: type[Any], printed: str, stopped: str | None
+    process: subprocess.Popen[bytes],
+    out: Path,
+    result_type: type[Any],
+    ending: str,
+    stopped: str | None,
 ) -> Any:
     kept = None
     if out.is_file():
         found = codec.read(result_type, out)
-        if stopped is None and (returncode == 0 or found.status == "failed"):
+        if stopped is None and (process.returncode == 0 or found.status == "failed"):
             return found
         kept = found if found.status == "unfinished" else None
-    reason = stopped or _ending(returncode, printed)
+    reason = stopped or ending
     if kept is not None:
         values = vars(kept) | {"status": "invalid", "reason": f"{reason}; {kept.reason}"}
         return result_type(**{name: values[name] for name in kept.__dataclass_fields__})
     return result_type("failed", reason)
 
 
-def _ending(returncode: int, printed: str) -> str:
+def _ending(process: subprocess.Popen[bytes], printed: str, killed_before: int | None) -> str:
     """Return how a process ended that left no result."""
+    returncode = process.returncode
     if returncode < 0:
-        ending = f"the worker process was killed by {signal.Signals(-returncode).name}"
-        if returncode == -signal.SIGKILL:
-            ending += ", as the system does when memory runs out: try a smaller scale or float32"
+        ending = (
+            f"the worker process (pid {process.pid} on this machine) was killed by "
+            f"{describe_signal(-returncode, killed_before)}"
+        )
         if returncode == -signal.SIGSEGV:
             ending += ", which points to its BLAS: try another one, other kernels or one thread"
         return ending

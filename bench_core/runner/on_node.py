@@ -84,6 +84,24 @@ class OnNode:
         """Return the plan that was carried out, None without one."""
         return self._of_model("carried_out()")
 
+    def feature_scales(self, targets: NDArray[np.intp]) -> NDArray[np.float64] | None:
+        """Return what features are multiplied by; see `Strategy.feature_scales`."""
+        task = self.cluster.submit(0, _feature_scales, self._model, targets)
+        found: NDArray[np.float64] | None = self.cluster.gather([task])[0]
+        return found
+
+    def held_out_results(self, X: ArrayLike, Y: ArrayLike) -> dict[str, NDArray[Any]]:
+        """Return further results from held-out X and Y; see `Strategy.held_out_results`."""
+        with self.cluster.shared(X, Y, nodes=[0]) as refs:
+            task = self.cluster.submit(0, _held_out_results, self._model, *refs)
+            found: dict[str, NDArray[Any]] = self.cluster.gather([task])[0]
+        return found
+
+    def held_out_names(self) -> tuple[str, ...]:
+        """Return the names of the rows of `held_out_results`."""
+        found: tuple[str, ...] = self._of_model("held_out_names()")
+        return found
+
     @property
     def scope(self) -> Any:
         """Targets that share one penalty; see `Strategy.scope`."""
@@ -114,6 +132,16 @@ def _fit(strategy: str, parameters: Mapping[str, Any], X: ArrayRef, Y: ArrayRef)
 
 def _predict(model: Any, X: ArrayRef) -> NDArray[Any]:
     return np.asarray(model.predict(X.open()))
+
+
+def _feature_scales(model: Any, targets: NDArray[np.intp]) -> NDArray[np.float64] | None:
+    found: NDArray[np.float64] | None = model.feature_scales(targets)
+    return found
+
+
+def _held_out_results(model: Any, X: ArrayRef, Y: ArrayRef) -> dict[str, NDArray[Any]]:
+    found: dict[str, NDArray[Any]] = model.held_out_results(X.open(), Y.open())
+    return found
 
 
 def _ask(model: Any, name: str) -> Any:

@@ -42,6 +42,7 @@ from bench_core.records.record import (
     PenaltyCounts,
     PlanRecord,
     ProcessorRecord,
+    RecoveryRecord,
     Times,
 )
 from bench_core.runner.arrays import ProblemRef
@@ -91,6 +92,8 @@ class FitJob:
         ``HELD`` in it keeps their space, see `bench_core.disk.hold`.
     save_coef : save coefficients there too.
     pairs : number of paired fits with and without observation; 0 for an ordinary measurement.
+    retries : times that batches are done again whose node was lost; None ends the fit, as a
+        measurement has to. ledger : folder of finished batches; None keeps them in memory.
     run : number of this run of the case. timing_only : time and prove the BLAS, nothing else.
     accept_load : do not measure again where others used the machine.
     planned : whether the strategy has a plan. flops : of the fit by that plan, None if unknown.
@@ -108,6 +111,8 @@ class FitJob:
     output: str | None = None
     save_coef: bool = False
     pairs: int = 0
+    retries: int | None = None
+    ledger: str | None = None
     run: int = 0
     timing_only: bool = False
     accept_load: bool = True
@@ -147,6 +152,7 @@ class WorkerResult:
     warnings: tuple[str, ...] = ()
     processor: ProcessorRecord | None = None
     device_memory: tuple[DeviceMemory, ...] = ()
+    recovery: RecoveryRecord | None = None
     phases: PhasesRecord | None = None
     cluster: ClusterRecord | None = None
     further: FurtherResults | None = None

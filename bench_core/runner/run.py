@@ -72,7 +72,7 @@ class RunSettings:
     interval_ms : between two samples of memory.
     accept_load : keep times as they are where others used the machine; else they are measured again
         once, and the record is "disturbed" if that did not help.
-    read_ahead, output, save_coef : see `bench_core.runner.protocol.FitJob`.
+    read_ahead, output, save_coef, retries, ledger : see `bench_core.runner.protocol.FitJob`.
     paths : further folders → the names that the record calls them by.
     cluster, allow_mixed : see `bench_core.runner.protocol.FitJob`.
     """
@@ -87,6 +87,8 @@ class RunSettings:
     read_ahead: bool = True
     output: Path | None = None
     save_coef: bool = False
+    retries: int | None = None
+    ledger: Path | None = None
     paths: Mapping[str, str] = field(default_factory=dict)
     cluster: ClusterSettings = LOCAL
     allow_mixed: bool = False
@@ -224,6 +226,7 @@ def run_fit(
         "blas",
         "processor",
         "warnings",
+        "recovery",
         "phases",
     )
     values = {name: getattr(found, name) for name in names}
@@ -264,6 +267,8 @@ def launch_fit(
             read_ahead=settings.read_ahead,
             output=None if settings.output is None else str(settings.output),
             save_coef=settings.save_coef,
+            retries=settings.retries,
+            ledger=None if settings.ledger is None else str(settings.ledger),
             accept_load=settings.accept_load,
             run=run,
             timing_only=timing_only,

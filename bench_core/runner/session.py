@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,11 @@ from bench_core import cluster as clusters
 from bench_core import strategies
 from bench_core.blas.threads import ProductThreads, product_threads, torch_threads
 from bench_core.blas.torch_watch import TorchProducts, is_loaded, watch_products
+from bench_core.cluster import Ledger, NodeLostError, Recovery, RetriesUsedError
 from bench_core.cluster.delivery import own_path
+from bench_core.cluster.waiting import guarded
 from bench_core.data import Problem
+from bench_core.disk import give_back
 from bench_core.errors import ResourceError, readable_bytes
 from bench_core.machine import limits, throttled_seconds
 from bench_core.progress import Progress
@@ -27,6 +31,7 @@ from bench_core.records.record import (
     DeviceMemory,
     Load,
     PlacementRecord,
+    RecoveryRecord,
 )
 from bench_core.runner.blas_proof import (
     calls_of,
@@ -42,7 +47,7 @@ from bench_core.runner.memory import MemoryWatch
 from bench_core.runner.on_node import OnNode
 from bench_core.runner.planning import by_run, node_bytes, plan_fit, with_runs
 from bench_core.runner.processor import ProcessTimes, placed, process_times
-from bench_core.runner.protocol import FitJob, choose_cores
+from bench_core.runner.protocol import HELD, FitJob, choose_cores
 from bench_core.runner.timing import read_through, warm_blas, warmup_subset
 from bench_core.runner.torch_proof import (
     device_of,
@@ -84,6 +89,46 @@ class Session:
     warm_up_s: float
     declared_torch: str | None = None
     in_warm_up: TorchProducts | None = None
+    _last_times: dict[int, ProcessTimes] = field(default_factory=dict)
+
+    @contextmanager
+    def recovering(self) -> Iterator[list[str]]:
+        """Let fits go on after the loss of nodes while the context lasts, if the job asks for it.
+
+        Not the warm-up: its batches are none of the fit. Yields what to warn of: that a loss ends
+        the fit all the same, where nodes keep what they do to themselves.
+
+        Raises
+        ------
+        RetriesUsedError : there a node was lost.
+        """
+        if self.cluster is None or self.job.retries is None:
+            yield []
+            return
+        folder = None if self.job.ledger is None else Path(self.job.ledger)
+        reason = self.cluster.ends_with_a_node(folder)
+        if reason is None:
+            self.cluster.recovery = Recovery(self.job.retries, Ledger(folder, self._give_back))
+            yield []
+            return
+        note = f"nothing is done again after the loss of a node (--retries 0): {reason}"
+        try:
+            yield [note] if self.job.retries else []
+        except NodeLostError as error:
+            raise RetriesUsedError(f"{error}\n{note}") from error
+
+    def _give_back(self, size: int) -> None:
+        """Give back space held for coefficients that are copied otherwise, and here are linked."""
+        job = self.job
+        if job.output is not None and job.save_coef and "coef" not in self.strategy.supports:
+            give_back(Path(job.output) / HELD, size)
+
+    def recovery(self) -> RecoveryRecord | None:
+        """Return the record's ``recovery``; None where nothing was lost or resumed."""
+        found = None if self.cluster is None else self.cluster.recovery
+        if found is None or not (found.lost or found.redone or found.ledger.resumed):
+            return None
+        return RecoveryRecord(tuple(found.lost), found.redone, found.ledger.resumed)
 
     @property
     def torch_device(self) -> str | None:
@@ -133,7 +178,10 @@ class Session:
         """Return the processor time so far of this process and of every node."""
         if self.cluster is None:
             return [process_times()]
-        return [process_times(), *self.cluster.run(process_times)]
+        answers = self.cluster.run(process_times)
+        self._last_times |= zip(self.cluster.living, answers, strict=True)
+        # What a node that was lost has used is not known: as much as when it was asked last.
+        return [process_times(), *(one for _, one in sorted(self._last_times.items()))]
 
     def products(self) -> dict[str, list[ProductThreads]]:
         """Return the threads of matrix products in every process that computes, by its name.
@@ -148,7 +196,13 @@ class Session:
         if self.cluster is None:
             return {"main": count(spec.threads, spec.dtype)}
         answers = self.cluster.run(count, spec.threads, spec.dtype)
-        return {f"node {number}": answer for number, answer in enumerate(answers)}
+        return dict(zip(self._node_names, answers, strict=True))
+
+    @property
+    def _node_names(self) -> list[str]:
+        """What the record calls the nodes that live, in order."""
+        assert self.cluster is not None
+        return [f"node {node}" for node in self.cluster.living]
 
     def start_device_memory(self) -> list[Counts]:
         """Start counting memory on the GPU, in every process that computes there; [] without one.
@@ -170,9 +224,16 @@ class Session:
         if self.cluster is None:
             return (read_peaks(device, before[0]).to_record("main", device),)
         found = []
-        for number, counts in enumerate(before):
+        for number in self.cluster.living:
             node = self.cluster.workers[number]
-            peaks = self.cluster.client.run(read_peaks, device, counts, workers=[node.address])
+            read = partial(
+                self.cluster.client.run,
+                read_peaks,
+                device,
+                before[number],
+                workers=[node.address],
+            )
+            peaks = guarded(read, self.cluster.check)
             found.append(peaks[node.address].to_record(f"node {number}", device))
         return tuple(found)
 
@@ -180,8 +241,8 @@ class Session:
         """Return the processors of every process that computes."""
         if self.cluster is None:
             return (placed("main"),)
-        found = self.cluster.run(placed, "node")
-        return tuple(replace(one, process=f"node {i}") for i, one in enumerate(found))
+        found = zip(self._node_names, self.cluster.run(placed, "node"), strict=True)
+        return tuple(replace(one, process=name) for name, one in found)
 
     def blas_calls(self) -> list[BlasCalls]:
         """Return the BLAS of this process and of every node; raise `BlasMismatchError`.
@@ -206,7 +267,7 @@ class Session:
         loaded: dict[str, bool] = {}
         if self.cluster is not None:
             answers = self.cluster.run(is_loaded)
-            loaded = {f"node {number}": answer for number, answer in enumerate(answers)}
+            loaded = dict(zip(self._node_names, answers, strict=True))
         return (
             wrong_device(self.declared_torch, self.in_warm_up)
             or unwatched(loaded, self.torch_device)

@@ -147,9 +147,8 @@ class FitSpec:
     @property
     def stem(self) -> str:
         """Name of the record's file without suffix: readable words, then the key."""
-        words = f"{self.strategy}-{self.problem.rstrip('/').rpartition('/')[2]}"
-        readable = re.sub(r"[^A-Za-z0-9.]+", "-", words).strip("-.")[:60]
-        return f"{readable}-{self.nodes}x{self.threads}-{self.key()}"
+        problem = self.problem.rstrip("/").rpartition("/")[2]
+        return record_stem(self.strategy, problem, self.nodes, self.threads, self.key())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -164,6 +163,16 @@ class FitSpec:
         from bench_core.data import THESIS_ALPHAS
 
         return self.alphas or tuple(map(float, THESIS_ALPHAS))
+
+
+def record_stem(strategy: str, problem: str, nodes: int, threads: int, key: str) -> str:
+    """Return the name of a record's file without suffix.
+
+    >>> record_stem("bmor", "whole brain", 2, 1, "c0ffee")
+    'bmor-whole-brain-2x1-c0ffee'
+    """
+    readable = re.sub(r"[^A-Za-z0-9.]+", "-", f"{strategy}-{problem}").strip("-.")[:60]
+    return f"{readable}-{nodes}x{threads}-{key}"
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,8 @@ def timed_fits(
         if meter is not None:
             meter.end()
         after = bytes_moved() if bytes_moved else {"total": 0}
-        moved.append({name: after[name] - before.get(name, 0) for name in after})
+        # A node that was lost takes its counts with it.
+        moved.append({name: max(0, after[name] - before.get(name, 0)) for name in after})
         if phases is not None:
             phases.end(model, fits.times[-1])
     moved = moved[len(fits.warm_up) :]

@@ -45,7 +45,11 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     with open_session(job, progress) as session:
         on_device = session.start_device_memory()
         loads = session.loads()
-        with session.watch_memory(job.interval_ms) as watch, kept_warnings() as warned:
+        with (
+            session.watch_memory(job.interval_ms) as watch,
+            kept_warnings() as warned,
+            session.recovering() as notes,
+        ):
             run = time_run(session, watch, progress)
         model, times = run.fits.model, run.fits.times
         device_memory = session.device_memory(on_device)
@@ -96,8 +100,9 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             blas=blas,
             sampled_penalties=tuple(chosen[sample_targets(session.train.s, spec.seed)].tolist()),
             plan=plan,
-            warnings=tuple(warned),
+            warnings=(*warned, *notes),
             processor=processor,
+            recovery=session.recovery(),
             phases=run.fits.phases,
             cluster=hosts,
             further=further,
@@ -148,6 +153,7 @@ def _save(
     import numpy as np
 
     from bench_core.disk import give_back
+    from bench_core.files import link_or_copy
     from bench_core.npy import HEADER_BYTES, save_array
 
     assert job.output is not None
@@ -160,12 +166,24 @@ def _save(
     }
     further = model.held_out_results(test.X, test.Y)
     kept |= further
-    if job.save_coef and not (folder / "coef.npy").exists():
-        kept["coef"] = model.coef_
+    coef = folder / "coef.npy"
+    if job.save_coef and not coef.exists():
+        if (whole := ledger_file(job, model.coef_)) is not None:
+            link_or_copy(whole, coef)
+        else:
+            kept["coef"] = model.coef_
     for name, array in kept.items():
         give_back(folder / HELD, array.nbytes + HEADER_BYTES)
         save_array(folder / f"{name}.npy", array)
     return FurtherResults(tuple(further), model.held_out_names()) if further else None
+
+
+def ledger_file(job: FitJob, coef: Any) -> Path | None:
+    """Return the file of the job's ledger that ``coef`` maps, None where it is no such file."""
+    name = getattr(coef, "filename", None)
+    if job.ledger is None or name is None or Path(name).parent != Path(job.ledger):
+        return None
+    return Path(name)
 
 
 def _agreement(

@@ -196,7 +196,7 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
             yield
 
     def phases_record(self, fit_s: float) -> PhasesRecord | None:
-        """Return the phases of the last fit, None where they were not taken.
+        """Return the phases of the last fit, None where they were not taken, or lost.
 
         Nodes are asked for theirs, so call it after the fit's own time is read, while the cluster
         runs. The timer starts anew with the next fit.

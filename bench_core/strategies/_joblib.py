@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from joblib._dask import Batch, DaskDistributedBackend  # noqa: PLC2701  # joblib exports it nowhere
 
+from bench_core.cluster.waiting import Watchman
+
 if TYPE_CHECKING:
     from bench_core.cluster import Cluster
 
@@ -19,17 +21,44 @@ class DaskBackend(DaskDistributedBackend):
 
     joblib hears of errors that a task raises, because they come back as results. A task that
     Dask itself gives up, because its worker died, never calls back (joblib 1.6), and
-    ``Parallel`` would wait for it for ever.
+    ``Parallel`` would wait for it for ever, as for one on a node that stands still: a watch on
+    the nodes ends the wait.
     """
 
     nodes: int | None = None
+    _check: Callable[[], None] | None = None
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._outstanding: dict[Future[Any], Callable[[Any], None]] = {}
+        self._watchman: Watchman | None = None
 
     @classmethod
     def on(cls, cluster: Cluster) -> DaskBackend:
-        """Return the backend that uses the nodes of this cluster and no other workers."""
-        found = cls(client=cluster.client, workers=[node.address for node in cluster.workers])
-        found.nodes = cluster.nodes
+        """Return the backend that uses the living nodes of this cluster and no other workers."""
+        living = [node.address for node in cluster.nodes_alive]
+        found = cls(client=cluster.client, workers=living)
+        found.nodes = len(living)
+        found._check = cluster.check
         return found
+
+    def start_call(self) -> None:
+        """Begin a call of ``Parallel``."""
+        super().start_call()
+        if self._check is not None:
+            self._watchman = Watchman(self._check, self._give_up)
+
+    def stop_call(self) -> None:
+        """End a call of ``Parallel``."""
+        if self._watchman is not None:
+            self._watchman.stop()
+            self._watchman = None
+        super().stop_call()
+
+    def _give_up(self, error: Exception) -> None:
+        """Have ``Parallel`` raise ``error`` in the place of a batch of tasks that is not done."""
+        for callback in list(self._outstanding.values())[:1]:
+            callback(error)
 
     def effective_n_jobs(self, n_jobs: int) -> int:
         """Return how many tasks may run at once, never the 1 that means "here"."""
@@ -45,8 +74,11 @@ class DaskBackend(DaskDistributedBackend):
     def submit(self, func: Any, callback: Callable[[Any], None] | None = None) -> Future[Any]:
         """Submit a batch of tasks; ``callback`` gets its outcome, which may be an exception."""
         future: Future[Any] = super().submit(func, callback)
+        if callback is not None:
+            self._outstanding[future] = callback
 
         def report(done: Future[Any]) -> None:
+            self._outstanding.pop(done, None)
             error = done.exception()
             if error is not None and callback is not None:
                 callback(error)

@@ -44,7 +44,7 @@ class Job:
     scoring: str
     device: str
     plan: NodePlan
-    folder: str
+    folder: str = ""
 
     @property
     def dtype(self) -> np.dtype[Any]:

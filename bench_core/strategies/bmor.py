@@ -112,7 +112,7 @@ class BatchMultiOutput(Strategy):
                     (*refs, start, stop, alphas, self.fit_intercept, options, rows)
                     for start, stop in shares
                 ]
-                batches = cluster.map(_fit_batch, tasks)
+                batches = cluster.batches(_fit_batch, tasks)
                 cluster.collect(rows)
             self.coef_ = rows.detach()
         except InputError:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +23,7 @@ from bench_core.checks import check_xy
 from bench_core.cluster import RowFile
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
+from bench_core.files import link_or_copy
 from bench_core.progress import Progress, silent
 from bench_core.records.fit_plan import FitPlan
 from bench_core.ridge.inputs import (
@@ -209,12 +212,9 @@ class SharedBatches(Strategy):
             method, done = Method(dtype), None
             while done is None:
                 plan = self._plan(size, folds, method, cluster.nodes)
-                with (
-                    cluster.shared(X, Y, nodes=_holders(plan), columns=_columns(plan)) as (
-                        X_ref,
-                        Y_ref,
-                    ),
-                    _folder(cluster, folds) as folder,
+                with cluster.shared(X, Y, nodes=_holders(plan), columns=_columns(plan)) as (
+                    X_ref,
+                    Y_ref,
                 ):
                     job = Job(
                         X_ref,
@@ -224,10 +224,9 @@ class SharedBatches(Strategy):
                         scoring,
                         self.device,
                         plan,
-                        folder,
                     )
                     fit = _Fit(cluster, job, grid, method, self.progress or silent)
-                    found = fit.run(rows)
+                    found = cluster.repeat(partial(fit.run, rows, folds))
                 if isinstance(found, str):
                     method = method.improved(found)
                 else:
@@ -251,7 +250,7 @@ class SharedBatches(Strategy):
 
     def _rows(self, cluster: Cluster, X: Any, Y: Any) -> RowFile:
         shape, dtype = (Y.shape[1], X.shape[1]), _float_dtype(X.dtype)
-        if self.coef is None:
+        if self.coef is None or _on_disk(cluster):
             return cluster.rows(shape, dtype)
         path = Path(self.coef)
         if path.suffix != ".npy" or not path.parent.is_dir():
@@ -263,7 +262,10 @@ class SharedBatches(Strategy):
     def _kept(self, rows: RowFile) -> NDArray[Any]:
         if self.coef is None:
             return rows.detach()
-        os.replace(rows.path, self.coef)
+        if rows.kept:  # until the results are whole, under both names
+            link_or_copy(Path(rows.path), Path(self.coef))
+        else:
+            os.replace(rows.path, self.coef)
         coef: NDArray[Any] = np.load(self.coef, mmap_mode="r")
         return coef
 
@@ -280,11 +282,17 @@ class _Fit:
         self.scoring = [node for node, (start, stop) in enumerate(plan.targets) if stop > start]
         self.solving = [node for node, (start, stop) in enumerate(plan.solved) if stop > start]
 
-    def run(self, rows: RowFile) -> tuple[Choice, NDArray[np.float64]] | Remedy:
+    def run(self, rows: RowFile, folds: list[Fold]) -> tuple[Choice, NDArray[np.float64]] | Remedy:
         """Return what was chosen and the intercepts (s,).
 
         The remedy instead, with nothing solved, where that was not exact enough.
         """
+        # A folder for every try: a node that was killed may have left half a file.
+        with _folder(self.cluster, folds) as folder:
+            self.job = replace(self.job, folder=folder)
+            return self._run(rows)
+
+    def _run(self, rows: RowFile) -> tuple[Choice, NDArray[np.float64]] | Remedy:
         shape = self.job.plan.shape
         solvers = self._factorised()
         scores = self._scores(solvers)
@@ -369,6 +377,8 @@ class _Fit:
         if others:
             self.cluster.wait([solutions.pop(0)])
             self.cluster.spread(self.job.folder, source=0)
+        found = {node: self._kept(node, shares[node], own(node)) for node in self.solving}
+        left = [node for node in self.solving if found[node] is None]
         tasks = [
             self._submit(
                 node,
@@ -378,10 +388,33 @@ class _Fit:
                 own(node),
                 solutions.get(node),
             )
-            for node in self.solving
+            for node in left
         ]
-        self._watch("solving", tasks)
-        return np.concatenate(self.cluster.gather(tasks))
+        if self.cluster.recovery is None:
+            self._watch("solving", tasks)
+            found |= zip(left, self.cluster.gather(tasks), strict=True)
+        else:
+            done = len(found) - len(left)
+            self.progress("solving", done, len(found))
+            for place, intercepts in self.cluster.finished(tasks):
+                node = left[place]
+                found[node] = intercepts
+                self._keep(node, intercepts, own(node))
+                self.progress("solving", done := done + 1, len(found))
+        return np.concatenate([found[node] for node in self.solving])
+
+    def _kept(self, node: int, columns: slice, alphas: Penalties) -> NDArray[np.float64] | None:
+        """Return the intercepts of targets whose coefficients are written, with these penalties."""
+        if self.cluster.recovery is None:
+            return None
+        kept = self.cluster.recovery.ledger.find(f"{node}")
+        if kept is None or not np.array_equal(kept[1], alphas):
+            return None
+        return kept[0] if len(kept[0]) == columns.stop - columns.start else None
+
+    def _keep(self, node: int, intercepts: NDArray[np.float64], alphas: Penalties) -> None:
+        assert self.cluster.recovery is not None
+        self.cluster.recovery.ledger.keep(f"{node}", (intercepts, np.asarray(alphas)))
 
     def _watch(self, what: str, futures: list[Future]) -> None:
         """Report futures as they are done; what they raise is raised where they are gathered."""
@@ -426,6 +459,11 @@ def _columns(plan: NodePlan) -> list[tuple[int, int]]:
             (min(start for start, _ in own), max(stop for _, stop in own)) if own else (0, 0)
         )
     return found
+
+
+def _on_disk(cluster: Cluster) -> bool:
+    """Return whether finished batches are kept on disk, where a later process finds them."""
+    return cluster.recovery is not None and cluster.recovery.ledger.folder is not None
 
 
 def _float_dtype(dtype: Any) -> np.dtype[Any]:

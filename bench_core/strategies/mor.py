@@ -34,6 +34,9 @@ from bench_core.strategies._ridgecv import (
     scored_options,
 )
 
+KEPT_TOGETHER = 16
+"""Targets per node that are kept as one batch, where a fit is to outlive the loss of nodes."""
+
 
 @dataclass(frozen=True)
 class _Data:
@@ -120,23 +123,67 @@ class MultiOutput(Strategy):
         with self.phases("reading"):
             check_xy(X, Y)
         one = _TargetRidgeCV(alphas=alphas, fit_intercept=self.fit_intercept, **options)
-        # MultiOutputRegressor cuts its Y into columns and leaves X alone: given the targets'
-        # numbers as Y, a task carries one number.
         by_path = cluster.data == "path"
-        numbers = np.arange(Y.shape[1])[None, :] if by_path else np.asarray(Y)
+        with cluster.shared(X, *([Y] if by_path else [])) as refs:
+            data = _Data(refs[0], refs[1] if by_path else None, cluster.timed_fit)
+            sent = None if by_path else np.asarray(Y)
+            batches = [
+                _fit_batch(cluster, one, data, targets, sent)
+                for targets in _batches(Y.shape[1], cluster)
+            ]
+        joined = (
+            batches[0] if len(batches) == 1 else map(np.concatenate, zip(*batches, strict=True))
+        )
+        self.coef_, self.intercept_, self.alpha_, scores = joined
+        self.cv_results_ = {"alphas": alphas, "best_score": scores}
+
+
+def _batches(s: int, cluster: Cluster) -> list[range]:
+    """Return all targets; in batches where a fit is to outlive the loss of nodes."""
+    step = s if cluster.recovery is None else KEPT_TOGETHER * cluster.nodes
+    return [range(start, min(start + step, s)) for start in range(0, s, step)]
+
+
+def _fit_batch(
+    cluster: Cluster,
+    one: _TargetRidgeCV,
+    data: _Data,
+    targets: range,
+    sent: NDArray[Any] | None,
+) -> tuple[NDArray[Any], ...]:
+    """Return coefficients (b, p), intercepts, penalties and scores (b,) of these targets.
+
+    sent : Y (t, s), where tasks carry their targets; None where they map it.
+    """
+    ledger = None if cluster.recovery is None else cluster.recovery.ledger
+    name = f"{targets.start}-{targets.stop}"
+    if ledger is not None and (kept := ledger.find(name)) is not None:
+        return kept
+    # MultiOutputRegressor cuts its Y into columns and leaves X alone: given the targets' numbers as
+    # Y, a task carries one number.
+    numbers = np.array(targets)[None, :] if sent is None else sent[:, targets.start : targets.stop]
+
+    def fit() -> list[_TargetRidgeCV]:
         with (
             cluster.watched(),
-            cluster.shared(X, *([Y] if by_path else [])) as refs,
             joblib.parallel_config(DaskBackend.on(cluster)),
             cluster.waiting(),
         ):
-            data = _Data(refs[0], refs[1] if by_path else None, cluster.timed_fit)
-            fitted = MultiOutputRegressor(one, n_jobs=-1).fit(data, numbers).estimators_
-        self.coef_ = np.stack([target.coef_ for target in fitted])
-        self.intercept_ = np.array([target.intercept_ for target in fitted], self.coef_.dtype)
-        self.alpha_ = np.array([target.alpha_ for target in fitted], np.float64)
-        scores = np.array([require_score(float(target.best_score_)) for target in fitted])
-        self.cv_results_ = {"alphas": alphas, "best_score": scores}
+            fitted = MultiOutputRegressor(one, n_jobs=-1).fit(data, numbers)
+        found: list[_TargetRidgeCV] = fitted.estimators_
+        return found
+
+    fitted = cluster.repeat(fit)
+    coef = np.stack([target.coef_ for target in fitted])
+    result = (
+        coef,
+        np.array([target.intercept_ for target in fitted], coef.dtype),
+        np.array([target.alpha_ for target in fitted], np.float64),
+        np.array([require_score(float(target.best_score_)) for target in fitted]),
+    )
+    if ledger is not None:
+        ledger.keep(name, result)
+    return result
 
 
 STRATEGY = MultiOutput

@@ -90,8 +90,9 @@ def test_an_option_of_several_commands_has_one_kind_of_value(flag: str) -> None:
     assert len(kinds) == 1
 
 
-#: Options whose help says more of the one folder or machine that each command means.
-SAME_MEANING = {"--out", "--machine", "--fail-on"}
+#: Options whose help says more of the one folder or machine that each command means, or of what it
+#: would do.
+SAME_MEANING = {"--out", "--machine", "--plan", "--fail-on"}
 
 #: Options whose choices are what each command can find.
 OWN_CHOICES = {"--fail-on"}

@@ -17,7 +17,7 @@ from distributed import Client
 
 from bench_core import cluster, strategies
 from bench_core.blas import detect
-from bench_core.cluster import Cluster, ClusterSettings, NodeLostError, local
+from bench_core.cluster import Cluster, ClusterSettings, NodeLostError, Recovery, local
 from bench_core.cluster.adopted import AdoptedCluster, NodesDifferError
 from bench_core.cluster.check import check_nodes
 from bench_core.cluster.kinds.slurm import job_name
@@ -308,6 +308,33 @@ def test_nodes_that_differ_are_an_error_or_noted(tmp_path: Path) -> None:
             assert isinstance(mixed, AdoptedCluster)
             assert {text.partition(" (")[0] for text in mixed.differences} == {"node 1"}
             assert len(mixed.differences) == 2  # numpy's and scipy's
+
+
+def test_work_goes_on_without_a_worker_that_is_gone(tmp_path: Path) -> None:
+    with running_scheduler(tmp_path / "dask", workers=2) as address:
+        settings = cluster.parse_cluster(address)
+        with cluster.start(settings, 2, 1, scratch=tmp_path) as running:
+            assert running.ends_with_a_node(tmp_path) is None
+            running.recovery = Recovery(retries=1)
+            gone = running.workers[1].pid
+            os.kill(gone, signal.SIGKILL)
+            assert running.map(divmod, [(7, 3), (8, 3), (9, 3)]) == [(2, 1), (2, 2), (3, 0)]
+            assert running.living == [0]
+            (lost,) = running.recovery.lost
+            assert f"pid {gone}," in lost
+            assert len(running.run(os.getpid)) == 1
+            X, Y = np.random.default_rng(1).standard_normal((2, 40, 4))
+            for name in ("mor", "bmor", "bmor-shared"):
+                model = strategies.get(name)(ALPHAS, cluster=running).fit(X, Y)
+                assert model.coef_.shape == (4, 4)
+            running.recovery = None
+            with pytest.raises(NodeLostError, match=f"pid {gone},"):
+                running.map(divmod, [(7, 3)])
+
+
+def test_nodes_that_keep_rows_to_themselves_end_a_fit(site: Site, running: AdoptedCluster) -> None:
+    assert (running.ends_with_a_node(None) is None) == (site.data == "path")
+    assert running.ends_with_a_node(Path("/nowhere" if site.data == "path" else "/")) is not None
 
 
 def test_a_worker_of_several_tasks_is_refused(tmp_path: Path) -> None:

@@ -13,11 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench_core.measure import FitSpec
+from bench_core.measure import FitSpec, turns_worker
 from bench_core.measure.turns import CLOCK_EVERY, SIDES, schedule, take_turns
 from bench_core.measure.turns_plan import TurnsPlan, read_plans, same_case, write_plan
-from bench_core.records import Record, SessionRecord, read, read_folder
+from bench_core.measure.turns_worker import measure_run
+from bench_core.records import Record, SessionRecord, read, read_folder, write
+from bench_core.records.record import RunTimes
 from bench_core.records.session import SCHEMA_SESSION
+from bench_core.runner.spec import ProblemShape
+from tests.valid_record import valid_record
 
 KEYS = st.lists(st.sampled_from("abcdefghij"), unique=True, max_size=10)
 
@@ -154,3 +158,26 @@ def test_an_environment_with_itself_gives_pairs(
     (session,) = (one for one in kept.records if isinstance(one, SessionRecord))
     assert session == found
     assert json.loads((published / "session-same-s1.json").read_text())["schema"] == SCHEMA_SESSION
+
+
+def test_an_interrupted_sweep_keeps_cases_with_all_their_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = FitSpec("parcels", "ridgecv", scale=1 / 24, split="random", suite="threads")
+    shape = ProblemShape("parcels", 2883, 680, 18, "float64", "sub-01", 1 / 24)
+    before = replace(valid_record(spec, shape), session="before")
+    assert before.times is not None
+    one = RunTimes(0, "2026-01-01T00:00:00Z", (), before.times.fit_s, "repeats", None, None, True)
+    times = replace(before.times, runs=(one, replace(one, number=1)))
+    path = write(replace(before, times=times), tmp_path / f"{spec.stem}.json")
+    assert measure_run(spec, tmp_path, "now", 2).session == "before"
+    asked = []
+
+    def measured(spec: FitSpec, *, store: Path, again: bool) -> Record:
+        asked.append(again)
+        return replace(before, session=None)
+
+    monkeypatch.setattr(turns_worker, "measure", measured)
+    assert measure_run(spec, tmp_path, "now", 3).session == "now"
+    assert asked == [True]
+    assert read(Record, path).session == "now"

@@ -117,6 +117,7 @@ def test_every_field_is_required_and_no_other_is_known(ok: Record) -> None:
         "variables",
         "processor",
         "device_memory",
+        "recovery",
         "phases",
         "session",
         "cluster",

@@ -1,5 +1,6 @@
 """The published times as asv reads them back."""
 
+import itertools
 import json
 import math
 import subprocess
@@ -57,6 +58,13 @@ def test_asv_reads_the_published_times(repository):
     dsu = "nodes_bmor.WholeBrain.track_inverse_dsu"
     numbers = found["mkl"].get_result_value(dsu, found["mkl"].get_result_params(dsu))
     assert 1 / min(x for x in numbers if not math.isnan(x)) == pytest.approx(28.1, abs=0.2)
+    # Thesis, figure 3.11: B-MOR on 8 nodes of 32 threads, subject by subject.
+    by_subject = "subjects.Subjects.track_inverse_dsu"
+    params = found["mkl"].get_result_params(by_subject)
+    numbers = found["mkl"].get_result_value(by_subject, params)
+    ours = dict(zip(itertools.product(*params), numbers, strict=True))
+    speed_ups = [1 / ours["'bmor'", f"'sub-0{number}'", "8", "32", "'1'"] for number in range(1, 7)]
+    assert speed_ups == pytest.approx([25.9, 29.8, 32.0, 27.2, 25.9, 28.3], abs=0.05)
     assert "nodes_mor.MultiOutput.track_time" not in found["openblas"].get_all_result_keys()
 
 

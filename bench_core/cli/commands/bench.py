@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench_core.cli.display import console, say
+from bench_core.cli.display import console, print_table, say
 from bench_core.cli.options import PENALTY_OPTIONS, option
 
 if TYPE_CHECKING:
     from bench_core.cluster.settings import ClusterSettings
+    from bench_core.report.site import Project
 
 KEPT = (
-    "Fits measured so far are kept: `ridgebench report` shows them. The next bench measures anew."
+    "What was measured is in the results: `ridgebench report` shows it. The same command goes on "
+    "with the rest; --again measures everything anew."
 )
 
 
@@ -41,7 +43,8 @@ KEPT = (
     help="Accept times that were measured while others used the machine.",
 )
 @click.option("--machine", help="Name of this machine in the results; default: its host name.")
-@option("cluster", *PENALTY_OPTIONS)
+@click.option("--plan", is_flag=True, help="Show the cases, what is skipped, and bytes; run none.")
+@option("again", "cluster", *PENALTY_OPTIONS)
 @click.argument("asv_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
     profile: str,
@@ -49,6 +52,8 @@ def command(
     turns: bool,
     accept_load: bool,
     machine: str | None,
+    plan: bool,
+    again: bool,
     cluster: ClusterSettings | None,
     asv_arguments: tuple[str, ...],
     **penalty: Any,
@@ -58,6 +63,10 @@ def command(
     Runs `asv run` on the commit that is checked out, in environments that asv builds from the
     matrix of asv.conf.json, then prints the summary and writes the pages. Further arguments go to
     `asv run`, for example: ridgebench bench -- --bench kernels
+
+    Records go to the results folder as they are made. A sweep that was interrupted goes on where it
+    stopped, for the same commit, machine, profile, options and arguments: cases with all their runs
+    are not measured again. One with --aa begins anew.
 
     Every fit is timed in several processes, in turns with the other environments; what others
     disturbed is timed again, and is in no answer if that did not help.
@@ -72,10 +81,13 @@ def command(
     A profile, an option or a benchmark that does not exist is refused before anything is built.
     """
     import os
+    from functools import partial
     from pathlib import Path
 
     from bench_core.cli.turns import bench_in_turns, print_same
     from bench_core.cluster.settings import VARIABLE
+    from bench_core.measure.resume import RESUME
+    from bench_core.records.provenance import head
     from bench_core.report.bench_request import check_arguments, check_profile
     from bench_core.report.run_monitor import watch
     from bench_core.report.runs import collect
@@ -86,6 +98,7 @@ def command(
         find_project,
         machine_name,
     )
+    from bench_core.report.sweep import begin_sweep, count_records, end_sweep
     from bench_core.report.terminal import print_summary
     from bench_core.runner.penalty_request import PenaltyRequest
 
@@ -97,36 +110,86 @@ def command(
     if request.label:
         machine = f"{machine_name(machine)}--{request.label}"
         say(f"Penalties are chosen otherwise than by default: results are those of {machine}")
-    name = describe_machine(project, machine)
     if cluster is not None and cluster.elsewhere:
         turns = False
     if not turns and aa:
         raise click.UsageError(
             "--aa measures in turns on this machine: leave out --no-turns, --cluster"
         )
-    environment = {**os.environ, "RIDGEBENCH_PROFILE": profile, **request.environment()}
+    chosen = request.environment()
+    if cluster is not None:
+        chosen[VARIABLE] = cluster.source
+    if plan:
+        _show_plan(project, profile, chosen)
+        return
+    name = describe_machine(project, machine)
+    environment = {**os.environ, "RIDGEBENCH_PROFILE": profile, **chosen}
     if accept_load:
         environment["RIDGEBENCH_ACCEPT_LOAD"] = "1"
-    if cluster is not None:
-        environment[VARIABLE] = cluster.source
+    state = project.root / ".asv"
+    if not aa:
+        asked = [*asv_arguments, *(f"{key}={value}" for key, value in sorted(chosen.items()))]
+        asked += ["--accept-load"] * accept_load + ["--no-turns"] * (not turns)
+        sweep, goes_on = begin_sweep(state, name, profile, asked, head(project.root), again=again)
+        if goes_on:
+            kept = sum(count_records(project.pending, sweep.since).values())
+            say(f"Going on with the sweep that was interrupted: {kept} valid records are there,")
+            say("and those with all their runs are not measured again. --again begins anew.")
+            environment[RESUME] = str(sweep.since)
     # A fork per parameter set instead of an interpreter: the grids are large and mostly skipped
     # here. What is timed runs in fresh processes of its own either way.
     arguments = ["run", "HEAD^!", "--no-pull", "--launch-method", "forkserver", "--machine", name]
 
     say("Building environments, then measuring. asv's own output: .asv/run.log")
+    keep = partial(collect, project.pending, project.results, name)
     session = None
-    with watch(project.pending, screen):
+    with watch(project.pending, screen, keep=keep):
         if turns:
             session = bench_in_turns(project, arguments, asv_arguments, environment, same=aa)
         else:
             asv(project, *arguments, *asv_arguments, environment=environment, say=say)
-    if session is not None and aa:
-        collect(project.pending, project.results, name)
-        print_same(session)
-        return
+    if aa:
+        if session is not None:
+            print_same(session)
+            return
+    else:
+        end_sweep(state)
     runs = build_site(project, name)
     if not any(run.fits or run.kernels for run in runs):
         say(f"Nothing was measured on {name}; .asv/run.log has asv's own words.")
     print_summary(runs, screen, profile=profile)
     say(f"\nPage:        {project.page.relative_to(project.root)}")
     say("asv's pages: asv preview (they load libraries from the internet)")
+
+
+def _show_plan(project: Project, profile: str, chosen: dict[str, str]) -> None:
+    """Print what a sweep of this profile will do; build and run nothing.
+
+    chosen : variables that say where, and how penalties are chosen.
+    """
+    import os
+
+    from bench_core.errors import counted
+    from bench_core.measure.sweep_plan import left_out_lines, plan_rows, plan_sweep
+    from bench_core.report.site import environment_names
+    from bench_core.report.sweep import count_records, unfinished_sweep
+
+    os.environ.update(chosen)
+    found = plan_sweep(project.benchmarks, profile)
+    names = environment_names(project)
+    columns = ("suite", "case", "data", "memory", "")
+    print_table(
+        f"profile {profile}: {counted(found.runs, 'case')} in each of "
+        f"{counted(len(names), 'environment')}",
+        columns,
+        plan_rows(found),
+        words=("suite", "case", ""),
+    )
+    for line in left_out_lines(found):
+        say(line)
+    say("environments: " + "; ".join(names))
+    sweep = unfinished_sweep(project.root / ".asv")
+    if sweep is not None:
+        for name, count in count_records(project.pending, sweep.since).items():
+            say(f"measured before the last sweep was interrupted: {count} in {name}")
+    say("data: X and Y of a problem; memory: of a fit, X included, all nodes together")

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from bench_core.cluster.settings import ClusterSettings
     from bench_core.fitting.run import FitOutcome
 
-KEPT = "Nothing is kept: the result folder appears only when it is whole."
+KEPT = (
+    "The result folder appears only when it is whole; finished batches of a fit on nodes are kept "
+    "beside it, for --resume."
+)
 
 
 @click.command()
@@ -31,6 +34,16 @@ KEPT = "Nothing is kept: the result folder appears only when it is whole."
 @option("intercept", "option")
 @option("no-coef", "memory-limit")
 @click.option("--keep-problem", is_flag=True, help="Keep the problem beside the results.")
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    default=2,
+    show_default=True,
+    help="Times to do batches again whose node was lost, on the nodes that live.",
+)
+@click.option(
+    "--resume", is_flag=True, help="Go on with the batches that an interrupted fit has left."
+)
 @option("figures", "scratch", "json")
 def command(
     strategy: str,

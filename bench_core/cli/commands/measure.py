@@ -64,9 +64,7 @@ KEPT = "Nothing is recorded: a measurement counts only as a whole."
     is_flag=True,
     help="Accept times that were measured while others used the machine.",
 )
-@option("scratch", "timeout")
-@click.option("--again", is_flag=True, help="Measure although the store has a valid record.")
-@option("json")
+@option("scratch", "timeout", "again", "json")
 def command(
     strategy: str,
     problem: str,

@@ -1,0 +1,70 @@
+"""Fixtures: traps, a problem in which they spring, and strategies that spring them, installed."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench_core.data import Problem
+from tests.faults.traps import FOLDER
+from tests.one_thread import blas_on_one_thread
+from tests.strategies.conftest import cluster_of
+
+__all__ = ["blas_on_one_thread", "cluster_of"]
+
+ROOT = Path(__file__).parents[2]
+NAMES = {"trapped-bmor": "TrappedBmor", "trapped-mor": "TrappedMor",
+         "trapped-bmor-shared": "TrappedShared"}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def arrays() -> tuple[np.ndarray, np.ndarray]:
+    """Return X (150, 8) and Y (150, 40) whose targets want different penalties."""
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((150, 8)) + 1
+    strength = 2.0 ** np.linspace(-6, 1, 40)
+    return X, X @ rng.standard_normal((8, 40)) * strength + rng.standard_normal((150, 40))
+
+
+@pytest.fixture(scope="session")
+def problem_folder(tmp_path_factory: pytest.TempPathFactory, arrays) -> Path:
+    folder = tmp_path_factory.mktemp("problems") / "small"
+    Problem.from_arrays(*arrays, np.repeat(range(3), 50), name="small").save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scratch")
+
+
+@pytest.fixture
+def traps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder in which nodes that are started from now on look for traps."""
+    folder = tmp_path / "traps"
+    folder.mkdir()
+    monkeypatch.setenv(FOLDER, str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Install the trapped strategies, for this process and those that it starts."""
+    site = tmp_path_factory.mktemp("site")
+    info = site / "trapped-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: trapped\nVersion: 1.0\n")
+    points = "\n".join(f"{name} = tests.faults.traps:{kind}" for name, kind in NAMES.items())
+    (info / "entry_points.txt").write_text(f"[ridgebench.strategies]\n{points}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(site))
+        inherited = os.environ.get("PYTHONPATH")
+        places = [str(site), str(ROOT), *filter(None, [inherited])]
+        patch.setenv("PYTHONPATH", os.pathsep.join(places))
+        importlib.invalidate_caches()
+        yield

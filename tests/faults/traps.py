@@ -1,0 +1,119 @@
+"""Faults at known points of a fit, in the node that does the work.
+
+A trap is a file named after a target; its text is the fault. The node that is about to keep what it
+made of the batch that begins with this target springs it, once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from bench_core.strategies import _shared_nodes, bmor, bmor_shared, mor
+from tests.small_disk import fill
+
+FOLDER = "RIDGEBENCH_TEST_TRAPS"
+
+
+def set_trap(folder: Path, target: int, fault: str) -> None:
+    """Have the node that fits the batch which begins with ``target`` do ``fault``, once."""
+    (folder / str(target)).write_text(fault)
+
+
+def spring(target: int) -> None:
+    """Do what the trap of this target says, if it is set."""
+    trap = Path(os.environ.get(FOLDER, "/nowhere"), str(target))
+    try:
+        sprung = trap.rename(trap.with_suffix(".sprung"))
+    except OSError:
+        return
+    fault = sprung.read_text()
+    sprung.with_suffix(".pid").write_text(str(os.getpid()))
+    if fault == "hold":
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        signal.sigwait({signal.SIGUSR1})  # which nobody sends
+    elif fault == "memory":
+        eaten = []
+        while True:
+            eaten.append(np.ones(2**20))
+    elif fault == "fill":
+        disk = Path(sprung.with_suffix(".disk").read_text())
+        while not list(disk.glob("*.unfinished/batch-0.npz")):
+            time.sleep(0.01)
+        fill(disk)
+    elif fault == "driver":
+        os.kill(os.getppid(), signal.SIGKILL)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        signal.sigwait({signal.SIGUSR1})
+    else:
+        os.kill(os.getpid(), getattr(signal, fault))
+
+
+class _Rows:
+    """The file of coefficients, with a trap before its first row is written."""
+
+    def __init__(self, rows: Any) -> None:
+        self._rows = rows
+
+    def write(self, first: int, rows: Any) -> None:
+        spring(first)
+        self._rows.write(first, rows)
+
+
+def trapped_batch(*arguments: Any) -> Any:
+    *rest, rows = arguments
+    return bmor._fit_batch(*rest, _Rows(rows))
+
+
+def trapped_write(job: Any, columns: slice, rows: Any, alphas: Any, solution: Any) -> Any:
+    return _shared_nodes.write_coefficients(job, columns, _Rows(rows), alphas, solution)
+
+
+class TrappedTarget(mor._TargetRidgeCV):
+    def fit(self, data: Any, target: Any) -> Any:
+        spring(int(target[0]))
+        return super().fit(data, target)
+
+
+@contextmanager
+def trapped(strategy: str) -> Iterator[None]:
+    """Let fits of ``strategy`` spring traps; what the nodes compute is the real code."""
+    places: dict[str, tuple[Any, str, Callable[..., Any]]] = {
+        "bmor": (bmor, "_fit_batch", trapped_batch),
+        "mor": (mor, "_TargetRidgeCV", TrappedTarget),
+        "bmor-shared": (bmor_shared.on_node, "write_coefficients", trapped_write),
+    }
+    module, name, replacement = places[strategy]
+    with patch.object(module, name, replacement):
+        yield
+
+
+class _Trapped:
+    """A strategy whose fits, but not the warm-up, spring traps."""
+
+    def fit_checked(self, X: Any, Y: Any, alphas: Any) -> None:
+        if len(X) <= 64:
+            super().fit_checked(X, Y, alphas)  # type: ignore[misc]
+            return
+        with trapped(self.name.removeprefix("trapped-")):  # type: ignore[attr-defined]
+            super().fit_checked(X, Y, alphas)  # type: ignore[misc]
+
+
+class TrappedBmor(_Trapped, bmor.STRATEGY):
+    name = "trapped-bmor"
+
+
+class TrappedMor(_Trapped, mor.STRATEGY):
+    name = "trapped-mor"
+
+
+class TrappedShared(_Trapped, bmor_shared.STRATEGY):
+    name = "trapped-bmor-shared"
