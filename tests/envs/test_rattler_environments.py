@@ -155,6 +155,7 @@ def run_bench(channels: Channels, flavour: Flavour) -> Bench:
         **theirs,
         # asv keeps its machine file, and rattler its packages, away from the user's own.
         "HOME": str(folder),
+        "RIDGEBENCH_ACCEPT_LOAD": "1",  # other tests run beside it
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "PIP_NO_COMPILE": "1",

@@ -45,7 +45,12 @@ def run(store: Path, scratch: Path, problem_folder: Path) -> Run:
     """Measure a strategy on the tiny problem, without a null unless asked."""
 
     def run(strategy: str, *, timeout: float | None = 120, **changes: Any) -> Record:
-        changes = {"problem": str(problem_folder), "null": "skip", **changes}
+        changes = {
+            "problem": str(problem_folder),
+            "null": "skip",
+            "split": "random",
+            **changes,
+        }
         case = FitSpec(strategy=strategy, **changes)
         return measure(case, store=store, scratch=scratch, timeout=timeout)
 
@@ -134,7 +139,7 @@ def test_a_record_gives_no_place_or_name_of_the_machine_away(
 def test_a_record_in_the_store_is_read_and_the_asking_suite_is_named(
     good: Record, store: Path, problem_folder: Path
 ) -> None:
-    case = FitSpec(str(problem_folder), "ridgecv", suite="other", repeats=3)
+    case = FitSpec(str(problem_folder), "ridgecv", suite="other", repeats=3, split="random")
     # A scratch folder that cannot be made: nothing may be measured.
     again = measure(case, store=store, scratch=Path("/dev/null/nowhere"))
     assert again.id == good.id
@@ -205,7 +210,7 @@ def test_an_exception_is_recorded_and_its_traceback_is_beside_it(
     record = run("failing")
     assert record.status == "failed"
     assert record.reason.startswith("ValueError: no luck in <")
-    log = store / f"{FitSpec(str(problem_folder), 'failing', null='skip').stem}.log"
+    log = store / f"{FitSpec(str(problem_folder), 'failing', null='skip', split='random').stem}.log"
     assert "Traceback" in log.read_text()
     assert "go_wrong" in log.read_text()
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bench_core.errors import InputError
 from bench_core.measure import FitSpec
 from bench_core.records import from_json
+from bench_core.records.record import Until
 
 CASE = FitSpec(problem="parcels", strategy="ridgecv")
 
@@ -81,6 +82,7 @@ def test_only_the_suite_and_the_reason_of_the_split_are_left_out_of_the_key() ->
         "null": "skip",
         "hardware_threads": True,
         "cluster": "slurm site",
+        "until": Until(0.05, 20.0),
     }
     assert set(changes) | {"suite", "split_reason"} == set(CASE.to_dict())
     keys = {replace(CASE, **{name: value}).key() for name, value in changes.items()}

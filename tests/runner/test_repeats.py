@@ -144,7 +144,7 @@ def test_timed_fits_forget_the_warm_up() -> None:
 
 
 def test_keys_of_fixed_repeats_are_as_they_were() -> None:
-    fixed = FitSpec("parcels", "ridgecv", repeats=3)
+    fixed = FitSpec("parcels", "ridgecv", repeats=3, split="random")
     assert fixed.key() == "1a1dd29db9296726f410"
     assert FitSpec("parcels", "ridgecv", repeats=3, until=Until()).key() != fixed.key()
     with pytest.raises(InputError, match="30"):

@@ -1,6 +1,7 @@
 """One factorisation for all targets, in one process and over nodes: RidgeCV's answer."""
 
 import os
+import shutil
 from functools import cache
 from itertools import product
 
@@ -20,7 +21,6 @@ from bench_core.ridge.planning import nodes as node_planning
 from bench_core.ridge.planning.flops import FitShape
 from bench_core.ridge.planning.nodes import make_node_plan
 from bench_core.ridge.planning.plan import make_plan
-from bench_core.strategies import bmor_shared
 from bench_core.strategies.bmor_shared import SharedBatches
 from tests.devices import torch_devices
 
@@ -166,7 +166,7 @@ def test_bytes_moved_are_the_plans(
     def rmtree(folder, **_options):
         left.append(sum(entry.stat().st_size for entry in os.scandir(folder)))
 
-    monkeypatch.setattr(bmor_shared.shutil, "rmtree", rmtree)
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
     X, Y = make_problem(t, p, 500)
     cluster = cluster_of(nodes)
     before = cluster.bytes_moved()
@@ -183,9 +183,7 @@ def test_bytes_moved_are_the_plans(
 @pytest.mark.parametrize("nodes", [2, 3])
 def test_each_node_factorising_moves_no_files(cluster_of, make_problem, monkeypatch, nodes):
     counted = []
-    monkeypatch.setattr(
-        bmor_shared.shutil, "rmtree", lambda folder, **_: counted.append(os.listdir(folder))
-    )
+    monkeypatch.setattr(shutil, "rmtree", lambda folder, **_: counted.append(os.listdir(folder)))
     X, Y = make_problem(40, 60, 30)
     plan = fitted("bmor-shared", cluster_of, nodes, X, Y, factorise="each").plan_
     assert plan.file_bytes == 0

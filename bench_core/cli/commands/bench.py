@@ -44,7 +44,7 @@ KEPT = (
 )
 @click.option("--machine", help="Name of this machine in the results; default: its host name.")
 @click.option("--plan", is_flag=True, help="Show the cases, what is skipped, and bytes; run none.")
-@option("again", "cluster", *PENALTY_OPTIONS)
+@option("again", "cluster", *(name for name in PENALTY_OPTIONS if name != "spaces"))
 @click.argument("asv_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
     profile: str,
