@@ -115,23 +115,20 @@ def start_fit(problem, out, scratch, traps):
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_cancelled_fit_keeps_finished_batches_and_goes_on(
-    number, problem_folder, scratch, tmp_path, traps, undisturbed
+    problem_folder, scratch, tmp_path, traps, undisturbed
 ):
     out = tmp_path / "out"
     set_trap(traps, SECOND, "hold")
     process = start_fit(problem_folder, out, scratch, traps)
     family = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)  # SIGINT ends in the same way: tests/fitting
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + number
+    assert process.returncode == 128 + signal.SIGTERM
     assert "1 finished batch" in said
     assert "--resume" in said
     assert psutil.wait_procs(family, timeout=30)[1] == []
     assert sorted(os.listdir(tmp_path)) == ["out.unfinished", "traps"]
-    if number == signal.SIGTERM:
-        return
     for changes, named in (  # what is not asked for, or is another fit, is refused
         ({}, "--resume"),
         ({"resume": True, "alphas": (1.0, 2.0)}, "alphas"),

@@ -29,7 +29,7 @@ def start_fit(folder: Path) -> subprocess.Popen[bytes]:
     script = "from bench_core.cli import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", script, "fit", "bmor", "parcels", "--scale", "1/8",
-         "--out", str(folder / "out"), "--nodes", "1", "--threads", "1",
+         "--out", str(folder / "out"), "--nodes", "1", "--threads", "1", "--split", "random",
          "--scratch", str(folder / "scratch")],
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
