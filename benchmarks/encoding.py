@@ -63,20 +63,21 @@ class Encoding(Suite):
     def track_feature_bytes(self, session: str, *parameters: Any) -> float:
         return self.figures.feature_bytes
 
-    def track_r_mean(self, session: str, *parameters: Any) -> float:
-        return _number(self.figures.r_mean)
+    def track_r_shortfall(self, session: str, *parameters: Any) -> float:
+        """1 - mean r, so that a loss of accuracy is an increase."""
+        return 1 - _number(self.figures.r_mean)
 
-    def track_r_p95(self, session: str, *parameters: Any) -> float:
-        return _number(self.figures.r_p95)
+    def track_r_p95_shortfall(self, session: str, *parameters: Any) -> float:
+        return 1 - _number(self.figures.r_p95)
 
-    def track_r_maximum(self, session: str, *parameters: Any) -> float:
-        return _number(self.figures.r_max)
+    def track_largest_r_shortfall(self, session: str, *parameters: Any) -> float:
+        return 1 - _number(self.figures.r_max)
 
     def track_null_r_maximum(self, session: str, *parameters: Any) -> float:
         return _number(self.figures.null_max)
 
-    def track_ceiling_p95(self, session: str, *parameters: Any) -> float:
-        return _number(self.figures.ceiling_p95)
+    def track_ceiling_shortfall(self, session: str, *parameters: Any) -> float:
+        return 1 - _number(self.figures.ceiling_p95)
 
     def track_planted_shortfall(self, session: str, *parameters: Any) -> float:
         """1 - mean r where the response to the best layer was planted."""
@@ -90,6 +91,12 @@ def _number(value: float | None) -> float:
 for _name in ("decode", "network", "reduction", "fit", "predict"):
     getattr(Encoding, f"track_{_name}_time").unit = "seconds"
 Encoding.track_feature_bytes.unit = "bytes"
-for _name in ("r_mean", "r_p95", "r_maximum", "null_r_maximum", "ceiling_p95"):
+for _name in (
+    "r_shortfall",
+    "r_p95_shortfall",
+    "largest_r_shortfall",
+    "null_r_maximum",
+    "ceiling_shortfall",
+):
     getattr(Encoding, f"track_{_name}").unit = "Pearson r"
 Encoding.track_planted_shortfall.unit = "1 - Pearson r"
