@@ -24,7 +24,7 @@ KEPT = (
     "--profile",
     default="small",
     show_default=True,
-    help="What to run of the grids: small (15 minutes on two cores), medium, full.",
+    help="What to run of the grids: small (for two cores), medium, full.",
 )
 @click.option(
     "--aa",
