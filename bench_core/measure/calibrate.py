@@ -49,6 +49,11 @@ DECOMPOSITION_SIZES = (32, 128, 512, 1024)
 LEAST_SPREAD = 0.05
 """Spread of a calibration whose few checks happen to agree better."""
 
+BUSY = 0.25
+"""Cores kept busy by other work from which on rates are doubted."""
+
+LOOPBACK = "nodes are processes of one machine: the network is its loopback interface"
+
 _BLOCK = 64 * 2**20
 _SECONDS = 0.08
 """Time for which a kernel is repeated, at least; one call at least."""
@@ -136,11 +141,12 @@ def calibrate(
     BlasMismatchError : another library answers.
     RidgebenchError : a timing process failed; the message has its last line.
     """
-    from bench_core.machine import available_cores, describe
+    from bench_core.machine import available_cores, describe, load
     from bench_core.records.provenance import versions
 
     began, started = time.monotonic(), datetime.now(UTC)
     cores = available_cores()
+    busy = float(load()["busy_cores"])
     counts = _thread_counts(cores)
     found: list[tuple[int, CalibrationResult]] = []
     for number, count in enumerate(counts):
@@ -176,7 +182,7 @@ def calibrate(
         versions=versions(),
         started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         seconds=0.0,
-        notes=("nodes are processes of one machine: the network is its loopback interface",),
+        notes=(LOOPBACK, *_doubts(busy, quick=quick)),
     )
     checks = [(count, check) for count, one in found for check in one.checks]
     progress("done", 1, 1)
@@ -186,6 +192,16 @@ def calibrate(
         checked=len(checks),
         seconds=round(time.monotonic() - began, 1),
     )
+
+
+def _doubts(busy: float, *, quick: bool) -> list[str]:
+    """Return what speaks against the rates: other work on the machine, or too few repetitions."""
+    found = []
+    if busy > BUSY:
+        found.append(f"other work kept {busy:.1f} cores busy at the start: calibrate again, idle")
+    if quick:
+        found.append("timed once, at small sizes: a first look, not to rely on")
+    return found
 
 
 def _thread_counts(cores: int) -> list[int]:

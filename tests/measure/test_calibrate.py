@@ -20,5 +20,7 @@ def test_a_calibration_has_every_kernel_and_resource(tmp_path, monkeypatch):
     assert {one.kind for one in made.memory} == {"stream", "fresh", "pages", "file"}
     assert made.checked == len(module.CHECKS)
     assert steps
+    assert made.notes[0] == module.LOOPBACK
+    assert len(made.notes) >= 2  # quick, and perhaps other work
     path = codec.write(made, tmp_path / "calibration.json")
     assert codec.to_dict(read_calibration(path)) == codec.to_dict(made)
