@@ -106,6 +106,9 @@ def slurm_site(folder: Path) -> Iterator[dict[str, str]]:
             yield variables
         finally:
             subprocess.run(["scancel", "--me", "--full"], env=environment, check=False)
+            # Slurm kills what does not end by itself, as long as its daemons are there to do it.
+            gone = ["sh", "-c", 'test -z "$(squeue --noheader)"']
+            _until(gone, environment, folder, running)
 
 
 def _until(

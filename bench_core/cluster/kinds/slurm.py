@@ -157,7 +157,8 @@ def _submit(jobqueue: Any, settings: SlurmSettings, cluster: Any) -> Any:
         nanny=False,  # which would start a lost node again in silence
         death_timeout=60,
         log_directory=str(cluster.scratch),
-        python=launcher(python, cluster.threads, cluster.kernels, cluster.blas),
+        # In the place of the job's shell: Slurm ends its process, whatever it tracks of children.
+        python=f"exec {launcher(python, cluster.threads, cluster.kernels, cluster.blas)}",
         job_script_prologue=list(settings.activate),
         job_extra_directives=list(settings.directives),
         # Spilling to disk or pausing would be timed.
