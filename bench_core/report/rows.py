@@ -20,6 +20,7 @@ from bench_core.records.runs import (
     strategy_text,
     torch_label,
 )
+from bench_core.records.session import CLOCK_SUITE
 from bench_core.records.statistics import few_samples
 from bench_core.report.runs import EnvironmentRun
 from bench_core.scaling import distributed_speed_up, parallel_efficiency, speed_up
@@ -144,12 +145,13 @@ def find_issues(runs: Iterable[EnvironmentRun]) -> list[Issue]:
 def fastest(table: Iterable[Row]) -> list[Row]:
     """Return the fastest row of each machine, problem, scale and precision that has a choice.
 
-    Fits of which accuracy says nothing, for want of held-out samples, are no answer. A problem's
+    Fits of which accuracy says nothing, for want of held-out samples, are no answer, nor is the
+    machine's clock. A problem's
     rows stand together, small scales first.
     """
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in table:
-        if row.few_samples:
+        if row.few_samples or row.suite == CLOCK_SUITE:
             continue
         groups.setdefault((row.machine, row.problem, row.size, row.dtype), []).append(row)
     choices = [groups[one] for one in sorted(groups) if len(groups[one]) > 1]
