@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from bench_core.comparison.noise import Runs
 from bench_core.records import EnvironmentRun, Record
 from bench_core.records.runs import environment_label, record_label, scale_text, strategy_text
+from bench_core.records.session import CLOCK_SUITE
 
 
 @dataclass(frozen=True, order=True)
@@ -118,7 +119,8 @@ def measured_cases(runs: Iterable[EnvironmentRun]) -> list[Measured]:
     """Return every case of every place once, with all its runs.
 
     Records of one case and place are runs of it: two suites that measured it, or two folders of
-    results. A case is in trouble only where none of its records is valid.
+    results. The machine's clock is no case. A case is in trouble only where none of its records is
+    valid.
     """
     found: dict[tuple[Place, Case], list[Record]] = {}
     labels: dict[Place, str] = {}
@@ -128,6 +130,8 @@ def measured_cases(runs: Iterable[EnvironmentRun]) -> list[Measured]:
         if labels.get(place, run.environment) == run.environment:
             labels[place] = label
         for record in run.fits:
+            if record.case.suite == CLOCK_SUITE:
+                continue
             own = place
             if record.case.cluster != "local":  # fits of another cluster are no runs of these
                 own = replace(place, machine=f"{run.machine}, {record.case.cluster}")

@@ -10,6 +10,8 @@ from pydantic.dataclasses import dataclass
 from bench_core.records.record import STRICT, Count, MachineUse, Positive, Seconds
 
 SCHEMA_SESSION: Final = "ridgebench-session/1"
+CLOCK_SUITE: Final = "clock"
+"""Suite of the reference, which is measured when the clock is read: it is in no comparison."""
 
 
 @dataclass(frozen=True, config=STRICT)

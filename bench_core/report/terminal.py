@@ -95,7 +95,7 @@ def _print_answer(answer: Answer, console: Console) -> None:
     """Print the fastest configuration, how sure that is, what it saves, and the command."""
     console.print(Text.assemble((answer.problem, "bold green"), f": {answer.fastest}"))
     for text in (answer.sureness, answer.against_default, *answer.warnings):
-        console.print(Padding(Text(text), (0, 0, 0, 2)))
+        console.print(Padding(Text(text), (0, 0, 0, 2), expand=False))
     console.print(Text(_in_lines(f"  $ {answer.command}", console.width), "dim"), soft_wrap=True)
 
 

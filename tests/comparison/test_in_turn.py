@@ -130,6 +130,13 @@ def test_a_session_knows_how_far_its_clock_drifted() -> None:
     assert session().drift == pytest.approx(1.25)
 
 
+def test_the_clock_is_no_case_and_no_answer() -> None:
+    clock = [make_record(0.1, suite="clock"), make_record(0.2, suite="clock", threads=2)]
+    runs = [EnvironmentRun("here", "aaaaaaaa", "env-o", list(clock))]
+    assert measured_cases(runs) == []
+    assert find_answers(runs) == []
+
+
 def test_disturbed_fits_are_in_no_answer_and_are_listed(tmp_path: Path) -> None:
     why = "others used the machine during the fits: others kept 1.9 of 2 cores busy"
     disturbed = [

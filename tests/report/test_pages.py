@@ -237,3 +237,10 @@ def test_skipped_parameters_take_a_line_for_each_reason(runs):
         == 1
     )
     assert len(re.findall(r"^ skipped +more than 2 cores +11 +nodes, threads", text, re.M)) == 1
+
+
+def test_answers_are_as_long_as_their_words_on_a_wide_screen(runs):
+    out = io.StringIO()
+    print_summary(runs, Console(file=out, width=10_000))
+    answers = out.getvalue()[out.getvalue().index("whole-brain-bmor at scale 1/16: bmor") :]
+    assert max(map(len, answers.splitlines())) < 300
