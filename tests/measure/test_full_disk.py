@@ -43,7 +43,7 @@ def test_a_measurement_outlives_the_disk_of_all_its_files(
 ) -> None:
     """Store, scratch and temporary files are on it."""
     monkeypatch.setattr(tempfile, "tempdir", str(disk))
-    spec = FitSpec(str(problem_folder), "ridgecv", null="skip", repeats=2)
+    spec = FitSpec(str(problem_folder), "ridgecv", null="skip", repeats=2, split="random")
     record = measure(spec, store=disk / "store", scratch=disk / "scratch", progress=filling(disk))
     assert (disk / "filler").stat().st_size > 2**20
     assert record.status == "ok", record.reason

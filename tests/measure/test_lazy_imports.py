@@ -25,13 +25,13 @@ def _loaded(code: str) -> set[str]:
 
 
 def test_reading_a_stored_record_imports_nothing_that_fits(tmp_path: Path) -> None:
-    spec = FitSpec("parcels", "ridgecv", scale=1 / 64)
+    spec = FitSpec("parcels", "ridgecv", scale=1 / 64, split="random")
     shape = ProblemShape("parcels", 1081, 256, 6, "float64", "sub-01", 1 / 64)
     write(valid_record(spec, shape), tmp_path / f"{spec.stem}.json")
     loaded = _loaded(
         "from pathlib import Path\n"
         "from bench_core.measure import FitSpec, measure, publish\n"
-        f"spec = FitSpec('parcels', 'ridgecv', scale=1 / 64)\n"
+        f"spec = FitSpec('parcels', 'ridgecv', scale=1 / 64, split='random')\n"
         f"assert measure(spec, store=Path({str(tmp_path)!r})).status == 'ok'"
     )
     assert not loaded & HEAVY
