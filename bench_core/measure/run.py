@@ -8,7 +8,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from bench_core.cluster.settings import LOCAL, ClusterSettings
 from bench_core.disk import check_writable, explained, readable_path
 from bench_core.errors import RidgebenchError
 from bench_core.progress import Progress, silent
@@ -21,6 +20,7 @@ from bench_core.runner.split_choice import with_split
 ACCEPT_LOAD = "RIDGEBENCH_ACCEPT_LOAD"
 
 if TYPE_CHECKING:
+    from bench_core.cluster.settings import ClusterSettings
     from bench_core.runner.run import RunSettings
 
 
@@ -95,8 +95,8 @@ def measure(
     """
     readable_path(store.absolute())
     readable_path(spec.problem)
-    cluster = cluster or LOCAL
-    spec = replace(with_problem_spaces(with_split(spec)), cluster=cluster.label)
+    label = "local" if cluster is None else cluster.label
+    spec = replace(with_problem_spaces(with_split(spec)), cluster=label)
     path = store / f"{spec.stem}.json"
     if path.is_file() and not again:
         record = codec.read(Record, path)
@@ -104,9 +104,11 @@ def measure(
         return replace(record, case=replace(record.case, suite=spec.suite))
     check_writable(store)
     # What fits is imported here: most calls only read a record.
+    from bench_core.cluster.settings import LOCAL
     from bench_core.runner.problem_cache import prepare_scratch
     from bench_core.runner.run import RunSettings
 
+    cluster = cluster or LOCAL
     with codec.reserved(path) as write:
         if accept_load is None:
             accept_load = bool(os.environ.get(ACCEPT_LOAD))
