@@ -219,9 +219,8 @@ def make_node_plan(
     return min(
         (
             _candidate(shape, nodes, a, b, c, triangles, together)
-            for a, b, c, together in product(
-                (form,) if form else usual, selections, ways, fold_ways(shape, joint)
-            )
+            for a, b, c in product((form,) if form else usual, selections, ways)
+            for together in fold_ways(shape, a, joint)
             for triangles in {False, triangles_serve(shape, a, b, joint=together)}
         ),
         key=lambda plan: plan.cost,

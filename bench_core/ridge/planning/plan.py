@@ -217,7 +217,8 @@ def _candidates(
     selections: tuple[Selection, ...] = (selection,) if selection else ("shared", "each")
     if shape.each:
         selections = ("each",)
-    for a, b, c in product(forms, selections, fold_ways(shape, joint)):
+    ways = ((a, b, c) for a, b in product(forms, selections) for c in fold_ways(shape, a, joint))
+    for a, b, c in ways:
         yield Plan(shape, a, b, 1, (), 0, joint=c)
         if triangles_serve(shape, a, b, joint=c):
             yield Plan(shape, a, b, 1, (), 0, triangles=True, joint=c)
