@@ -375,5 +375,7 @@ def test_planned_memory_covers_what_is_allocated(
     )
     model._joint = True
     planned, peak = planned_and_peak(model, X, Y)
-    assert model.plan_.joint
+    # One factorisation serves float32 in the dual form, and r in float64 alone.
+    served = dtype == "float64" or (solver == "dual" and options.get("scoring") != "pearson")
+    assert model.plan_.joint == served
     assert peak <= planned <= 4 * peak
