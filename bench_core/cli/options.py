@@ -63,6 +63,19 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "enough runs.",
         },
     ),
+    "all": (
+        ("--all", "show_all"),
+        {"is_flag": True, "help": "Show every row, also on a small screen."},
+    ),
+    "error-rate": (
+        ("--error-rate",),
+        {
+            "type": click.FloatRange(0, 1, min_open=True, max_open=True),
+            "default": 0.05,
+            "show_default": True,
+            "help": "False-discovery rate to hold.",
+        },
+    ),
     "seed": (
         ("--seed",),
         {

@@ -21,6 +21,7 @@ from bench_core.cluster.settings import (
     ClusterKind,
     ClusterSettings,
     CommonSettings,
+    NodeRequest,
     chosen_cluster,
     parse_cluster,
     read_cluster,
@@ -45,6 +46,7 @@ __all__ = [
     "LedgerFolder",
     "NodeInfo",
     "NodeLostError",
+    "NodeRequest",
     "Recovery",
     "RetriesUsedError",
     "RowFile",
@@ -102,16 +104,8 @@ def start(
     check_dask()
     chosen = ClusterSettings(cluster) if isinstance(cluster, str) else cluster
     kind: ClusterKind = KINDS.get(chosen.kind)
-    found: Cluster = kind.start(
-        chosen.own(),
-        nodes,
-        threads,
-        blas=blas,
-        kernels=kernels,
-        scratch=scratch,
-        hardware_threads=hardware_threads,
-        allow_mixed=allow_mixed,
-    )
+    request = NodeRequest(nodes, threads, blas, kernels, scratch, hardware_threads, allow_mixed)
+    found: Cluster = kind.start(chosen.own(), request)
     return found
 
 

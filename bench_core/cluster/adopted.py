@@ -11,6 +11,7 @@ import contextlib
 import re
 import secrets
 import time
+from abc import abstractmethod
 from asyncio import CancelledError as AsyncCancelledError
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -32,7 +33,7 @@ from bench_core.cluster.base import Cluster, NodeInfo, NodeLostError
 from bench_core.cluster.delivery import SentArray, SentRows
 from bench_core.cluster.inspection import NodeFacts, differences, differences_from_here, look
 from bench_core.cluster.placing import place_on_hosts
-from bench_core.cluster.settings import CommonSettings
+from bench_core.cluster.settings import CommonSettings, NodeRequest
 from bench_core.errors import InputError, counted, error_named, listed
 
 _CHECK_EVERY_S = 0.5
@@ -56,10 +57,8 @@ class AdoptedCluster(Cluster):
     Parameters
     ----------
     settings : the kind's, of which `CommonSettings` are used here.
-    nodes, threads, blas, scratch : as for `Cluster`.
-    kernels : "default", "best" or a name, for kinds that start the workers themselves.
-    hardware_threads : let threads share physical cores.
-    allow_mixed : keep `differences` instead of raising.
+    request : the nodes; its kernels are for kinds that start the workers themselves, and with its
+        ``allow_mixed`` `differences` are kept instead of raised.
 
     Attributes
     ----------
@@ -82,22 +81,15 @@ class AdoptedCluster(Cluster):
     def __init__(
         self,
         settings: CommonSettings,
-        nodes: int,
-        threads: int,
-        *,
-        blas: str | None,
-        kernels: str,
-        scratch: str | Path | None,
-        hardware_threads: bool,
-        allow_mixed: bool,
+        request: NodeRequest,
     ) -> None:
-        for name, value in (("nodes", nodes), ("threads", threads)):
+        for name, value in (("nodes", request.nodes), ("threads", request.threads)):
             if value < 1:
                 raise InputError(f"{name} = {value}: a cluster needs at least 1")
         self.settings = settings
-        self.kernels = kernels
-        self.hardware_threads = hardware_threads
-        self.allow_mixed = allow_mixed
+        self.kernels = request.kernels
+        self.hardware_threads = request.hardware_threads
+        self.allow_mixed = request.allow_mixed
         self.facts: list[NodeFacts] = []
         self.differences: list[str] = []
         self.sees_scratch = False
@@ -108,11 +100,17 @@ class AdoptedCluster(Cluster):
         self._folders = False
         self._spread: set[str] = set()
         self._counts_scheduler = False
-        super().__init__(nodes, threads, host="", blas=blas, scratch=settings.scratch or scratch)
+        super().__init__(
+            request.nodes,
+            request.threads,
+            host="",
+            blas=request.blas,
+            scratch=settings.scratch or request.scratch,
+        )
 
+    @abstractmethod
     def connect(self) -> Client:
         """Return a client of the scheduler; what has to be ended is given to ``self._open``."""
-        raise NotImplementedError
 
     def separate_scheduler(self) -> bool:
         """Return True where the scheduler is no part of this process."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from abc import abstractmethod
 from asyncio import CancelledError as AsyncCancelledError
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -73,17 +74,17 @@ class Dispatcher(FitTimes):
         self._placed: dict[str, str] = {}
         self._closed = False
 
+    @abstractmethod
     def _lost(self, node: int) -> str | None:
         """Return which node is lost and how, None while it works."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _abandon(self, node: int) -> None:
         """End what may be left of a node that is given up."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _log(self, node: int) -> str:
         """Return the last lines that the node's process printed, to append to a message."""
-        raise NotImplementedError
 
     def map(
         self, function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]]

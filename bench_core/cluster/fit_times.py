@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from bench_core.phases import NO_PHASES, Phases
 from bench_core.records.phases import PhasesRecord
 
 
-class FitTimes:
+class FitTimes(ABC):
     """Takes the seconds of phases of one fit at a time, where it is asked to.
 
     A `bench_core.cluster.Cluster` is one.
@@ -23,13 +24,13 @@ class FitTimes:
     client: Client
     _log_of_fit: FitLog | None = None
 
+    @abstractmethod
     def check(self) -> None:
         """Raise where a node is lost."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _addresses(self) -> list[str] | None:
         """Return the addresses of all nodes, None where one was lost."""
-        raise NotImplementedError
 
     @contextlib.contextmanager
     def timed(self, phases: Phases) -> Iterator[FitLog]:

@@ -224,18 +224,16 @@ def _short(value: Any) -> str:
 def _read(path: Path) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return tuple(stored[f"part_{number}"] for number in range(len(stored.files)))
+            return tuple(stored[f"arr_{number}"] for number in range(len(stored.files)))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is damaged ({error}): remove it to do its batch again") from None
 
 
 def _write(path: Path, arrays: Arrays) -> None:
-    with full_disk(path, sum(array.nbytes for array in arrays)):
-        named = {f"part_{number}": array for number, array in enumerate(arrays)}
-        with path.open("wb") as file:
-            np.savez(file, **named)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
+    with full_disk(path, sum(array.nbytes for array in arrays)), path.open("wb") as file:
+        np.savez(file, *arrays)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _flush(path: Path) -> None:

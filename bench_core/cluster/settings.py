@@ -41,14 +41,33 @@ class CommonSettings:
 
 
 @dataclass(frozen=True)
+class NodeRequest:
+    """Nodes that are asked of a cluster of any kind; see `bench_core.cluster.start`.
+
+    Examples
+    --------
+    >>> NodeRequest(2, 4).kernels
+    'default'
+    """
+
+    nodes: int
+    threads: int
+    blas: str | None = None
+    kernels: str = "default"
+    scratch: str | Path | None = None
+    hardware_threads: bool = False
+    allow_mixed: bool = False
+
+
+@dataclass(frozen=True)
 class ClusterKind:
     """One kind of cluster: a plug-in's ``KIND``.
 
     Parameters
     ----------
     settings : dataclass of its keys, a `CommonSettings`; every field is annotated with its meaning.
-    start : called with the settings, nodes, threads, and the keywords of `bench_core.cluster.start`
-        after them; returns a running `bench_core.cluster.Cluster`.
+    start : called with the settings and a `NodeRequest`; returns a running
+        `bench_core.cluster.Cluster`.
     capacity : returns what the cluster can hold, from its settings.
     clean_up : called with the settings and the scratch folder that `start` was given once the
         process that started the cluster has ended, in whatever way; None where nothing can be left.
@@ -61,7 +80,7 @@ class ClusterKind:
     """
 
     settings: type[CommonSettings]
-    start: Callable[..., Any]
+    start: Callable[[Any, NodeRequest], Any]
     capacity: Callable[[Any], Capacity]
     elsewhere: bool = True
     clean_up: Callable[[Any, str], None] | None = None

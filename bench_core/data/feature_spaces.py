@@ -85,6 +85,19 @@ class FeatureSpaces:
         return cls(ranges)
 
     @classmethod
+    def of_features(cls, value: Any, p: int) -> FeatureSpaces:
+        """Return the spaces of p features that a value states, one of them all where it is None.
+
+        Raises `InputError` as `of` and `check` do.
+
+        >>> FeatureSpaces.of_features(None, 3).to_json()
+        {'all features': [[0, 3]]}
+        """
+        spaces = cls.of({"all features": p} if value is None else value)
+        spaces.check(p)
+        return spaces
+
+    @classmethod
     def parse(cls, text: str) -> FeatureSpaces:
         """Return the spaces that ``NAME=COUNT,…`` or ``NAME=FIRST:END,…`` states.
 

@@ -12,7 +12,7 @@ from bench_core.measure.run import ACCEPT_LOAD
 from bench_core.progress import Progress, silent
 from bench_core.records import codec
 from bench_core.records.pooling import pool_runs
-from bench_core.records.record import Record
+from bench_core.records.record import Record, Status
 from bench_core.runner.problem_cache import cached, prepare_scratch
 from bench_core.runner.protocol import WorkerResult
 from bench_core.runner.run import RunSettings, disturbed_reason, finish_record, launch_fit
@@ -75,10 +75,10 @@ def add_run(record: Record, found: WorkerResult, number: int, *, accept_load: bo
     if found.status == "ok" and found.processor is not None:
         reason = found.processor.note
     if found.times is None or reason is not None:
-        status = "failed" if found.status == "failed" else "invalid"
+        status: Status = "failed" if found.status == "failed" else "invalid"
         return replace(
             record,
-            status=status,  # type: ignore[arg-type]
+            status=status,
             reason=f"run {number}: {reason}",
             times=None if status == "failed" else record.times,
         )

@@ -129,8 +129,7 @@ class FitMeter:
         pairs = [one.since(before) for one, before in zip(self.read(), earlier, strict=True)]
         self.cpu_s.append(sum(total for total, _ in pairs))
         self.busiest_s.append(sum(busiest for _, busiest in pairs))
-        known = stopped is not None and now is not None
-        self._stops.append(max(0.0, now - stopped) if known else None)  # type: ignore[operator]
+        self._stops.append(None if stopped is None or now is None else max(0.0, now - stopped))
         self._add_stops()
         if self.use is not None:
             self.use.end()

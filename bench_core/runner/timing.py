@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -106,13 +106,13 @@ class TimedFits(NamedTuple):
     Examples
     --------
     >>> TimedFits(None, [1.0, 1.1], {"total": 0}).warm_up
-    []
+    ()
     """
 
     model: Any
     times: list[float]
     moved: dict[str, int]
-    warm_up: list[float] = []  # noqa: RUF012
+    warm_up: Sequence[float] = ()
     stopped: Stopped = "repeats"
     phases: PhasesRecord | None = None
 

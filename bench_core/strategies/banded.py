@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from bench_core.cluster import Cluster
     from bench_core.ridge.banded.planning import BandedPlan
 
-WHOLE = "all features"
-"""Name of the one space of a problem whose features are not divided."""
-
 
 class Banded(Strategy):
     """One process, a penalty for every feature space; chosen for all targets, or for each.
@@ -149,12 +146,13 @@ class Banded(Strategy):
         """Return √γ of every feature and target (p, n); see `Strategy.feature_scales`."""
         weights = np.atleast_2d(self._model.weights_.T).T
         own = weights[:, targets] if self.alpha_per_target else np.repeat(weights, len(targets), 1)
-        found: NDArray[np.float64] = np.sqrt(own)[self._named(self.n_features_in_).numbers()]
+        numbers = FeatureSpaces.of_features(self.spaces, self.n_features_in_).numbers()
+        found: NDArray[np.float64] = np.sqrt(own)[numbers]
         return found
 
     def penalties_by_space(self) -> dict[str, Any]:
         """Return the penalty of every space by its name: numbers, or (s,) with one per target."""
-        names = self._named(self.n_features_in_).names
+        names = FeatureSpaces.of_features(self.spaces, self.n_features_in_).names
         values = self.penalties_.tolist() if self.penalties_.ndim == 1 else list(self.penalties_)
         return dict(zip(names, values, strict=True))
 
@@ -176,7 +174,7 @@ class Banded(Strategy):
 
     def held_out_names(self) -> tuple[str, ...]:
         """Return the names of the spaces, in the order of the rows of `held_out_results`."""
-        return self._named(self.n_features_in_).names
+        return FeatureSpaces.of_features(self.spaces, self.n_features_in_).names
 
     def _warn_at_edge(self) -> None:
         """Leave it to the estimator, which has warned."""
@@ -193,15 +191,11 @@ class Banded(Strategy):
             text=str(plan),
         )
 
-    def _named(self, p: int) -> FeatureSpaces:
-        spaces = FeatureSpaces.of({WHOLE: p} if self.spaces is None else self.spaces)
-        spaces.check(p)
-        return spaces
-
     def _estimator(self, t: int, p: int) -> BandedRidgeCV:
+        spaces = None if self.spaces is None else FeatureSpaces.of_features(self.spaces, p)
         return BandedRidgeCV(
             self.alphas,
-            spaces=None if self.spaces is None else self._named(p).numbers(),
+            spaces=None if spaces is None else spaces.numbers(),
             candidates=self.candidates,
             refine=self.refine,
             balanced=self.balanced,

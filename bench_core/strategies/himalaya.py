@@ -8,9 +8,7 @@ cross-validation; it has no leave-one-out shortcut, so it may choose another pen
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -18,32 +16,17 @@ from numpy.typing import DTypeLike, NDArray
 
 from bench_core.checks import check_xy
 from bench_core.data import THESIS_ALPHAS
-from bench_core.errors import InputError, install_command, unknown
-from bench_core.ridge.arrays.backend import find_device
-from bench_core.ridge.formulas.scores import SCORINGS
+from bench_core.errors import InputError
 from bench_core.scaling.costs import himalaya as costs
 from bench_core.scaling.operations import FitCost
-from bench_core.strategies._base import Strategy
-from bench_core.strategies._ridgecv import gcv_shape, ridgecv_options
+from bench_core.strategies._himalaya import SCORE_FUNCTIONS, HimalayaStrategy, use_backend
+from bench_core.strategies._ridgecv import gcv_shape
 
 if TYPE_CHECKING:
     from bench_core.cluster import Cluster
 
-BACKENDS = ("numpy", "torch", "torch_cuda")
-SOLVERS = ("auto", "ridge", "kernel")
-SCORE_FUNCTIONS = {
-    "neg_mean_squared_error": "l2_neg_loss",
-    "r2": "r2_score",
-    "pearson": "correlation_score",
-}
-"""himalaya's functions by the common names of scores."""
-EXTRAS = {
-    "himalaya": "peers",
-    "torch": "torch",
-}
 
-
-class Himalaya(Strategy):
+class Himalaya(HimalayaStrategy):
     """himalaya's RidgeCV or KernelRidgeCV in one process; a penalty for all targets, or for each.
 
     Computes in the precision of X. With ``backend="torch"`` the linear algebra is that of torch
@@ -72,6 +55,7 @@ class Himalaya(Strategy):
     summary = "himalaya's RidgeCV in one process, 5-fold; one penalty for all targets"
     penalty_scope = "all"
     supports = frozenset({"cv", "scoring", "alpha_per_target"})
+    solvers = ("auto", "ridge", "kernel")
 
     def __init__(
         self,
@@ -95,24 +79,6 @@ class Himalaya(Strategy):
         self.alphas_batch = alphas_batch
 
     @classmethod
-    def skip(cls, t: int, p: int, s: int, nodes: int, threads: int) -> str | None:
-        """Return why it cannot run: not installed, or more than one node."""
-        if find_spec("himalaya") is None:
-            return f"himalaya is not installed: {install_command(EXTRAS['himalaya'])}"
-        return super().skip(t, p, s, nodes, threads)
-
-    @property
-    def torch_device(self) -> str | None:
-        """Where torch computes; see `Strategy.torch_device`."""
-        return {"torch": "cpu", "torch_cuda": "cuda:0"}.get(self.backend)
-
-    def check_options(self, t: int) -> None:
-        """Check the options; see `Strategy.check_options`."""
-        self._folds(t)
-        if self.backend == "torch_cuda":
-            find_device("cuda")
-
-    @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y and the arrays that himalaya 0.4 holds at once (5 folds)."""
         size = int(np.dtype(dtype).itemsize)
@@ -126,14 +92,9 @@ class Himalaya(Strategy):
 
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""
-        for package in ("himalaya", *([] if self.backend == "numpy" else ["torch"])):
-            if find_spec(package) is None:
-                instead = ", or use backend='numpy'" if package == "torch" else ""
-                command = install_command(EXTRAS[package])
-                raise InputError(f"{package} is not installed: {command}{instead}")
-        if self.backend == "torch_cuda":
-            find_device("cuda")  # says what is missing
-        cv = self._folds(len(X))
+        self.check_installed()
+        self.check_options(len(X))
+        cv = self.folds(len(X))
         check_xy(X, Y)
         dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
         kernel = self.solver == "kernel" or (self.solver == "auto" and X.shape[0] < X.shape[1])
@@ -157,25 +118,11 @@ class Himalaya(Strategy):
             "solver": "kernel" if kernel else "ridge",
         }
 
-    def _folds(self, t: int) -> Any:
+    def folds(self, t: int) -> Any:
         """Return the folds as himalaya takes them; check all options."""
-        if self.backend not in BACKENDS:
-            raise unknown("backend", self.backend, BACKENDS)
-        if self.solver not in SOLVERS:
-            raise unknown("solver", self.solver, SOLVERS)
-        if self.scoring not in SCORINGS:
-            raise unknown("scoring", str(self.scoring), SCORINGS)
         if self.alphas_batch < 1:
             raise InputError(f"alphas_batch = {self.alphas_batch}: give at least 1")
-        if isinstance(self.cv, int) and not 2 <= self.cv <= t:
-            raise InputError(f"cv = {self.cv} folds of {t} samples: give 2 to {t}")
-        folds = ridgecv_options(None, self.cv, t).get("cv")
-        if folds is None:
-            raise InputError(
-                f"cv = {self.cv!r}: himalaya has no leave-one-out; give a number of folds, or the "
-                "run of every sample"
-            )
-        return folds
+        return super().folds(t)
 
     def _model(self, kernel: bool, alphas: NDArray[Any], cv: Any) -> Any:
         from himalaya import scoring
@@ -195,18 +142,6 @@ class Himalaya(Strategy):
         if kernel:
             return KernelRidgeCV(kernel="linear", warn=False, solver_params=shared, **common)
         return RidgeCV(solver_params={**shared, "warn": False}, **common)
-
-
-@contextlib.contextmanager
-def use_backend(name: str) -> Iterator[Any]:
-    """Use this backend of himalaya, which is a global choice, and put the former back."""
-    from himalaya.backend import get_backend, set_backend
-
-    before = get_backend().name
-    try:
-        yield set_backend(name)
-    finally:
-        set_backend(before)
 
 
 STRATEGY = Himalaya

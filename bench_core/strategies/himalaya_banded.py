@@ -8,7 +8,6 @@ same candidates as ``banded`` with ``alpha_per_target``, the refined ones except
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,26 +15,18 @@ from numpy.typing import DTypeLike, NDArray
 
 from bench_core.checks import check_xy
 from bench_core.data import THESIS_ALPHAS, FeatureSpaces
-from bench_core.errors import InputError, install_command, unknown
-from bench_core.ridge.arrays.backend import find_device
 from bench_core.ridge.banded.candidates import first_candidates, given_candidates
 from bench_core.ridge.banded.kernels import columns_of
-from bench_core.ridge.formulas.scores import SCORINGS
-from bench_core.strategies._base import Strategy
-from bench_core.strategies._ridgecv import ridgecv_options
-from bench_core.strategies.himalaya import BACKENDS, EXTRAS, SCORE_FUNCTIONS, use_backend
+from bench_core.strategies._himalaya import SCORE_FUNCTIONS, HimalayaStrategy, use_backend
 
 if TYPE_CHECKING:
     from bench_core.cluster import Cluster
-
-SOLVERS = ("auto", "group", "kernel")
-WHOLE = "all features"
 
 LEAST = 1e-12
 """Weight that stands for 0."""
 
 
-class HimalayaBanded(Strategy):
+class HimalayaBanded(HimalayaStrategy):
     """himalaya's GroupRidgeCV or MultipleKernelRidgeCV; weights and a penalty for every target.
 
     Computes in the precision of X.
@@ -61,6 +52,7 @@ class HimalayaBanded(Strategy):
     summary = "himalaya's banded ridge in one process, 5-fold; weights and a penalty per target"
     penalty_scope = "target"
     supports = frozenset({"cv", "scoring", "spaces"})
+    solvers = ("auto", "group", "kernel")
 
     def __init__(
         self,
@@ -86,24 +78,6 @@ class HimalayaBanded(Strategy):
         self.seed = seed
 
     @classmethod
-    def skip(cls, t: int, p: int, s: int, nodes: int, threads: int) -> str | None:
-        """Return why it cannot run: not installed, or more than one node."""
-        if find_spec("himalaya") is None:
-            return f"himalaya is not installed: {install_command(EXTRAS['himalaya'])}"
-        return super().skip(t, p, s, nodes, threads)
-
-    @property
-    def torch_device(self) -> str | None:
-        """Where torch computes; see `Strategy.torch_device`."""
-        return {"torch": "cpu", "torch_cuda": "cuda:0"}.get(self.backend)
-
-    def check_options(self, t: int) -> None:
-        """Check the options; see `Strategy.check_options`."""
-        self._folds(t)
-        if self.backend == "torch_cuda":
-            find_device("cuda")
-
-    @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the bytes of X, Y and of what himalaya 0.4 holds at once (5 folds, r penalties).
 
@@ -117,13 +91,11 @@ class HimalayaBanded(Strategy):
 
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""
-        for package in ("himalaya", *([] if self.backend == "numpy" else ["torch"])):
-            if find_spec(package) is None:
-                raise InputError(f"{package} is not installed: {install_command(EXTRAS[package])}")
-        cv = self._folds(len(X))
+        self.check_installed()
+        self.check_options(len(X))
+        cv = self.folds(len(X))
         check_xy(X, Y)
-        spaces = FeatureSpaces.of({WHOLE: X.shape[1]} if self.spaces is None else self.spaces)
-        spaces.check(X.shape[1])
+        spaces = FeatureSpaces.of_features(self.spaces, X.shape[1])
         self._numbers = spaces.numbers()
         weights = self._weights(len(spaces.names))
         dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
@@ -180,23 +152,6 @@ class HimalayaBanded(Strategy):
         # GroupRidgeCV divides by the roots of the weights.
         found = np.maximum(found, LEAST)
         return found / found.sum(axis=1, keepdims=True)
-
-    def _folds(self, t: int) -> Any:
-        """Return the folds as himalaya takes them; check all options."""
-        for what, value, known in (
-            ("backend", self.backend, BACKENDS),
-            ("solver", self.solver, SOLVERS),
-            ("scoring", self.scoring, SCORINGS),
-        ):
-            if value not in known:
-                raise unknown(what, str(value), known)
-        folds = ridgecv_options(None, self.cv, t).get("cv")
-        if folds is None:
-            raise InputError(
-                f"cv = {self.cv!r}: himalaya has no leave-one-out; give a number of folds, or the "
-                "run of every sample"
-            )
-        return folds
 
     def _model(self, kernel: bool, alphas: NDArray[Any], weights: NDArray[Any], cv: Any) -> Any:
         from himalaya import scoring

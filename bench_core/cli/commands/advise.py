@@ -56,7 +56,7 @@ _ROWS = 14
 )
 @option("results")
 @click.option("--curve", is_flag=True, help="Predict over nodes, to 1,024, and where it ends.")
-@click.option("--all", "show_all", is_flag=True, help="Show every row, also on a small screen.")
+@option("all")
 @option("json")
 def command(
     problem: str | None,

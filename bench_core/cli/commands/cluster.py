@@ -47,6 +47,7 @@ def check(
     import time
 
     from bench_core import cluster as clusters
+    from bench_core.cluster.adopted import AdoptedCluster
     from bench_core.cluster.check import check_nodes
     from bench_core.errors import InputError
     from bench_core.records import to_json
@@ -68,8 +69,9 @@ def check(
             allow_mixed=allow_mixed,
         ) as running:
             seconds = time.perf_counter() - started
+            assert isinstance(running, AdoptedCluster)  # as all that are elsewhere
             report("proving the nodes")
-            found = check_nodes(running, cluster.label, seconds)  # type: ignore[arg-type]
+            found = check_nodes(running, cluster.label, seconds)
     if as_json:
         click.echo(to_json(found))
     else:

@@ -24,13 +24,7 @@ _ROWS = 16
 @click.option("--machine", nargs=2, metavar="FIRST SECOND", help="Compare two machines.")
 @click.option("--commit", nargs=2, metavar="FIRST SECOND", help="Compare two commits.")
 @option("results")
-@click.option(
-    "--error-rate",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.05,
-    show_default=True,
-    help="False-discovery rate to hold.",
-)
+@option("error-rate")
 @click.option(
     "--margin",
     type=click.FloatRange(0, min_open=True),
@@ -44,7 +38,7 @@ _ROWS = 16
     multiple=True,
     help="End with status 1 if a case, or the geometric mean, is so; repeat for several.",
 )
-@click.option("--all", "show_all", is_flag=True, help="Show every row, also on a small screen.")
+@option("all")
 @option("json", "markdown")
 def command(
     environments: tuple[str, ...],

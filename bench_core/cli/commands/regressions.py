@@ -28,13 +28,7 @@ _NOTES = 4
     help="Branch whose first parents are the order of commits.",
 )
 @click.option("--since", metavar="COMMIT", help="Only changes after this commit.")
-@click.option(
-    "--error-rate",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.01,
-    show_default=True,
-    help="False-discovery rate to hold.",
-)
+@option("error-rate", default=0.01)
 @click.option(
     "--fail-on",
     type=click.Choice(["regression", "broken", "missing", "better", "note"]),
@@ -46,7 +40,7 @@ _NOTES = 4
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write an Atom feed to this file, too.",
 )
-@click.option("--all", "show_all", is_flag=True, help="Show every row, also on a small screen.")
+@option("all")
 @option("json", "markdown")
 def command(
     results: tuple[Path, ...],

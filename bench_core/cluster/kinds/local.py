@@ -12,7 +12,7 @@ from bench_core.blas import build_environment, declared, kernel_environment
 from bench_core.cluster.base import Cluster
 from bench_core.cluster.capacity import Capacity, HostCapacity
 from bench_core.cluster.cores import place_nodes
-from bench_core.cluster.settings import ClusterKind, CommonSettings
+from bench_core.cluster.settings import ClusterKind, CommonSettings, NodeRequest
 from bench_core.cluster.site_settings import OWN_VARIABLES
 from bench_core.errors import InputError
 from bench_core.machine import available_cores, available_memory, read_topology
@@ -145,25 +145,15 @@ class LocalSettings(CommonSettings):
     """
 
 
-def start(
-    settings: LocalSettings,
-    nodes: int,
-    threads: int,
-    *,
-    blas: str | None = None,
-    kernels: str = "default",
-    scratch: str | Path | None = None,
-    hardware_threads: bool = False,
-    allow_mixed: bool = False,
-) -> Cluster:
+def start(settings: LocalSettings, request: NodeRequest) -> Cluster:
     """Start a local cluster with a configuration's scratch; nodes of one machine are alike."""
     return local(
-        nodes,
-        threads,
-        blas=blas,
-        kernels=kernels,
-        scratch=settings.scratch or scratch,
-        hardware_threads=hardware_threads,
+        request.nodes,
+        request.threads,
+        blas=request.blas,
+        kernels=request.kernels,
+        scratch=settings.scratch or request.scratch,
+        hardware_threads=request.hardware_threads,
     )
 
 

@@ -10,11 +10,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench_core.cluster.capacity import Capacity, HostCapacity
-from bench_core.cluster.settings import ClusterKind
+from bench_core.cluster.settings import ClusterKind, NodeRequest
 from bench_core.cluster.tls import TlsSettings, security
 from bench_core.errors import InputError
 
@@ -42,24 +41,14 @@ class SchedulerSettings(TlsSettings):
             )
 
 
-def start(
-    settings: SchedulerSettings,
-    nodes: int,
-    threads: int,
-    *,
-    blas: str | None = None,
-    kernels: str = "default",
-    scratch: str | Path | None = None,
-    hardware_threads: bool = False,
-    allow_mixed: bool = False,
-) -> Cluster:
+def start(settings: SchedulerSettings, request: NodeRequest) -> Cluster:
     """Make nodes of workers of the scheduler; see `bench_core.cluster.start`."""
     from bench_core.cluster.adopted import AdoptedCluster
 
-    if kernels != "default":
+    if request.kernels != "default":
         raise InputError(
-            f"kernels are {kernels!r}: workers that run already have chosen theirs; leave kernels "
-            "at 'default', and start the workers with the variables that choose them"
+            f"kernels are {request.kernels!r}: workers that run already have chosen theirs; leave "
+            "kernels at 'default', and start the workers with the variables that choose them"
         )
 
     class SchedulerCluster(AdoptedCluster):
@@ -71,16 +60,7 @@ def start(
         def choose(self, workers: dict[str, dict[str, Any]]) -> list[str]:
             return _spread(workers, super().choose(workers))
 
-    return SchedulerCluster(
-        settings,
-        nodes,
-        threads,
-        blas=blas,
-        kernels=kernels,
-        scratch=scratch,
-        hardware_threads=hardware_threads,
-        allow_mixed=allow_mixed,
-    )
+    return SchedulerCluster(settings, request)
 
 
 def _client(settings: SchedulerSettings, timeout: float) -> Any:

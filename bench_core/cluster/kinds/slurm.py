@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench_core.cluster.capacity import Capacity, HostCapacity
-from bench_core.cluster.settings import ClusterKind
+from bench_core.cluster.settings import ClusterKind, NodeRequest
 from bench_core.cluster.tls import TlsSettings, configured, security
 from bench_core.errors import InputError, RidgebenchError, install_command
 
@@ -71,17 +71,7 @@ class SlurmSettings(TlsSettings):
         return found
 
 
-def start(
-    settings: SlurmSettings,
-    nodes: int,
-    threads: int,
-    *,
-    blas: str | None = None,
-    kernels: str = "default",
-    scratch: str | Path | None = None,
-    hardware_threads: bool = False,
-    allow_mixed: bool = False,
-) -> Cluster:
+def start(settings: SlurmSettings, request: NodeRequest) -> Cluster:
     """Submit a job for every node and wait until they serve; see `bench_core.cluster.start`."""
     from bench_core.cluster.adopted import AdoptedCluster
 
@@ -91,7 +81,7 @@ def start(
         kind = "slurm"
         running: Any
         asked_at = 0.0
-        jobs_name = job_name(scratch)
+        jobs_name = job_name(request.scratch)
 
         def connect(self) -> Any:
             from distributed import Client
@@ -115,16 +105,7 @@ def start(
             self.asked_at = time.monotonic()
             return _trouble(self.running, self.scratch)
 
-    return SlurmCluster(
-        settings,
-        nodes,
-        threads,
-        blas=blas,
-        kernels=kernels,
-        scratch=scratch,
-        hardware_threads=hardware_threads,
-        allow_mixed=allow_mixed,
-    )
+    return SlurmCluster(settings, request)
 
 
 def _jobqueue() -> Any:

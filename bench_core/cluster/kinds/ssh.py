@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench_core.cluster.capacity import Capacity, HostCapacity
-from bench_core.cluster.settings import ClusterKind
+from bench_core.cluster.settings import ClusterKind, NodeRequest
 from bench_core.cluster.tls import TlsSettings, configured, security
 from bench_core.errors import InputError, RidgebenchError, install_command
 
@@ -54,17 +54,7 @@ class SshSettings(TlsSettings):
         return {name: value for name, value in given.items() if value}
 
 
-def start(
-    settings: SshSettings,
-    nodes: int,
-    threads: int,
-    *,
-    blas: str | None = None,
-    kernels: str = "default",
-    scratch: str | Path | None = None,
-    hardware_threads: bool = False,
-    allow_mixed: bool = False,
-) -> Cluster:
+def start(settings: SshSettings, request: NodeRequest) -> Cluster:
     """Start a node on one host after the other; see `bench_core.cluster.start`."""
     from bench_core.cluster.adopted import AdoptedCluster
 
@@ -77,16 +67,7 @@ def start(
         def connect(self) -> Any:
             return _connect(settings, self)
 
-    return SshCluster(
-        settings,
-        nodes,
-        threads,
-        blas=blas,
-        kernels=kernels,
-        scratch=scratch,
-        hardware_threads=hardware_threads,
-        allow_mixed=allow_mixed,
-    )
+    return SshCluster(settings, request)
 
 
 def _connect(settings: SshSettings, cluster: Any) -> Any:
