@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.common import FitSuite, make_case
 
 if TYPE_CHECKING:
-    from bench_core.records.record import Agreement
+    from bench_core.records.results import Agreement
 
 
 def next_decade(agreement: Agreement) -> float:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bench_core.cluster.settings import ClusterSettings
     from bench_core.measure import FitSpec
     from bench_core.records import KernelsRecord, Record
-    from bench_core.records.record import Times
+    from bench_core.records.times import Times
 
 R = TypeVar("R", "Record", "KernelsRecord")
 
@@ -180,7 +180,7 @@ def usable(record: R) -> R:
 def make_case(suite: str, resolution: str, scale: str, **rest: Any) -> Any:
     """Return a `FitSpec` in this environment's BLAS and kernels and the profile's repeats."""
     from bench_core.measure import FitSpec
-    from bench_core.records.record import Until
+    from bench_core.records.case import Until
 
     chosen = profile()
     rest.setdefault("repeats", chosen["repeats"])

@@ -5,17 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench_core.records import Record
-from bench_core.records.record import (
-    Accuracy,
-    Agreement,
-    BlasRecord,
-    LibraryRecord,
-    Memory,
-    NullAccuracy,
-    PenaltyCounts,
-    ProcessMemory,
-    Times,
-)
+from bench_core.records.blas import BlasRecord, LibraryRecord
+from bench_core.records.results import Accuracy, Agreement, NullAccuracy, PenaltyCounts
+from bench_core.records.times import Memory, ProcessMemory, Times
 from bench_core.runner.run import start_record
 from bench_core.runner.spec import FitSpec, ProblemShape
 

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from bench_core.errors import counted, readable_bytes
+from bench_core.records.blas import TorchRecord
+from bench_core.records.case import CaseRecord
+from bench_core.records.machine import HostRecord, ProcessorRecord
 from bench_core.records.phases import PHASE_NAMES, PhasesRecord
-from bench_core.records.record import (
-    Accuracy,
-    Agreement,
-    CaseRecord,
-    DeviceMemory,
-    HostRecord,
-    Memory,
-    PenaltyCounts,
-    ProcessorRecord,
-    Record,
-    RunTimes,
-    Times,
-    TorchRecord,
-)
+from bench_core.records.record import Record
+from bench_core.records.results import Accuracy, Agreement, PenaltyCounts
+from bench_core.records.times import DeviceMemory, Memory, RunTimes, Times
 
 Row = tuple[str, str]
 

@@ -12,7 +12,8 @@ from bench_core.measure.run import ACCEPT_LOAD
 from bench_core.progress import Progress, silent
 from bench_core.records import codec
 from bench_core.records.pooling import pool_runs
-from bench_core.records.record import Record, Status
+from bench_core.records.record import Record
+from bench_core.records.scalars import Status
 from bench_core.runner.problem_cache import cached, prepare_scratch
 from bench_core.runner.protocol import WorkerResult
 from bench_core.runner.run import RunSettings, disturbed_reason, finish_record, launch_fit

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from bench_core import strategies
 from bench_core.errors import RidgebenchError, counted
 from bench_core.progress import Progress, silent
-from bench_core.records.record import BlasCalls, LibraryRecord
+from bench_core.records.blas import BlasCalls, LibraryRecord
 from bench_core.runner.launcher import launch, worker_environment
 from bench_core.runner.protocol import Keep, State, choose_cores, serve
 from bench_core.scaling.calibration import (

@@ -19,7 +19,8 @@ from time import perf_counter
 from bench_core.errors import RidgebenchError, counted
 from bench_core.progress import Progress
 from bench_core.records import SCHEMA_KERNELS, KernelCase, KernelRate, KernelsRecord, codec
-from bench_core.records.record import BlasCalls, ProcessorRecord, VariablesRecord
+from bench_core.records.blas import BlasCalls
+from bench_core.records.machine import ProcessorRecord, VariablesRecord
 from bench_core.runner.blas_proof import wrong_kernels, wrong_threads
 from bench_core.runner.launcher import launch, worker_environment
 from bench_core.runner.protocol import Keep, State, serve
@@ -190,8 +191,8 @@ def _work(job: KernelJob, progress: Progress, keep: Keep) -> KernelResult:
     from bench_core.blas import detect
     from bench_core.blas.threads import product_threads
     from bench_core.machine import limits
+    from bench_core.records.blas import LibraryRecord
     from bench_core.records.provenance import without_paths
-    from bench_core.records.record import LibraryRecord
     from bench_core.runner.blas_proof import mixture
     from bench_core.runner.processor import FitMeter, processor_record
 

@@ -18,9 +18,10 @@ from bench_core.measure.run import measure
 from bench_core.measure.turns_plan import PLAN, TurnsPlan, side_of_same
 from bench_core.processes import answer_channel
 from bench_core.records import codec
-from bench_core.records.record import Record, Times
+from bench_core.records.record import Record
 from bench_core.records.session import SessionRecord
 from bench_core.records.store import publish
+from bench_core.records.times import Times
 from bench_core.runner.spec import FitSpec
 
 

@@ -7,16 +7,9 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from bench_core.records.record import (
-    STRICT,
-    BlasCalls,
-    KernelChoice,
-    Positive,
-    ProcessorRecord,
-    Seconds,
-    Status,
-    VariablesRecord,
-)
+from bench_core.records.blas import BlasCalls
+from bench_core.records.machine import ProcessorRecord, VariablesRecord
+from bench_core.records.scalars import STRICT, KernelChoice, Positive, Seconds, Status
 
 SCHEMA_KERNELS: Final = "ridgebench-kernels/2"
 """Version 2 added ``variables`` and ``processor``. Version 1 is still read."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from bench_core.phases import PHASES, Phase
-
-STRICT: Any = {"extra": "forbid", "strict": True}
-
-Seconds = Annotated[float, Field(ge=0)]
+from bench_core.records.scalars import STRICT, Seconds
 
 PHASE_NAMES: dict[Phase, str] = dict(zip(PHASES, PHASES, strict=True)) | {
     "gram": "Gram or covariance",

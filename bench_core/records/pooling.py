@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench_core.records.record import RunTimes, Times
 from bench_core.records.statistics import time_summary
+from bench_core.records.times import RunTimes, Times
 
 _RESAMPLES = 1000
 

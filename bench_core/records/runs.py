@@ -10,16 +10,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from bench_core.records.blas import BlasRecord, LibraryRecord, TorchRecord
+from bench_core.records.case import CaseRecord, ProblemRecord
 from bench_core.records.kernels import KernelsRecord
 from bench_core.records.reading import AnyRecord, read_lines
-from bench_core.records.record import (
-    BlasRecord,
-    CaseRecord,
-    LibraryRecord,
-    ProblemRecord,
-    Record,
-    TorchRecord,
-)
+from bench_core.records.record import Record
 from bench_core.records.session import SessionRecord
 from bench_core.records.skips import SkipsRecord
 

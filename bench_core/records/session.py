@@ -7,7 +7,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from bench_core.records.record import STRICT, Count, MachineUse, Positive, Seconds
+from bench_core.records.scalars import STRICT, Count, Positive, Seconds
+from bench_core.records.times import MachineUse
 
 SCHEMA_SESSION: Final = "ridgebench-session/1"
 CLOCK_SUITE: Final = "clock"

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from pydantic.dataclasses import dataclass
 
 from bench_core.records import codec
-from bench_core.records.record import STRICT, Positive
+from bench_core.records.scalars import STRICT, Positive
 
 SCHEMA_SKIPS: Final = "ridgebench-left-out/1"
 FILE = "left-out.json"

@@ -12,8 +12,9 @@ from bench_core import __version__
 from bench_core.errors import readable_bytes
 from bench_core.files import write_text
 from bench_core.history.regressions import Regressions
+from bench_core.records.machine import MachineRecord
 from bench_core.records.phases import PHASE_NAMES
-from bench_core.records.record import MachineRecord, Record
+from bench_core.records.record import Record
 from bench_core.report import figures
 from bench_core.report.answers import find_answers
 from bench_core.report.history import history_view

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from bench_core.records import KernelsRecord, Record
-from bench_core.records.record import LibraryRecord
+from bench_core.records.blas import LibraryRecord
 from bench_core.records.runs import (
     environment_label,
     problem_text,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bench_core.records import KernelsRecord, Record
-from bench_core.records.record import TorchRecord
+from bench_core.records.blas import TorchRecord
 from bench_core.report.rows import environment_label, scale_text, strategy_text
 from bench_core.report.runs import EnvironmentRun
 from bench_core.report.units import seconds_text

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench_core.data import Problem
-from bench_core.records.record import Agreement, PenaltyCounts
+from bench_core.records.results import Agreement, PenaltyCounts
 from bench_core.ridge.penalty_grid import at_edges
 
 SAMPLE = 64

@@ -14,7 +14,7 @@ from bench_core.blas.known_bad import refuse_known_bad
 from bench_core.errors import counted
 from bench_core.machine import cpu
 from bench_core.records import codec
-from bench_core.records.record import BlasCalls, BlasProof, LibraryRecord
+from bench_core.records.blas import BlasCalls, BlasProof, LibraryRecord
 
 
 def calls_of(name: str | None) -> BlasCalls:

@@ -9,7 +9,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
-from bench_core.records.record import DeviceMemory
+from bench_core.records.times import DeviceMemory
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from bench_core.machine.activity import (
     processor_seconds,
     read_activity,
 )
-from bench_core.records.record import MachineUse
+from bench_core.records.times import MachineUse
 
 #: Others may use this many cores, or this part of all, without disturbing. Counters have ticks of
 #: 10 ms: over short spans this many seconds are no evidence.

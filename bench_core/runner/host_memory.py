@@ -12,7 +12,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from bench_core.records.record import Memory
+from bench_core.records.times import Memory
 from bench_core.runner.memory import MemoryWatch
 
 # The sampler of this node's host, where this node is the one that keeps it.

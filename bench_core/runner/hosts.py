@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench_core import machine
-from bench_core.records.record import ClusterRecord, HostRecord, Load
+from bench_core.records.machine import ClusterRecord, HostRecord, Load
 
 
 def host_load() -> Load:

@@ -26,7 +26,7 @@ from types import TracebackType
 from typing import Any
 
 from bench_core.records import codec
-from bench_core.records.record import Memory
+from bench_core.records.times import Memory
 
 INTERVAL_MS = 50.0
 SAMPLER = "bench_core.runner.memory_sampler"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bench_core.progress import Progress
-from bench_core.records.record import MachineUse, Memory, RunTimes
+from bench_core.records.times import MachineUse, Memory, RunTimes
 from bench_core.runner.disturbance import UseMeter, disturbance
 from bench_core.runner.host_memory import HostsWatch
 from bench_core.runner.memory import MemoryWatch

@@ -18,7 +18,7 @@ from bench_core.cluster.cores import affinity
 from bench_core.errors import counted
 from bench_core.machine import read_topology, throttled_seconds
 from bench_core.machine.pinning import can_pin
-from bench_core.records.record import PlacementRecord, ProcessorRecord, ProductRecord
+from bench_core.records.machine import PlacementRecord, ProcessorRecord, ProductRecord
 from bench_core.runner.disturbance import UseMeter
 
 #: Part of the fits' wall time for which a quota may stop them without being noticed.

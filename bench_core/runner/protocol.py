@@ -30,21 +30,12 @@ from bench_core.leftovers import remove_leftovers
 from bench_core.processes import answer_channel
 from bench_core.progress import Progress
 from bench_core.records import codec
+from bench_core.records.blas import BlasRecord
+from bench_core.records.machine import ClusterRecord, ProcessorRecord
 from bench_core.records.phases import PhasesRecord
-from bench_core.records.record import (
-    Accuracy,
-    Agreement,
-    BlasRecord,
-    ClusterRecord,
-    DeviceMemory,
-    Memory,
-    NullAccuracy,
-    PenaltyCounts,
-    PlanRecord,
-    ProcessorRecord,
-    RecoveryRecord,
-    Times,
-)
+from bench_core.records.record import PlanRecord, RecoveryRecord
+from bench_core.records.results import Accuracy, Agreement, NullAccuracy, PenaltyCounts
+from bench_core.records.times import DeviceMemory, Memory, Times
 from bench_core.runner.arrays import ProblemRef
 from bench_core.runner.spec import FitSpec
 

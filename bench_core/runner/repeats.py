@@ -15,7 +15,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bench_core.records.record import Stopped, Until
+from bench_core.records.case import Until
+from bench_core.records.scalars import Stopped
 
 #: A fit is still warm-up if the next one takes less than this part of its time.
 SETTLED = 0.95

@@ -17,6 +17,8 @@ from bench_core.errors import ResourceError
 from bench_core.leftovers import owned_folder
 from bench_core.progress import Progress, silent
 from bench_core.records import codec
+from bench_core.records.case import CaseRecord, ProblemRecord, SplitRecord
+from bench_core.records.machine import Load, LoadRecord, MachineRecord, VariablesRecord
 from bench_core.records.provenance import (
     commit,
     environment,
@@ -24,21 +26,10 @@ from bench_core.records.provenance import (
     versions,
     without_paths,
 )
-from bench_core.records.record import (
-    SCHEMA,
-    Agreement,
-    CaseRecord,
-    Load,
-    LoadRecord,
-    MachineRecord,
-    PlanRecord,
-    ProblemRecord,
-    Record,
-    RunTimes,
-    SplitRecord,
-    VariablesRecord,
-)
+from bench_core.records.record import SCHEMA, PlanRecord, Record
+from bench_core.records.results import Agreement
 from bench_core.records.statistics import few_samples
+from bench_core.records.times import RunTimes
 from bench_core.runner.agreement import disagreement
 from bench_core.runner.arrays import FitData
 from bench_core.runner.launcher import launch, worker_environment

@@ -23,16 +23,10 @@ from bench_core.disk import give_back
 from bench_core.errors import ResourceError, readable_bytes
 from bench_core.machine import limits, throttled_seconds
 from bench_core.progress import Progress
-from bench_core.records.record import (
-    BlasCalls,
-    BlasProof,
-    BlasRecord,
-    ClusterRecord,
-    DeviceMemory,
-    Load,
-    PlacementRecord,
-    RecoveryRecord,
-)
+from bench_core.records.blas import BlasCalls, BlasProof, BlasRecord
+from bench_core.records.machine import ClusterRecord, Load, PlacementRecord
+from bench_core.records.record import RecoveryRecord
+from bench_core.records.times import DeviceMemory
 from bench_core.runner.blas_proof import (
     calls_of,
     locate_calls,

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from bench_core.errors import InputError
-from bench_core.records.record import Until
+from bench_core.records.case import Until
 
 DTYPES = ("float64", "float32")
 SPLITS = ("auto", "random", "run")

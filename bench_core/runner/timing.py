@@ -16,8 +16,11 @@ import numpy as np
 from bench_core.accuracy import pearson_r, shuffled_rows, summary
 from bench_core.data import Problem
 from bench_core.progress import Progress, silent
+from bench_core.records.case import Until
 from bench_core.records.phases import PhasesRecord
-from bench_core.records.record import Memory, NullAccuracy, Stopped, Until
+from bench_core.records.results import NullAccuracy
+from bench_core.records.scalars import Stopped
+from bench_core.records.times import Memory
 from bench_core.runner.agreement import sample_targets
 from bench_core.runner.host_memory import HostsWatch
 from bench_core.runner.memory import MemoryWatch

@@ -10,13 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from bench_core.blas.torch_watch import TorchProducts
 from bench_core.errors import RidgebenchError, counted
-from bench_core.records.record import (
-    BlasCalls,
-    BlasRecord,
-    GpuRecord,
-    LibraryRecord,
-    TorchRecord,
-)
+from bench_core.records.blas import BlasCalls, BlasRecord, GpuRecord, LibraryRecord, TorchRecord
 
 EXACT = "highest"
 """Torch's name for float32 products that are of float32."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bench_core.data import Problem
     from bench_core.progress import Progress
-    from bench_core.records.record import Times
+    from bench_core.records.times import Times
     from bench_core.runner.one_run import Run
     from bench_core.runner.session import Session
 
@@ -32,7 +32,8 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     import numpy as np
 
     from bench_core.accuracy import pearson_r, summary
-    from bench_core.records.record import Accuracy, BlasCalls
+    from bench_core.records.blas import BlasCalls
+    from bench_core.records.results import Accuracy
     from bench_core.runner.agreement import count_penalties, sample_targets
     from bench_core.runner.blas_proof import mixture
     from bench_core.runner.one_run import time_run
@@ -129,8 +130,8 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
 
 def _times(session: Session, run: Run, predict_s: float) -> Times:
     """Return the record's ``times``."""
-    from bench_core.records.record import Times
     from bench_core.records.statistics import time_summary
+    from bench_core.records.times import Times
 
     return Times(
         **time_summary(run.fits.times, seed=session.job.spec.seed),

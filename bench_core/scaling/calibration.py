@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from bench_core.errors import unknown
 from bench_core.records import codec
-from bench_core.records.record import STRICT, Count, Positive, Seconds
+from bench_core.records.scalars import STRICT, Count, Positive, Seconds
 from bench_core.scaling.operations import Kernel
 
 SCHEMA_CALIBRATION: Final = "ridgebench-calibration/1"

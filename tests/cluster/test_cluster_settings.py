@@ -17,7 +17,7 @@ from bench_core.cluster.settings import default_threads
 from bench_core.errors import InputError, ResourceError, UnknownNameError
 from bench_core.machine.topology import HardwareThread, Topology
 from bench_core.records import codec
-from bench_core.records.record import Memory, ProcessMemory
+from bench_core.records.times import Memory, ProcessMemory
 from bench_core.runner.host_memory import add_up
 from bench_core.runner.spec import FitSpec
 

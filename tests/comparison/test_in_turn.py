@@ -14,8 +14,8 @@ from rich.console import Console
 from bench_core.cli import cli
 from bench_core.comparison.cases import in_turn, measured_cases
 from bench_core.records import EnvironmentRun, Record, SessionRecord
-from bench_core.records.record import RunTimes
 from bench_core.records.session import SCHEMA_SESSION, SamePair, SessionCase, Tick
+from bench_core.records.times import RunTimes
 from bench_core.report.answers import find_answers
 from bench_core.report.rows import find_issues, rows
 from bench_core.report.terminal import print_summary

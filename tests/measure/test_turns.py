@@ -18,8 +18,8 @@ from bench_core.measure.turns import CLOCK_EVERY, SIDES, schedule, take_turns
 from bench_core.measure.turns_plan import TurnsPlan, read_plans, same_case, write_plan
 from bench_core.measure.turns_worker import measure_run
 from bench_core.records import Record, SessionRecord, read, read_folder, write
-from bench_core.records.record import RunTimes
 from bench_core.records.session import SCHEMA_SESSION
+from bench_core.records.times import RunTimes
 from bench_core.runner.spec import ProblemShape
 from tests.valid_record import valid_record
 

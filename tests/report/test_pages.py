@@ -11,7 +11,7 @@ from rich.console import Console
 from bench_core.cli import cli
 from bench_core.errors import InputError, UnknownNameError
 from bench_core.records import SCHEMA_KERNELS, KernelCase, KernelRate, KernelsRecord
-from bench_core.records.record import BlasCalls
+from bench_core.records.blas import BlasCalls
 from bench_core.records.skips import make_skips
 from bench_core.report.page import write_page
 from bench_core.report.run_monitor import progress_line, watch

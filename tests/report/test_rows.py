@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench_core.records.record import GpuRecord, LibraryRecord, TorchRecord
+from bench_core.records.blas import GpuRecord, LibraryRecord, TorchRecord
 from bench_core.records.skips import make_skips
 from bench_core.records.statistics import few_samples, r_error
 from bench_core.report.rows import (

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bench_core.accuracy import pearson_r, shuffled_rows, summary
 from bench_core.data import Problem, random_split
-from bench_core.records.record import Agreement, NullAccuracy, PenaltyCounts
+from bench_core.records.results import Agreement, NullAccuracy, PenaltyCounts
 from bench_core.runner import agreement
 from bench_core.runner.agreement import (
     compare_with_ridge,

@@ -17,8 +17,9 @@ from bench_core.machine.activity import Activity
 from bench_core.measure import FitSpec, measure
 from bench_core.measure.again import add_run
 from bench_core.records import Record
+from bench_core.records.machine import ProcessorRecord
 from bench_core.records.pooling import choose_runs, pool_runs
-from bench_core.records.record import MachineUse, ProcessorRecord, RunTimes, Times
+from bench_core.records.times import MachineUse, RunTimes, Times
 from bench_core.runner import one_run
 from bench_core.runner.disturbance import UseMeter, disturbance
 from bench_core.runner.protocol import WorkerResult

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bench_core.errors import InputError
 from bench_core.measure import FitSpec
 from bench_core.records import from_json
-from bench_core.records.record import Until
+from bench_core.records.case import Until
 
 CASE = FitSpec(problem="parcels", strategy="ridgecv")
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from bench_core.records import from_json
-from bench_core.records.record import Memory
+from bench_core.records.times import Memory
 from bench_core.runner.memory import MemoryWatch
 
 MIB = 2**20

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench_core.errors import InputError
-from bench_core.records.record import Until
+from bench_core.records.case import Until
 from bench_core.runner.processor import FitMeter
 from bench_core.runner.repeats import MOST_WARM_UP, Repeats, half_width
 from bench_core.runner.spec import FitSpec

@@ -8,7 +8,7 @@ from bench_core.blas import detect
 from bench_core.blas.torch_watch import TorchProducts
 from bench_core.measure import FitSpec, measure
 from bench_core.records import parse_record, record_line
-from bench_core.records.record import LibraryRecord, TorchRecord
+from bench_core.records.blas import LibraryRecord, TorchRecord
 from bench_core.runner import torch_proof
 from tests.devices import needs_torch
 

@@ -96,7 +96,7 @@ def command(
     from bench_core.measure import FitSpec, RecordNotWrittenError, measure
     from bench_core.measure.run import with_problem_spaces
     from bench_core.records import to_json
-    from bench_core.records.record import Until
+    from bench_core.records.case import Until
     from bench_core.runner.repeats import LEAST_REPEATS
     from bench_core.runner.split_choice import with_split
 
