@@ -66,8 +66,11 @@ def large_means(rows: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.f
 
 
 def fits_in_memory(Y: NDArray[Any]) -> bool:
-    """Return True if a file of targets can stay in memory from pass to pass, with room to spare."""
-    return Y.nbytes < available_memory() / 2
+    """Return True if targets stay in memory from pass to pass, those of a file with room to spare.
+
+    The system is asked for files only: that takes milliseconds.
+    """
+    return not is_mapped(Y) or Y.nbytes < available_memory() / 2
 
 
 class ColumnBlocks:
