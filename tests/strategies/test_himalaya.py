@@ -10,7 +10,7 @@ from sklearn.model_selection import KFold
 from bench_core import strategies
 from bench_core.errors import InputError, UnknownNameError, install_command
 from bench_core.ridge import GridEdgeWarning
-from bench_core.strategies import himalaya as strategy
+from bench_core.strategies import _himalaya as strategy
 from tests.devices import usable_device
 from tests.strategies.peers import needs_himalaya
 
