@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -66,7 +67,8 @@ def find_project(start: Path) -> Project:
                 folder / configuration.benchmark_dir,
             )
     raise RidgebenchError(
-        f"no {CONFIGURATION} in {start} or above: run this inside a clone of ridgebench"
+        f"no {CONFIGURATION} in {start} or above: run this inside a clone of ridgebench, or in a "
+        "project that `ridgebench init` has made"
     )
 
 
@@ -199,6 +201,7 @@ def build_site(project: Project, machine: str, *, others: bool = False) -> list[
 
     others : return those of other machines where ``machine`` has none; the page shows them anyway.
     """
+    _need_benchmarks(project.results)
     collect(project.pending, project.results, machine)
     write_published(project.results, project.root)
     asv(project, "publish", "--no-pull")
@@ -217,6 +220,13 @@ def build_site(project: Project, machine: str, *, others: bool = False) -> list[
     )
     write_text(project.feed, as_atom(history, page=f"{project.page.stem}-history.html"))
     return runs if others else own
+
+
+def _need_benchmarks(results: Path) -> None:
+    """Write an empty list of benchmarks where there is none: asv publishes nothing without."""
+    path = results / "benchmarks.json"
+    if not path.is_file():
+        write_text(path, json.dumps({"version": 2}))
 
 
 def _configuration(path: Path) -> Any:
