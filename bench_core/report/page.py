@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from bench_core.history.regressions import Regressions
 from bench_core.records.machine import MachineRecord
 from bench_core.records.phases import PHASE_NAMES
 from bench_core.records.record import Record
+from bench_core.records.session import SessionRecord
 from bench_core.report import figures
-from bench_core.report.answers import find_answers
+from bench_core.report.answers import Answer, find_answers
 from bench_core.report.history import history_view
 from bench_core.report.phases import phase_rows, phases_figure, phases_text, used_phases
 from bench_core.report.rows import (
@@ -40,10 +42,18 @@ class Drawing:
     table: tuple[list[str], list[list[str]]] | None = None
 
 
-def write_page(runs: list[EnvironmentRun], path: Path, history: Regressions | None = None) -> Path:
+def write_page(
+    runs: list[EnvironmentRun],
+    path: Path,
+    history: Regressions | None = None,
+    *,
+    answers: Sequence[Answer] | None = None,
+) -> Path:
     """Write the page of ``runs`` (one machine or several) to ``path``, atomically.
 
     history : what changed over commits, of all machines; None leaves the section out.
+    answers : those of a page about one problem; None for all that the records give, on a page
+    beside asv's own.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -59,7 +69,9 @@ def write_page(runs: list[EnvironmentRun], path: Path, history: Regressions | No
     text = environment.get_template("page.html").render(
         version=__version__,
         machines=_machines(runs),
-        answers=find_answers(runs),
+        answers=find_answers(runs) if answers is None else answers,
+        beside_asv=answers is None,
+        sweeps=_sweeps(runs),
         proofs=[_proof(run) for run in runs],
         figures=_figures(runs),
         rows=table,
@@ -69,6 +81,12 @@ def write_page(runs: list[EnvironmentRun], path: Path, history: Regressions | No
         where=lambda one: where(one, len({environment_label(run) for run in runs})),
     )
     return write_text(path, text)
+
+
+def _sweeps(runs: list[EnvironmentRun]) -> list[SessionRecord]:
+    """Return the sweeps of one's own problems that left cases out, each once."""
+    found = {one.case.session: one for run in runs for one in run.sessions if one.problem}
+    return [one for _, one in sorted(found.items()) if one.not_measured or one.notes]
 
 
 def _figures(runs: list[EnvironmentRun]) -> list[Drawing]:

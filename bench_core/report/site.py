@@ -15,6 +15,7 @@ from bench_core.files import write_text
 from bench_core.history.atom import as_atom
 from bench_core.history.reading import read_regressions
 from bench_core.processes import end_tree
+from bench_core.report.own_results import write_own
 from bench_core.report.page import write_page
 from bench_core.report.published_results import write_published
 from bench_core.report.runs import EnvironmentRun, collect, latest, read_runs
@@ -199,6 +200,7 @@ def build_site(project: Project, machine: str, *, others: bool = False) -> list[
     """
     collect(project.pending, project.results, machine)
     write_published(project.results, project.root)
+    write_own(project.results, project.root)
     asv(project, "publish", "--no-pull")
     everything = read_runs(project.results)
     own = latest([run for run in everything if run.machine == machine])

@@ -32,11 +32,16 @@ KERNELS = ("gemm", "syrk", "eigh", "svd")
 
 
 def print_summary(
-    runs: list[EnvironmentRun], console: Console, *, profile: str | None = None
+    runs: list[EnvironmentRun],
+    console: Console,
+    *,
+    profile: str | None = None,
+    answers: bool = True,
 ) -> None:
     """Print whose results these are, proof, kernels, fits, what gave no number, and the answers.
 
     profile : that was asked for, where this run did; else the one that the records name.
+    answers : False where they were printed already.
     """
     if not runs:
         console.print(Text("Nothing measured yet: run `ridgebench bench`."), soft_wrap=True)
@@ -61,8 +66,8 @@ def print_summary(
         columns = _ACCURACY if suite == "accuracy" else _SPEED
         console.print(_fits(f"{suite}: {problem}", chosen, columns, short))
     _print_issues(find_issues(runs), environments, console)
-    for answer in find_answers(runs):
-        _print_answer(answer, console)
+    for answer in find_answers(runs) if answers else ():
+        print_answer(answer, console)
 
 
 def short_names(labels: Iterable[str]) -> dict[str, str]:
@@ -91,10 +96,10 @@ def _print_origin(runs: list[EnvironmentRun], profile: str | None, console: Cons
     console.print()
 
 
-def _print_answer(answer: Answer, console: Console) -> None:
+def print_answer(answer: Answer, console: Console) -> None:
     """Print the fastest configuration, how sure that is, what it saves, and the command."""
     console.print(Text.assemble((answer.problem, "bold green"), f": {answer.fastest}"))
-    for text in (answer.sureness, answer.against_default, *answer.warnings):
+    for text in (answer.sureness, answer.against_default, *answer.notes, *answer.warnings):
         console.print(Padding(Text(text), (0, 0, 0, 2), expand=False))
     console.print(Text(_in_lines(f"  $ {answer.command}", console.width), "dim"), soft_wrap=True)
 
