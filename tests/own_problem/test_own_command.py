@@ -90,9 +90,13 @@ def test_the_commands_of_the_page_begin_with_the_answer(bench: Bench, command: s
     if name == "Y":
         assert "--x X.npy --y Y.npy" in shown
     assert sum("the model expects" in line for line in lines) == 2
-    page = (bench.folder / "results" / f"{name}.html").read_text("utf-8")
-    assert page.index("<h2>Answer</h2>") < page.index("<h2>Which BLAS")
-    assert "What the sweep of" in page
+    pages = bench.folder / "pages" / name
+    page = (pages / "answer.html").read_text("utf-8")
+    card = page.partition('<article class="card">')[2].partition("</article>")[0]
+    assert first in card
+    assert card.count("the model expects") == 2
+    assert "asv's pages</a>" not in page
+    assert f"Sweep of {name}" in (pages / "answer-not-measured.html").read_text("utf-8")
     assert not (bench.folder / ".git").exists()
 
 
@@ -123,7 +127,7 @@ def test_a_blas_that_cannot_be_had_is_named_and_the_rest_measured(bench: Bench) 
     assert "no registry" in done.stderr
     (runs,) = bench.made
     assert {label for label, _ in runs.asked} == {"openblas"}
-    page = (bench.folder / "results" / "haxby2001.html").read_text("utf-8")
+    page = (bench.folder / "pages" / "haxby2001" / "answer-not-measured.html").read_text("utf-8")
     assert "no registry" in page
 
 

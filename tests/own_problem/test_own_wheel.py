@@ -87,8 +87,8 @@ def test_a_sweep_in_an_empty_folder_without_git(installed: Path, tmp_path: Path)
     assert all(one.case.problem.name == "mine" for one in fits)
     (session,) = {one.case.session: one for run in runs for one in run.sessions}.values()
     assert (session.problem, session.data) == ("mine", ("mine",))
-    page = (tmp_path / "results" / "mine.html").read_text("utf-8")
-    assert "mine" in page.partition("<h2>Answer</h2>")[2][:300]
+    page = (tmp_path / "pages" / "mine" / "answer.html").read_text("utf-8")
+    assert "<h2>mine</h2>" in page.partition('<article class="card">')[2]
     again = ridgebench(installed, tmp_path, *command)
     assert again.returncode == 0
     assert again.stdout.partition("\n")[0] == done.stdout.partition("\n")[0]
