@@ -28,6 +28,7 @@ class SiteData:
     history : what changed over commits; None where nobody asked.
     asv : what asv's results have beside the records; None where nobody asked.
     stem : begins the names of all files of the site.
+    chosen : answers to show; None for all that the records give.
 
     Examples
     --------
@@ -40,6 +41,7 @@ class SiteData:
     stem: str
     history: Regressions | None = None
     asv: AsvResults | None = field(default=None, repr=False)
+    chosen: Sequence[Answer] | None = field(default=None, repr=False)
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -54,7 +56,7 @@ class SiteData:
     @cached_property
     def answers(self) -> list[Answer]:
         """The fastest configuration of every problem."""
-        return find_answers(self.runs)
+        return find_answers(self.runs) if self.chosen is None else list(self.chosen)
 
     @cached_property
     def records(self) -> RecordPages:
