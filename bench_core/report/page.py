@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,22 @@ from bench_core.errors import readable_bytes
 from bench_core.files import write_text
 from bench_core.history.regressions import Regressions
 from bench_core.records.machine import MachineRecord
+from bench_core.records.model import ModelRecord
 from bench_core.records.phases import PHASE_NAMES
 from bench_core.records.record import Record
 from bench_core.report import figures
 from bench_core.report.answers import find_answers
 from bench_core.report.history import history_view
+from bench_core.report.model import (
+    Table,
+    choices_table,
+    curves_figure,
+    curves_table,
+    predictions_figure,
+    predictions_table,
+    summary_text,
+    validation_table,
+)
 from bench_core.report.phases import phase_rows, phases_figure, phases_text, used_phases
 from bench_core.report.rows import (
     environment_label,
@@ -32,18 +44,28 @@ from bench_core.report.units import seconds_text
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure of the page, with a text alternative; ``table`` : headings and rows of its data."""
+    """A figure of the page, with a text alternative.
+
+    table : headings and rows of its data, folded. tables : further ones, open below the figure.
+    """
 
     title: str
     caption: str
     svg: str
-    table: tuple[list[str], list[list[str]]] | None = None
+    table: Table | None = None
+    tables: tuple[Table, ...] = ()
 
 
-def write_page(runs: list[EnvironmentRun], path: Path, history: Regressions | None = None) -> Path:
+def write_page(
+    runs: list[EnvironmentRun],
+    path: Path,
+    history: Regressions | None = None,
+    models: Sequence[ModelRecord] = (),
+) -> Path:
     """Write the page of ``runs`` (one machine or several) to ``path``, atomically.
 
     history : what changed over commits, of all machines; None leaves the section out.
+    models : what the cost model says of machines, from `ridgebench validate`.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -61,7 +83,7 @@ def write_page(runs: list[EnvironmentRun], path: Path, history: Regressions | No
         machines=_machines(runs),
         answers=find_answers(runs),
         proofs=[_proof(run) for run in runs],
-        figures=_figures(runs),
+        figures=[*_figures(runs), *_model(models)],
         rows=table,
         several=len({run.machine for run in runs}) > 1,
         issues=find_issues(runs),
@@ -122,7 +144,7 @@ def _phases(runs: list[EnvironmentRun]) -> Drawing | None:
             row.strategy,
             row.environment,
             f"{row.nodes} × {row.threads}",
-            row.seconds.process,
+            row.seconds.process + (", modelled" if row.modelled is not None else ""),
             seconds_text(row.whole),
             *(seconds_text(row.seconds.seconds[name]) for name in names),
         ]
@@ -132,10 +154,44 @@ def _phases(runs: list[EnvironmentRun]) -> Drawing | None:
     return Drawing(
         title,
         "Phases along the critical path of the fit of median time, as measured "
-        "(docs/measurements.md, phases). scikit-learn's own time is not divided.",
+        "(docs/measurements.md, phases). scikit-learn's own time cannot be measured by phase: "
+        "hatched is its division by the cost model (docs/scaling.md).",
         _on_page(svg, title, phases_text(rows)),
         (headings + [PHASE_NAMES[name] for name in names], cells),
     )
+
+
+def _model(models: Sequence[ModelRecord]) -> list[Drawing]:
+    """Return the figures of the cost model with their tables, none without a model."""
+    predictions, curves = predictions_figure(models), curves_figure(models)
+    found = []
+    if predictions is not None:
+        title = "Model"
+        text = summary_text(models)
+        found.append(
+            Drawing(
+                title,
+                f"Times by the cost model beside measurements that it was not made from: {text} "
+                "The band is within 40 %.",
+                _on_page(predictions, title, text),
+                predictions_table(models),
+                (validation_table(models), choices_table(models)),
+            )
+        )
+    if curves is not None:
+        title = "Model over nodes"
+        reasons = " ".join(curve.reason for model in models for curve in model.curves)
+        found.append(
+            Drawing(
+                title,
+                "Predicted times of the whole brain on nodes like these; rings mark where twice as "
+                "many nodes take off less than a tenth.",
+                _on_page(curves, title, reasons),
+                None,
+                (curves_table(models),),
+            )
+        )
+    return found
 
 
 def _on_page(svg: str, title: str, text: str) -> str:

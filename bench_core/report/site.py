@@ -15,6 +15,7 @@ from bench_core.files import write_text
 from bench_core.history.atom import as_atom
 from bench_core.history.reading import read_regressions
 from bench_core.processes import end_tree
+from bench_core.records.model import read_models
 from bench_core.report.page import write_page
 from bench_core.report.published_results import write_published
 from bench_core.report.runs import EnvironmentRun, collect, latest, read_runs
@@ -204,7 +205,7 @@ def build_site(project: Project, machine: str, *, others: bool = False) -> list[
     own = latest([run for run in everything if run.machine == machine])
     runs = own or latest(everything)
     history = read_regressions(everything, [project.results], root=project.root)
-    write_page(runs, project.page, history)
+    write_page(runs, project.page, history, read_models(project.results))
     write_text(project.feed, as_atom(history, page=project.page.name))
     return runs if others else own
 
