@@ -32,7 +32,7 @@ def speed_up_figure(table: Iterable[Row]) -> str | None:
     if not any(row.threads > 1 for row in found):
         return None
     panels = sorted({(row.problem, row.size, row.scale) for row in found})
-    figure, axes = panels(len(panels))
+    figure, axes = _panels(len(panels))
     for axis, (problem, _, scale) in zip(axes, panels, strict=True):
         chosen = [row for row in found if (row.problem, row.scale) == (problem, scale)]
         for label in sorted({row.environment for row in chosen}):
@@ -74,7 +74,7 @@ def strategies_figure(table: Iterable[Row]) -> str | None:
     if not found:
         return None
     panels = sorted({(row.problem, row.size, row.scale) for row in found})
-    figure, axes = panels(len(panels), height=0.9 + 0.22 * len(found) / len(panels))
+    figure, axes = _panels(len(panels), height=0.9 + 0.22 * len(found) / len(panels))
     for axis, (problem, _, scale) in zip(axes, panels, strict=True):
         chosen = sorted(
             (row for row in found if (row.problem, row.scale) == (problem, scale)),
@@ -137,7 +137,7 @@ def kernels_figure(runs: Iterable[EnvironmentRun]) -> str | None:
     for most in ("size", "threads"):
         frame = frame[frame[most] == frame[most].max()]
     threads = frame["threads"].iloc[0]
-    figure, axes = panels(2)
+    figure, axes = _panels(2)
     for axis, precision in zip(axes, ("float64", "float32"), strict=True):
         sns.barplot(
             frame[frame["precision"] == precision],
@@ -159,7 +159,7 @@ def accuracy_figure(table: Iterable[Row]) -> str | None:
     if not found:
         return None
     panels = sorted({row.problem for row in found})
-    figure, axes = panels(len(panels))
+    figure, axes = _panels(len(panels))
     for axis, problem in zip(axes, panels, strict=True):
         chosen = sorted(
             (row for row in found if row.problem == problem),
@@ -204,8 +204,7 @@ def _errors(chosen: list[Row]) -> list[list[float]]:
     return [low, high]
 
 
-def panels(count: int, height: float = 3.6) -> tuple[Figure, list[Axes]]:
-    """Return a figure of panels beside each other."""
+def _panels(count: int, height: float = 3.6) -> tuple[Figure, list[Axes]]:
     import matplotlib as mpl
 
     mpl.use("Agg")

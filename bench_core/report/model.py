@@ -15,7 +15,7 @@ from bench_core.records.model import (
     PredictedFit,
     PredictionErrors,
 )
-from bench_core.report.figures import panels, to_svg
+from bench_core.report.figures import panel_rows, to_svg
 from bench_core.report.units import seconds_text
 
 Table = tuple[list[str], list[list[str]]]
@@ -32,6 +32,9 @@ _COLOURS = {
 }
 _OTHER = "#a8a8a8"
 
+_HEIGHT = 15
+"""Height of a panel, in bars."""
+
 
 def predictions_figure(models: Sequence[ModelRecord]) -> str | None:
     """Return predicted against measured times, a panel for each machine and BLAS.
@@ -41,7 +44,7 @@ def predictions_figure(models: Sequence[ModelRecord]) -> str | None:
     drawn = [one for one in models if one.fits]
     if not drawn:
         return None
-    figure, axes = panels(len(drawn), height=4.4)
+    figure, axes = panel_rows([_HEIGHT] * len(drawn))
     for axis, model in zip(axes, drawn, strict=True):
         times = [value for fit in model.fits for value in (fit.measured_s, fit.predicted_s)]
         ends = [min(times) / 1.5, max(times) * 1.5]
@@ -80,7 +83,7 @@ def curves_figure(models: Sequence[ModelRecord]) -> str | None:
     drawn = [one for one in models if one.curves]
     if not drawn:
         return None
-    figure, axes = panels(len(drawn), height=4.0)
+    figure, axes = panel_rows([_HEIGHT] * len(drawn))
     for axis, model in zip(axes, drawn, strict=True):
         for curve in model.curves:
             colour = _COLOURS.get(curve.strategy, _OTHER)
