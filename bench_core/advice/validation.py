@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from statistics import median
 
 import numpy as np
 
@@ -108,20 +109,22 @@ def prediction_errors(fits: Sequence[PredictedFit]) -> PredictionErrors:
 def chosen_ways(fits: Iterable[PredictedFit]) -> tuple[ChosenWay, ...]:
     """Return how the predicted best way of every problem and precision compares with the best.
 
-    Ways that return something else (without coefficients, say) are no rivals and left out.
+    A way that was measured several times counts once, with its median. Ways that return something
+    else (without coefficients, say) are no rivals and left out.
     """
-    rivals: dict[str, list[PredictedFit]] = defaultdict(list)
+    rivals: dict[str, dict[str, list[PredictedFit]]] = defaultdict(lambda: defaultdict(list))
     for one in fits:
         if not one.options:
-            rivals[f"{one.problem} {one.dtype}"].append(one)
+            rivals[f"{one.problem} {one.dtype}"][way_text(one)].append(one)
     found = []
     for problem, ways in rivals.items():
         if len(ways) < 2:
             continue
-        chosen = min(ways, key=lambda way: way.predicted_s)
-        best = min(ways, key=lambda way: way.measured_s)
-        excess = chosen.measured_s / best.measured_s - 1
-        found.append(ChosenWay(problem, len(ways), way_text(chosen), way_text(best), excess))
+        told = {way: median(one.predicted_s for one in same) for way, same in ways.items()}
+        times = {way: median(one.measured_s for one in same) for way, same in ways.items()}
+        chosen, best = min(told, key=told.__getitem__), min(times, key=times.__getitem__)
+        excess = times[chosen] / times[best] - 1
+        found.append(ChosenWay(problem, len(ways), chosen, best, excess))
     return tuple(found)
 
 

@@ -125,7 +125,7 @@ def calibrate(
         progress(f"kernels on {counted(count, 'thread')}", number, len(counts) + 2)
         found.append(_timed(CalibrationJob(count, True, quick), kernels, blas))
     progress("memory", len(counts), len(counts) + 2)
-    memory = list(_memory(cores, found[0], kernels, blas, quick))
+    memory = list(_memory(cores, kernels, blas, quick))
     progress("nodes and files", len(counts) + 1, len(counts) + 2)
     exchange = time_exchange(cores, scratch, blas, kernels, quick=quick)
     memory.append(MemorySpeed("file", 1, exchange.file))
@@ -201,14 +201,12 @@ def _timed(job: CalibrationJob, kernels: str, blas: str | None) -> CalibrationRe
     return found
 
 
-def _memory(
-    cores: int, alone: CalibrationResult, kernels: str, blas: str | None, quick: bool
-) -> Iterator[MemorySpeed]:
+def _memory(cores: int, kernels: str, blas: str | None, quick: bool) -> Iterator[MemorySpeed]:
     """Yield the rates of one process, and of as many as there are cores at the same time."""
-    yield from alone.memory
+    job = CalibrationJob(1, False, quick)
+    yield from _timed(job, kernels, blas).memory
     if cores == 1:
         return
-    job = CalibrationJob(1, False, quick)
     with ThreadPoolExecutor(cores) as pool:
         found = list(pool.map(lambda _: _timed(job, kernels, blas), range(cores)))
     for same in zip(*(one.memory for one in found), strict=True):
@@ -249,7 +247,6 @@ def time_job(job: CalibrationJob) -> CalibrationResult:
         return CalibrationResult("ok", memory=memory_rates(quick=job.quick))
     times = time_kernels(job.threads, quick=job.quick)
     checks = tuple(time_checks(job.threads, quick=job.quick))
-    memory = memory_rates(quick=job.quick)
     empty = tuple(empty_fits(job.threads, quick=job.quick))
     report = without_paths(detect().to_dict())
     blas = BlasCalls(LibraryRecord(**report["numpy"]), LibraryRecord(**report["scipy"]))
@@ -257,7 +254,6 @@ def time_job(job: CalibrationJob) -> CalibrationResult:
         "ok",
         kernels=times.speeds,
         unsteady=times.unsteady,
-        memory=memory,
         fit_s=fit_seconds(),
         checks=checks,
         empty=empty,

@@ -157,8 +157,8 @@ def kernel_rate(
 ) -> float:
     """Return Gflop/s of a kernel.
 
-    Twice the rate of float64 where nothing was measured in float32; the staged decomposition runs
-    as LAPACK's where it was not measured.
+    Twice the rate of float64 where nothing was measured in float32. Where they were not measured,
+    the staged decomposition runs as LAPACK's, and transposed products as others.
     """
     points = [one for one in calibration.kernels if (one.kernel, one.dtype) == (kernel, dtype)]
     if not points and dtype == "float32":

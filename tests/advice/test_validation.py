@@ -167,3 +167,20 @@ def test_pairs_and_records_have_the_same_words(spec):
 
     shape = ProblemShape(spec.problem, 100, 64, 9, spec.dtype, "sub-01", spec.scale)
     assert case_words(start_record(spec, shape)) == _words(spec)
+
+
+@pytest.mark.parametrize("blas", ["mkl", "openblas"])
+def test_the_committed_models_are_those_of_the_committed_calibrations(blas):
+    """What docs/scaling.md says can be made again from what lies in the repository."""
+    kept = next(one for one in read_models(RESULTS) if one.blas == blas)
+    calibration = read_calibration(
+        RESULTS.parent / "docs" / "calibrations" / f"{kept.machine}-{blas}.json"
+    )
+    runs = read_runs(RESULTS, kept.machine)
+    made = validate(calibration, [*recorded_fits(runs), *paired_fits(runs)], machine=kept.machine)
+    assert [one.problem for one in made.fits] == [one.problem for one in kept.fits]
+    for one, other in zip(made.fits, kept.fits, strict=True):
+        assert one.measured_s == other.measured_s
+        assert one.predicted_s == pytest.approx(other.predicted_s, rel=1e-6)
+    assert made.all_fits.median == pytest.approx(kept.all_fits.median, rel=1e-6)
+    assert made.within == kept.within

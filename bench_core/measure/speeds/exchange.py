@@ -81,14 +81,7 @@ def _exchange(cluster: Cluster, nodes: int, *, quick: bool) -> Exchange:
 
     message = call_seconds(all_tasks, least) / TASKS
     network, latency = _between(cluster, nodes)
-    rows = cluster.rows((_BLOCK // 8192, 1024), np.float64)
-    try:
-        cluster.gather([cluster.submit(0, _write, rows, rows.shape[0])])
-        written = min(
-            cluster.gather([cluster.submit(0, _write, rows, rows.shape[0])])[0] for _ in range(2)
-        )
-    finally:
-        rows.remove()
+    written = min(_first_write(cluster) for _ in range(3))
     return Exchange(
         start_s=0.0,
         start_node_s=0.0,
@@ -99,6 +92,16 @@ def _exchange(cluster: Cluster, nodes: int, *, quick: bool) -> Exchange:
         network=network,
         file=_BLOCK / written / 1e9,
     )
+
+
+def _first_write(cluster: Cluster) -> float:
+    """Return the seconds in which a node writes rows into a new file, whose pages are new, too."""
+    rows = cluster.rows((_BLOCK // 8192, 1024), np.float64)
+    try:
+        found: list[float] = cluster.gather([cluster.submit(0, _write, rows, rows.shape[0])])
+    finally:
+        rows.remove()
+    return found[0]
 
 
 def _between(cluster: Cluster, nodes: int) -> tuple[float, float]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from statistics import median
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +39,9 @@ EMPTY = (24, 36, 8)
 
 EMPTY_TARGETS = {"mor": 48}
 """Targets of such a fit where every target is a task."""
+
+LEAST_FITS, MOST_FITS = 3, 25
+"""Fits of next to nothing that are timed."""
 
 LEAST_FACTOR = 0.01
 
@@ -80,21 +88,40 @@ def empty_fits(
         kind = strategies.get(name)
         if kind.distributed != (cluster is not None):
             continue
-        X, Y = _nothing(name)
         try:
-            model: Any = kind(**({} if cluster is None else {"cluster": cluster}))
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # noise has no best penalty within the grid
-                seconds = call_seconds(partial(model.fit, X, Y), 0.0 if quick else 0.3)
+            seconds = _empty_seconds(kind, cluster, 0.0 if quick else 0.3)
         except (ImportError, RidgebenchError):
             continue  # of a package that is not installed
         yield EmptyFit(name, 1 if cluster is None else cluster.nodes, threads, seconds)
 
 
-def overheads(empty: Iterable[EmptyFit], calibration: Calibration) -> tuple[FitOverhead, ...]:
-    """Return what counted tasks, rounds and calls are multiplied by to meet fits of next to nothing.
+def _empty_seconds(kind: type[strategies.Strategy], cluster: Cluster | None, least: float) -> float:
+    """Return the median time of fits as they are measured: of mapped files, each a new model.
 
-    What little else is in such a fit stays as ``calibration`` predicts it.
+    After a collection of garbage, too: what was in the caches before is then gone.
+    """
+    given = {} if cluster is None else {"cluster": cluster}
+    times: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="ridgebench-") as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # noise has no best penalty within the grid
+        for name, values in zip("XY", _nothing(kind.name), strict=True):
+            np.save(Path(folder, f"{name}.npy"), values)
+        X, Y = (np.load(Path(folder, f"{name}.npy"), mmap_mode="r") for name in "XY")
+        kind(**given).fit(X, Y)
+        while len(times) < LEAST_FITS or (sum(times) < least and len(times) < MOST_FITS):
+            gc.collect()
+            model: Any = kind(**given)
+            started = perf_counter()
+            model.fit(X, Y)
+            times.append(perf_counter() - started)
+        del X, Y, model
+    return median(times)
+
+
+def overheads(empty: Iterable[EmptyFit], calibration: Calibration) -> tuple[FitOverhead, ...]:
+    """Return what counted tasks, rounds and calls are multiplied by to meet empty fits.
+
+    What little else is in such a fit of next to nothing stays as ``calibration`` predicts it.
     """
     found = []
     for one in empty:

@@ -9,12 +9,18 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.measure.speeds.timing import middle, seconds_in_rounds
+from bench_core.measure.speeds.timing import seconds_in_rounds
 from bench_core.scaling.calibration import KernelSpeed
 from bench_core.scaling.operations import Kernel, eigh, gemm, svd, syrk
 
 LONG = 1024
 """The dimensions of a product that do not limit its rate."""
+
+WIDE = 2048
+"""Targets of a product whose inner dimension is the smallest, as those of t × t matrices are."""
+
+INNER = 128
+"""Size from which the smallest dimension is the inner one; below it is that of few targets."""
 
 PRODUCT_SIZES = (1, 8, 32, 128, 512, 1024)
 DECOMPOSITION_SIZES = (32, 128, 512, 1024)
@@ -55,7 +61,7 @@ def time_kernels(threads: int, *, quick: bool = False) -> KernelTimes:
             "float32" if one.dtype == "float32" else "float64",
             threads,
             one.size,
-            max(one.flops / middle(found) / 1e9, 1e-6),
+            max(one.flops / min(found) / 1e9, 1e-6),
         )
         for one, found in zip(calls, times, strict=True)
     )
@@ -70,17 +76,28 @@ def _calls(dtype: str, quick: bool) -> Iterator[_KernelCall]:
     rng = np.random.default_rng(0)
     long = _QUICK if quick else LONG
     X = rng.standard_normal((long, long)).astype(dtype)
+    wide = long if quick else WIDE
+    targets = rng.standard_normal((long, wide)).astype(dtype)
     for size in PRODUCT_SIZES:
         if size > long:
             continue
-        Y = rng.standard_normal((long, size)).astype(dtype)
-        out = np.empty((long, size), dtype)
-        flops = gemm("scores", long, size, long).flops
-        yield _KernelCall("gemm", dtype, size, flops, partial(np.matmul, X, Y, out=out))
+        if size < INNER:
+            left, right = X, rng.standard_normal((long, size)).astype(dtype)
+        else:
+            left, right = np.ascontiguousarray(X[:, :size]), targets[:size]
+        m, n = left.shape[0], right.shape[1]
+        out = np.empty((m, n), dtype)
+        flops = gemm("scores", m, n, left.shape[1]).flops
+        yield _KernelCall("gemm", dtype, size, flops, partial(np.matmul, left, right, out=out))
         if size > 1:
             A = np.ascontiguousarray(X[:size])
             flops = syrk("scores", size, long).flops
             yield _KernelCall("syrk", dtype, size, flops, partial(np.matmul, A, A.T))
+        if size >= INNER:
+            flops = gemm("solution", wide, long, size).flops
+            out = np.empty((wide, long), dtype)
+            call = partial(np.matmul, targets[:size].T, left.T, out=out)
+            yield _KernelCall("transposed", dtype, size, flops, call)
     for size in DECOMPOSITION_SIZES:
         if size > long:
             continue
@@ -90,8 +107,8 @@ def _calls(dtype: str, quick: bool) -> Iterator[_KernelCall]:
         yield _KernelCall("eigh", dtype, size, flops, partial(np.linalg.eigh, symmetric))
         if dtype == "float64":
             yield _KernelCall("staged", dtype, size, flops, partial(_staged, symmetric))
-        wide = rng.standard_normal((size, 2 * size)).astype(dtype)
-        call = partial(np.linalg.svd, wide, full_matrices=False)
+        rows = rng.standard_normal((size, 2 * size)).astype(dtype)
+        call = partial(np.linalg.svd, rows, full_matrices=False)
         yield _KernelCall("svd", dtype, size, svd(size, 2 * size).flops, call)
 
 

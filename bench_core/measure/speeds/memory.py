@@ -1,23 +1,31 @@
-"""Rates of memory by the size of arrays: caches, and what the allocator keeps, show in them."""
+"""Rates of memory by the size of arrays: caches, and what the allocator keeps, show in them.
+
+glibc's allocator gives freed memory back to the system once there is twice as much of it as its
+largest block so far, and always from 32 MiB on: most arrays of a fit are then new pages again and
+again. Its state depends on what a process did before, so this is timed in a process of its own,
+small arrays first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.measure.speeds.timing import middle, seconds_in_rounds
+from bench_core.measure.speeds.timing import seconds_in_rounds
 from bench_core.scaling.calibration import MemorySpeed
 
-ARRAY_BYTES = (2**14, 2**18, 2**21, 2**24)
+ARRAY_BYTES = (2**14, 2**18, 2**20, 2**22, 2**24)
 """Sizes of arrays that caches or the allocator may hold."""
 
 LARGE_BYTES = 2**26
 """Size of an array that none of them holds."""
 
-_SECONDS = 0.3
+TOGETHER = 3
+"""New arrays that are alive at the same time, as intermediate results of a fit are."""
+
+_SECONDS = 0.15
 """Time for which a rate is repeated, all rounds together."""
 
 
@@ -27,32 +35,24 @@ def memory_rates(*, quick: bool = False) -> tuple[MemorySpeed, ...]:
     "stream" counts both directions. "pages" is new memory without huge pages, as
     `bench_core.ridge` takes for coefficients.
     """
-    timed = list(_calls())
     least, rounds = (0.0, 1) if quick else (_SECONDS, 3)
-    times = seconds_in_rounds([call for _, _, call in timed], least, rounds)
-    return tuple(
-        MemorySpeed(
-            speed.kind,
-            1,
-            moved / middle(seconds) / 1e9,
-            speed.array_bytes,
-        )
-        for (speed, moved, _), seconds in zip(timed, times, strict=True)
-    )
-
-
-def _calls() -> Iterator[tuple[MemorySpeed, int, Callable[[], object]]]:
-    """Yield what is timed with any rate, the bytes that it moves, and the call.
-
-    The largest comes first: glibc's allocator keeps what was freed up to the size of the largest
-    block so far, at most 32 MiB, and is then as it is in the middle of a fit.
-    """
-    for size in (LARGE_BYTES, *reversed(ARRAY_BYTES)):
+    left, right = (np.ones(LARGE_BYTES // 8) for _ in range(2))
+    found = []
+    for size in (*ARRAY_BYTES, LARGE_BYTES):
         named = None if size == LARGE_BYTES else size
-        left, right = np.ones(size // 8), np.ones(size // 8)
-        yield MemorySpeed("stream", 1, 1.0, named), 2 * size, partial(np.copyto, left, right)
-        yield MemorySpeed("fresh", 1, 1.0, named), size, partial(np.full, size // 8, 1.0)
-    yield MemorySpeed("pages", 1, 1.0), LARGE_BYTES, _pages
+        copy = partial(np.copyto, left[: size // 8], right[: size // 8])
+        (copied,) = seconds_in_rounds([copy], least, rounds)
+        (filled,) = seconds_in_rounds([partial(_fill, size)], least, rounds)
+        found += [
+            MemorySpeed("stream", 1, 2 * size / min(copied) / 1e9, named),
+            MemorySpeed("fresh", 1, TOGETHER * size / min(filled) / 1e9, named),
+        ]
+    (paged,) = seconds_in_rounds([_pages], least, rounds)
+    return (*found, MemorySpeed("pages", 1, LARGE_BYTES / min(paged) / 1e9))
+
+
+def _fill(size: int) -> list[NDArray[np.float64]]:
+    return [np.full(size // 8, 1.0) for _ in range(TOGETHER)]
 
 
 def _pages() -> NDArray[np.float64]:

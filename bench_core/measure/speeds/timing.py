@@ -34,7 +34,8 @@ def seconds_in_rounds(
 
     Returns
     -------
-    Of every call the medians of its rounds; `middle` makes one time of them. A long call has two.
+    Of every call the medians of its rounds. The shortest counts: others can only lengthen them. A
+    long call has two.
     """
     found: list[list[float]] = [[] for _ in calls]
     for number in range(rounds):
@@ -46,19 +47,10 @@ def seconds_in_rounds(
                 if first > LONG_S:
                     times.append(first)
                     continue
-            elif number > 1 and times[-1] > LONG_S:
+            elif number > 1 and min(times) > LONG_S:
                 continue
             times.append(median(_repeated(call, least / rounds)))
     return found
-
-
-def middle(times: Sequence[float]) -> float:
-    """Return the median of the rounds' times; of two the shorter.
-
-    >>> middle([3.0, 1.0, 2.0]), middle([3.0, 1.0])
-    (2.0, 1.0)
-    """
-    return sorted(times)[(len(times) - 1) // 2]
 
 
 def _repeated(call: Call, least: float) -> list[float]:
