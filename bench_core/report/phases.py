@@ -9,7 +9,7 @@ from fractions import Fraction
 from bench_core.phases import PHASES, Phase
 from bench_core.records.phases import PHASE_NAMES, PhaseSeconds
 from bench_core.records.runs import environment_label, record_label, scale_text, strategy_text
-from bench_core.report.figures import panel_rows, patch, to_svg
+from bench_core.report.figures import MOST_BARS, MOST_PANELS, panel_rows, patch, to_svg
 from bench_core.report.runs import EnvironmentRun
 
 _COLOURS: dict[Phase, str] = {
@@ -118,10 +118,19 @@ def used_phases(rows: Iterable[PhaseRow]) -> list[Phase]:
     return [name for name in PHASES if any(one[name] > 0 for one in spent)]
 
 
+def drawn_rows(rows: Iterable[PhaseRow]) -> list[PhaseRow]:
+    """Return the rows that a figure has room for: `MOST_BARS` paths in each of `MOST_PANELS`."""
+    found: dict[tuple[str, Fraction, str], list[PhaseRow]] = {}
+    for row in _paths(rows):
+        if row.panel in found or len(found) < MOST_PANELS:
+            found.setdefault(row.panel, []).append(row)
+    return [row for own in found.values() for row in own[:MOST_BARS]]
+
+
 def phases_text(rows: Iterable[PhaseRow]) -> str:
     """Return the figure in words: what took longest in every fit."""
     sentences = []
-    for row in _drawn(rows):
+    for row in _paths(rows):
         longest, spent = max(row.seconds.seconds.items(), key=lambda one: one[1])
         problem = " ".join(word for word in (row.problem, row.scale, row.dtype) if word)
         sentences.append(
@@ -132,13 +141,15 @@ def phases_text(rows: Iterable[PhaseRow]) -> str:
     return "Longest phase of every fit. " + "; ".join(sentences) + "."
 
 
-def _drawn(rows: Iterable[PhaseRow]) -> list[PhaseRow]:
+def _paths(rows: Iterable[PhaseRow]) -> list[PhaseRow]:
     """Return the paths of all fits, those that the model divided in the place of their own."""
     found: list[PhaseRow] = []
     for row in rows:
-        if row.modelled is not None:
-            found[-1] = row
-        elif row.critical:
+        if row.modelled is not None and found and found[-1].critical:
+            own = (row.panel, row.name, row.environment)
+            if own == (found[-1].panel, found[-1].name, found[-1].environment):
+                found.pop()
+        if row.critical or row.modelled is not None:
             found.append(row)
     return found
 
@@ -154,7 +165,7 @@ def phases_figure(rows: Iterable[PhaseRow]) -> str | None:
 
     What the cost model divided scikit-learn's time into is hatched. None where no fit has phases.
     """
-    paths = _drawn(rows)
+    paths = _paths(rows)
     if not paths:
         return None
     names = used_phases(paths)

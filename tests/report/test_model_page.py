@@ -19,18 +19,10 @@ from bench_core.records.model import (
     write_model,
 )
 from bench_core.records.phases import ModelledPhases, PhaseSeconds, PhasesRecord
-from bench_core.report.model import (
-    choices_table,
-    curves_figure,
-    curves_table,
-    predictions_figure,
-    predictions_table,
-    summary_text,
-    validation_table,
-)
-from bench_core.report.page import write_page
-from bench_core.report.phases import HATCH, phase_rows, phases_figure, phases_text
+from bench_core.report.model import curves_figure, predictions_figure
+from bench_core.report.phases import drawn_rows, phase_rows, phases_figure, phases_text
 from bench_core.report.runs import EnvironmentRun
+from tests.report.site_html import site_of
 
 
 @pytest.fixture
@@ -68,26 +60,6 @@ def model() -> ModelRecord:
     )
 
 
-def test_tables_have_the_records_figures(model):
-    headings, rows = predictions_table([model])
-    assert [dict(zip(headings, row, strict=True))["error"] for row in rows] == ["+60%", "+10%"]
-    assert rows[0][headings.index("measured")] == "500 ms"
-    headings, rows = validation_table([model])
-    first = dict(zip(headings, rows[0], strict=True))
-    assert first["median error"] == "35.0%"
-    assert first["95th percentile"] == "57.5%"
-    assert first["left out"] == "3 fits of mkl"
-    assert "1 of 1" in rows[0]
-    headings, rows = choices_table([model])
-    assert dict(zip(headings, rows[0], strict=True))["slower by"] == "0%"
-    headings, rows = curves_table([model])
-    only = dict(zip(headings, rows[0], strict=True))
-    assert only["8 nodes"] == "1 s"
-    assert only["1,024 nodes"] == "7.81 ms"
-    assert only["where it stops, and why"] == "bmor stops at 64 nodes."
-    assert "35.0%" in summary_text([model])
-
-
 def test_figures_draw_every_fit_and_every_number_of_nodes(model):
     svg = predictions_figure([model])
     assert svg is not None
@@ -100,13 +72,23 @@ def test_figures_draw_every_fit_and_every_number_of_nodes(model):
     assert curves_figure([replace(model, curves=())]) is None
 
 
-def test_the_page_has_the_model(model, record, tmp_path):
+def test_the_page_has_the_models_figures_and_says_where_curves_stop(model, record, tmp_path):
     run = EnvironmentRun("here", "c0ffee00", "env-a", [record(2.5)])
-    text = write_page([run], tmp_path / "page.html", models=[model]).read_text(encoding="utf-8")
-    for part in ("<h2>Model</h2>", "<h2>Model over nodes</h2>", "bmor stops at 64 nodes.", "+60%"):
-        assert part in text
-    without = write_page([run], tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "<h2>Model" not in without
+    page = site_of([run], tmp_path / "site.html", models=[model])["model"]
+    rows = [row for row in page.rows if row[:1] == ["here"]]
+    assert ["here", "openblas 1 Haswell", "measured", "all", "2", "35.0%", "57.5%", "60.0%"] in [
+        row[:8] for row in rows
+    ]
+    errors = [row[-2] for row in rows if row[-1] == "record"]
+    assert errors == ["+60%", "+10%"]
+    (choice,) = [row for row in rows if row[1] == "parcels 1/24 float64"]
+    assert choice[-1] == "0.0%"
+    (curve,) = [row for row in rows if row[-1] == "bmor stops at 64 nodes."]
+    assert curve[3:8] == ["8 s", "4 s", "1 s", "125 ms", "7.81 ms"]
+    for words in ("left out: 3 fits of mkl", "35.0%"):
+        assert words in page.text
+    assert page.unnamed_figures == 0
+    assert "model" not in site_of([run], tmp_path / "site.html")
     assert write_model(model, tmp_path).name == "openblas.model.jsonl"
 
 
@@ -131,12 +113,15 @@ def test_modelled_phases_are_a_row_of_their_own_and_hatched(divided, tmp_path):
     assert "<pattern" in svg  # hatching
     assert "hatched: modelled" in svg
     assert "factorisation 62% (modelled)" in phases_text(rows)
-    page = write_page([divided], tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "<td>critical path, modelled</td>" in page
-    assert "<td>critical path</td>" in page
+    page = site_of([divided], tmp_path / "site.html")["phases"]
+    assert [row[4] for row in page.rows if len(row) > 5][1:] == [
+        "critical path",
+        "critical path, modelled",
+    ]
+    assert drawn_rows(rows) == [rows[1]]
+    assert phases_figure(drawn_rows(rows)) == svg
     measured = phase_rows([replace(divided, records=[_measured(divided)])])
     assert "<pattern" not in phases_figure(measured)
-    assert HATCH
 
 
 def _measured(run: EnvironmentRun):
