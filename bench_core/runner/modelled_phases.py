@@ -46,7 +46,7 @@ def with_modelled(
     problem = case.problem
     if inside <= 0 or not problem.t_train or not problem.p or not problem.s:
         return phases
-    alphas = {} if case.alphas is None else {"alphas": case.alphas}
+    alphas: dict[str, Any] = {} if case.alphas is None else {"alphas": case.alphas}
     try:
         model = strategies.get(case.strategy)(**alphas, **options)
         cost = model.cost(problem.t_train, problem.p, problem.s, problem.dtype, case.nodes)

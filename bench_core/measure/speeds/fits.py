@@ -100,7 +100,7 @@ def _empty_seconds(kind: type[strategies.Strategy], cluster: Cluster | None, lea
 
     After a collection of garbage, too: what was in the caches before is then gone.
     """
-    given = {} if cluster is None else {"cluster": cluster}
+    given: dict[str, Any] = {} if cluster is None else {"cluster": cluster}
     times: list[float] = []
     with tempfile.TemporaryDirectory(prefix="ridgebench-") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # noise has no best penalty within the grid
