@@ -44,6 +44,11 @@ KEPT = (
 )
 @click.option("--machine", help="Name of this machine in the results; default: its host name.")
 @click.option("--plan", is_flag=True, help="Show the cases, what is skipped, and bytes; run none.")
+@click.option(
+    "--device",
+    type=click.Choice(["cuda", "torch"]),
+    help="Compare fits on a GPU (cuda), or in torch on the processor, with numpy's: nothing else.",
+)
 @option("again", "cluster", *(name for name in PENALTY_OPTIONS if name != "spaces"))
 @click.argument("asv_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
@@ -53,6 +58,7 @@ def command(
     accept_load: bool,
     machine: str | None,
     plan: bool,
+    device: str | None,
     again: bool,
     cluster: ClusterSettings | None,
     asv_arguments: tuple[str, ...],
@@ -74,6 +80,9 @@ def command(
     With --cluster the fits run on that cluster: name it with --machine. Suites that measure this
     machine alone, such as the kernels', are left out, and nothing is measured in turns.
 
+    With --device the suite of devices runs alone, in an environment that has torch
+    (envs/asv.devices.conf.json): every solver on that device, and in numpy on the processor.
+
     Options of the penalty hold for every fit whose suite does not name its own; fits of strategies
     that have them not are skipped. asv does not know of them: their results are kept under a name
     of the machine that says so, never beside those of other penalties.
@@ -81,6 +90,7 @@ def command(
     A profile, an option or a benchmark that does not exist is refused before anything is built.
     """
     import os
+    from dataclasses import replace
     from functools import partial
     from pathlib import Path
 
@@ -92,6 +102,7 @@ def command(
     from bench_core.report.run_monitor import watch
     from bench_core.report.runs import collect
     from bench_core.report.site import (
+        DEVICES,
         asv,
         build_site,
         describe_machine,
@@ -119,6 +130,9 @@ def command(
     chosen = request.environment()
     if cluster is not None:
         chosen[VARIABLE] = cluster.source
+    if device is not None:
+        chosen["RIDGEBENCH_DEVICE"] = device
+        project = replace(project, configuration=DEVICES)
     if plan:
         _show_plan(project, profile, chosen)
         return
@@ -139,6 +153,7 @@ def command(
     # A fork per parameter set instead of an interpreter: the grids are large and mostly skipped
     # here. What is timed runs in fresh processes of its own either way.
     arguments = ["run", "HEAD^!", "--no-pull", "--launch-method", "forkserver", "--machine", name]
+    arguments += ["--config", project.configuration] * (device is not None)
 
     say("Building environments, then measuring. asv's own output: .asv/run.log")
     keep = partial(collect, project.pending, project.results, name)
