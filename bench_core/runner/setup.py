@@ -80,7 +80,7 @@ def open_session(job: FitJob, progress: Progress) -> Iterator[Session]:
             train=train,
             test=test,
             cluster=cluster,
-            make=lambda: make(options),
+            make=lambda shuffled=False: make(_without_file(options) if shuffled else options),
             busy=busy,
             names=names,
             cluster_start_s=start_s,
@@ -105,6 +105,12 @@ def _cluster(job: FitJob, strategy: type[strategies.Strategy]) -> Any:
         hardware_threads=spec.hardware_threads,
         allow_mixed=job.allow_mixed,
     )
+
+
+def _without_file(options: dict[str, Any]) -> dict[str, Any]:
+    """Return a strategy's options without a file of coefficients."""
+    kept = options.get("coef", "memory") in (None, "memory")
+    return options if kept else {**options, "coef": None}
 
 
 def _refuse_bad_build_there(
