@@ -14,7 +14,7 @@ from typing import Any
 
 from bench_core import strategies
 from bench_core.advice.advise import powers_of_two
-from bench_core.advice.candidates import known_strategies
+from bench_core.advice.candidates import strategies as known_strategies
 from bench_core.errors import InputError, RidgebenchError, counted
 from bench_core.measure.run import with_problem_spaces
 from bench_core.own_problem.problem import OwnProblem

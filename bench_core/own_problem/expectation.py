@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench_core.advice.advise import Advice, Limits, advise, way
-from bench_core.advice.candidates import ProblemSize, known_strategies
+from bench_core.advice.candidates import ProblemSize
+from bench_core.advice.candidates import strategies as known_strategies
 from bench_core.own_problem.model import Model
 from bench_core.own_problem.problem import OwnProblem
 from bench_core.report.units import seconds_text
