@@ -422,7 +422,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _warn_of_edges(self) -> None:
         alphas, extended = self.cv_results_["alphas"], self._grid().extended
-        warn_at_edge(alphas, np.ravel(self.alpha_), extended=extended, stacklevel=3)
+        warn_at_edge(alphas, np.ravel(self.alpha_), extended=extended, extends=True, stacklevel=3)
 
     def _solve(
         self,
