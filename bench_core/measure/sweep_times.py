@@ -35,7 +35,7 @@ def describe_calibration(calibration: Calibration) -> str:
     """Return what a calibration is of: BLAS, machine, day.
 
     >>> describe_calibration(read_calibration("xeon-6130-mkl")).partition(",")[0]
-    'mkl'
+    'mkl SkylakeX'
     """
     blas, machine = calibration.blas, calibration.machine
     library = " ".join(word for word in (blas.name, blas.version, blas.architecture) if word)

@@ -76,7 +76,8 @@ def answer(plan: TurnsPlan, folder: Path, session: str, request: dict[str, Any])
     if request["store"]:
         spec = side_of_same(spec)
     runs = None if number is None else plan.runs
-    record = measure_run(spec, store, session, runs, cluster=chosen_cluster())
+    cluster = LOCAL if spec.cluster == LOCAL.label else chosen_cluster()
+    record = measure_run(spec, store, session, runs, cluster=cluster)
     if not request["store"]:  # sides of an environment with itself are no records of their own
         publish(record)
     return {"status": record.status, "record": str(store / f"{spec.stem}.json")}

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner
 
 from bench_core import cluster
-from bench_core.cli import cli
 from bench_core.cli.commands.cluster import command
 from bench_core.cluster import NodeLostError, read_cluster
 from bench_core.errors import InputError
@@ -100,20 +97,6 @@ def test_check_of_this_machine_names_the_command_for_it() -> None:
     done = CliRunner().invoke(command, ["check", "local"])
     assert isinstance(done.exception, InputError)
     assert "doctor" in str(done.exception)
-
-
-def test_the_commands_of_the_document_exist_with_their_options() -> None:
-    lines = re.findall(r"^\$ ridgebench (.*)$", DOCUMENT.read_text("utf-8"), re.MULTILINE)
-    assert len(lines) >= 5
-    for line in lines:
-        found: click.Command = cli
-        words = shlex.split(line)
-        while isinstance(found, click.Group):
-            inner = found.get_command(click.Context(found), words.pop(0))
-            assert inner is not None, line
-            found = inner
-        flags = {flag for option in found.params for flag in option.opts}
-        assert {word for word in words if word.startswith("--")} <= flags, line
 
 
 def test_the_configurations_of_the_document_are_valid(tmp_path: Path) -> None:
