@@ -56,6 +56,7 @@ class Chart:
     hover : columns that are shown of a point, with their words.
     reference : column that is "yes" for points to compare with, drawn dashed; empty for none.
     link : column of the addresses of records.
+    joined : whether lines join the points of a series.
     log_x, log_y : whether axes are logarithmic. ``ticks`` : x values with a text each.
 
     Examples
@@ -78,6 +79,7 @@ class Chart:
     hover: Mapping[str, str] = field(default_factory=dict)
     reference: str = ""
     link: str = "record"
+    joined: bool = True
     log_x: bool = True
     log_y: bool = True
     ticks: tuple[str, ...] = ()
@@ -102,6 +104,7 @@ class Chart:
             "hover": list(self.hover.items()),
             "reference": self.reference,
             "link": self.link if self.link in self.columns else "",
+            "joined": self.joined,
             "logX": self.log_x,
             "logY": self.log_y,
             "bokeh": _bokeh_item(self),

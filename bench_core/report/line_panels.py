@@ -20,6 +20,7 @@ PANEL = (3.4, 2.9)
 """Width and height of a panel in inches: its numbers stay readable, however many there are."""
 
 MOST_PANELS = 24
+_MOST_TICKS = 6
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f7f7f")
 """Okabe and Ito's colours, which the colour-blind tell apart; yellow, too faint here, is grey."""
 
@@ -94,7 +95,7 @@ def panels_figure(panels: Sequence[Panel]) -> str | None:
     columns = min(COLUMNS, len(panels))
     height = math.ceil(len(panels) / columns)
     labels = list(dict.fromkeys(line.label for one in panels for line in one.lines))
-    legend = 0.25 * math.ceil(len(labels) / 2) + 0.3
+    legend = 0.18 * math.ceil((len(labels) + 1) / 2) + 0.2
     figure, axes = plt.subplots(
         height,
         columns,
@@ -107,7 +108,7 @@ def panels_figure(panels: Sequence[Panel]) -> str | None:
             _draw(axis, panels[place], labels)
         else:
             axis.set_visible(False)
-    handles = {}
+    handles: dict[str, Any] = {}
     for axis in axes.flat:
         handles |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
     figure.legend(
@@ -147,6 +148,8 @@ def _axes(axis: Axes, panel: Panel, x: list[float]) -> None:
         axis.set_xticks(range(len(panel.names)), panel.names, rotation=30, ha="right")
     else:
         axis.set_xscale("log")
+        if len(x) > _MOST_TICKS:
+            x = [2**n for n in range(13) if x[0] <= 2**n <= x[-1]] or x
         axis.set_xticks(x, [f"{one:g}" for one in x])
         axis.minorticks_off()
     ideals: dict[str, Any] = {"x": x, "1/x": [1 / one for one in x], "1": [1.0] * len(x)}

@@ -10,7 +10,6 @@ from itertools import combinations
 from bench_core.comparison.cases import Measured, measured_cases
 from bench_core.comparison.compare import (
     Comparison,
-    answer,
     compare_measured,
     noise_text,
     ratio_text,
@@ -114,6 +113,7 @@ def _build(data: SiteData) -> Sequence[Block]:
             _cases(data, found),
         ]
         notes = dict.fromkeys(text for _, one in found for text in one.pairing.notes)
+        notes |= dict.fromkeys(f"{_title(one)}: {noise_text(one)}" for _, one in found)
         blocks += [Text(note, "faint") for note in notes]
         unpaired = sum(len(one.pairing.unpaired) for _, one in found)
         if unpaired:
@@ -140,7 +140,7 @@ def _build(data: SiteData) -> Sequence[Block]:
 
 
 def _summary(found: Sequence[tuple[Pair, Comparison]]) -> Table:
-    rows = []
+    rows: list[list[str | Cell]] = []
     for one, judged in found:
         mean = judged.judgement.mean
         rows.append(
@@ -151,16 +151,14 @@ def _summary(found: Sequence[tuple[Pair, Comparison]]) -> Table:
                 Cell("") if mean is None else Cell(ratio_text(mean), mean.ratio),
                 "cannot tell" if mean is None else mean.verdict,
                 *(number(judged.judgement.count(verdict), "d") for verdict in VERDICTS),
-                answer(judged),
-                noise_text(judged),
             ]
         )
     headings = ("what", "first", "second", "geometric mean", "verdict", *VERDICTS)
-    return Table("comparisons", (*headings, "in words", "noise"), rows_of(rows))
+    return Table("comparisons", headings, rows_of(rows))
 
 
 def _cases(data: SiteData, found: Sequence[tuple[Pair, Comparison]]) -> Table:
-    rows = []
+    rows: list[list[str | Cell]] = []
     for _, judged in found:
         for first, second, verdict in judged.rows():
             low, high = verdict.interval or (None, None)
@@ -222,6 +220,7 @@ def _chart(data: SiteData, found: Sequence[tuple[Pair, Comparison]]) -> Chart:
             "verdict": "Verdict",
         },
         series=("verdict",),
+        joined=False,
         hover={
             "case": "case",
             "comparison": "comparison",

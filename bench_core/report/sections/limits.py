@@ -123,7 +123,7 @@ def _size(value: int | None) -> Cell:
 
 
 def _kernels(runs: Sequence[EnvironmentRun]) -> Table:
-    rows = [
+    rows: list[list[str | Cell]] = [
         [
             run.machine,
             environment_label(run),

@@ -22,7 +22,7 @@ def _build(data: SiteData) -> Sequence[Block]:
     more = sum(row.critical for row in rows) - len(drawn)
     names = used_phases(rows)
     headings = ("problem", "strategy", "BLAS", "nodes × threads", "process", "fit")
-    cells = [
+    cells: list[list[str | Cell]] = [
         [
             " ".join(word for word in (row.problem, row.scale, row.dtype) if word),
             row.strategy,

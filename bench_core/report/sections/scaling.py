@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from bench_core.report.blocks import Block, Figure, Text
 from bench_core.report.charts import Axis, Chart
-from bench_core.report.published_rows import published_rows
+from bench_core.report.published_rows import MACHINE, published_rows
 from bench_core.report.rows import Row
 from bench_core.report.scaling_figures import scaling_figures
 from bench_core.report.sections import Section
@@ -35,14 +35,14 @@ def scaling_chart(data: SiteData) -> Chart:
     whole = {row.name for row in measured if row.scale == "1"}
     table = [*measured, *thesis]
 
-    def texts(value: Callable[[Row], str]) -> list[str | float | None]:
+    def texts(value: Callable[[Row], str]) -> Sequence[str | float | None]:
         """Return texts of a column; None where the thesis leaves the choice open."""
-        return [value(row) or None for row in measured] + [None] * len(thesis)
+        return [*(value(row) or None for row in measured), *[None] * len(thesis)]
 
-    def numbers(value: Callable[[Row], float | None]) -> list[str | float | None]:
+    def numbers(value: Callable[[Row], float | None]) -> Sequence[str | float | None]:
         return [value(row) for row in table]
 
-    columns: dict[str, list[str | float | None]] = {
+    columns: dict[str, Sequence[str | float | None]] = {
         "machine": texts(lambda row: row.machine),
         "problem": [row.name for row in table],
         "scale": texts(lambda row: row.scale),
@@ -55,13 +55,14 @@ def scaling_chart(data: SiteData) -> Chart:
         "time": [seconds_text(row.seconds) for row in table],
         "source": [row.suite for row in measured] + [f"thesis, {row.suite}" for row in thesis],
         "thesis": ["no"] * len(measured) + ["yes"] * len(thesis),
-        "record": [data.records.link(row.record) for row in measured] + [None] * len(thesis),
+        "record": texts(lambda row: data.records.link(row.record)),
         "threads": numbers(lambda row: row.threads),
         "nodes": numbers(lambda row: row.nodes),
         "cores": numbers(lambda row: row.nodes * row.threads),
         # Where scales differ, times of the thesis are in the relative views alone.
-        "seconds": [row.seconds for row in measured]
-        + [row.seconds if row.problem in whole else None for row in thesis],
+        "seconds": [
+            row.seconds if row.machine != MACHINE or row.problem in whole else None for row in table
+        ],
         "seconds_low": numbers(lambda row: row.ci95 and row.ci95[0]),
         "seconds_high": numbers(lambda row: row.ci95 and row.ci95[1]),
         "su": numbers(lambda row: row.su),
@@ -77,7 +78,10 @@ def scaling_chart(data: SiteData) -> Chart:
         "relative_low": numbers(lambda row: row.dsu_ci95 and 1 / row.dsu_ci95[1]),
         "relative_high": numbers(lambda row: row.dsu_ci95 and 1 / row.dsu_ci95[0]),
     }
-    first = measured[0].name
+    shapes: dict[str, set[tuple[int, int]]] = {}
+    for row in measured:
+        shapes.setdefault(row.name, set()).add((row.nodes, row.threads))
+    first = max(shapes, key=lambda name: len(shapes[name]))
     return Chart(
         "scaling",
         "All valid fits",

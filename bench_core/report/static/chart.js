@@ -142,6 +142,7 @@ class RecordChart {
         points.row.push(row);
         hoverColumns.forEach((column, n) => points[`h${n}`].push(String(column(row) ?? "")));
       }
+      if (!this.data.joined) continue;
       const target = dashed ? references : lines;
       target.xs.push(own.map(x));
       target.ys.push(own.map(y));
