@@ -17,6 +17,7 @@ from bench_core.records.phases import PHASE_NAMES
 from bench_core.records.record import Record
 from bench_core.report import figures
 from bench_core.report.answers import find_answers
+from bench_core.report.encoding import suite_tables
 from bench_core.report.history import history_view
 from bench_core.report.phases import phase_rows, phases_figure, phases_text, used_phases
 from bench_core.report.rows import (
@@ -64,6 +65,7 @@ def write_page(runs: list[EnvironmentRun], path: Path, history: Regressions | No
         figures=_figures(runs),
         rows=table,
         several=len({run.machine for run in runs}) > 1,
+        suites=suite_tables(runs),
         issues=find_issues(runs),
         history=None if history is None else history_view(history),
         where=lambda one: where(one, len({environment_label(run) for run in runs})),

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from bench_core.errors import counted
 from bench_core.report.answers import Answer, find_answers
+from bench_core.report.encoding import print_tables
 from bench_core.report.rows import (
     Issue,
     Row,
@@ -60,6 +61,7 @@ def print_summary(
         chosen = [row for row in table if (row.suite, _problem(row)) == (suite, problem)]
         columns = _ACCURACY if suite == "accuracy" else _SPEED
         console.print(_fits(f"{suite}: {problem}", chosen, columns, short))
+    print_tables(runs, short, console)
     _print_issues(find_issues(runs), environments, console)
     for answer in find_answers(runs):
         _print_answer(answer, console)
