@@ -50,12 +50,16 @@ class SuiteTable:
 
 @dataclass(frozen=True)
 class SuiteRow:
-    """One case: its parameters' values and its figures as texts, "" where it has none."""
+    """One case: its parameters' values, and its figures as texts and as numbers.
+
+    A figure that it has not is "" and None.
+    """
 
     machine: str
     environment: str
     parameters: Sequence[str]
     figures: Sequence[str]
+    values: Sequence[float | None]
 
 
 def suite_tables(runs: Iterable[EnvironmentRun]) -> list[SuiteTable]:
@@ -133,6 +137,7 @@ def _table(suite: str, found: Sequence[tuple[EnvironmentRun, FiguresRecord]]) ->
             environment_label(run),
             [_word(one.case.parameters.get(name)) for name in parameters],
             [figure_text(one.figures[name]) if name in one.figures else "" for name in figures],
+            [one.figures[name].value if name in one.figures else None for name in figures],
         )
         for run, one in found
     ]

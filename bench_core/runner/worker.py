@@ -72,7 +72,11 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
         processor = replace(processor, placement=session.placement())
         if job.timing_only:
             return WorkerResult(
-                status="ok", times=_times(session, run, 0.0), blas=blas, processor=processor
+                status="ok",
+                times=_times(session, run, 0.0),
+                blas=blas,
+                processor=processor,
+                cluster=hosts,
             )
         progress("predicting")
         started = perf_counter()

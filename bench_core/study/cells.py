@@ -172,9 +172,10 @@ def at_baseline(settings: StudySettings, levels: dict[str, Any], but: str) -> bo
         gpt.layers,
         gpt.heads,
         settings.baseline.precision,
-        # Rows have the module that was read, not the word for it.
-        _layer(settings.features.layer, "product", levels["layers"]),
     )
-    return all(
-        name == but or levels[name] == value for name, value in zip(FACTORS, base, strict=True)
-    )
+    # Rows have the module that was read, cells the word for it.
+    word = settings.features.layer
+    own = (word, _layer(word, "product", levels["layers"]))
+    at_base = {name: levels[name] == value for name, value in zip(FACTORS, base, strict=False)}
+    at_base["layer"] = levels["layer"] in own
+    return all(name == but or same for name, same in at_base.items())

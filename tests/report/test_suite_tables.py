@@ -23,7 +23,7 @@ from bench_core.records import (
 )
 from bench_core.records.store import publish
 from bench_core.report.encoding import suite_tables
-from bench_core.report.page import write_page
+from bench_core.report.pages import write_site
 from bench_core.report.run_monitor import progress_line
 from bench_core.report.runs import EnvironmentRun, latest
 from bench_core.report.terminal import print_summary
@@ -101,8 +101,10 @@ def test_summary_and_page_have_the_tables(runs, tmp_path: Path):
     assert "encoding: From a film to r" in printed
     assert "parcels, second, 1" in printed
     assert "250 ms" in printed
+    pages = write_site(runs, tmp_path / "ridgebench.html")
+    (own,) = [path for path in pages if path.stem.endswith("-encoders")]
     page = Cells()
-    page.feed(write_page(runs, tmp_path / "page.html").read_text(encoding="utf-8"))
+    page.feed(own.read_text(encoding="utf-8"))
     for text in ("From a film to r", "Encoders", "2.00 KiB", "12.5 samples/s", "vgg16"):
         assert text in page.texts
 

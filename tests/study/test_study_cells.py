@@ -76,13 +76,15 @@ def test_a_layer_is_a_level_of_one_network(tmp_path: Path) -> None:
         f'layer = ["{block.format(0)}", "last", "{block.format(2)}"]\nheads = [1]',
     )
     found = cells(StudySettings.read(write(tmp_path, text)))
-    read = [(cell.factor, cell.layer) for cell in found]
-    assert read[:2] == [("layer", block.format(0)), ("layer", block.format(1))]
-    assert found[2].config is None  # the tiny network has two blocks
-    assert block.format(2) in (found[2].reason or "")
+    heads, first, last, absent = found
+    assert heads.factor == "heads"
+    read = [(cell.factor, cell.layer) for cell in (first, last)]
+    assert read == [("layer", block.format(0)), ("layer", block.format(1))]
+    assert absent.config is None  # the tiny network has two blocks
+    assert block.format(2) in (absent.reason or "")
     settings = StudySettings.read(write(tmp_path, text))
-    assert layers_of_network(settings, found[1]) == [block.format(1), block.format(0)]
-    assert layers_of_network(settings, found[3]) == [found[3].layer]  # of another network
+    assert layers_of_network(settings, last) == [block.format(1), block.format(0)]
+    assert layers_of_network(settings, heads) == [heads.layer]  # of another network
 
 
 def test_the_figure_of_layers_is_4_7(tmp_path: Path) -> None:

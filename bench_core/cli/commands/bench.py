@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench_core.cli.display import console, print_table, say
+from bench_core.cli.display import console, say
 from bench_core.cli.options import PENALTY_OPTIONS, option
 
 if TYPE_CHECKING:
     from bench_core.cluster.settings import ClusterSettings
-    from bench_core.report.site import Project
 
 KEPT = (
     "What was measured is in the results: `ridgebench report` shows it. The same command goes on "
@@ -43,8 +42,10 @@ KEPT = (
     help="Accept times that were measured while others used the machine.",
 )
 @click.option("--machine", help="Name of this machine in the results; default: its host name.")
-@click.option("--plan", is_flag=True, help="Show the cases, what is skipped, and bytes; run none.")
-@option("again", "cluster", *(name for name in PENALTY_OPTIONS if name != "spaces"))
+@click.option(
+    "--plan", is_flag=True, help="Show the cases, what is skipped, bytes and times; run none."
+)
+@option("json", "again", "cluster", *(name for name in PENALTY_OPTIONS if name != "spaces"))
 @click.argument("asv_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(
     profile: str,
@@ -53,6 +54,7 @@ def command(
     accept_load: bool,
     machine: str | None,
     plan: bool,
+    as_json: bool,
     again: bool,
     cluster: ClusterSettings | None,
     asv_arguments: tuple[str, ...],
@@ -71,8 +73,13 @@ def command(
     Every fit is timed in several processes, in turns with the other environments; what others
     disturbed is timed again, and is in no answer if that did not help.
 
-    With --cluster the fits run on that cluster: name it with --machine. Suites that measure this
-    machine alone, such as the kernels', are left out, and nothing is measured in turns.
+    With --cluster the fits run on that cluster, in turns too, and what disturbs them is looked for
+    on the hosts of its nodes: name it with --machine. Suites that measure this machine alone, such
+    as the kernels', are left out. A case whose node is lost is recorded as failed, and the sweep
+    goes on.
+
+    --plan builds and runs nothing: it shows the cases that --bench selects, what is skipped and
+    why, the bytes that fits read and move, and times where `ridgebench calibrate` has been run.
 
     Options of the penalty hold for every fit whose suite does not name its own; fits of strategies
     that have them not are skipped. asv does not know of them: their results are kept under a name
@@ -84,6 +91,7 @@ def command(
     from functools import partial
     from pathlib import Path
 
+    from bench_core.cli.sweep import show_plan
     from bench_core.cli.turns import bench_in_turns, print_same
     from bench_core.cluster.settings import VARIABLE
     from bench_core.measure.resume import RESUME
@@ -109,18 +117,25 @@ def command(
     request = PenaltyRequest(**penalty)
     if request.label:
         machine = f"{machine_name(machine)}--{request.label}"
-        say(f"Penalties are chosen otherwise than by default: results are those of {machine}")
-    if cluster is not None and cluster.elsewhere:
-        turns = False
+        text = f"Penalties are chosen otherwise than by default: results are those of {machine}"
+        say(text, err=as_json)
     if not turns and aa:
-        raise click.UsageError(
-            "--aa measures in turns on this machine: leave out --no-turns, --cluster"
-        )
+        raise click.UsageError("--aa measures in turns: leave out --no-turns")
+    if as_json and not plan:
+        raise click.UsageError("--json prints a plan: give --plan too")
     chosen = request.environment()
     if cluster is not None:
         chosen[VARIABLE] = cluster.source
     if plan:
-        _show_plan(project, profile, chosen)
+        show_plan(
+            project,
+            profile,
+            chosen,
+            asv_arguments,
+            machine=machine_name(machine),
+            turns=turns,
+            as_json=as_json,
+        )
         return
     name = describe_machine(project, machine)
     environment = {**os.environ, "RIDGEBENCH_PROFILE": profile, **chosen}
@@ -160,36 +175,3 @@ def command(
     print_summary(runs, screen, profile=profile)
     say(f"\nPage:        {project.page.relative_to(project.root)}")
     say("asv's pages: asv preview (they load libraries from the internet)")
-
-
-def _show_plan(project: Project, profile: str, chosen: dict[str, str]) -> None:
-    """Print what a sweep of this profile will do; build and run nothing.
-
-    chosen : variables that say where, and how penalties are chosen.
-    """
-    import os
-
-    from bench_core.errors import counted
-    from bench_core.measure.sweep_plan import left_out_lines, plan_rows, plan_sweep
-    from bench_core.report.site import environment_names
-    from bench_core.report.sweep import count_records, unfinished_sweep
-
-    os.environ.update(chosen)
-    found = plan_sweep(project.benchmarks, profile)
-    names = environment_names(project)
-    columns = ("suite", "case", "data", "memory", "")
-    print_table(
-        f"profile {profile}: {counted(found.runs, 'case')} in each of "
-        f"{counted(len(names), 'environment')}",
-        columns,
-        plan_rows(found),
-        words=("suite", "case", ""),
-    )
-    for line in left_out_lines(found):
-        say(line)
-    say("environments: " + "; ".join(names))
-    sweep = unfinished_sweep(project.root / ".asv")
-    if sweep is not None:
-        for name, count in count_records(project.pending, sweep.since).items():
-            say(f"measured before the last sweep was interrupted: {count} in {name}")
-    say("data: X and Y of a problem; memory: of a fit, X included, all nodes together")

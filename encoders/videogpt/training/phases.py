@@ -27,6 +27,10 @@ class VQVAEPhase(nn.Module):
         """Sizes for the checkpoint."""
         return VideoGPTConfig(vqvae=self.model.config)
 
+    def empty_model(self) -> VQVAE:
+        """Return an untrained model of the same sizes."""
+        return VQVAE(self.model.config, self.model.attention)
+
     def forward(self, batch: Batch) -> tuple[Tensor, Report]:
         """Return the loss and its parts."""
         found: VQVAELoss = self.model(to_video(batch["frames"]))
@@ -53,6 +57,10 @@ class GPTPhase(nn.Module):
     def config(self) -> VideoGPTConfig:
         """Sizes for the checkpoint."""
         return self.model.config
+
+    def empty_model(self) -> VideoGPT:
+        """Return an untrained model of the same sizes."""
+        return VideoGPT(self.model.config)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Report]:
         """Return the cross-entropy, and the share of codes that have the largest logit."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -110,8 +110,10 @@ def train_vqvae(
     torch.manual_seed(settings.seed)
     model = VQVAE(sizes, config.gpt.attention)
     source = data.frame_source(sizes.sequence_length, sizes.sequence_length)
-    found = _train(VQVAEPhase(model), source, settings, folder, device, on_step, progress)
-    return Trained(model.eval(), found[0], data.chosen().sizes(sizes.sequence_length), *found[1:])
+    phase = VQVAEPhase(model)
+    found = _train(phase, source, settings, folder, device, on_step, progress)
+    counts = data.chosen().sizes(sizes.sequence_length)
+    return Trained(found.model.eval(), found.rows, counts, found.first, found.repeated)
 
 
 def train_gpt(
@@ -157,7 +159,16 @@ def train_gpt(
         )
     found = _train(GPTPhase(model), source, settings, folder, device, on_step, progress)
     sizes = data.chosen().sizes(config.vqvae.sequence_length)
-    return Trained(model.eval(), found[0], sizes, *found[1:])
+    return Trained(found.model.eval(), found.rows, sizes, found.first, found.repeated)
+
+
+class _Steps(NamedTuple):
+    """What `_train` did: the model, metrics of its steps, the first, and those done again."""
+
+    model: VQVAE | VideoGPT
+    rows: list[Row]
+    first: int
+    repeated: int
 
 
 def _train(
@@ -168,8 +179,7 @@ def _train(
     device: torch.device | str,
     on_step: StepCallback | None,
     progress: Progress,
-) -> tuple[list[Row], int, int]:
-    """Return the metrics of all steps, the first step, and the steps that are done again."""
+) -> _Steps:
     trainer = Trainer(phase, source, settings, folder=folder, device=device)
     if distributed.rank() > 0:
         on_step, progress = None, silent
@@ -184,7 +194,8 @@ def _train(
             if message is not None and trainer.step < settings.steps:
                 progress(message, 0, 0)
         first = trainer.step
-        return trainer.train(on_step), first, repeated
+        rows = trainer.train(on_step)
+        return _Steps(trainer.whole_model(), rows, first, repeated)
 
 
 def _check_side(store: ClipStore, config: VideoGPTConfig) -> None:
