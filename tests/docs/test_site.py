@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import subprocess
 import sys
 from html.parser import HTMLParser
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -109,8 +110,20 @@ def test_every_command_and_public_name_is_in_the_reference(pages: dict[str, Page
     assert "bench_core.records.Record" in pages["api/records.html"].ids
 
 
-def test_formulas_are_drawn_by_the_browser_itself(site: Path) -> None:
+@pytest.mark.parametrize("name", ["docstrings", "outside_links"])
+def test_examples_of_the_extensions(name: str) -> None:
+    spec = spec_from_file_location(name, DOCS / "extensions" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = doctest.testmod(module)
+    assert found.attempted > 0
+    assert found.failed == 0
+
+
+def test_formulas_are_drawn_by_the_browser_itself(pages: dict[str, Page], site: Path) -> None:
     text = (site / "mathematics.html").read_text(encoding="utf-8")
     assert text.count("<math") > 20
-    assert "mathjax" not in text.lower()
+    assert not [one for one in pages["mathematics.html"].loaded if "mathjax" in one.lower()]
     assert "$$" not in re.sub(r"<code.*?</code>", "", text, flags=re.DOTALL)

@@ -88,7 +88,7 @@ class Trainer:
             self.optimizer,
             self.scaler,
             settings=self.settings,
-            data=self.source.identity(),
+            data=self._identity(),
         )
 
     def train(self, on_step: StepCallback | None = None) -> list[Row]:
@@ -169,7 +169,7 @@ class Trainer:
             self.scaler,
             step=self.step,
             settings=self.settings,
-            data=self.source.identity(),
+            data=self._identity(),
         )
 
     def _wrapped(self) -> Callable[[Batch], tuple[Tensor, dict[str, Tensor]]]:
@@ -205,6 +205,10 @@ class Trainer:
     def _speed(self, seconds: float) -> dict[str, float]:
         clips = self.settings.batch_size * self.parts
         return {"seconds": seconds, "clips_per_second": clips / seconds, "memory": self.memory()}
+
+    def _identity(self) -> str:
+        """Return text that changes with what is learned from."""
+        return ", ".join(filter(None, (self.source.identity(), self.phase.identity)))
 
     def memory(self) -> float:
         """Return the peak memory in bytes: allocated on the GPU, or resident in this process."""

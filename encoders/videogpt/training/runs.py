@@ -17,6 +17,7 @@ from encoders.videogpt.clips.subsets import Subset, all_frames
 from encoders.videogpt.config import VideoGPTConfig
 from encoders.videogpt.gpt import VideoGPT
 from encoders.videogpt.training import state
+from encoders.videogpt.training.distillation import Distillation, DistillationPhase
 from encoders.videogpt.training.folder import locked, repeated_steps, start_message
 from encoders.videogpt.training.loop import Row, StepCallback, Trainer
 from encoders.videogpt.training.phases import GPTPhase, Phase, VQVAEPhase
@@ -122,6 +123,7 @@ def train_gpt(
     config: VideoGPTConfig,
     settings: TrainSettings,
     *,
+    distillation: Distillation | None = None,
     cache: Path | None = None,
     folder: Path | None = None,
     device: torch.device | str = "cpu",
@@ -132,13 +134,15 @@ def train_gpt(
 
     Parameters
     ----------
+    distillation : a teacher to learn from as well; None learns from the codes alone.
     cache : folder for the codes of the data, which are computed once. None encodes the frames of
         every batch, as in the published training.
     on_step : called with the metrics of every step.
     progress : called while codes are computed, as in `codes.cached`, and with a sentence, before
         the first step, where an earlier call is continued or done again.
 
-    Raises `InputError` for a VQ-VAE of other sizes than ``config``'s, and `NonFiniteLossError`.
+    Raises `InputError` for a VQ-VAE of other sizes than ``config``'s, or a teacher of another
+    VQ-VAE, and `NonFiniteLossError`.
     """
     if vqvae.config != config.vqvae:
         raise InputError(
@@ -157,7 +161,8 @@ def train_gpt(
         source = CodeSource(
             codes.cached(cache, data.store, source.windows, model.vqvae, progress=progress)
         )
-    found = _train(GPTPhase(model), source, settings, folder, device, on_step, progress)
+    phase = GPTPhase(model) if distillation is None else DistillationPhase(model, distillation)
+    found = _train(phase, source, settings, folder, device, on_step, progress)
     sizes = data.chosen().sizes(config.vqvae.sequence_length)
     return Trained(found.model.eval(), found.rows, sizes, found.first, found.repeated)
 
