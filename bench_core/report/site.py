@@ -25,6 +25,8 @@ from bench_core.report.published_results import write_published
 from bench_core.report.runs import EnvironmentRun, collect, latest, read_runs
 
 CONFIGURATION = "asv.conf.json"
+DEVICES = "envs/asv.devices.conf.json"
+"""The configuration whose environment has torch."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Project:
     results: Path
     html: Path
     benchmarks: Path
+    configuration: str = CONFIGURATION
+    """File of the environments, below ``root``."""
 
     @property
     def pending(self) -> Path:
@@ -78,7 +82,7 @@ def environment_names(project: Project) -> list[str]:
     """Return what each environment of the configuration is asked to be; none is built."""
     from asv.environment import iter_matrix
 
-    configuration = _configuration(project.root / CONFIGURATION)
+    configuration = _configuration(project.root / project.configuration)
     kind = configuration.environment_type or "existing"
     found = []
     for one in iter_matrix(kind, configuration.pythons or [""], configuration):

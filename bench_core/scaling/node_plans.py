@@ -100,6 +100,7 @@ def plan_nodes(
     selection: Selection | None = None,
     factorise: Factorise | None = None,
     joint: bool | None = None,
+    memory_limit: int | None = None,
     calibration: Calibration | None = None,
 ) -> NodePlan:
     """Return the plan that takes the least predicted time on so many nominal nodes.
@@ -107,7 +108,10 @@ def plan_nodes(
     Parameters
     ----------
     form, selection, factorise, joint : chosen unless given.
+    memory_limit : bytes that each node may use; None for all there are.
     calibration : of other nodes, with one thread each; None for the nominal ones.
+
+    Raises `ResourceError`, with the bytes that the leanest plan needs, where none fits.
 
     Examples
     --------
@@ -122,4 +126,5 @@ def plan_nodes(
         selection=selection,
         factorise=factorise,
         joint=joint,
+        memory_limit=memory_limit,
     )

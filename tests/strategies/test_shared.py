@@ -260,6 +260,7 @@ def test_plan_is_asked_before_anything_runs(cluster_of, make_problem):
         assert part in model.plan(30, 45, 20, nodes=5).text
 
 
+@settings(deadline=None)
 @given(st.integers(2, 3000), st.integers(1, 3000), st.integers(1, 5000))
 def test_one_node_costs_what_one_process_does(t, p, s):
     shape = FitShape(t, p, s, 11, coef="file")

@@ -31,7 +31,7 @@ from bench_core.ridge.planning.flops import (
     triangles_serve,
     useful_flops,
 )
-from bench_core.ridge.planning.plan import DEFAULT_WIDTH
+from bench_core.ridge.planning.plan import DEFAULT_WIDTH, SMALLEST_WIDTH, no_room
 
 Factorise = Literal["one", "each"]
 Bounds = tuple[tuple[int, int], ...]
@@ -53,8 +53,9 @@ class NodePlan:
         coefficients it forms.
     sum_bytes : bytes that nodes send each other in messages. file_bytes : bytes that one node
         writes for the others, and each reads once.
-    node_bytes : peak memory of each node beyond the files of X and Y.
+    node_bytes : peak memory of each node beyond the files of X and Y; on its GPU where it has one.
     triangles, joint : as in `bench_core.ridge.planning.plan.Plan`.
+    block : most columns of Y that are read at once.
     """
 
     shape: FitShape
@@ -70,11 +71,12 @@ class NodePlan:
     node_bytes: tuple[int, ...]
     triangles: bool = False
     joint: bool = False
+    block: int = DEFAULT_WIDTH
 
     @property
     def width(self) -> int:
         """Columns of Y per block."""
-        return min(DEFAULT_WIDTH, self.shape.s)
+        return min(self.block, self.shape.s)
 
     @property
     def sums_need_x(self) -> bool:
@@ -207,11 +209,15 @@ def make_node_plan(
     selection: Selection | None = None,
     factorise: Factorise | None = None,
     joint: bool | None = None,
+    memory_limit: int | None = None,
 ) -> NodePlan:
     """Return the plan that takes the least time; all but the shape and nodes is chosen or given.
 
     Each node repeats the factorisation where the time that this adds (node 0's share of the
     targets is then no smaller than the others') is below the time to move the solution.
+
+    memory_limit : bytes that each node may use. Raises `ResourceError`, with the bytes that the
+    leanest plan needs, where none fits.
     """
     usual: tuple[Form, ...] = ("dual",) if shape.t <= shape.p else ("dual", "primal")
     selections: tuple[Selection, ...] = (selection,) if selection else ("shared", "each")
@@ -220,17 +226,33 @@ def make_node_plan(
     ways: tuple[Factorise, ...] = (factorise,) if factorise else ("one", "each")
     if factorise is None and min(nodes, shape.s) == 1:
         ways = ("one",)  # there is nobody to send anything to
-    chosen = min(
-        (
-            _candidate(shape, nodes, times, a, b, c, triangles, together)
-            for a, b, c in product((form,) if form else usual, selections, ways)
-            for together in fold_ways(shape, a, joint)
-            for triangles in {False, triangles_serve(shape, a, b, joint=together)}
-        ),
-        key=times.plan,
-    )
-    busy = range(min(nodes, shape.s))
-    return replace(chosen, node_bytes=tuple(_node_bytes(chosen, node) for node in busy))
+    candidates = [
+        _candidate(shape, nodes, times, a, b, c, triangles, together)
+        for a, b, c in product((form,) if form else usual, selections, ways)
+        for together in fold_ways(shape, a, joint)
+        for triangles in {False, triangles_serve(shape, a, b, joint=together)}
+    ]
+    if memory_limit is not None:
+        limited = [_narrowed(plan, memory_limit) for plan in candidates]
+        candidates = [plan for plan in limited if max(plan.node_bytes) <= memory_limit]
+        if not candidates:
+            needed = min(max(plan.node_bytes) for plan in limited)
+            raise no_room(shape, needed, memory_limit, whose="a node of this fit")
+    return _with_memory(min(candidates, key=times.plan))
+
+
+def _narrowed(plan: NodePlan, limit: int) -> NodePlan:
+    """Return the plan with blocks as wide as every node's memory allows, or the narrowest."""
+    plan = _with_memory(plan)
+    while max(plan.node_bytes) > limit and plan.width > SMALLEST_WIDTH:
+        plan = _with_memory(replace(plan, block=max(SMALLEST_WIDTH, plan.width // 2)))
+    return plan
+
+
+def _with_memory(plan: NodePlan) -> NodePlan:
+    """Return the plan with the memory of its nodes."""
+    used = min(plan.nodes, plan.shape.s)
+    return replace(plan, node_bytes=tuple(_node_bytes(plan, node) for node in range(used)))
 
 
 def even_shares(s: int, nodes: int) -> Bounds:
