@@ -17,7 +17,7 @@ import pkgutil
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -106,7 +106,11 @@ class Suite:
             if allowed is not None and value not in allowed:
                 runs = ", ".join(map(str, allowed)) or "none"
                 return f"profile {chosen['name']} runs no other {key} than {runs}"
-        nodes, threads = named.get("nodes", 1), named.get("threads", 1)
+        return cls.too_large(named.get("nodes", 1), named.get("threads", 1))
+
+    @classmethod
+    def too_large(cls, nodes: int, threads: int) -> str | None:
+        """Return why this machine or the cluster does not hold so many nodes and threads."""
         if (cluster := other_cluster()) is not None:
             if not cls.on_cluster:
                 return f"measures this machine, not {cluster.label}"
@@ -165,6 +169,21 @@ def measured(session: str, case: FitSpec) -> Record:
     record = measure(case, store=Path(session), cluster=other_cluster())
     publish(record)
     return usable(record)
+
+
+def publish_figures(
+    suite: str,
+    parameters: Mapping[str, Any],
+    figures: Mapping[str, tuple[float | None, str]],
+) -> None:
+    """Publish figures that are not those of one fit: name → (value, unit)."""
+    from datetime import UTC, datetime
+
+    from bench_core.measure import publish
+    from bench_core.records import make_figures
+
+    started = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    publish(make_figures(suite, parameters, figures, started))
 
 
 def samples(times: Times, reference: Times | None = None) -> dict[str, Any]:

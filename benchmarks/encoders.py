@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Suite
+from benchmarks.common import Suite, publish_figures
 
 NEEDS = ("av", "h5py", "torch")
 
@@ -29,7 +29,17 @@ class Encoders(Suite):
         reason = without_device(device)
         if reason is not None:
             raise NotImplementedError(reason)
-        self.speed = measured(Path(session), encoder, layer, device=device, batch=batch)
+        self.speed = speed = measured(Path(session), encoder, layer, device=device, batch=batch)
+        figures = {
+            "decoding": (speed["decode_fps"], "samples/s"),
+            "network": (speed["network_fps"], "samples/s"),
+            "both": (speed["both_fps"], "samples/s"),
+            "overlap": (speed["overlap"], ""),
+            "network rate": (speed["network_gflops"], "GFLOP/s"),
+            "torch's product": (speed["matmul_gflops"], "GFLOP/s"),
+        }
+        parameters = {"encoder": encoder, "layer": layer, "device": device, "batch": batch}
+        publish_figures(self.suite, parameters, figures)
 
     def track_decode_time(self, session: str, *parameters: Any) -> float:
         return 1 / self.speed["decode_fps"]

@@ -1,49 +1,93 @@
 """From a film to r: every step timed on the example's films and fMRI, whose answer is planted.
 
-Needs the extras brain and encoders (envs/asv.encoding.conf.json). Elsewhere it is skipped.
+It needs the extras brain and films, and no torch: the example's encoder computes in numpy. With
+``RIDGEBENCH_ENCODING=FILE`` it also runs a user's own films, encoder and problems, as the file says
+(docs/encoders.md); envs/asv.encoding.conf.json has the packages of networks.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common import Suite
 
-NEEDS = ("av", "h5py", "nilearn", "torch")
+NEEDS = ("av", "h5py", "nilearn")
+
+# Of `bench_core.study.encoding`, whose import is too heavy for a suite that is skipped.
+GRIDS: dict[str, list[Any]] = {
+    "problem": ["parcels", "whole-brain"],
+    "layer": ["first", "second", "bars"],
+    "reducer": ["none", "project=3"],
+    "strategy": ["multitarget", "ridgecv"],
+    "subject": ["sub-01", "sub-02"],
+    "threads": [1, 2],
+}
+
+
+def own_grids() -> tuple[Path, dict[str, list[Any]]]:
+    """Return the file that RIDGEBENCH_ENCODING names, and its grids.
+
+    A relative path starts at the checkout.
+    """
+    from bench_core.study.encoding_settings import VARIABLE, EncodingFile
+
+    path = Path(__file__).parents[1] / os.environ[VARIABLE]
+    file = EncodingFile.read(path)
+    own = file.settings
+    return path, {
+        "problem": [file.name],
+        "layer": list(own.layers),
+        "reducer": list(own.reducers),
+        "strategy": list(own.strategies),
+        "subject": list(file.subjects),
+        "threads": GRIDS["threads"],
+    }
+
+
+# Of a user's own; nothing is imported for it where there is none.
+OWN = own_grids() if os.environ.get("RIDGEBENCH_ENCODING") else None
+
+
+def _grid(name: str) -> list[Any]:
+    own = [] if OWN is None else OWN[1][name]
+    return list(dict.fromkeys([*GRIDS[name], *own]))
 
 
 class Encoding(Suite):
     suite = "encoding"
-    params = (
-        ["parcels", "whole-brain"],
-        ["first", "second", "bars"],
-        ["none", "project=3"],
-        ["multitarget", "ridgecv"],
-        [1, 2],
-    )
-    param_names = ("problem", "layer", "reducer", "strategy", "threads")
+    params = tuple(_grid(name) for name in GRIDS)
+    param_names = tuple(GRIDS)
 
     @classmethod
     def reason_to_skip(cls, *parameters: Any) -> str | None:
         absent = [name for name in NEEDS if find_spec(name) is None]
         if absent:
-            return (
-                f"{', '.join(absent)} not installed here: pip install 'ridgebench[brain,encoders]'"
-            )
+            return f"{', '.join(absent)} not installed here: pip install 'ridgebench[brain,films]'"
+        named = dict(zip(cls.param_names, parameters, strict=True))
+        is_own = OWN is not None and named["problem"] in OWN[1]["problem"]
+        grids = OWN[1] if is_own and OWN is not None else GRIDS
+        for key, value in named.items():
+            if value not in grids[key]:
+                return f"{named['problem']} has no {key} {value}"
+        if is_own:  # a profile names the example's
+            return cls.too_large(1, named["threads"])
         return super().reason_to_skip(*parameters)
 
-    def prepare(
-        self, session: str, problem: str, layer: str, reducer: str, strategy: str, threads: int
-    ) -> None:
+    def prepare(self, session: str, *parameters: Any) -> None:
+        from bench_core.measure import publish
         from bench_core.study.encoding import EncodingCase, measure_encoding
 
         folder = Path(session) / "encoding"
         folder.mkdir(parents=True, exist_ok=True)
-        case = EncodingCase(problem, layer, reducer, strategy, threads)
+        named = dict(zip(self.param_names, parameters, strict=True))
+        is_own = OWN is not None and named["problem"] in OWN[1]["problem"]
+        case = EncodingCase(**named, file=OWN[0] if is_own and OWN is not None else None)
         self.figures = measure_encoding(case, folder)
+        publish(self.figures.to_record(case))
 
     def track_decode_time(self, session: str, *parameters: Any) -> float:
         return self.figures.decode_s
@@ -80,8 +124,8 @@ class Encoding(Suite):
         return 1 - _number(self.figures.ceiling_p95)
 
     def track_planted_shortfall(self, session: str, *parameters: Any) -> float:
-        """1 - mean r where the response to the best layer was planted."""
-        return 1 - max(self.figures.planted.values())
+        """1 - mean r where the response to the best layer was planted; NaN of a user's own."""
+        return 1 - max(self.figures.planted.values(), default=math.nan)
 
 
 def _number(value: float | None) -> float:

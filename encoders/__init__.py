@@ -11,7 +11,7 @@ __all__ = ["check_encoder"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "check_encoder":  # not at import: it needs torch
+    if name == "check_encoder":
         from encoders.conformance import check_encoder
 
         return check_encoder

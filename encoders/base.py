@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from encoders import hooks
 from encoders.devices import checked_device
+from encoders.outputs import check_layers
 from encoders.protocol import Frames, InputSpec, WeightsInfo
 
 
@@ -94,7 +95,7 @@ class TorchEncoder(ABC):
 
     def channel_axis(self, layer: str) -> int:
         """Return the axis of ``layer``'s output that holds channels: 1, unless overridden."""
-        hooks.check_layers([layer], self.layers())
+        check_layers([layer], self.layers())
         return 1
 
     @abstractmethod

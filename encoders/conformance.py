@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from bench_core.errors import ConformanceError, InputError, UnknownNameError
+from encoders.outputs import as_array
 from encoders.protocol import Encoder, Frames, InputSpec, WeightsInfo
 
 _SAMPLES = 3
@@ -88,11 +88,12 @@ class _Subject:
     def frames(self, samples: int = _SAMPLES, scale: int = 1) -> Frames:
         return _random_frames(self.encoder.input_spec, self.frame, samples, scale)
 
-    def batch(self) -> Tensor:
+    def batch(self) -> Any:
         return self.encoder.preprocess(self.frames())
 
-    def outputs(self, batch: Tensor) -> Mapping[str, Tensor]:
-        return self.encoder.extract(batch, self.layers)
+    def outputs(self, batch: Any) -> dict[str, NDArray[Any]]:
+        found = self.encoder.extract(batch, self.layers)
+        return {layer: as_array(output) for layer, output in found.items()}
 
 
 def _random_frames(spec: InputSpec, frame: tuple[int, int], samples: int, scale: int = 1) -> Frames:
@@ -172,8 +173,11 @@ def _check_preprocess(subject: _Subject) -> None:
     frames = subject.frames()
     before = frames.pixels.copy()
     batch = subject.encoder.preprocess(frames)
-    _require(isinstance(batch, Tensor), f"preprocess returns {type(batch).__name__}, not a tensor")
-    _require(batch.device.type == "cpu", f"preprocess returns a tensor on {batch.device}")
+    _require(
+        _is_array(batch), f"preprocess returns {type(batch).__name__}, not a tensor or an array"
+    )
+    place = getattr(batch, "device", "cpu")
+    _require(str(place) == "cpu", f"preprocess returns a tensor on {place}")
     _require(len(batch) == _SAMPLES, f"preprocess returns {len(batch)} rows for {_SAMPLES} samples")
     _require(np.array_equal(before, frames.pixels), "preprocess changes the frames")
     single = subject.encoder.preprocess(subject.frames(1))
@@ -215,13 +219,13 @@ def _check_layer_errors(subject: _Subject) -> None:
 
 
 def _check_outputs(subject: _Subject) -> None:
-    """Each layer gives one tensor (n, …)."""
+    """Each layer gives one tensor or array (n, …)."""
     encoder, batch = subject.encoder, subject.batch()
     subject.layers = subject.layers or _layers_with_output(encoder, batch)
     _require(bool(subject.layers), "no layer has an output")
     for layer in subject.layers:
         output = encoder.extract(batch, [layer])[layer]
-        _require(isinstance(output, Tensor), f"layer {layer!r} gives {type(output).__name__}")
+        _require(_is_array(output), f"layer {layer!r} gives {type(output).__name__}")
         shape = tuple(output.shape)
         _require(
             len(shape) > 1 and shape[0] == _SAMPLES,
@@ -242,14 +246,17 @@ def _check_frame_size(subject: _Subject) -> None:
 
 def _check_dtype(subject: _Subject) -> None:
     """Outputs are floating point."""
-    for layer, output in subject.outputs(subject.batch()).items():
-        _require(output.is_floating_point(), f"layer {layer!r} is {output.dtype}")
+    found = subject.encoder.extract(subject.batch(), subject.layers)
+    for layer, output in found.items():
+        own = isinstance(output, np.ndarray)
+        floating = output.dtype.kind == "f" if own else output.is_floating_point()
+        _require(floating, f"layer {layer!r} is {output.dtype}")
 
 
 def _check_finite(subject: _Subject) -> None:
     """Outputs are finite."""
     for layer, output in subject.outputs(subject.batch()).items():
-        _require(bool(torch.isfinite(output).all()), f"layer {layer!r} has NaN or infinite values")
+        _require(bool(np.isfinite(output).all()), f"layer {layer!r} has NaN or infinite values")
 
 
 def _check_channel_axis(subject: _Subject) -> None:
@@ -279,7 +286,7 @@ def _check_batches(subject: _Subject) -> None:
     singles = [subject.outputs(batch[i : i + 1]) for i in range(_SAMPLES)]
     for layer, output in together.items():
         _require(
-            _close(output, torch.cat([each[layer] for each in singles]), subject.tolerance),
+            _close(output, np.concatenate([one[layer] for one in singles]), subject.tolerance),
             f"layer {layer!r} of a sample differs with the batch that it is in",
         )
 
@@ -326,7 +333,7 @@ CHECKS: Mapping[str, Callable[[_Subject], None]] = {
 """Checks by name, in the order in which they run; "factory" comes before and "seed" after them."""
 
 
-def _layers_with_output(encoder: Encoder, batch: Tensor) -> tuple[str, ...]:
+def _layers_with_output(encoder: Encoder, batch: Any) -> tuple[str, ...]:
     """Return up to 8 layers that have an output, of all that there are."""
     names = list(encoder.layers())
     places = np.linspace(0, len(names) - 1, min(_LAYERS, len(names))).round().astype(int)
@@ -334,7 +341,7 @@ def _layers_with_output(encoder: Encoder, batch: Tensor) -> tuple[str, ...]:
     return tuple(found) or tuple(name for name in names if _has_output(encoder, batch, name))
 
 
-def _has_output(encoder: Encoder, batch: Tensor, layer: str) -> bool:
+def _has_output(encoder: Encoder, batch: Any, layer: str) -> bool:
     try:
         encoder.extract(batch, [layer])
     except InputError:
@@ -342,12 +349,21 @@ def _has_output(encoder: Encoder, batch: Tensor, layer: str) -> bool:
     return True
 
 
-def _close(a: Tensor, b: Tensor, tolerance: float) -> bool:
+def _is_array(value: Any) -> bool:
+    """Return whether a value is a tensor or a numpy array; torch is not imported to know."""
+    return isinstance(value, np.ndarray) or (
+        hasattr(value, "detach") and type(value).__module__.partition(".")[0] == "torch"
+    )
+
+
+def _close(a: Any, b: Any, tolerance: float) -> bool:
     """Return whether a and b differ by at most ``tolerance`` · max |a|; NaN equals NaN."""
-    if a.shape != b.shape:
+    left, right = as_array(a).astype(np.float64), as_array(b).astype(np.float64)
+    if left.shape != right.shape:
         return False
-    a, b = a.detach().cpu().double(), b.detach().cpu().double()
-    equal = (a == b) | (a.isnan() & b.isnan())
-    difference = (a - b).abs().masked_fill(equal, 0.0)
-    scale = a.nan_to_num(0.0, 0.0, 0.0).abs().max() if a.numel() else 0.0
+    equal = (left == right) | (np.isnan(left) & np.isnan(right))
+    with np.errstate(invalid="ignore"):
+        difference = np.where(equal, 0.0, np.abs(left - right))
+    finite = np.abs(np.nan_to_num(left, nan=0.0, posinf=0.0, neginf=0.0))
+    scale = finite.max() if left.size else 0.0
     return bool((difference <= tolerance * scale).all())

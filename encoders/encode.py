@@ -16,6 +16,7 @@ from bench_core.progress import Progress, silent
 from encoders import digests
 from encoders.alignment import THESIS_TR, Alignment
 from encoders.film import Film, film_of
+from encoders.outputs import as_array
 from encoders.partial import PartialRows
 from encoders.prefetch import prefetch
 from encoders.protocol import Encoder
@@ -285,7 +286,7 @@ class _EncodingJob:
         return encoded
 
     def reduced(self, layer: str, output: Any) -> NDArray[Any]:
-        features: NDArray[Any] = output.float().cpu().numpy()
+        features = as_array(output)
         axis = self.encoder.channel_axis(layer)
         for reducer in self.reducers:
             features, axis = reducer.reduce(features, axis), 1

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench_core.errors import InputError, unknown
+from bench_core.errors import InputError
+from encoders.outputs import check_layers
 
 
 class _AllCaptured(Exception):
@@ -18,15 +19,6 @@ class _AllCaptured(Exception):
 def module_names(network: nn.Module) -> list[str]:
     """Return the dotted names of all modules inside ``network``, in order of definition."""
     return [name for name, _ in network.named_modules() if name]
-
-
-def check_layers(layers: Sequence[str], known: Sequence[str]) -> None:
-    """Raise `UnknownNameError`, with near names, unless all ``layers`` are ``known``."""
-    if not layers:
-        raise InputError("no layer given: name one or more")
-    for layer in layers:
-        if layer not in known:
-            raise unknown("layer", layer, known)
 
 
 def extract(

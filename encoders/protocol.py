@@ -6,24 +6,22 @@ An encoder plug-in is a class (or another callable) that returns an `Encoder`::
 
 ``weights`` is a file, the word ``"fetch"`` for the published file where there is one, or None for
 seeded random weights. Most encoders subclass `encoders.base.TorchEncoder`, which implements
-`Encoder.extract` with forward hooks. `encoders.check_encoder` tests an encoder against this
-protocol.
+`Encoder.extract` with forward hooks; one without a network can subclass
+`encoders.array_encoder.ArrayEncoder`, which needs no torch. `encoders.check_encoder` tests an
+encoder against this protocol.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench_core.deprecated import renamed
 from bench_core.errors import InputError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,7 @@ class WeightsInfo:
 
 
 class Encoder(Protocol):
-    """A network that turns frames into features.
+    """What turns frames into features: a network, or a computation in numpy.
 
     Attributes
     ----------
@@ -172,18 +170,18 @@ class Encoder(Protocol):
     def channel_axis(self, layer: str) -> int:
         """Return the channel axis of ``layer``'s output; axis 0 counts samples."""
 
-    def preprocess(self, frames: Frames) -> Tensor:
-        """Return the network's input (n, …) for ``frames``, on the CPU.
+    def preprocess(self, frames: Frames) -> Any:
+        """Return the network's input (n, …) for ``frames``, on the CPU: a tensor or an array.
 
         It runs in the decoding thread, at the same time as the network.
 
         Raises `InputError` for samples with another number of frames than `input_spec` has.
         """
 
-    def forward(self, batch: Tensor) -> Any:
+    def forward(self, batch: Any) -> Any:
         """Return the network's own output for a preprocessed batch."""
 
-    def extract(self, batch: Tensor, layers: Sequence[str]) -> Mapping[str, Tensor]:
+    def extract(self, batch: Any, layers: Sequence[str]) -> Mapping[str, Any]:
         """Return the output (n, …), floating point, of each named layer from one forward pass.
 
         Raises `bench_core.errors.UnknownNameError`, with near names, for a layer that it does not

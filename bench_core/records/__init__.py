@@ -1,10 +1,12 @@
 """Records: typed results of measurements, and the JSON files that hold them.
 
 `Record` is of one fit, `KernelsRecord` of kernel rates, `SkipsRecord` of what did not run,
-`SessionRecord` of one `ridgebench bench`.
+`SessionRecord` of one `ridgebench bench`, `FiguresRecord` of what is not one fit: encoders,
+training, the way from a film to r.
 """
 
 from bench_core.records.codec import from_json, json_schema, read, to_dict, to_json, write
+from bench_core.records.figures import SCHEMA_FIGURES, Figure, FiguresRecord, make_figures
 from bench_core.records.fit_plan import FitPlan
 from bench_core.records.kernels import SCHEMA_KERNELS, KernelCase, KernelRate, KernelsRecord
 from bench_core.records.reading import (
@@ -25,11 +27,14 @@ from bench_core.records.skips import SCHEMA_SKIPS, SkippedSets, SkipsRecord
 
 __all__ = [
     "SCHEMA",
+    "SCHEMA_FIGURES",
     "SCHEMA_KERNELS",
     "SCHEMA_SESSION",
     "SCHEMA_SKIPS",
     "AnyRecord",
     "EnvironmentRun",
+    "Figure",
+    "FiguresRecord",
     "FitPlan",
     "KernelCase",
     "KernelRate",
@@ -42,6 +47,7 @@ __all__ = [
     "from_json",
     "identity",
     "json_schema",
+    "make_figures",
     "parse_record",
     "read",
     "read_all",

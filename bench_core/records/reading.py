@@ -14,12 +14,13 @@ from typing import Any, TypeAlias
 
 from bench_core.errors import InputError
 from bench_core.records import codec
+from bench_core.records.figures import SCHEMA_FIGURES, FiguresRecord
 from bench_core.records.kernels import SCHEMA_KERNELS, SCHEMA_KERNELS_1, KernelsRecord
 from bench_core.records.record import SCHEMA, SCHEMA_1, SCHEMA_2, Record
 from bench_core.records.session import SCHEMA_SESSION, SessionRecord
 from bench_core.records.skips import SCHEMA_SKIPS, SkipsRecord, merge_skips
 
-AnyRecord: TypeAlias = Record | KernelsRecord | SkipsRecord | SessionRecord
+AnyRecord: TypeAlias = Record | KernelsRecord | SkipsRecord | SessionRecord | FiguresRecord
 
 KINDS: dict[str, type[Any]] = {
     SCHEMA: Record,
@@ -29,6 +30,7 @@ KINDS: dict[str, type[Any]] = {
     SCHEMA_KERNELS_1: KernelsRecord,
     SCHEMA_SKIPS: SkipsRecord,
     SCHEMA_SESSION: SessionRecord,
+    SCHEMA_FIGURES: FiguresRecord,
 }
 
 

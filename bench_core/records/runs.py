@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench_core.records.blas import BlasRecord, LibraryRecord, TorchRecord
 from bench_core.records.case import CaseRecord, ProblemRecord
+from bench_core.records.figures import FiguresRecord
 from bench_core.records.kernels import KernelsRecord
 from bench_core.records.reading import AnyRecord, read_lines
 from bench_core.records.record import Record
@@ -48,6 +49,11 @@ class EnvironmentRun:
     def kernels(self) -> list[KernelsRecord]:
         """The rates of plain kernels."""
         return [one for one in self.records if isinstance(one, KernelsRecord)]
+
+    @property
+    def figures(self) -> list[FiguresRecord]:
+        """Figures of encoders, of training, and of whole pipelines."""
+        return [one for one in self.records if isinstance(one, FiguresRecord)]
 
     @property
     def skips(self) -> list[SkipsRecord]:
@@ -94,9 +100,8 @@ def latest(runs: list[EnvironmentRun]) -> list[EnvironmentRun]:
     """
     newest: dict[str, tuple[str, str]] = {}
     for run in runs:
-        started = max(
-            (one.started for one in run.fits if one.case.suite != CLOCK_SUITE), default=""
-        )
+        own = [one.started for one in run.fits if one.case.suite != CLOCK_SUITE]
+        started = max([*own, *(one.started for one in run.figures)], default="")
         newest[run.machine] = max(newest.get(run.machine, ("", "")), (started, run.commit))
     return [run for run in runs if newest[run.machine][1] == run.commit]
 

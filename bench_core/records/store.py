@@ -7,14 +7,19 @@ One `asv run` of one environment is a session. Its store is the folder that asv 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+from bench_core.errors import InputError
 from bench_core.records import codec
+from bench_core.records.figures import FiguresRecord
 from bench_core.records.kernels import KernelsRecord
 from bench_core.records.provenance import commit, environment
-from bench_core.records.reading import AnyRecord
+from bench_core.records.reading import AnyRecord, identity
 from bench_core.records.record import Record
 from bench_core.records.session import SessionRecord
 from bench_core.records.skips import SkipsRecord, add_skips
@@ -74,12 +79,26 @@ def publish(record: AnyRecord) -> Path | None:
     if isinstance(record, SkipsRecord):
         counts = {(one.suite, one.reason): one.count for one in record.left_out}
         return add_skips(counts, folder)
-    return codec.write(record, folder / _name(record))
+    path = folder / _name(record)
+    if isinstance(record, FiguresRecord) and path.is_file():
+        # Every benchmark that reads the figures publishes them again: they were found but once.
+        with suppress(InputError):
+            earlier = codec.read(FiguresRecord, path)
+            record = replace(record, started=earlier.started) if _same(earlier, record) else record
+    return codec.write(record, path)
 
 
-def _name(record: Record | KernelsRecord | SessionRecord) -> str:
+def _same(one: FiguresRecord, other: FiguresRecord) -> bool:
+    """Return whether two records have the same figures, whenever they were found."""
+    return replace(one, started="") == replace(other, started="")
+
+
+def _name(record: Record | KernelsRecord | SessionRecord | FiguresRecord) -> str:
     if isinstance(record, Record):
         return f"{record.case.suite}-{record.key}.json"
+    if isinstance(record, FiguresRecord):
+        key = hashlib.sha256(identity(record).encode()).hexdigest()[:16]
+        return f"{record.case.suite}-figures-{key}.json"
     if isinstance(record, SessionRecord):
         return f"session-{record.case.kind}-{record.case.session}.json"
     case = record.case

@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.text import Text
 
 from bench_core.errors import counted
-from bench_core.records import AnyRecord, KernelsRecord, Record, read_records
+from bench_core.records import AnyRecord, FiguresRecord, KernelsRecord, Record, read_records
 from bench_core.records.runs import problem_text
+from bench_core.report.encoding import figures_text
 from bench_core.report.rows import scale_text, strategy_text
 from bench_core.report.units import seconds_text
 
@@ -62,6 +63,8 @@ def progress_line(record: AnyRecord) -> str | None:
         return (
             f"kernels, {counted(record.case.threads, 'thread')}: gemm {rate:.0f} GFLOP/s in float64"
         )
+    if isinstance(record, FiguresRecord):
+        return f"{record.case.suite}, {record.case.text}: {figures_text(record)}"
     if not isinstance(record, Record):
         return None
     assert record.times is not None

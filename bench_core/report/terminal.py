@@ -14,6 +14,7 @@ from rich.text import Text
 
 from bench_core.errors import counted
 from bench_core.report.answers import Answer, find_answers
+from bench_core.report.encoding import print_tables
 from bench_core.report.rows import (
     Issue,
     Row,
@@ -69,6 +70,7 @@ def print_summary(
         Part("Environments", 5, lambda: _print_proof(runs, short, console)),
         Part("Limits", 5, lambda: _print_kernels(runs, short, console)),
         Part("All fits", 0, lambda: _print_fits(rows(runs), short, console, lines)),
+        Part("Encoders and training", 6, lambda: print_tables(runs, short, console)),
         Part("Skipped", 4, lambda: _print_issues(find_issues(runs), environments, console, lines)),
     ]
     shown = AnswerPart(found, lambda one, whole: print_answer(one, console, whole=whole))

@@ -23,7 +23,7 @@ from bench_core.brain.stored_features import StoreSettings
 from bench_core.errors import InputError, RidgebenchError
 from bench_core.files import replace_file
 from bench_core.progress import Progress
-from bench_core.study.cells import Cell, TrainingData
+from bench_core.study.cells import Cell, TrainingData, layers_of_network
 from bench_core.study.context import Study
 from bench_core.study.settings import StudySettings
 from bench_core.study.subjects import fit_subject
@@ -196,6 +196,8 @@ def encode_features(
 ) -> tuple[StoreSettings, dict[str, list[str]]]:
     """Store the features of every stimulus at the cell's layer.
 
+    Layers that other cells read of the same network are stored in the same pass.
+
     Returns where they are, and film → sentences on what is irregular about it.
     """
     settings = study.settings
@@ -217,7 +219,7 @@ def encode_features(
     encoded = encode(
         study.videos,
         encoder,
-        [cell.layer],
+        layers_of_network(settings, cell),
         FeatureStore(folder),
         reducers=reducers,
         training=study.training_stimuli,
@@ -226,6 +228,7 @@ def encode_features(
         clock=settings.features.clock,
         progress=show,
     )
+    encoded = [each for each in encoded if each.features.layer == cell.layer]
     notes = {each.features.run: each.film.notes() for each in encoded if each.film.notes()}
     found = StoreSettings(
         folder=folder,

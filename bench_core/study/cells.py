@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -59,6 +60,7 @@ def _grid(settings: StudySettings) -> Iterator[tuple[str, str, dict[str, Any]]]:
         "layers": gpt.layers,
         "heads": gpt.heads,
         "precision": settings.baseline.precision,
+        "layer": settings.features.layer,
     }
     given = settings.factors.given()
     if settings.design == "one-factor":
@@ -74,8 +76,9 @@ def _grid(settings: StudySettings) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def _cell(settings: StudySettings, factor: str, level: str, levels: dict[str, Any]) -> Cell:
     sizes = {name: levels[name] for name in ("hidden_dim", "layers", "heads")}
-    layer = _layer(settings.features.layer, factor, levels["layers"])
+    layer = _layer(levels["layer"], factor, levels["layers"])
     try:
+        _check_block(layer, levels["layers"])
         config = settings.baseline.sizes.with_sizes(**sizes)
     except InputError as error:
         return Cell(factor, level, levels, None, layer, str(error))
@@ -90,6 +93,26 @@ def _layer(wanted: str, factor: str, layers: int) -> str:
         blocks = SWEEP_BLOCKS if factor == "layers" else BASELINE_BLOCK
         block = blocks.get(layers, block)
     return f"attn_stack.attn_nets.{block}.post_fc_dp"
+
+
+def _check_block(layer: str, layers: int) -> None:
+    """Raise `InputError` for a layer in a block that the network does not have."""
+    found = re.search(r"attn_nets\.(\d+)", layer)
+    if found is not None and int(found[1]) >= layers:
+        raise InputError(
+            f"layer {layer} is in block {found[1]} of a network of {layers}: blocks are counted "
+            "from 0"
+        )
+
+
+def layers_of_network(settings: StudySettings, cell: Cell) -> list[str]:
+    """Return the layers that all cells of the cell's network read, its own first."""
+
+    def network(one: Cell) -> dict[str, Any]:
+        return {name: level for name, level in one.levels.items() if name != "layer"}
+
+    same = [one.layer for one in cells(settings) if one.config and network(one) == network(cell)]
+    return list(dict.fromkeys([cell.layer, *same]))
 
 
 @dataclass(frozen=True)
@@ -150,6 +173,9 @@ def at_baseline(settings: StudySettings, levels: dict[str, Any], but: str) -> bo
         gpt.heads,
         settings.baseline.precision,
     )
-    return all(
-        name == but or levels[name] == value for name, value in zip(FACTORS, base, strict=True)
-    )
+    # Rows have the module that was read, cells the word for it.
+    word = settings.features.layer
+    own = (word, _layer(word, "product", levels["layers"]))
+    at_base = {name: levels[name] == value for name, value in zip(FACTORS, base, strict=False)}
+    at_base["layer"] = levels["layer"] in own
+    return all(name == but or same for name, same in at_base.items())

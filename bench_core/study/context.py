@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_core.brain.bids import Pattern
+from bench_core.brain.settings import ProblemSettings
 from bench_core.errors import InputError
 from bench_core.study.cells import Cell, TrainingData, open_clips, training_data
 from bench_core.study.settings import StudySettings, chosen
@@ -44,7 +45,7 @@ class Study:
         videos = _videos(settings, train)
         known = digests.KnownDigests(settings.out / "digests.json")
         subjects = [
-            open_subject(name, path, list(videos), settings.fit, known)
+            open_subject(name, ProblemSettings.read(path), list(videos), settings.fit, known)
             for name, path in settings.subjects.items()
         ]
         if settings.out.is_dir():

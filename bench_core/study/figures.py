@@ -1,4 +1,4 @@
-"""Figures 4.2–4.6 in the thesis's form: r against a factor's levels, one line per subject.
+"""Figures 4.2–4.7 in the thesis's form: r against a factor's levels, one line per subject.
 
 Three panels, because the thesis names no statistic: mean, 95th percentile and maximum over targets.
 The published values are grey lines in the panel of the maximum, which they behave like.
@@ -29,6 +29,7 @@ LABELS = {
     "layers": "layers",
     "heads": "attention heads",
     "precision": "precision of training",
+    "layer": "layer that is read",
 }
 _MARKERS = "osD^vP*X"
 _GAP = 1.0  # pixels between the labels of ticks
@@ -148,7 +149,7 @@ def _apart(figure: Any, axis: Axes) -> list[bool]:
 
 def _order(factor: str, rows: Iterable[Row], published: Iterable[Any]) -> list[str] | None:
     """Return the places of text levels, None for numbers."""
-    if factor != "precision":
+    if factor not in ("precision", "layer"):
         return None
     return list(dict.fromkeys([*published, *(row[factor] for row in rows)]))
 

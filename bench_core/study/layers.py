@@ -187,9 +187,7 @@ def compare_layers(
             progress(f"layer {layer}", done, len(layers))
             features = replace(settings.features, layer=layer)
             opened = features.open(alignment)
-            subject = open_subject(
-                settings.name, request.config, opened.stimuli, request.fit, known
-            )
+            subject = open_subject(settings.name, settings, opened.stimuli, request.fit, known)
             own = replace(settings, features=features)
             fitted = fit_problem(
                 subject, own, request.fit, cache=_made(work / "targets"), scratch=work

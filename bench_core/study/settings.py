@@ -19,7 +19,7 @@ from encoders.alignment import THESIS_TR
 from encoders.videogpt.config import PRESETS, GPTConfig, VideoGPTConfig, VQVAEConfig
 from encoders.videogpt.training.settings import PRECISIONS, TrainSettings, thesis_settings
 
-FACTORS = ("training_frames", "hidden_dim", "layers", "heads", "precision")
+FACTORS = ("training_frames", "hidden_dim", "layers", "heads", "precision", "layer")
 SECTIONS = ("factors", "baseline", "clips", "vqvae", "gpt", "features", "samples", "fit")
 
 
@@ -32,6 +32,7 @@ class StudyFactors:
     layers: Annotated[tuple[int, ...], "blocks of the GPT"] = ()
     heads: Annotated[tuple[int, ...], "attention heads of the GPT"] = ()
     precision: Annotated[tuple[str, ...], "precisions of the GPT's training"] = ()
+    layer: Annotated[tuple[str, ...], "what is read of one network; see features.layer"] = ()
 
     def __post_init__(self) -> None:
         for name in FACTORS:

@@ -105,7 +105,7 @@ class Subject:
 
 def open_subject(
     name: str,
-    path: Path,
+    settings: ProblemSettings,
     stimuli: Sequence[str],
     fit: FitSettings,
     known: digests.KnownDigests,
@@ -114,7 +114,6 @@ def open_subject(
 
     ``known`` holds the digests of files that were read before.
     """
-    settings = ProblemSettings.read(path)
     base = settings.path.resolve().parent
     targets: Targets = settings.targets.open(base, settings.dtype, settings.pairing.exclude)
     pairs, _ = pair(targets.runs, stimuli, settings.pairing)

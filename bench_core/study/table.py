@@ -20,7 +20,6 @@ COLUMNS = (
     "status",
     "reason",
     *FACTORS,
-    "layer",
     "loss_gpt_train",
     "loss_gpt_held_out",
     "loss_vqvae_train",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bench_core.errors import InputError
 from encoders.alignment import THESIS_TR, Alignment
 from encoders.base import TorchEncoder
-from encoders.hooks import check_layers
+from encoders.outputs import check_layers
 from encoders.protocol import Frames, InputSpec
 from encoders.videogpt.attention import MultiHeadAttention, Product
 from encoders.videogpt.checkpoint import load_gpt

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
-import re
-import shlex
 import sys
 import tomllib
 from pathlib import Path
@@ -16,29 +13,8 @@ import numpy as np
 import pytest
 
 from bench_core.brain.example import PLANTED, brain, parcels
-from bench_core.cli import cli
-
-PAGE = Path(__file__).parents[2] / "docs" / "walkthrough.md"
-
-
-def blocks(kind):
-    text = PAGE.read_text(encoding="utf-8")
-    return [
-        (match.start(), match[1])
-        for match in re.finditer(rf"^```{kind}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    ]
-
-
-def steps():
-    """Return ("console", line) and ("python", text) in the order of the page."""
-    found = [
-        (place, "console", line[2:])
-        for place, text in blocks("console")
-        for line in text.splitlines()
-        if line.startswith("$ ")
-    ]
-    found += [(place, "python", text) for place, text in blocks("python")]
-    return [(kind, text) for _, kind, text in sorted(found, key=lambda step: step[0])]
+from tests.brain.docs_figures import FIGURES, PICTURES
+from tests.brain.walkthrough_page import blocks, run_page
 
 
 @pytest.fixture(scope="module")
@@ -47,28 +23,7 @@ def study(tmp_path_factory):
     before, path = Path.cwd(), list(sys.path)
     os.chdir(tmp_path_factory.mktemp("walkthrough"))
     try:
-        for kind, text in steps():
-            if kind == "python":
-                exec(compile(text, str(PAGE), "exec"), {})
-                continue
-            words = [
-                each
-                for word in shlex.split(text)
-                for each in (sorted(glob.glob(word)) if "*" in word else [word])
-            ]
-            if words[0] == "cd":
-                os.chdir(words[1])
-            elif words[0] == "export":
-                name, value = words[1].split("=")
-                assert name == "PYTHONPATH"
-                sys.path.insert(0, str(Path(value).resolve()))
-            else:
-                assert words[0] == "ridgebench"
-                try:
-                    cli.main(words[1:], standalone_mode=False)
-                except SystemExit as ended:  # some commands say with their status what came out
-                    if ended.code:
-                        raise
+        run_page()
         yield Path.cwd()
     finally:
         os.chdir(before)
@@ -76,7 +31,7 @@ def study(tmp_path_factory):
 
 
 def test_the_page_s_settings_are_those_of_the_file(study):
-    for (_, text), name in zip(blocks("toml"), ("parcels", "spaces"), strict=True):
+    for (_, text), name in zip(blocks("toml"), ("parcels", "spaces", "subjects"), strict=True):
         assert tomllib.loads(text) == tomllib.loads((study / f"{name}.toml").read_text())
 
 
@@ -146,3 +101,29 @@ def test_the_planted_space_explains_where_it_was_planted(study):
         assert (np.abs(unique[1 - number, targets]) < 0.1).all()
     maps = {path.name for path in folder.glob("space_unique-*-map.nii.gz")}
     assert maps == {"space_unique-first-map.nii.gz", "space_unique-second-map.nii.gz"}
+
+
+def test_the_planted_parcels_stand_out_in_every_subject(study):
+    out = study / "results" / "subjects"
+    values = json.loads((out / "subjects.json").read_text())
+    assert [row["subject"] for row in values["subjects"]] == ["sub-01", "sub-02", "sub-03"]
+    trained, shuffled = (
+        np.array(values["regions"][name], float) for name in ("trained", "shuffled")
+    )
+    assert trained.shape == shuffled.shape == (122, 3)
+    planted = np.concatenate([inside(name) for name in PLANTED])
+    assert (trained[planted] > 0.5).all()
+    assert (np.abs(shuffled[planted]) < 0.4).all()
+    for column in trained.T:
+        assert set(np.argsort(column)[-len(planted) :]) == set(planted)
+    maps = np.array(values["between"]["r"])
+    assert np.allclose(maps, np.corrcoef(trained.T), atol=1e-6)
+    assert (maps > 0.2).all()  # two of 122 parcels are all that they share
+    found = json.loads((out / "accuracy" / "subjects.json").read_text())
+    assert all(row["significant"] >= len(planted) for row in found["subjects"])
+
+
+def test_the_pictures_of_the_docs_are_those_of_the_page(study):
+    for place, name in PICTURES.items():
+        assert (study / place).stat().st_size > 5_000
+        assert (FIGURES / name).is_file(), "python -m tests.brain.docs_figures"

@@ -9,7 +9,7 @@ import pytest
 from test_study_settings import STUDY, write
 
 from bench_core.study import costs, figures
-from bench_core.study.cells import cells
+from bench_core.study.cells import cells, layers_of_network
 from bench_core.study.published_r import LABEL, published_r
 from bench_core.study.settings import StudySettings
 from bench_core.study.table import COLUMNS, Row, rows_of
@@ -67,6 +67,33 @@ def test_layers_that_are_read_are_those_of_the_thesis(tmp_path: Path) -> None:
     names = [f"attn_stack.attn_nets.{block}.post_fc_dp" for block in (0, 1, 3, 7)]
     assert [cell.layer for cell in swept] == names  # table 4.4
     assert other.layer == "attn_stack.attn_nets.4.post_fc_dp"
+
+
+def test_a_layer_is_a_level_of_one_network(tmp_path: Path) -> None:
+    block = "attn_stack.attn_nets.{}.post_fc_dp"
+    text = STUDY.replace(
+        "hidden_dim = [6, 48]\nheads = [1, 2]",
+        f'layer = ["{block.format(0)}", "last", "{block.format(2)}"]\nheads = [1]',
+    )
+    found = cells(StudySettings.read(write(tmp_path, text)))
+    heads, first, last, absent = found
+    assert heads.factor == "heads"
+    read = [(cell.factor, cell.layer) for cell in (first, last)]
+    assert read == [("layer", block.format(0)), ("layer", block.format(1))]
+    assert absent.config is None  # the tiny network has two blocks
+    assert block.format(2) in (absent.reason or "")
+    settings = StudySettings.read(write(tmp_path, text))
+    assert layers_of_network(settings, last) == [block.format(1), block.format(0)]
+    assert layers_of_network(settings, heads) == [heads.layer]  # of another network
+
+
+def test_the_figure_of_layers_is_4_7(tmp_path: Path) -> None:
+    block = "attn_stack.attn_nets.0.post_fc_dp"
+    settings = read(tmp_path, factors=f'layer = ["{block}", "last"]')
+    written = figures.draw_figures(settings, made_rows(settings), tmp_path / "figures")
+    names = [path.name for path in written]
+    assert "figure-4.7-layer.svg" in names
+    assert block in (tmp_path / "figures" / "figure-4.7-layer.svg").read_text(encoding="utf-8")
 
 
 def test_parameters_are_the_thesis_s() -> None:

@@ -155,10 +155,9 @@ def _show_subjects(found: SubjectsOutcome, *, as_json: bool) -> None:
         return
     if found.comparison is not None:
         rows = found.comparison.to_json()["subjects"]
-        columns = {name: {"status": str(one.status)} for name, one in found.records.items()}
-        for name in found.kept:
-            columns[name]["status"] += ", was there"
-        subjects_table([{**row, **columns[row["subject"]]} for row in rows])
+        status = {name: str(one.status) for name, one in found.records.items()}
+        status |= {name: f"{status[name]}, was there" for name in found.kept}
+        subjects_table([{**row, "status": status[row["subject"]]} for row in rows])
         print_facts("all subjects", comparison_rows(found.comparison, found.folder, found.files))
     for name, reason in found.failed.items():
         say(f"{name} was not fitted: {reason}", "red")

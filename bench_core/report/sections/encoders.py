@@ -1,10 +1,14 @@
-"""Encoders and training: the figures of suites that leave no records of fits."""
+"""Encoders and training: the figures of suites that leave no records of fits.
+
+A table for each suite from its records, and below what asv has of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench_core.report.blocks import Block, Cell, Table, Text, number, rows_of
+from bench_core.report.blocks import Block, Cell, Heading, Table, Text, number, rows_of
+from bench_core.report.encoding import suite_tables
 from bench_core.report.sections import Section
 from bench_core.report.site_data import SiteData
 
@@ -13,6 +17,32 @@ SUITES = ("encoders", "encoding", "videogpt")
 
 
 def _build(data: SiteData) -> Sequence[Block]:
+    """Return the tables of records, and asv's."""
+    return [*_of_records(data), *_of_asv(data)]
+
+
+def _of_records(data: SiteData) -> list[Block]:
+    """Return a table for every suite that has left records of figures."""
+    blocks: list[Block] = []
+    for table in suite_tables(data.runs):
+        rows: list[list[str | Cell]] = [
+            [
+                row.machine,
+                row.environment,
+                *row.parameters,
+                *(Cell(text, value) for text, value in zip(row.figures, row.values, strict=True)),
+            ]
+            for row in table.rows
+        ]
+        headings = ("machine", "BLAS", *table.parameters, *table.figures)
+        blocks += [
+            Heading(table.title, f"{table.suite}-heading"),
+            Table(f"{table.suite}-figures", headings, rows_of(rows)),
+        ]
+    return blocks
+
+
+def _of_asv(data: SiteData) -> list[Block]:
     """Return a row for every figure at the commit at which it was measured last."""
     if data.asv is None:
         return []
