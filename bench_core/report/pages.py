@@ -20,6 +20,8 @@ from bench_core.files import replace_file, write_text
 from bench_core.history.asv_results import AsvResults
 from bench_core.history.regressions import Regressions
 from bench_core.records import EnvironmentRun
+from bench_core.records.model import ModelRecord
+from bench_core.report.answers import Answer
 from bench_core.report.blocks import Block, Cell, Figure, Table, as_csv, rows_of
 from bench_core.report.charts import SCRIPT, Chart, bokeh_script, bokeh_version
 from bench_core.report.sections import all_sections
@@ -66,6 +68,8 @@ def write_site(
     asv: AsvResults | None = None,
     feed: str = "",
     notes: Sequence[str] = (),
+    answers: Sequence[Answer] | None = None,
+    models: Sequence[ModelRecord] = (),
 ) -> list[Path]:
     """Write the site whose first page is ``path``, and return its pages, the first one first.
 
@@ -79,9 +83,13 @@ def write_site(
     asv : what asv's results have beside the records.
     feed : address of the Atom feed; empty for none.
     notes : shown below every page.
+    answers : of a site about one problem, which is not beside asv's; None for all that the records
+        give.
+    models : what the cost model says of machines; without any, that page is left out.
     """
     stem = path.stem
-    data = SiteData(runs, runs if everything is None else everything, stem, history, asv)
+    whole = runs if everything is None else everything
+    data = SiteData(runs, whole, stem, history, asv, chosen=answers, models=models)
     pages = build_pages(data)
     folder = path.parent
     for old in [*folder.glob(f"{stem}-*.html"), *folder.glob(f"{stem}-records/*.html")]:
@@ -103,6 +111,7 @@ def write_site(
             feed=feed,
             history=commits if page.name == INDEX else "",
             notes=notes,
+            beside_asv=answers is None,
         )
         written.append(write_text(folder / page.address, text))
     data.records.write(folder / f"{stem}-records", f"../{files.name}/site.css")

@@ -17,7 +17,9 @@ from bench_core.history.asv_results import read_asv_results
 from bench_core.history.atom import as_atom
 from bench_core.history.reading import read_regressions
 from bench_core.processes import end_tree
+from bench_core.records.model import read_models
 from bench_core.report.asv_pages import link_from_asv
+from bench_core.report.own_results import write_own
 from bench_core.report.pages import write_site
 from bench_core.report.published_results import write_published
 from bench_core.report.runs import EnvironmentRun, collect, latest, read_runs
@@ -208,6 +210,7 @@ def build_site(project: Project, machine: str, *, others: bool = False) -> list[
     _need_benchmarks(project.results)
     collect(project.pending, project.results, machine)
     write_published(project.results, project.root)
+    write_own(project.results, project.root)
     asv(project, "publish", "--no-pull")
     everything = read_runs(project.results)
     own = latest([run for run in everything if run.machine == machine])
@@ -221,6 +224,7 @@ def build_site(project: Project, machine: str, *, others: bool = False) -> list[
         asv=read_asv_results(project.results, everything),
         feed=project.feed.name,
         notes=link_from_asv(project.html, project.page.name),
+        models=read_models(project.results),
     )
     write_text(project.feed, as_atom(history, page=f"{project.page.stem}-history.html"))
     return runs if others else own

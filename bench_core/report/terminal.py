@@ -42,6 +42,7 @@ def print_summary(
     *,
     profile: str | None = None,
     lines: int = SCREEN,
+    answers: bool = True,
 ) -> None:
     """Print whose results these are, proof, kernels, fits, what gave no number, and the answers.
 
@@ -49,6 +50,7 @@ def print_summary(
     answers, which come last, are cut last.
 
     profile : that was asked for, where this run did; else the one that the records name.
+    answers : False where they were printed already.
     """
     if not runs:
         console.print(Text("Nothing measured yet: run `ridgebench bench`."), soft_wrap=True)
@@ -61,7 +63,7 @@ def print_summary(
         for one in run.fits
     ]
     short = short_names(labels)
-    answers = find_answers(runs)
+    found = find_answers(runs) if answers else []
     parts = [
         Part("Environments", 3, lambda: _print_origin(runs, profile, console)),
         Part("Environments", 5, lambda: _print_proof(runs, short, console)),
@@ -69,7 +71,7 @@ def print_summary(
         Part("All fits", 0, lambda: _print_fits(rows(runs), short, console, lines)),
         Part("Skipped", 4, lambda: _print_issues(find_issues(runs), environments, console, lines)),
     ]
-    shown = AnswerPart(answers, lambda one, whole: _print_answer(one, console, whole=whole))
+    shown = AnswerPart(found, lambda one, whole: print_answer(one, console, whole=whole))
     print_parts(parts, shown, console, lines)
 
 
@@ -124,7 +126,7 @@ def _print_origin(runs: list[EnvironmentRun], profile: str | None, console: Cons
     console.print()
 
 
-def _print_answer(answer: Answer, console: Console, *, whole: bool) -> None:
+def print_answer(answer: Answer, console: Console, *, whole: bool = True) -> None:
     """Print the fastest configuration, how sure that is, what it saves, and the command.
 
     whole : or the first of these alone.
@@ -132,7 +134,7 @@ def _print_answer(answer: Answer, console: Console, *, whole: bool) -> None:
     console.print(Text.assemble((answer.problem, "bold green"), f": {answer.fastest}"))
     if not whole:
         return
-    for text in (answer.sureness, answer.against_default, *answer.warnings):
+    for text in (answer.sureness, answer.against_default, *answer.notes, *answer.warnings):
         console.print(Padding(Text(text), (0, 0, 0, 2), expand=False))
     console.print(Text(_in_lines(f"  $ {answer.command}", console.width), "dim"), soft_wrap=True)
 

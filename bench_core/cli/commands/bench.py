@@ -8,6 +8,8 @@ import click
 
 from bench_core.cli.display import console, say
 from bench_core.cli.options import PENALTY_OPTIONS, option
+from bench_core.cli.own_options import own_options, refuse_others, take_own
+from bench_core.cli.own_problem import bench_own
 
 if TYPE_CHECKING:
     from bench_core.cluster.settings import ClusterSettings
@@ -51,8 +53,11 @@ KEPT = (
     help="Compare fits on a GPU (cuda), or in torch on the processor, with numpy's: nothing else.",
 )
 @option("json", "again", "cluster", *(name for name in PENALTY_OPTIONS if name != "spaces"))
+@own_options
 @click.argument("asv_arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
 def command(
+    ctx: click.Context,
     profile: str,
     aa: bool,
     turns: bool,
@@ -95,6 +100,10 @@ def command(
     of the machine that says so, never beside those of other penalties.
 
     A profile, an option or a benchmark that does not exist is refused before anything is built.
+
+    With --problem, or --x and --y, the sweep is one's own problem's: strategies x BLAS x nodes x
+    threads, the model's best first, what it rules out left out and named, within --within. It
+    needs no clone: records go to ./results. The same command goes on with what was left out.
     """
     import os
     from dataclasses import replace
@@ -121,6 +130,11 @@ def command(
     from bench_core.report.terminal import print_summary
     from bench_core.runner.penalty_request import PenaltyRequest
 
+    if own := take_own(penalty):
+        refuse_others(ctx, "profile", "aa", "turns", "as_json", "cluster", "asv_arguments")
+        request = PenaltyRequest(**penalty)
+        bench_own(own, request, machine=machine, accept_load=accept_load, again=again, plan=plan)
+        return
     screen = console()
     project = find_project(Path.cwd())
     check_profile(project.benchmarks, profile)

@@ -19,7 +19,7 @@ def _build(data: SiteData) -> Sequence[Block]:
             Card(
                 answer.problem + where,
                 answer.fastest,
-                (f"{answer.sureness}; {answer.against_default}",),
+                (f"{answer.sureness}; {answer.against_default}", *answer.notes),
                 answer.warnings,
                 answer.command,
             )
