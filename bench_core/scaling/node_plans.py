@@ -105,13 +105,13 @@ def plan_nodes(
 ) -> NodePlan:
     """Return the plan that takes the least predicted time on so many nominal nodes.
 
+    Raises `ResourceError` where no plan fits the memory limit.
+
     Parameters
     ----------
     form, selection, factorise, joint : chosen unless given.
-    memory_limit : bytes that each node may use; None for all there are.
+    memory_limit : bytes that each node may use; None for no limit.
     calibration : of other nodes, with one thread each; None for the nominal ones.
-
-    Raises `ResourceError`, with the bytes that the leanest plan needs, where none fits.
 
     Examples
     --------

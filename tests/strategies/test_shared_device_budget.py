@@ -40,7 +40,6 @@ def test_blocks_stream_through_what_there_is():
     tight = plan_nodes(GPU, 2, memory_limit=limit)
     assert max(tight.node_bytes) <= limit
     assert tight.width < free.width
-    assert tight.cost >= free.cost
     assert plan_nodes(GPU, 2, memory_limit=max(free.node_bytes)) == free
 
 

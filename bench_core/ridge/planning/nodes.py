@@ -54,8 +54,8 @@ class NodePlan:
     sum_bytes : bytes that nodes send each other in messages. file_bytes : bytes that one node
         writes for the others, and each reads once.
     node_bytes : peak memory of each node beyond the files of X and Y; on its GPU where it has one.
-    triangles, joint : as in `bench_core.ridge.planning.plan.Plan`.
-    block : most columns of Y that are read at once.
+    triangles, joint : as in `bench_core.ridge.planning.plan.Plan`. block : most columns of Y that
+        are read at once.
     """
 
     shape: FitShape
@@ -232,18 +232,18 @@ def make_node_plan(
         for together in fold_ways(shape, a, joint)
         for triangles in {False, triangles_serve(shape, a, b, joint=together)}
     ]
-    if memory_limit is not None:
-        limited = [_narrowed(plan, memory_limit) for plan in candidates]
-        candidates = [plan for plan in limited if max(plan.node_bytes) <= memory_limit]
-        if not candidates:
-            needed = min(max(plan.node_bytes) for plan in limited)
-            raise no_room(shape, needed, memory_limit, whose="a node of this fit")
-    return _with_memory(min(candidates, key=times.plan))
+    if memory_limit is None:
+        return _with_memory(min(candidates, key=times.plan))
+    limited = [_narrowed(_with_memory(plan), memory_limit) for plan in candidates]
+    fitting = [plan for plan in limited if max(plan.node_bytes) <= memory_limit]
+    if not fitting:
+        needed = min(max(plan.node_bytes) for plan in limited)
+        raise no_room(shape, needed, memory_limit, whose="a node of this fit")
+    return min(fitting, key=times.plan)
 
 
 def _narrowed(plan: NodePlan, limit: int) -> NodePlan:
     """Return the plan with blocks as wide as every node's memory allows, or the narrowest."""
-    plan = _with_memory(plan)
     while max(plan.node_bytes) > limit and plan.width > SMALLEST_WIDTH:
         plan = _with_memory(replace(plan, block=max(SMALLEST_WIDTH, plan.width // 2)))
     return plan
@@ -251,8 +251,8 @@ def _narrowed(plan: NodePlan, limit: int) -> NodePlan:
 
 def _with_memory(plan: NodePlan) -> NodePlan:
     """Return the plan with the memory of its nodes."""
-    used = min(plan.nodes, plan.shape.s)
-    return replace(plan, node_bytes=tuple(_node_bytes(plan, node) for node in range(used)))
+    busy = range(min(plan.nodes, plan.shape.s))
+    return replace(plan, node_bytes=tuple(_node_bytes(plan, node) for node in busy))
 
 
 def even_shares(s: int, nodes: int) -> Bounds:
