@@ -17,6 +17,7 @@ from bench_core.history.asv_results import read_asv_results
 from bench_core.history.atom import as_atom
 from bench_core.history.reading import read_regressions
 from bench_core.processes import end_tree
+from bench_core.records.model import read_models
 from bench_core.report.asv_pages import link_from_asv
 from bench_core.report.own_results import write_own
 from bench_core.report.pages import write_site
@@ -219,6 +220,7 @@ def build_site(project: Project, machine: str, *, others: bool = False) -> list[
         asv=read_asv_results(project.results, everything),
         feed=project.feed.name,
         notes=link_from_asv(project.html, project.page.name),
+        models=read_models(project.results),
     )
     write_text(project.feed, as_atom(history, page=f"{project.page.stem}-history.html"))
     return runs if others else own

@@ -34,6 +34,7 @@ from bench_core.runner.agreement import disagreement
 from bench_core.runner.arrays import FitData
 from bench_core.runner.launcher import launch, worker_environment
 from bench_core.runner.memory import INTERVAL_MS
+from bench_core.runner.modelled_phases import with_modelled
 from bench_core.runner.planning import plan_record
 from bench_core.runner.preflight import Preflight
 from bench_core.runner.problem_cache import CachedProblem
@@ -221,6 +222,9 @@ def run_fit(
         "phases",
     )
     values = {name: getattr(found, name) for name in names}
+    if found.phases is not None and found.blas is not None:
+        options = spec.options if settings.options is None else settings.options
+        values["phases"] = with_modelled(found.phases, record.case, options, found.blas.numpy.name)
     if found.accuracy is not None and (few := few_samples(data.t_test)) is not None:
         values["warnings"] = (*found.warnings, few)
     if found.plan is not None:  # what was done, where the data asked for a more exact way

@@ -33,12 +33,13 @@ from bench_core.ridge.inputs import (
 )
 from bench_core.ridge.penalty_grid import PenaltyGrid, make_grid
 from bench_core.ridge.planning.flops import Selection
-from bench_core.ridge.planning.nodes import Factorise, NodePlan, make_node_plan
+from bench_core.ridge.planning.nodes import Factorise, NodePlan
 from bench_core.ridge.solvers.base import Fold
 from bench_core.ridge.solvers.choice import Choice, choose
 from bench_core.ridge.solvers.penalty_scores import Scores, mean_scores
 from bench_core.ridge.solvers.trust import Method, Remedy, remedy, require_scores, too_inexact
 from bench_core.scaling.costs import own as costs
+from bench_core.scaling.node_plans import plan_nodes
 from bench_core.scaling.operations import FitCost
 from bench_core.strategies import _shared_nodes as on_node
 from bench_core.strategies._base import COMMON_OPTIONS, Strategy
@@ -185,7 +186,7 @@ class SharedBatches(Strategy):
             exact=method.exact,
             gcv=by_gcv(self.cv),
         )
-        return make_node_plan(
+        return plan_nodes(
             shape,
             nodes,
             form=find_form(self.solver),
