@@ -36,6 +36,7 @@ class NodeFacts:
     ----------
     host : its name. machine : the same for processes that share cores and memory.
     processes : the same for processes that see each other's numbers.
+    network : the same for processes that share network interfaces.
     control : its control groups, whose quota it shares.
     topology : what it may use, as it was started.
     about : `bench_core.machine.describe` there.
@@ -52,6 +53,7 @@ class NodeFacts:
     host: str
     machine: str
     processes: str
+    network: str
     control: str
     pid: int
     topology: Topology
@@ -60,6 +62,11 @@ class NodeFacts:
     versions: dict[str, str]
     variables: dict[str, str]
     clock_s: float
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """The same for processes that see each other, and are reached together."""
+        return self.machine, self.processes, self.network
 
     @property
     def processor(self) -> str:
@@ -93,6 +100,7 @@ def look() -> NodeFacts:
         host=socket.gethostname(),
         machine=_read("/proc/sys/kernel/random/boot_id") or socket.gethostname(),
         processes=_link("/proc/self/ns/pid"),
+        network=_link("/proc/self/ns/net"),
         control=_read("/proc/self/cgroup"),
         pid=os.getpid(),
         topology=read_topology(cpus=affinity()),

@@ -11,6 +11,7 @@ from bench_core.progress import Progress
 from bench_core.records.times import MachineUse, Memory, RunTimes
 from bench_core.runner.disturbance import UseMeter, disturbance
 from bench_core.runner.host_memory import HostsWatch
+from bench_core.runner.link_meter import LinkMeter
 from bench_core.runner.memory import MemoryWatch
 from bench_core.runner.phase_meter import PhaseMeter
 from bench_core.runner.processor import FitMeter
@@ -73,6 +74,7 @@ def time_run(
             bytes_moved=session.bytes_moved,
             meter=meter,
             phases=PhaseMeter(),
+            links=LinkMeter(session.link_seconds) if session.elsewhere else None,
             progress=progress,
         )
         used = None if use is None else use.use()
