@@ -6,9 +6,9 @@ PROFILE ?= small
 # Further options of `ridgebench bench`, such as BENCH='--machine NAME'.
 BENCH ?=
 # What the tests exercise: everything.
-EXTRAS := bench,report,conda,brain,encoders,videogpt,games,peers,slurm,ssh,tls,dev
+EXTRAS := bench,report,conda,brain,docs,encoders,videogpt,games,peers,slurm,ssh,tls,dev
 
-.PHONY: bench test lint report clean help
+.PHONY: bench test lint report docs clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make report   publish the pages again from the recorded results"
 	@echo "make test     run the tests"
 	@echo "make lint     run ruff, mypy and import-linter"
+	@echo "make docs     build the documentation site: build/docs/index.html"
 	@echo "make clean    remove .venv, build outputs and caches; results stay"
 
 $(BIN)/python:
@@ -47,6 +48,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check --preview --select PLC2701 bench_core encoders benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
+	@echo "build/docs/index.html"
 
 clean:
 	rm -rf $(VENV) .asv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -187,6 +187,8 @@ def make_case(suite: str, resolution: str, scale: str, **rest: Any) -> Any:
     if "precision" in chosen:
         rest.setdefault("until", Until(chosen["precision"], chosen["budget_s"]))
     rest.setdefault("split", "random")  # the thesis's, and that of all records so far
+    if (cluster := other_cluster()) is not None:
+        rest["cluster"] = cluster.label
     spec = FitSpec(
         suite=suite,
         problem=resolution,
@@ -211,13 +213,17 @@ def reference() -> Any:
 
 
 def cases_in_turn() -> Iterator[Any]:
-    """Yield every case that runs here and is measured in turns, once."""
-    seen = set()
+    """Yield every case that runs here, is selected and is measured in turns, once."""
+    from bench_core.report.bench_request import is_selected, selected_patterns
+
+    seen, patterns = set(), selected_patterns()
     for suite in suites():
         if not (issubclass(suite, FitSuite) and suite.in_turn):
             continue
         for parameters in itertools.product(*suite.params):
             if suite.reason_to_skip(*parameters) is not None:
+                continue
+            if not is_selected(suite, parameters, patterns):
                 continue
             case = suite().case(*parameters)
             if case.key() not in seen:

@@ -7,6 +7,8 @@ import signal
 
 import pytest
 
+from tests.installed import Distributions, Installed, build, install
+
 # Tests run beside each other and beside other work, so their times are accepted as they are. The
 # tests of disturbed times take this back.
 os.environ["RIDGEBENCH_ACCEPT_LOAD"] = "1"
@@ -27,3 +29,15 @@ def device(request: pytest.FixtureRequest) -> str:
     from tests.devices import usable_device
 
     return usable_device(request.param)
+
+
+@pytest.fixture(scope="session")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
+    """Return the source distribution and the wheel of this checkout."""
+    return build(tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="session")
+def installed(distributions: Distributions, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Return an environment in which the wheel is installed, and no clone is seen."""
+    return install(distributions.wheel, tmp_path_factory.mktemp("installed"))

@@ -17,6 +17,8 @@ from bench_core.errors import InputError
 
 SCHEMA = "ridgebench-fit/1"
 DESCRIPTION = "fit.json"
+SHUFFLED = "r_shuffled"
+"""Name of the array of r (s,) after training on shuffled rows, beside that of ``r``."""
 
 
 @dataclass(frozen=True, eq=False)

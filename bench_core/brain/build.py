@@ -190,7 +190,7 @@ def build(planned: BuildPlan, folder: str | Path, *, progress: Progress = silent
         "volumes": np.concatenate([run.volumes for run in planned.runs]).astype(np.int32),
         "target_names": np.array(list(planned.targets.names), dtype=np.str_),
     }
-    description: dict[str, Any] = {"name": planned.settings.name, "meta": _meta(planned)}
+    description: dict[str, Any] = {"name": planned.settings.name, "meta": describe(planned)}
     if planned.targets.space is not None:
         small |= planned.targets.space.arrays()
         description["space"] = planned.targets.space.description()
@@ -236,7 +236,8 @@ def _write_run(planned: BuildPlan, run: PlannedRun, writer: ResumableFolderWrite
     writer.mark(source.name)
 
 
-def _meta(planned: BuildPlan) -> dict[str, Any]:
+def describe(planned: BuildPlan) -> dict[str, Any]:
+    """Return the problem's ``meta``: where it comes from, its runs, settings and versions."""
     import nibabel
     import nilearn
 

@@ -6,12 +6,14 @@ of voxels a response to the videos is planted. Every frame of a video shows a nu
 0–3 two TRs later, box "late" bars 4–7 three TRs later.
 
 Session 2 shows one video again, one run has no confounds, one begins with two unsteady volumes,
-and one is a volume longer than its video.
+and one is a volume longer than its video. Further subjects saw the same videos in the same runs:
+their responses are those of the first, their noise is their own.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,8 +67,16 @@ class ExampleRun:
 
     @property
     def name(self) -> str:
-        """The BIDS name."""
-        return f"sub-01_ses-{self.session}_task-{self.video}"
+        """The BIDS name, of the first subject."""
+        return self.of_subject("01")
+
+    def of_subject(self, label: str) -> str:
+        """Return the BIDS name of the run of a subject.
+
+        >>> RUNS[0].of_subject("02")
+        'sub-02_ses-001_task-s01e01a'
+        """
+        return f"sub-{label}_ses-{self.session}_task-{self.video}"
 
 
 VIDEOS = {"s01e01a": 75, "s01e01b": 68, "s01e02a": 80, "s01e02b": 72, "s01e03a": 20}
@@ -82,37 +92,42 @@ RUNS = (
 )
 
 
-def write_example(folder: str | Path, *, seed: int = 0) -> str:
-    """Write the data set into a new ``folder`` and return its description.
+def write_example(folder: str | Path, *, seed: int = 0, subjects: int = 1) -> str:
+    """Write the data set of sub-01 and so on into a new ``folder`` and return its description.
 
     Raises `InputError` when the folder exists.
     """
+    labels = [f"{number:02d}" for number in range(1, subjects + 1)]
     try:
         with new_folder(Path(folder)) as part:
-            _write(part, seed)
+            _write(part, seed, labels)
     except FileExistsError as error:
         raise InputError(str(error)) from error
-    return f"{len(VIDEOS)} videos, {len(RUNS)} runs of sub-01, an atlas and an encoder"
+    who = "sub-01" if subjects == 1 else f"each of {subjects} subjects"
+    return f"{len(VIDEOS)} videos, {len(RUNS)} runs of {who}, an atlas and an encoder"
 
 
-def _write(folder: Path, seed: int) -> None:
+def _write(folder: Path, seed: int, labels: Sequence[str]) -> None:
     (folder / "stimuli").mkdir()
     bars = {video: _video(folder / "stimuli", video, seed) for video in VIDEOS}
-    subject = folder / "fmriprep" / "sub-01"
     inside = brain()
-    (subject / "anat").mkdir(parents=True)
-    _save(subject / "anat" / f"sub-01_space-{SPACE}_desc-brain_mask.nii.gz", *_finer(inside))
     _save(folder / "atlas.nii.gz", *_finer(parcels()))
-    for number, run in enumerate(RUNS):
-        rng = np.random.default_rng([seed, 1, number])
-        place = subject / f"ses-{run.session}" / "func"
-        place.mkdir(parents=True, exist_ok=True)
-        _write_run(place, run, bars[run.video], inside, rng)
+    for subject, label in enumerate(labels):
+        own = folder / "fmriprep" / f"sub-{label}"
+        (own / "anat").mkdir(parents=True)
+        _save(own / "anat" / f"sub-{label}_space-{SPACE}_desc-brain_mask.nii.gz", *_finer(inside))
+        for number, run in enumerate(RUNS):
+            rng = np.random.default_rng([seed, 1, number, *([subject] if subject else [])])
+            place = own / f"ses-{run.session}" / "func"
+            place.mkdir(parents=True, exist_ok=True)
+            _write_run(place / run.of_subject(label), run, bars[run.video], inside, rng)
     _encoder(folder / "encoder")
     for extract, rest in _CONFIGS.items():
         text = _CONFIG.format(extract=extract, rest=rest)
         (folder / f"{extract}.toml").write_text(text, encoding="utf-8")
     (folder / "spaces.toml").write_text(_SPACES, encoding="utf-8")
+    names = ", ".join(f'"{label}"' for label in labels)
+    (folder / "subjects.toml").write_text(_SUBJECTS.format(names=names), encoding="utf-8")
 
 
 def brain() -> NDArray[np.bool_]:
@@ -163,7 +178,7 @@ def _video(folder: Path, video: str, seed: int) -> NDArray[np.float64]:
 
 
 def _write_run(
-    folder: Path,
+    stem: Path,
     run: ExampleRun,
     bars: NDArray[np.float64],
     inside: NDArray[np.bool_],
@@ -183,7 +198,6 @@ def _write_run(
         noise += np.tensordot(scaled, weights, axes=1)
     noise[: run.unsteady] += 50
     images = np.where(inside, 1000 + 20 * noise, 0).astype(np.int16)
-    stem = folder / run.name
     _save(
         Path(f"{stem}_space-{SPACE}_desc-preproc_bold.nii.gz"), np.moveaxis(images, 0, -1), AFFINE
     )
@@ -274,6 +288,24 @@ folder = "features"
 """
 
 _CONFIGS = {"parcels": 'labels = "atlas.nii.gz"', "whole-brain": 'mask = "anat"'}
+
+_SUBJECTS = """\
+# A problem for every subject, in OUT/sub-LABEL.
+name = "example"
+out = "problems/subjects"
+subjects = [{names}]
+
+[targets]
+source = "fmriprep"
+folder = "fmriprep"
+extract = "parcels"
+labels = "atlas.nii.gz"
+
+[features]
+source = "store"
+folder = "features"
+layer = "bars"
+"""
 
 _SPACES = """\
 # A problem of two feature spaces: two layers of the encoder.

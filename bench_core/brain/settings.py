@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,6 +29,8 @@ SECTIONS = ("targets", "features", "samples", "pairing")
 FEATURES = {"store": StoreSettings, "npy": NpyFeatureSettings, "events": EventSettings}
 SPACES = "spaces"
 """``features.source`` of several feature spaces, each with a source of its own."""
+PLACE = "{subject}"
+"""What stands for the label of the subject in a file of several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,7 @@ class ProblemSettings:
     name : name of the problem.
     out : folder to create, None when the file names none.
     dtype : dtype of X and Y.
+    subject : "sub-01" and so on in a file of several subjects, None in one of a single problem.
     """
 
     path: Path
@@ -64,17 +68,48 @@ class ProblemSettings:
     features: Any
     samples: SampleSettings
     pairing: PairingSettings
+    subject: str | None = None
 
     @classmethod
     def read(cls, path: str | Path) -> ProblemSettings:
-        """Return the settings in ``path``.
+        """Return the settings in ``path``, which are of one problem.
+
+        Raises `InputError` or `UnknownNameError`, naming the key.
+        """
+        found = cls.read_all(path)
+        if len(found) > 1:
+            names = ", ".join(str(each.subject) for each in found)
+            raise InputError(f"{path} is of several subjects ({names}): give a file of one")
+        return found[0]
+
+    @classmethod
+    def read_all(cls, path: str | Path) -> list[ProblemSettings]:
+        """Return the settings of every subject in ``path``; of one problem without ``subjects``.
+
+        ``{subject}`` in any text of the file stands for the subject's label. Where ``out`` or
+        ``name`` have none, "sub-" and the label are added, as a folder and as a word; [targets]
+        from fMRIPrep need none either.
 
         Raises `InputError` or `UnknownNameError`, naming the key.
         """
         path = Path(path)
         tables = read_toml(path)
+        subjects = tables.pop("subjects", None)
+        if subjects is None:
+            return [cls._of(path, tables)]
+        try:
+            labels = _labels(subjects)
+            own = [_of_subject(tables, label, path.stem) for label in labels]
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        return [
+            cls._of(path, each, f"sub-{label}") for each, label in zip(own, labels, strict=True)
+        ]
+
+    @classmethod
+    def _of(cls, path: Path, tables: dict[str, Any], subject: str | None = None) -> ProblemSettings:
         base = path.resolve().parent
-        known = (*SECTIONS, *(each.name for each in fields(_Top)))
+        known = (*SECTIONS, *(each.name for each in fields(_Top)), "subjects")
         for name in tables:
             if name not in known:
                 raise unknown(f"key in {path}", name, known)
@@ -90,6 +125,7 @@ class ProblemSettings:
                 _features(sections["features"], base),
                 read_section(SampleSettings, sections["samples"], "samples", base),
                 read_section(PairingSettings, sections["pairing"], "pairing", base),
+                subject,
             )
         except (InputError, LookupError) as error:
             raise type(error)(f"{path}: {error}") from error
@@ -104,6 +140,49 @@ class _Top:
     name: Annotated[str | None, "name of the problem"] = None
     out: Annotated[Path | None, "the folder to make"] = None
     dtype: Annotated[Literal["float32", "float64"], "of X and Y"] = "float32"
+
+
+def _labels(subjects: Any) -> list[str]:
+    """Return the labels of ``subjects``, without "sub-"."""
+    if not isinstance(subjects, list) or not subjects:
+        raise InputError(f'subjects is {subjects!r}: give labels, such as ["01", "02"]')
+    for each in subjects:
+        if not isinstance(each, str) or not re.fullmatch(r"(sub-)?[A-Za-z0-9]+", each):
+            raise InputError(
+                f'subjects has {each!r}: a label is letters and digits in quotes, such as "01"'
+            )
+    labels = [each.removeprefix("sub-") for each in subjects]
+    if twice := sorted({each for each in labels if labels.count(each) > 1}):
+        raise InputError(f"subjects has {', '.join(twice)} twice: give each once")
+    return labels
+
+
+def _of_subject(tables: dict[str, Any], label: str, stem: str) -> dict[str, Any]:
+    """Return the tables of a file of several subjects as those of one."""
+    targets = tables.get("targets")
+    if isinstance(targets, dict):
+        if targets.get("source") == "fmriprep":
+            targets = {"subject": PLACE, **targets}
+        if PLACE not in repr(targets):
+            raise InputError(
+                f"subjects: [targets] are the same for all of them: write {PLACE} where they differ"
+            )
+        tables = {**tables, "targets": targets}
+    own = {"name": stem, **tables}
+    if isinstance(own["name"], str) and PLACE not in own["name"]:
+        own["name"] += f" sub-{PLACE}"
+    if isinstance(own.get("out"), str) and PLACE not in own["out"]:
+        own["out"] += f"/sub-{PLACE}"
+    found: dict[str, Any] = _replaced(own, label)
+    return found
+
+
+def _replaced(value: Any, label: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _replaced(each, label) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_replaced(each, label) for each in value]
+    return value.replace(PLACE, label) if isinstance(value, str) else value
 
 
 def _features(table: Any, base: Path) -> Any:

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bench_core.cli.parameters import Bytes, ClusterChoice, Folds, Numbers, Option, Scale, Spaces
+from bench_core.cli.parameters import (
+    Bytes,
+    ClusterChoice,
+    Folds,
+    Numbers,
+    Option,
+    Scale,
+    Spaces,
+    Words,
+)
 from bench_core.processes import keep_stdout_clean
 
 if TYPE_CHECKING:
@@ -83,6 +92,16 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "default": 0,
             "show_default": True,
             "help": "Seed of everything that is random.",
+        },
+    ),
+    "strategies": (
+        ("--strategies",),
+        {
+            "type": Words(),
+            "multiple": True,
+            "metavar": "STRATEGY,…",
+            "help": "Strategies, separated by commas or repeated  [default: all whose cost is "
+            "known].",
         },
     ),
     "nodes": (
@@ -335,6 +354,11 @@ def named_values(pairs: tuple[tuple[str, Any], ...], flag: str = "--option") -> 
             raise click.UsageError(f"{flag} {name} is given twice: give it once")
         found[name] = value
     return found
+
+
+def listed_words(given: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """Return the words of an option that takes several and may be repeated, each once."""
+    return tuple(dict.fromkeys(word for words in given for word in words))
 
 
 PENALTY_OPTIONS = ("alphas", "extend-alphas", "alpha-per-target", "cv", "scoring", "spaces")

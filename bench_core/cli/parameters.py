@@ -151,6 +151,59 @@ class Numbers(click.ParamType):
             )
 
 
+class Words(click.ParamType):
+    """Words separated by commas."""
+
+    name = "name,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the words, each once; fail for none."""
+        if isinstance(value, tuple):
+            return value
+        found = tuple(dict.fromkeys(filter(None, (word.strip() for word in value.split(",")))))
+        if not found:
+            self.fail(f"{value!r} names nothing: separate names by commas", param, ctx)
+        return found
+
+
+class Counts(click.ParamType):
+    """Whole numbers from 1 on, separated by commas."""
+
+    name = "n,n,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the numbers, each once; fail with an example otherwise."""
+        if isinstance(value, tuple):
+            return value
+        words = [word.strip() for word in str(value).split(",")]
+        if not all(word.isdecimal() and int(word) > 0 for word in words):
+            self.fail(f"{value!r} is not whole numbers from 1 on, such as 1,2,4", param, ctx)
+        return tuple(dict.fromkeys(map(int, words)))
+
+
+class Duration(click.ParamType):
+    """A time such as 90s, 30min or 2h; seconds without a unit."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds; fail with an example otherwise."""
+        if isinstance(value, float):
+            return value
+        units = {"": 1, "s": 1, "min": 60, "h": 3600}
+        found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(s|min|h|)\s*", str(value))
+        seconds = float(found[1]) * units[found[2]] if found else 0.0
+        if seconds <= 0:
+            self.fail(f"{value!r} is not a time such as 90s, 30min or 2h", param, ctx)
+        return seconds
+
+
 def _numbers(word: str) -> list[float]:
     """Return the numbers that a word stands for; raise `ValueError` for any other word."""
     parts = word.split(":")

@@ -140,6 +140,10 @@ def run_text(run: RunTimes) -> str:
     text += f": {ended[run.stopped]}"
     if run.use is not None and run.use.others_cores is not None:
         text += f"; others used {run.use.others_cores:.2f} of {run.use.cores} cores"
+        if len(run.hosts) > 1:
+            text += ", where they used most"
+    if unknown := [one.host for one in run.hosts if one.use.others_cores is None]:
+        text += f"; what others used is not known of {', '.join(unknown)}"
     if run.disturbed is not None:
         text += f"; disturbed: {run.disturbed}"
     return text if run.counted else f"{text}; not counted"

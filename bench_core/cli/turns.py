@@ -39,7 +39,7 @@ def bench_in_turns(
     from bench_core.measure.turns import take_turns
     from bench_core.measure.turns_plan import read_plans
     from bench_core.records.store import SESSION
-    from bench_core.report.bench_request import split_benchmarks, suites_of
+    from bench_core.report.bench_request import selection_variable, split_benchmarks, suites_of
     from bench_core.report.site import asv
 
     patterns, rest = split_benchmarks(asv_arguments)
@@ -48,7 +48,7 @@ def bench_in_turns(
     root = project.root / ".asv"
     root.mkdir(exist_ok=True)
     with owned_folder(root, "session") as folder:
-        passed = {**environment, SESSION: str(folder)}
+        passed = {**environment, **selection_variable(patterns), SESSION: str(folder)}
         asv(project, *arguments, *rest, "--bench", _BUILD, environment=passed, say=say)
         plans = {
             where: plan

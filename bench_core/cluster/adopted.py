@@ -276,10 +276,10 @@ class AdoptedCluster(RemoteArrays):
         way than through Dask asks there, too.
         """
         facts = self.facts[node]
-        if facts.place == self.here.place:
+        if facts.location == self.here.location:
             return process_state(facts.pid)
         for other in self.living:
-            if self.facts[other].place == facts.place and self._presence.is_heard(other):
+            if self.facts[other].location == facts.location and self._presence.is_heard(other):
                 address = self.workers[other].address
                 found = within(
                     _ASK_S,

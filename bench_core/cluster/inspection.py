@@ -64,7 +64,7 @@ class NodeFacts:
     clock_s: float
 
     @property
-    def place(self) -> tuple[str, str, str]:
+    def location(self) -> tuple[str, str, str]:
         """The same for processes that see each other, and are reached together."""
         return self.machine, self.processes, self.network
 
@@ -94,12 +94,22 @@ class NodeFacts:
         }
 
 
+def place() -> tuple[str, str]:
+    """Return what this process's machine, and the numbers of its processes, are told by.
+
+    Each is the same in processes that have it in common.
+    """
+    machine_id = _read("/proc/sys/kernel/random/boot_id") or socket.gethostname()
+    return machine_id, _link("/proc/self/ns/pid")
+
+
 def look() -> NodeFacts:
     """Return the facts of this process."""
+    machine_id, processes = place()
     return NodeFacts(
         host=socket.gethostname(),
-        machine=_read("/proc/sys/kernel/random/boot_id") or socket.gethostname(),
-        processes=_link("/proc/self/ns/pid"),
+        machine=machine_id,
+        processes=processes,
         network=_link("/proc/self/ns/net"),
         control=_read("/proc/self/cgroup"),
         pid=os.getpid(),

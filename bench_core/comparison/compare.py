@@ -66,7 +66,22 @@ def compare(
     InputError : no case has valid times on both sides.
     """
     runs = list(runs)
-    measured = measured_cases(runs)
+    return compare_measured(
+        measured_cases(runs), runs, dimension, first, second, rate=rate, margin=margin
+    )
+
+
+def compare_measured(
+    measured: Sequence[Measured],
+    runs: Sequence[EnvironmentRun],
+    dimension: Dimension,
+    first: str,
+    second: str,
+    *,
+    rate: float = RATE,
+    margin: float = MARGIN,
+) -> Comparison:
+    """Compare as `compare` does; ``measured`` : the cases of ``runs``, for several comparisons."""
     found = pair(measured, dimension, first, second)
     if not found.pairs:
         lines = "\n  ".join(found.unpaired[:10]) or "nothing measured"

@@ -252,6 +252,7 @@ class Errors:
     def __init__(self, noise: Noise, *, seed: int = 0, draws: int = DRAWS) -> None:
         self.noise, self.draws = noise, draws
         self._random = np.random.default_rng(seed)
+        self._normal = self._random.standard_normal(draws)
         self._medians: dict[int, Floats] = {}
         self._scales: dict[float, Floats] = {}
 
@@ -279,7 +280,7 @@ class Errors:
             sd
             * math.sqrt(1 / first + 1 / second)
             * self._rolled(self._scale(df))
-            * self._random.standard_normal(self.draws)
+            * self._rolled(self._normal)
         )
         return found
 

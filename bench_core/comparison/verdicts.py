@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.comparison.noise import Errors, Noise, Runs, estimate, location
+from bench_core.comparison.noise import DRAWS, Errors, Noise, Runs, estimate, location
 from bench_core.errors import InputError
 from bench_core.fdr import adjusted_p
 
@@ -31,6 +31,11 @@ MARGIN = 0.2
 
 MEAN_LEVEL = 0.01
 """p value from which the geometric mean is a difference: it is the number that is quoted."""
+
+_MOST_VALUES = 40_000_000
+"""Draws of all pairs together from which on every pair has fewer, but `_FEWEST_DRAWS`."""
+
+_FEWEST_DRAWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -106,22 +111,57 @@ def judge(
     noise = estimate(
         [*apart, *others], interleaved=[pair for pair, both in parts if both], same=same
     )
-    errors = Errors(noise, seed=seed)
+    errors = Errors(noise, seed=seed, draws=_draws(len(pairs)))
     changes = [location(second) - location(first) for first, second in pairs]
-    repeats = [_difference(errors, pair) for pair in pairs]
-    whole = [
-        None if found is None else found + errors.of_runs(len(first), len(second), interleaved=both)
-        for found, ((first, second), both) in zip(repeats, parts, strict=True)
-    ]
-    p = [
-        math.nan if error is None else _p(change, error)
-        for change, error in zip(changes, whole, strict=True)
-    ]
-    adjusted = adjusted_p(p)
+    total = _Total()
+    tests: list[_Test | None] = []
+    for change, (pair, both) in zip(changes, parts, strict=True):
+        repeats = _difference(errors, pair)
+        if repeats is None:
+            tests.append(None)
+            continue
+        first, second = map(len, pair)
+        total.add(change, repeats, first, second, both)
+        tests.append(_test(change, repeats + errors.of_runs(first, second, interleaved=both)))
+    adjusted = adjusted_p([math.nan if one is None else one.p for one in tests])
     cases = tuple(
-        _case(*found, rate, margin) for found in zip(changes, whole, p, adjusted, strict=True)
+        _case(change, test, float(value), rate, margin)
+        for change, test, value in zip(changes, tests, adjusted, strict=True)
     )
-    return Judgement(cases, _mean(errors, pairs, changes, repeats, margin, together), noise)
+    return Judgement(cases, _mean(errors, total, margin), noise)
+
+
+@dataclass(frozen=True)
+class _Test:
+    """p value of a change of log time, and its interval."""
+
+    p: float
+    low: float
+    high: float
+
+
+@dataclass
+class _Total:
+    """The geometric mean as its cases come: draws are summed, so that none has to be kept."""
+
+    changes: list[float] = field(default_factory=list)
+    errors: NDArray[np.float64] | None = None
+    fewest: tuple[int, int] = (0, 0)
+    together: bool = True
+
+    def add(
+        self, change: float, error: NDArray[np.float64], first: int, second: int, both: bool
+    ) -> None:
+        least = (first, second) if not self.changes else self.fewest
+        self.fewest = min(least[0], first), min(least[1], second)
+        self.errors = error if self.errors is None else self.errors + error
+        self.together = self.together and both
+        self.changes.append(change)
+
+
+def _draws(pairs: int) -> int:
+    """Return the draws for so many pairs: fewer where many pairs would take minutes."""
+    return max(_FEWEST_DRAWS, min(DRAWS, _MOST_VALUES // max(pairs, 1)))
 
 
 def _difference(errors: Errors, pair: tuple[Runs, Runs]) -> NDArray[np.float64] | None:
@@ -133,48 +173,35 @@ def _p(change: float, error: NDArray[np.float64]) -> float:
     return float((1 + np.sum(np.abs(error) >= abs(change))) / (1 + len(error)))
 
 
-def _case(
-    change: float,
-    error: NDArray[np.float64] | None,
-    p: float,
-    adjusted: float,
-    rate: float,
-    margin: float,
-) -> CaseVerdict:
-    if error is None:
-        return CaseVerdict(math.exp(change), None, None, None, "cannot tell")
+def _test(change: float, error: NDArray[np.float64]) -> _Test:
     low, high = (change - float(edge) for edge in np.quantile(error, [0.975, 0.025]))
+    return _Test(_p(change, error), low, high)
+
+
+def _case(
+    change: float, test: _Test | None, adjusted: float, rate: float, margin: float
+) -> CaseVerdict:
+    if test is None:
+        return CaseVerdict(math.exp(change), None, None, None, "cannot tell")
+    low, high = test.low, test.high
     verdict: Verdict = "cannot tell"
     if adjusted <= rate:
         verdict = "slower" if change > 0 else "faster"
     elif max(-low, high) < math.log1p(margin):
         verdict = "no difference"
-    return CaseVerdict(
-        math.exp(change), (math.exp(low), math.exp(high)), p, float(adjusted), verdict
-    )
+    return CaseVerdict(math.exp(change), (math.exp(low), math.exp(high)), test.p, adjusted, verdict)
 
 
-def _mean(
-    errors: Errors,
-    pairs: Sequence[tuple[Runs, Runs]],
-    changes: Sequence[float],
-    repeats: Sequence[NDArray[np.float64] | None],
-    margin: float,
-    together: Sequence[bool],
-) -> CaseVerdict | None:
+def _mean(errors: Errors, total: _Total, margin: float) -> CaseVerdict | None:
     """Judge the geometric mean over the cases that have an interval.
 
     What differs between two runs may slow every case of a run alike, so averaging does not lessen
     it: all cases share one draw.
     """
-    known = {number: error for number, error in enumerate(repeats) if error is not None}
-    if not known:
+    if total.errors is None:
         return None
-    used = list(known)
-    total = np.sum(list(known.values()), axis=0) / len(used)
-    most = [(len(pairs[number][0]), len(pairs[number][1])) for number in used]
-    fewest = min(first for first, _ in most), min(second for _, second in most)
-    error = total + errors.of_runs(*fewest, interleaved=all(together[number] for number in used))
-    change = float(np.mean([changes[number] for number in used]))
-    p = _p(change, error)
-    return _case(change, error, p, p, MEAN_LEVEL, margin)
+    error = total.errors / len(total.changes)
+    error = error + errors.of_runs(*total.fewest, interleaved=total.together)
+    change = float(np.mean(total.changes))
+    test = _test(change, error)
+    return _case(change, test, test.p, MEAN_LEVEL, margin)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.accuracy.result import FitResult
+from bench_core.accuracy.result import SHUFFLED, FitResult
 from bench_core.data import Problem, Split
 from bench_core.errors import InputError
 from bench_core.files import publish_folder, write_json
@@ -41,7 +41,7 @@ def write_results(
     Returns the names of its files, and figures that were left out with the reason.
     """
     own = () if further is None else further.arrays
-    names = ("r", "intercept", *own)
+    names = ("r", "intercept", *([SHUFFLED] if request.shuffled else []), *own)
     arrays = {name: np.load(part / f"{name}.npy", mmap_mode="r") for name in names}
     folder = part / "result"
     FitResult(
@@ -85,6 +85,7 @@ def write_results(
             "problem": values["case"]["problem"],
             "strategy": request.strategy,
             "r": values["accuracy"],
+            "r shuffled": values["null"],
             "penalty": values["penalty"],
             "plan": None if plan is None else asdict(plan),
             **({} if further is None else {"spaces": _by_row(arrays, further)}),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench_core import strategies
+from bench_core.accuracy.result import SHUFFLED
 from bench_core.checks import check_alphas
 from bench_core.cluster.settings import LOCAL, ClusterSettings
 from bench_core.data import THESIS_ALPHAS, Problem, Split, auto_split, random_split, run_split
@@ -32,7 +33,7 @@ class FitRequest:
     memory_limit : bytes, for strategies that plan within one. keep_problem : whether the problem is
     kept beside the results. retries : times that batches are done again whose node was lost.
     resume : go on with the batches that an interrupted fit has left. cluster : where the nodes are.
-    allow_mixed : accept nodes that differ.
+    allow_mixed : accept nodes that differ. shuffled : fit to shuffled samples too, for r by chance.
     """
 
     strategy: str
@@ -58,6 +59,7 @@ class FitRequest:
     resume: bool = False
     cluster: ClusterSettings = LOCAL
     allow_mixed: bool = False
+    shuffled: bool = False
 
     def check(self) -> None:
         """Raise the error of anything that no fit can use."""
@@ -139,7 +141,8 @@ class FitRequest:
         """Return the bytes of every array that the fit writes, for ``tests`` held-out samples."""
         item = np.dtype(shape.dtype).itemsize
         sizes = {"prediction": tests * shape.s * item, "coef": shape.s * shape.p * item}
-        sizes |= dict.fromkeys(("penalty", "r", "intercept"), shape.s * 8)
+        small = ("penalty", "r", "intercept", *([SHUFFLED] if self.shuffled else []))
+        sizes |= dict.fromkeys(small, shape.s * 8)
         if not self.coef:
             del sizes["coef"]
         return sizes
@@ -183,7 +186,7 @@ class FitRequest:
             blas=self.blas,
             alphas=self.alphas,
             fit_intercept=self.fit_intercept,
-            null="skip",
+            null="fit" if self.shuffled else "skip",
         )
 
 

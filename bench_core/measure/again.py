@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
+from bench_core.cluster import NodeLostError
+from bench_core.cluster.settings import LOCAL, ClusterSettings
 from bench_core.errors import ResourceError
 from bench_core.measure.run import ACCEPT_LOAD
 from bench_core.progress import Progress, silent
@@ -28,16 +30,18 @@ def measure_again(
     progress: Progress = silent,
     timeout: float | None = None,
     accept_load: bool | None = None,
+    cluster: ClusterSettings = LOCAL,
 ) -> Record:
     """Return the record of ``spec`` with the times of one more run, and write it to ``store``.
 
     The run proves its BLAS and its threads. What does not change from run to run (accuracy, null,
-    agreement) is that of the first. A record that has no times comes back as it is.
+    agreement) is that of the first. A record that has no times comes back as it is. A run on other
+    processors than those of the record, which a cluster may give, is left out with a warning.
 
     Parameters
     ----------
     store : holds the record of the first run, from `bench_core.measure.measure`.
-    scratch, progress, timeout, accept_load : as there.
+    scratch, progress, timeout, accept_load, cluster : as there; ``spec`` names the cluster.
 
     Raises
     ------
@@ -49,11 +53,12 @@ def measure_again(
     if record.status not in ("ok", "disturbed") or record.times is None:
         return record
     settings = RunSettings(
-        scratch=prepare_scratch(scratch, progress),
+        scratch=prepare_scratch(scratch or cluster.scratch, progress),
         log=path.with_suffix(".log"),
         timeout=timeout,
         progress=progress,
         accept_load=bool(os.environ.get(ACCEPT_LOAD)) if accept_load is None else accept_load,
+        cluster=cluster,
     )
     number = 1 + max((one.number for one in record.times.runs), default=0)
     try:
@@ -71,8 +76,16 @@ def measure_again(
 
 
 def add_run(record: Record, found: WorkerResult, number: int, *, accept_load: bool) -> Record:
-    """Return a record with the times of a further run; invalid or failed if that run is so."""
+    """Return a record with the times of a further run; invalid or failed if that run is so.
+
+    A run that lost a node elsewhere, or was on other processors there, is left out with a warning:
+    jobs end, and what was measured before is as good as it was.
+    """
     reason = found.reason
+    left_out = _left_out(record, found)
+    if left_out is not None:
+        note = f"run {number} was left out: {left_out}"
+        return replace(record, warnings=(*record.warnings, note))
     if found.status == "ok" and found.processor is not None:
         reason = found.processor.note
     if found.times is None or reason is not None:
@@ -92,3 +105,27 @@ def add_run(record: Record, found: WorkerResult, number: int, *, accept_load: bo
         reason=disturbed,
         times=times,
     )
+
+
+def _left_out(record: Record, found: WorkerResult) -> str | None:
+    """Return why a further run does not count and says nothing against the others; None if not."""
+    lost = found.status == "failed" and found.error == NodeLostError.__name__
+    if lost and record.cluster is not None:
+        return found.reason
+    return other_processors(record, found) if found.status == "ok" else None
+
+
+def other_processors(record: Record, found: WorkerResult) -> str | None:
+    """Return how the processors of a further run's hosts are others than the record's.
+
+    None where they are the same, and on this machine.
+    """
+    if record.cluster is None or found.cluster is None:
+        return None
+    before, now = (
+        sorted({str(host.cpu["model"]) for host in one.hosts})
+        for one in (record.cluster, found.cluster)
+    )
+    if before == now:
+        return None
+    return f"its nodes had {', '.join(now)}, those of the first run {', '.join(before)}"

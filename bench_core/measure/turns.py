@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any
 
 from bench_core.measure.turns_plan import TurnsPlan, same_case, side_of_same
+from bench_core.processes import end_tree
 from bench_core.records import codec
 from bench_core.records.record import Record
 from bench_core.records.session import (
@@ -139,6 +140,11 @@ class Helper:
             return None
         found: dict[str, Any] = json.loads(line)
         return found
+
+    def stop(self) -> None:
+        """End the process and all that it started, from another thread: `ask` returns None then."""
+        if self._process is not None:
+            end_tree(self._process.pid)
 
     def _start(self) -> subprocess.Popen[str]:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """The process that measures in one environment when it is its turn.
 
 Run as ``python -m bench_core.measure.turns_worker FOLDER SESSION`` by `bench_core.measure.turns`,
-with the variables of the environment's plan, which lies in FOLDER. It answers every line of JSON on
+with the variables of the environment's plan, which lies in FOLDER; of these ``RIDGEBENCH_CLUSTER``
+says where the nodes are. It answers every line of JSON on
 stdin by one on stdout, and ends with its stdin.
 """
 
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench_core.cluster.settings import LOCAL, ClusterSettings, chosen_cluster
 from bench_core.measure.again import measure_again
 from bench_core.measure.run import measure
 from bench_core.measure.turns_plan import PLAN, TurnsPlan, side_of_same
@@ -25,22 +27,31 @@ from bench_core.records.times import Times
 from bench_core.runner.spec import FitSpec
 
 
-def measure_run(spec: FitSpec, store: Path, session: str, runs: int | None = None) -> Record:
+def measure_run(
+    spec: FitSpec,
+    store: Path,
+    session: str,
+    runs: int | None = None,
+    *,
+    cluster: ClusterSettings = LOCAL,
+) -> Record:
     """Return the record of a case with one run more, of this session.
 
     runs : as many as it is to have; None for any number. A record that an interrupted sweep has
         finished stays as it is, with the name of that session; one with fewer is made anew, since
         its first runs were in turn with others.
+    cluster : where the nodes are, which ``spec`` names.
     """
     path = store / f"{spec.stem}.json"
     if path.is_file():
         kept = codec.read(Record, path)
         if runs is None or kept.session == session:
-            return measure_again(spec, store=store)
+            return measure_again(spec, store=store, cluster=cluster)
         if kept.times is not None and count_runs(kept.times) >= runs:
             return kept
     store.mkdir(parents=True, exist_ok=True)
-    record = replace(measure(spec, store=store, again=path.is_file()), session=session)
+    measured = measure(spec, store=store, again=path.is_file(), cluster=cluster)
+    record = replace(measured, session=session)
     codec.write(record, path)
     return record
 
@@ -64,7 +75,8 @@ def answer(plan: TurnsPlan, folder: Path, session: str, request: dict[str, Any])
     assert spec is not None
     if request["store"]:
         spec = side_of_same(spec)
-    record = measure_run(spec, store, session, None if number is None else plan.runs)
+    runs = None if number is None else plan.runs
+    record = measure_run(spec, store, session, runs, cluster=chosen_cluster())
     if not request["store"]:  # sides of an environment with itself are no records of their own
         publish(record)
     return {"status": record.status, "record": str(store / f"{spec.stem}.json")}

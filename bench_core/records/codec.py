@@ -56,9 +56,14 @@ def to_json(value: Any, *, indent: int | None = 1) -> str:
     InputError : a field that must be a finite number is not.
     """
     kind = type(value)
-    text = _adapter(kind).dump_json(value, indent=indent).decode("utf-8")
+    text = dump(value, indent=indent)
     from_json(kind, text, f"this {kind.__name__}")
     return text
+
+
+def dump(value: Any, *, indent: int | None = 1) -> str:
+    """Return ``value``, a dataclass of this package that was read and checked, as JSON."""
+    return _adapter(type(value)).dump_json(value, indent=indent).decode("utf-8")
 
 
 def to_dict(value: Any) -> dict[str, Any]:

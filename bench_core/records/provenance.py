@@ -62,6 +62,11 @@ def commit() -> tuple[str | None, bool | None]:
     return head or None, None if changes is None else bool(changes)
 
 
+def in_checkout(folder: Path) -> bool:
+    """Return whether a folder lies in a git checkout, with a commit or without."""
+    return _git(folder, "rev-parse", "--is-inside-work-tree") == "true"
+
+
 def head(checkout: Path) -> str | None:
     """Return the commit that is checked out in a folder, None where git knows none."""
     return _git(checkout, "rev-parse", "HEAD") or None

@@ -130,7 +130,7 @@ def read_all(folder: Path) -> list[Record]:
 
 def identity(record: AnyRecord) -> str:
     """Return what one record replaces: the same kind, the same parameters."""
-    case = {} if isinstance(record, SkipsRecord) else codec.to_dict(record.case)
+    case = {} if isinstance(record, SkipsRecord) else json.loads(codec.dump(record.case))
     return json.dumps([type(record).__name__, case], sort_keys=True)
 
 

@@ -15,7 +15,7 @@ from bench_core.records.case import CaseRecord, ProblemRecord
 from bench_core.records.kernels import KernelsRecord
 from bench_core.records.reading import AnyRecord, read_lines
 from bench_core.records.record import Record
-from bench_core.records.session import SessionRecord
+from bench_core.records.session import CLOCK_SUITE, SessionRecord
 from bench_core.records.skips import SkipsRecord
 
 SUFFIX = ".records.jsonl"
@@ -87,10 +87,16 @@ def read_runs(results_dir: Path, machine: str | None = None) -> list[Environment
 
 
 def latest(runs: list[EnvironmentRun]) -> list[EnvironmentRun]:
-    """Return, for each machine, the runs of the commit that was measured last."""
+    """Return, for each machine, the runs of the commit that was measured last.
+
+    The clock alone, all that one environment in turns with itself leaves of single fits, is no
+    measurement of a commit.
+    """
     newest: dict[str, tuple[str, str]] = {}
     for run in runs:
-        started = max((one.started for one in run.fits), default="")
+        started = max(
+            (one.started for one in run.fits if one.case.suite != CLOCK_SUITE), default=""
+        )
         newest[run.machine] = max(newest.get(run.machine, ("", "")), (started, run.commit))
     return [run for run in runs if newest[run.machine][1] == run.commit]
 

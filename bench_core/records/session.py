@@ -66,6 +66,27 @@ class SessionCase:
 
 
 @dataclass(frozen=True, config=STRICT)
+class NotMeasured:
+    """A case that a sweep was asked for and did not measure.
+
+    Parameters
+    ----------
+    case : in words. environment : where; None for all of them.
+    predicted_s : low end, middle and high end of the predicted seconds; None without a prediction.
+
+    Examples
+    --------
+    >>> NotMeasured("mor 1×1", None, "no time was left", (4.0, 5.0, 6.0)).environment is None
+    True
+    """
+
+    case: str
+    environment: str | None
+    reason: str
+    predicted_s: tuple[Seconds, Seconds, Seconds] | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
 class SessionRecord:
     """One session of one environment.
 
@@ -75,6 +96,11 @@ class SessionRecord:
     runs : of every case. cases : number of them.
     clock : the reference, repeated through the session, in ``clock_environment``.
     same : A/A pairs; empty unless they were asked for.
+    problem : of a sweep of one's own problem, its name; None for the suites.
+    data : words that name its data on a command line, without absolute paths; empty for a name.
+    within_s : seconds that such a sweep was given; None for no limit.
+    not_measured : cases that it left out, each with the reason.
+    notes : how its predictions and environments came about.
 
     Examples
     --------
@@ -96,6 +122,11 @@ class SessionRecord:
     clock_environment: str | None
     clock: tuple[Tick, ...]
     same: tuple[SamePair, ...] = ()
+    problem: str | None = None
+    data: tuple[str, ...] = ()
+    within_s: Annotated[float, Field(gt=0)] | None = None
+    not_measured: tuple[NotMeasured, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def status(self) -> Literal["ok"]:

@@ -48,6 +48,20 @@ class MachineUse:
 
 
 @dataclass(frozen=True, config=STRICT)
+class HostUse:
+    """Use of one host of a cluster elsewhere; ``host`` is its name in the record's ``cluster``.
+
+    Examples
+    --------
+    >>> HostUse("host 1", MachineUse(2.0, 4, 1.98, 0.02)).use.cores
+    4
+    """
+
+    host: str
+    use: MachineUse
+
+
+@dataclass(frozen=True, config=STRICT)
 class RunTimes:
     """Fits of one process, one after another: a run of the case.
 
@@ -57,9 +71,11 @@ class RunTimes:
     started : UTC, ISO 8601.
     warm_up_fits_s : whole fits before the repeats, in no figure. fit_s : the repeats.
     stopped : why no further repeat was begun.
-    use : of the machine from the first to the last repeat; None where the system does not say.
+    use : of the machine from the first to the last repeat; None where the system does not say. With
+        nodes elsewhere, of that of their hosts where others took the most cores.
     disturbed : what disturbed the run; None if nothing did.
     counted : whether its repeats are in the case's times.
+    hosts : use of every host of the nodes where these are elsewhere; empty otherwise.
 
     Examples
     --------
@@ -75,6 +91,7 @@ class RunTimes:
     use: MachineUse | None = None
     disturbed: str | None = None
     counted: bool = True
+    hosts: tuple[HostUse, ...] = ()
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from bench_core.comparison.cases import Measured, measured_cases
@@ -42,6 +42,8 @@ class Answer:
     default : what runs where nothing is chosen (`DEFAULT`); None where it was not measured.
     saving : time of the default over that of the best, with its verdict; None without a default,
         or where the default is the best.
+    data : words of the command that name the data; empty for the problem's name.
+    notes : further lines, such as what a model expects elsewhere.
 
     Examples
     --------
@@ -55,6 +57,8 @@ class Answer:
     alike: tuple[Measured, ...]
     default: Measured | None
     saving: CaseVerdict | None
+    data: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def problem(self) -> str:
@@ -74,6 +78,8 @@ class Answer:
     @property
     def sureness(self) -> str:
         """How sure it is that nothing else of what was measured is as fast."""
+        if not self.others:
+            return "nothing else was measured"
         if not self.alike:
             return f"faster than the other {counted(self.others, 'configuration')}"
         named = "; ".join(_configuration(one) for one in self.alike[:_NAMED])
@@ -95,7 +101,7 @@ class Answer:
     @property
     def command(self) -> str:
         """The command that fits this problem so."""
-        return fit_command(self.best.record)
+        return fit_command(self.best.record, self.data)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -107,37 +113,48 @@ class Answer:
         return tuple(found)
 
 
-def find_answers(runs: Iterable[EnvironmentRun]) -> list[Answer]:
-    """Return the answer to every problem that was measured in two configurations or more.
+def find_answers(runs: Iterable[EnvironmentRun], *, least: int = 2) -> list[Answer]:
+    """Return the answer to every problem that was measured in ``least`` configurations or more.
 
     Fits of which accuracy says nothing, for want of held-out samples, are no answer. A problem's
     answers stand together, small scales first.
     """
+    runs = list(runs)
     measured = measured_cases(runs)
+    data = {one.case.session: one.data for run in runs for one in run.sessions}
     groups: dict[tuple[str, str, Fraction, str], list[Measured]] = {}
     for one in measured:
         if one.runs and few_samples(one.record.case.problem.t_test) is None:
             case = one.case
             key = (one.place.machine, case.problem, Fraction(case.scale or 1), case.rest)
             groups.setdefault(key, []).append(one)
-    choices = [sorted(groups[key], key=_seconds) for key in sorted(groups) if len(groups[key]) > 1]
+    choices = [
+        sorted(groups[key], key=_seconds) for key in sorted(groups) if len(groups[key]) >= least
+    ]
     pairs = [(best, other) for best, *others in choices for other in others]
     judged = judge_pairs(pairs).cases
     verdicts = {
         (id(best), id(other)): verdict for (best, other), verdict in zip(pairs, judged, strict=True)
     }
-    return [_answer(choice, verdicts) for choice in choices]
+    return [
+        replace(_answer(choice, verdicts), data=data.get(choice[0].record.session or "", ()))
+        for choice in choices
+    ]
 
 
-def fit_command(record: Record) -> str:
-    """Return the command that fits the problem of a record by its configuration."""
+def fit_command(record: Record, data: Sequence[str] = ()) -> str:
+    """Return the command that fits the problem of a record by its configuration.
+
+    data : words that name the data, such as a folder, which keep their own precision; none for
+    the problem's name.
+    """
     case, problem = record.case, record.case.problem
-    words = ["ridgebench", "fit", case.strategy, problem.name]
+    words = ["ridgebench", "fit", case.strategy, *(data or [problem.name])]
     if problem.scale is not None and problem.scale != 1:
         words += ["--scale", str(Fraction(problem.scale).limit_denominator(10_000))]
     if problem.subject not in (None, "sub-01"):
         words += ["--subject", str(problem.subject)]
-    if problem.dtype != "float64":
+    if problem.dtype != "float64" and not data:
         words += ["--dtype", problem.dtype]
     if case.split.kind != "random":
         words += ["--split", case.split.kind]

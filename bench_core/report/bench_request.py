@@ -9,14 +9,19 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import json
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from bench_core.errors import InputError, unknown
 
 PROFILES = "profiles.toml"
+SELECTION = "RIDGEBENCH_BENCH"
+"""Variable of the patterns of ``--bench``, as JSON: what is measured in turns is asked of it."""
 _KINDS = ("track_", "time_", "timeraw_", "mem_", "peakmem_")
 
 
@@ -90,6 +95,44 @@ def suites_of(patterns: Sequence[str], benchmarks: Path) -> set[str]:
         for name in benchmark_names(benchmarks)
         if not plain or any(re.search(one, name) for one in plain)
     }
+
+
+def is_selected(suite: type, parameters: Sequence[Any], patterns: Sequence[str]) -> bool:
+    r"""Return whether patterns of ``--bench`` select a suite with these parameters, as asv does.
+
+    asv searches every pattern in MODULE.CLASS.METHOD(PARAMETERS). All are selected by no pattern.
+
+    >>> class Threads:
+    ...     def track_time(self): ...
+    >>> Threads.__module__ = "benchmarks.threads"
+    >>> is_selected(Threads, ("roi", 2), [r"track_time\('roi'"])
+    True
+    >>> is_selected(Threads, ("parcels", 2), [r"track_time\('roi'"])
+    False
+    """
+    module = suite.__module__.rpartition(".")[2]
+    words = ", ".join(map(repr, parameters))
+    names = [
+        f"{module}.{suite.__name__}.{method}({words})"
+        for method in dir(suite)
+        if method.startswith(_KINDS)
+    ]
+    return not patterns or any(re.search(one, name) for one in patterns for name in names)
+
+
+def selection_variable(patterns: Sequence[str]) -> dict[str, str]:
+    """Return the variable that tells suites what ``--bench`` selects; none where it is not given.
+
+    >>> selection_variable([])
+    {}
+    """
+    return {SELECTION: json.dumps(list(patterns))} if patterns else {}
+
+
+def selected_patterns() -> list[str]:
+    """Return the patterns that the environment has, from `selection_variable`."""
+    found: list[str] = json.loads(os.environ.get(SELECTION) or "[]")
+    return found
 
 
 def _check_pattern(pattern: str, names: Sequence[str]) -> None:

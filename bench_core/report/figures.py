@@ -1,4 +1,4 @@
-"""The figures of the page, as SVG: measured lines, and the published ones beside them.
+"""Bars and points of the pages, as SVG; figures of lines are those of `line_panels`.
 
 seaborn and matplotlib are the ``report`` extra; they are imported when a figure is drawn.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,74 +15,38 @@ import numpy as np
 from bench_core.report.rows import Row, environment_label
 from bench_core.report.runs import EnvironmentRun
 from bench_core.report.terminal import KERNELS
-from bench_core.scaling.published_times import mean_seconds, published_times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _WIDTH = 10.0
+MOST_BARS = 30
+"""Bars of one panel: more are not readable, and the page's table has all."""
 
-
-def speed_up_figure(table: Iterable[Row]) -> str | None:
-    """Return SU against threads per resolution, as figures 3.6 and 3.8 have it, and as published.
-
-    None where nothing was measured with more than one thread.
-    """
-    found = [row for row in table if row.suite == "threads" and row.su is not None]
-    if not any(row.threads > 1 for row in found):
-        return None
-    panels = sorted({(row.problem, row.size, row.scale) for row in found})
-    figure, axes = _panels(len(panels))
-    for axis, (problem, _, scale) in zip(axes, panels, strict=True):
-        chosen = [row for row in found if (row.problem, row.scale) == (problem, scale)]
-        for label in sorted({row.environment for row in chosen}):
-            line = sorted(
-                (row.threads, row.su or 0.0) for row in chosen if row.environment == label
-            )
-            axis.plot(*zip(*line, strict=True), marker="o", label=label)
-        for blas in ("mkl", "openblas"):
-            line = _published_speed_ups(problem, blas)
-            if line:
-                axis.plot(
-                    *zip(*line, strict=True),
-                    "--",
-                    color="grey",
-                    marker=_MARKERS[blas],
-                    label=f"thesis, {blas} (scale 1)",
-                )
-        threads = [1, 2, 4, 8, 16, 32]
-        axis.plot(threads, threads, ":", color="lightgrey", label="ideal")
-        axis.set(
-            title=f"{problem}, scale {scale}",
-            xlabel="threads",
-            ylabel="speed-up over one thread",
-            xscale="log",
-            yscale="log",
-            xticks=threads,
-            yticks=threads,
-        )
-        axis.set_xticklabels(map(str, threads))
-        axis.set_yticklabels(map(str, threads))
-        axis.minorticks_off()
-    axes[0].legend(fontsize=8)
-    return to_svg(figure)
+MOST_PANELS = 12
 
 
 def strategies_figure(table: Iterable[Row]) -> str | None:
-    """Return the times of every strategy and configuration on whole-brain problems, as bars."""
-    found = [row for row in table if row.suite in ("nodes_bmor", "nodes_mor")]
-    if not found:
+    """Return the fastest times of problems that several strategies fitted, as bars.
+
+    A panel per problem, scale and precision, at most `MOST_PANELS` of them with `MOST_BARS` each.
+    """
+    groups: dict[tuple[str, Fraction, str, str], list[Row]] = {}
+    for row in table:
+        groups.setdefault((row.problem, row.size, row.scale, row.dtype), []).append(row)
+    several = {
+        key: sorted(own, key=lambda row: row.seconds)[:MOST_BARS][::-1]  # bars go up
+        for key, own in sorted(groups.items())
+        if len({row.strategy for row in own}) > 1
+    }
+    panels = dict(list(several.items())[:MOST_PANELS])
+    if not panels:
         return None
-    panels = sorted({(row.problem, row.size, row.scale) for row in found})
-    figure, axes = _panels(len(panels), height=0.9 + 0.22 * len(found) / len(panels))
-    for axis, (problem, _, scale) in zip(axes, panels, strict=True):
-        chosen = sorted(
-            (row for row in found if (row.problem, row.scale) == (problem, scale)),
-            key=lambda row: -row.seconds,
-        )
-        environments = sorted({row.environment for row in chosen})
-        colours = dict(zip(environments, _palette(len(environments)), strict=True))
+    figure, axes = panel_rows([len(own) for own in panels.values()])
+    labels = sorted({row.environment for own in panels.values() for row in own})
+    colours = dict(zip(labels, _palette(len(labels)), strict=True))
+    for axis, ((problem, _, scale, dtype), chosen) in zip(axes, panels.items(), strict=True):
         names = [f"{row.strategy}  {row.nodes} x {row.threads}" for row in chosen]
         places = range(len(chosen))
         axis.barh(
@@ -102,12 +67,15 @@ def strategies_figure(table: Iterable[Row]) -> str | None:
                     xytext=(4, 0),
                     textcoords="offset points",
                 )
-        axis.set(title=f"{problem}, scale {scale}", xlabel="seconds (×: DSU over ridgecv 1 × 1)")
+        named = " ".join(word for word in (problem, scale, dtype) if word)
+        more = len(groups[problem, Fraction(scale or 1), scale, dtype]) - len(chosen)
+        title = f"{named} (the fastest {len(chosen)}; {more} more)" if more else named
+        axis.set(title=title, xlabel="seconds (×: DSU over ridgecv 1 × 1)")
         axis.margins(x=0.18)
         axis.grid(visible=False, axis="y")  # its lines would strike the ratios through
-        handles = [patch(colour, label) for label, colour in colours.items()]
-        axis.legend(handles=handles, fontsize=8, loc="upper right")
-    return to_svg(figure)
+    handles = [patch(colour, label) for label, colour in colours.items()]
+    figure.legend(handles=handles, fontsize=8, loc="upper center", ncols=3)
+    return to_svg(figure, above=0.15 + 0.2 * -(-len(labels) // 3))
 
 
 def kernels_figure(runs: Iterable[EnvironmentRun]) -> str | None:
@@ -158,13 +126,15 @@ def accuracy_figure(table: Iterable[Row]) -> str | None:
     found = [row for row in table if row.suite == "accuracy" and row.r_max is not None]
     if not found:
         return None
-    panels = sorted({row.problem for row in found})
-    figure, axes = _panels(len(panels))
-    for axis, problem in zip(axes, panels, strict=True):
-        chosen = sorted(
+    groups = {
+        problem: sorted(
             (row for row in found if row.problem == problem),
             key=lambda row: (row.strategy, row.dtype, row.environment),
-        )
+        )[:MOST_BARS]
+        for problem in sorted({row.problem for row in found})[:MOST_PANELS]
+    }
+    figure, axes = panel_rows([len(own) for own in groups.values()])
+    for axis, (problem, chosen) in zip(axes, groups.items(), strict=True):
         places = list(range(len(chosen)))
         kinds: list[tuple[str, str, Callable[[Row], float | None]]] = [
             ("largest r", "o", lambda row: row.r_max),
@@ -177,24 +147,8 @@ def accuracy_figure(table: Iterable[Row]) -> str | None:
         axis.set_yticks(places, names, fontsize=7)
         axis.set(title=problem, xlabel="Pearson r on held-out samples", xlim=(-0.1, 1))
         axis.margins(y=0.1)
-    # Below the panels: points may lie anywhere in them.
-    axes[0].legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3)
-    return to_svg(figure)
-
-
-_MARKERS = {"mkl": "^", "openblas": "v"}
-
-
-def _published_speed_ups(resolution: str, blas: str) -> list[tuple[int, float]]:
-    times = published_times()
-    wanted = {"figure": "3.6", "blas": blas, "resolution": resolution}
-    one = mean_seconds(times, threads=1, **wanted)
-    line = []
-    for threads in (1, 2, 4, 8, 16, 32):
-        seconds = mean_seconds(times, threads=threads, **wanted)
-        if one is not None and seconds is not None:
-            line.append((threads, one / seconds))
-    return line
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, loc="upper center", ncols=3)
+    return to_svg(figure, above=0.35)
 
 
 def _errors(chosen: list[Row]) -> list[list[float]]:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from bench_core.phases import PHASES, Phase
 from bench_core.records.phases import PHASE_NAMES, PhaseSeconds
 from bench_core.records.runs import environment_label, record_label, scale_text, strategy_text
-from bench_core.report.figures import panel_rows, patch, to_svg
+from bench_core.report.figures import MOST_BARS, MOST_PANELS, panel_rows, patch, to_svg
 from bench_core.report.runs import EnvironmentRun
 
 _COLOURS: dict[Phase, str] = {
@@ -107,6 +107,15 @@ def used_phases(rows: Iterable[PhaseRow]) -> list[Phase]:
     """Return the phases that any row spent time in, in their order."""
     spent = [row.seconds.seconds for row in rows]
     return [name for name in PHASES if any(one[name] > 0 for one in spent)]
+
+
+def drawn_rows(rows: Iterable[PhaseRow]) -> list[PhaseRow]:
+    """Return the rows that a figure has room for: `MOST_BARS` paths in each of `MOST_PANELS`."""
+    found: dict[tuple[str, Fraction, str], list[PhaseRow]] = {}
+    for row in rows:
+        if row.critical and (row.panel in found or len(found) < MOST_PANELS):
+            found.setdefault(row.panel, []).append(row)
+    return [row for own in found.values() for row in own[:MOST_BARS]]
 
 
 def phases_text(rows: Iterable[PhaseRow]) -> str:

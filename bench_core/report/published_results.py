@@ -138,6 +138,37 @@ def _benchmarks(blas: str) -> list[tuple[str, Sequence[Sequence[Any]], Value]]:
             threads=threads,
         )
 
+    def subject_threads_time(resolution: str, subject: str, threads: int, _: str) -> float | None:
+        return mean_seconds(
+            times,
+            figure="3.6",
+            blas=blas,
+            resolution=resolution,
+            subject=subject,
+            threads=threads,
+        )
+
+    def subject_inverse_speed_up(
+        resolution: str, subject: str, threads: int, scale: str
+    ) -> float | None:
+        return _ratio(
+            subject_threads_time(resolution, subject, threads, scale),
+            subject_threads_time(resolution, subject, 1, scale),
+        )
+
+    def subject_mor_time(
+        strategy: str, subject: str, nodes: int, threads: int, _: str
+    ) -> float | None:
+        return mean_seconds(
+            times,
+            figure="3.9",
+            blas=blas,
+            strategy=strategy,
+            subject=subject,
+            nodes=nodes,
+            threads=threads,
+        )
+
     def subject_inverse_dsu(
         strategy: str, subject: str, nodes: int, threads: int, scale: str
     ) -> float | None:
@@ -157,6 +188,8 @@ def _benchmarks(blas: str) -> list[tuple[str, Sequence[Sequence[Any]], Value]]:
         return _ratio(bmor_time(strategy, nodes, threads, scale), bmor_time("ridgecv", 1, 1, scale))
 
     by_subject = (("ridgecv", "bmor"), _SUBJECTS, (1, 8), (1, 32), ("1",))
+    threads_by_subject = (("parcels", "roi"), _SUBJECTS, _THREADS, ("1",))
+    mor_by_subject = (("mor",), _SUBJECTS, (2, 8), (2, 32), ("1",))
     by_threads = (("parcels", "roi"), _THREADS, ("1",))
     return [
         ("threads.Threads.track_time", by_threads, threads_time),
@@ -175,6 +208,13 @@ def _benchmarks(blas: str) -> list[tuple[str, Sequence[Sequence[Any]], Value]]:
         ),
         ("subjects.Subjects.track_time", by_subject, subject_time),
         ("subjects.Subjects.track_inverse_dsu", by_subject, subject_inverse_dsu),
+        ("subjects.SubjectsSpeedUp.track_time", threads_by_subject, subject_threads_time),
+        (
+            "subjects.SubjectsSpeedUp.track_inverse_speed_up",
+            threads_by_subject,
+            subject_inverse_speed_up,
+        ),
+        ("subjects.SubjectsMor.track_time", mor_by_subject, subject_mor_time),
     ]
 
 

@@ -21,14 +21,18 @@ from bench_core.records.runs import (
     strategy_text,
     torch_label,
 )
-from bench_core.records.statistics import few_samples
+from bench_core.records.statistics import few_samples, quotient_interval
 from bench_core.report.runs import EnvironmentRun
 from bench_core.scaling import distributed_speed_up, parallel_efficiency, speed_up
 
 
 @dataclass(frozen=True)
 class Row:
-    """One valid fit: configuration, seconds, ratios within its run, accuracy, proof."""
+    """One valid fit: configuration, seconds, ratios within its run, accuracy, proof.
+
+    ``su_ci95`` and ``dsu_ci95`` are the 95 % intervals of the ratios; PE's is SU's over threads.
+    ``record`` is the id of the fit's record.
+    """
 
     machine: str
     environment: str
@@ -49,6 +53,15 @@ class Row:
     r_max: float | None
     null_max: float | None
     disagreement: float | None
+    su_ci95: tuple[float, float] | None = None
+    dsu_ci95: tuple[float, float] | None = None
+    subject: str = ""
+    record: str = ""
+
+    @property
+    def name(self) -> str:
+        """The problem without its subject."""
+        return self.problem.removesuffix(f" {self.subject}")
 
     @property
     def size(self) -> Fraction:
@@ -107,9 +120,9 @@ def rows(runs: Iterable[EnvironmentRun]) -> list[Row]:
         label = environment_label(run)
         for suite in sorted({one.case.suite for one in valid}):
             others_first = sorted(valid, key=lambda one: one.case.suite == suite)
-            seconds = {_configuration(one): _median(one) for one in others_first}
+            references = {_configuration(one): one for one in others_first}
             found += [
-                _row(run.machine, record_label(one, label), one, seconds)
+                _row(run.machine, record_label(one, label), one, references)
                 for one in valid
                 if one.case.suite == suite
             ]
@@ -178,11 +191,12 @@ def _row(
     machine: str,
     label: str,
     record: Record,
-    seconds: dict[tuple[Any, ...], float],
+    references: dict[tuple[Any, ...], Record],
 ) -> Row:
     case, measured = record.case, _median(record)
-    one_thread = seconds.get(_configuration(record, threads=1))
-    reference = seconds.get(_configuration(record, "ridgecv", nodes=1, threads=1))
+    single = references.get(_configuration(record, threads=1))
+    reference = references.get(_configuration(record, "ridgecv", nodes=1, threads=1))
+    one_thread = None if single is None else _median(single)
     threads = case.threads
     return Row(
         machine=machine,
@@ -198,10 +212,28 @@ def _row(
         ci95=None if record.times is None else record.times.ci95_s,
         su=None if one_thread is None else speed_up(one_thread, measured),
         pe=None if one_thread is None else parallel_efficiency(one_thread, measured, threads),
-        dsu=None if reference is None else distributed_speed_up(reference, measured),
+        dsu=None if reference is None else distributed_speed_up(_median(reference), measured),
         peak_bytes=None if record.memory is None else record.memory.peak_bytes,
         r_mean=None if record.accuracy is None else record.accuracy.mean,
         r_max=None if record.accuracy is None else record.accuracy.max,
         null_max=None if record.null is None else record.null.max,
         disagreement=None if record.agreement is None else record.agreement.worst,
+        su_ci95=_ratio_interval(single, record),
+        dsu_ci95=_ratio_interval(reference, record),
+        subject=case.problem.subject or "",
+        record=record.id,
     )
+
+
+def _ratio_interval(reference: Record | None, record: Record) -> tuple[float, float] | None:
+    """Return the interval of the reference's time over the record's, None where one has none."""
+    if reference is None or reference.times is None or record.times is None:
+        return None
+    if reference is record:
+        return None
+    sides = []
+    for times in (reference.times, record.times):
+        if times.ci95_s is None or min(times.ci95_s) <= 0:
+            return None
+        sides.append((times.median_s, times.ci95_s))
+    return quotient_interval(*sides)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,10 +13,13 @@ from typing import Any
 
 from bench_core.errors import InputError, RidgebenchError, unknown
 from bench_core.files import write_text
+from bench_core.history.asv_results import read_asv_results
 from bench_core.history.atom import as_atom
 from bench_core.history.reading import read_regressions
 from bench_core.processes import end_tree
-from bench_core.report.page import write_page
+from bench_core.report.asv_pages import link_from_asv
+from bench_core.report.own_results import write_own
+from bench_core.report.pages import write_site
 from bench_core.report.published_results import write_published
 from bench_core.report.runs import EnvironmentRun, collect, latest, read_runs
 
@@ -38,7 +42,7 @@ class Project:
 
     @property
     def page(self) -> Path:
-        """Our own page, inside asv's published folder."""
+        """The first of our own pages, inside asv's published folder."""
         return self.html / "ridgebench.html"
 
     @property
@@ -64,7 +68,8 @@ def find_project(start: Path) -> Project:
                 folder / configuration.benchmark_dir,
             )
     raise RidgebenchError(
-        f"no {CONFIGURATION} in {start} or above: run this inside a clone of ridgebench"
+        f"no {CONFIGURATION} in {start} or above: run this inside a clone of ridgebench, or in a "
+        "project that `ridgebench init` has made"
     )
 
 
@@ -197,16 +202,33 @@ def build_site(project: Project, machine: str, *, others: bool = False) -> list[
 
     others : return those of other machines where ``machine`` has none; the page shows them anyway.
     """
+    _need_benchmarks(project.results)
     collect(project.pending, project.results, machine)
     write_published(project.results, project.root)
+    write_own(project.results, project.root)
     asv(project, "publish", "--no-pull")
     everything = read_runs(project.results)
     own = latest([run for run in everything if run.machine == machine])
     runs = own or latest(everything)
     history = read_regressions(everything, [project.results], root=project.root)
-    write_page(runs, project.page, history)
-    write_text(project.feed, as_atom(history, page=project.page.name))
+    write_site(
+        runs,
+        project.page,
+        history,
+        everything=everything,
+        asv=read_asv_results(project.results, everything),
+        feed=project.feed.name,
+        notes=link_from_asv(project.html, project.page.name),
+    )
+    write_text(project.feed, as_atom(history, page=f"{project.page.stem}-history.html"))
     return runs if others else own
+
+
+def _need_benchmarks(results: Path) -> None:
+    """Write an empty list of benchmarks where there is none: asv publishes nothing without."""
+    path = results / "benchmarks.json"
+    if not path.is_file():
+        write_text(path, json.dumps({"version": 2}))
 
 
 def _configuration(path: Path) -> Any:

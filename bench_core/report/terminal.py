@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 
 from rich.console import Console
 from rich.padding import Padding
@@ -23,7 +24,11 @@ from bench_core.report.rows import (
     rows,
 )
 from bench_core.report.runs import EnvironmentRun
+from bench_core.report.screen import SCREEN, AnswerPart, Part, print_parts
 from bench_core.report.units import seconds_text
+
+_FASTEST = 3
+"""Fits of a problem that are shown where all are too many."""
 
 _NAMED_SUITES = 3
 """Suites that a line of skipped parameters names; it counts more."""
@@ -32,16 +37,24 @@ KERNELS = ("gemm", "syrk", "eigh", "svd")
 
 
 def print_summary(
-    runs: list[EnvironmentRun], console: Console, *, profile: str | None = None
+    runs: list[EnvironmentRun],
+    console: Console,
+    *,
+    profile: str | None = None,
+    lines: int = SCREEN,
+    answers: bool = True,
 ) -> None:
     """Print whose results these are, proof, kernels, fits, what gave no number, and the answers.
 
+    What takes more than ``lines`` lines is cut, and says what is left out and where it is; the
+    answers, which come last, are cut last.
+
     profile : that was asked for, where this run did; else the one that the records name.
+    answers : False where they were printed already.
     """
     if not runs:
         console.print(Text("Nothing measured yet: run `ridgebench bench`."), soft_wrap=True)
         return
-    _print_origin(runs, profile, console)
     labels = [environment_label(run) for run in runs]
     environments = len(set(labels))
     labels += [
@@ -50,19 +63,41 @@ def print_summary(
         for one in run.fits
     ]
     short = short_names(labels)
-    _print_proof(runs, short, console)
+    found = find_answers(runs) if answers else []
+    parts = [
+        Part("Environments", 3, lambda: _print_origin(runs, profile, console)),
+        Part("Environments", 5, lambda: _print_proof(runs, short, console)),
+        Part("Limits", 5, lambda: _print_kernels(runs, short, console)),
+        Part("All fits", 0, lambda: _print_fits(rows(runs), short, console, lines)),
+        Part("Skipped", 4, lambda: _print_issues(find_issues(runs), environments, console, lines)),
+    ]
+    shown = AnswerPart(found, lambda one, whole: print_answer(one, console, whole=whole))
+    print_parts(parts, shown, console, lines)
+
+
+def _print_kernels(runs: list[EnvironmentRun], short: dict[str, str], console: Console) -> None:
     if any(run.kernels for run in runs):
         console.print(_kernels(runs, short))
+
+
+def _print_fits(table: list[Row], short: dict[str, str], console: Console, lines: int) -> None:
+    """Print the fits of every suite and problem; the fastest of each where they are many."""
     console.print("c×N: c nodes of N threads; SU, PE: over one thread; DSU: over ridgecv 1×1\n")
-    table = rows(runs)
-    in_order = sorted(table, key=lambda row: (row.suite, row.problem, row.size, row.dtype))
-    for suite, problem in dict.fromkeys((row.suite, _problem(row)) for row in in_order):
-        chosen = [row for row in table if (row.suite, _problem(row)) == (suite, problem)]
-        columns = _ACCURACY if suite == "accuracy" else _SPEED
-        console.print(_fits(f"{suite}: {problem}", chosen, columns, short))
-    _print_issues(find_issues(runs), environments, console)
-    for answer in find_answers(runs):
-        _print_answer(answer, console)
+    groups: dict[tuple[str, str, Fraction, str], list[Row]] = {}
+    for row in table:
+        groups.setdefault((row.suite, row.problem, row.size, row.dtype), []).append(row)
+    most = len(table) if len(table) <= lines else _FASTEST
+    left = lines
+    for key in sorted(groups):
+        chosen = groups[key][:most]  # rows are sorted by time
+        columns = _ACCURACY if key[0] == "accuracy" else _SPEED
+        more = len(groups[key]) - len(chosen)
+        rest = f" ({len(chosen)} fastest of {len(groups[key])})" if more else ""
+        title = f"{key[0]}: {_problem(chosen[0])}{rest}"
+        console.print(_fits(title, chosen, columns, short))
+        left -= len(chosen)
+        if left < 0 and most == _FASTEST:
+            break  # further ones are beyond the screen
 
 
 def short_names(labels: Iterable[str]) -> dict[str, str]:
@@ -91,10 +126,15 @@ def _print_origin(runs: list[EnvironmentRun], profile: str | None, console: Cons
     console.print()
 
 
-def _print_answer(answer: Answer, console: Console) -> None:
-    """Print the fastest configuration, how sure that is, what it saves, and the command."""
+def print_answer(answer: Answer, console: Console, *, whole: bool = True) -> None:
+    """Print the fastest configuration, how sure that is, what it saves, and the command.
+
+    whole : or the first of these alone.
+    """
     console.print(Text.assemble((answer.problem, "bold green"), f": {answer.fastest}"))
-    for text in (answer.sureness, answer.against_default, *answer.warnings):
+    if not whole:
+        return
+    for text in (answer.sureness, answer.against_default, *answer.notes, *answer.warnings):
         console.print(Padding(Text(text), (0, 0, 0, 2), expand=False))
     console.print(Text(_in_lines(f"  $ {answer.command}", console.width), "dim"), soft_wrap=True)
 
@@ -226,7 +266,7 @@ def where(one: Issue, environments: int) -> str:
     return ", ".join(one.environments)
 
 
-def _print_issues(found: list[Issue], environments: int, console: Console) -> None:
+def _print_issues(found: list[Issue], environments: int, console: Console, lines: int) -> None:
     """Print what failed or gave no answer line by line, and what was skipped grouped by reason."""
     if not found:
         return
@@ -236,7 +276,7 @@ def _print_issues(found: list[Issue], environments: int, console: Console) -> No
     table.add_column("count", justify="right")
     table.add_column("where")
     colours = {"failed": "red", "invalid": "red", "disturbed": "yellow", "skipped": "dim"}
-    for one in found:
+    for one in found[:lines]:
         if one.status != "skipped":
             _add_row(
                 table,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -13,18 +12,18 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bench_core.checks import check_held_out, check_xy, kept, without_mask
-from bench_core.errors import InputError, ResourceError
+from bench_core.errors import InputError
 from bench_core.phases import NO_PHASES, Phases
 from bench_core.progress import Progress, silent
 from bench_core.ridge.arrays.backend import (
     find_device,
-    free_device_memory,
     full_float32_products,
     to_numpy,
 )
 from bench_core.ridge.arrays.coef_file import CoefFile, check_given, fresh_memory
+from bench_core.ridge.arrays.device_memory import free_device_memory
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
-from bench_core.ridge.formulas.scores import check_scoring, pearson
+from bench_core.ridge.formulas.scores import check_scoring
 from bench_core.ridge.inputs import (
     as_targets,
     by_gcv,
@@ -37,12 +36,12 @@ from bench_core.ridge.inputs import (
 from bench_core.ridge.penalty_grid import PenaltyGrid, make_grid, warn_at_edge
 from bench_core.ridge.planning.flops import Selection
 from bench_core.ridge.planning.plan import Plan, make_plan
-from bench_core.ridge.solvers import SOLVERS
-from bench_core.ridge.solvers.base import Fold, Solution, Solver
-from bench_core.ridge.solvers.choice import Choice, choose
-from bench_core.ridge.solvers.penalty_scores import Scores
+from bench_core.ridge.solvers.base import Fold, Solution
+from bench_core.ridge.solvers.choice import Choice
+from bench_core.ridge.solvers.last_pass import solve_targets
+from bench_core.ridge.solvers.search import Found, Task, search
 from bench_core.ridge.solvers.targets import TargetColumns
-from bench_core.ridge.solvers.trust import Method, Remedy, remedy, require_scores, too_inexact
+from bench_core.ridge.solvers.trust import Method
 
 
 class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -341,14 +340,14 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             # Opened first: a disk that is too full is said before anything is computed.
             file = self._coef_file(stack, (Y.shape[1], X.shape[1]), Y.dtype)
             try:
-                where = self.coef if given is None else "given"
-                solver, targets = self._selected(X, Y, folds, Method(dtype), where)
+                found = self._searched(X, Y, folds, dtype, self.coef if given is None else "given")
             except InputError:
                 check_xy(np.zeros((Y.shape[0], 1)), Y)  # names the first bad value
                 raise
+            targets = found.targets
             with self.phases("solution"):
-                solution = solver.solve(self.alpha_)
-            del solver
+                solution = found.solver.solve(self.alpha_)
+            del found
             if self.coef is None and held_out is None:
                 self._finish(solution, targets, None, None)
                 return np.empty(0)
@@ -384,90 +383,34 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             )
         return X, Y
 
-    def _selected(
-        self, X: NDArray[Any], Y: NDArray[Any], folds: list[Fold], method: Method, coef: Any
-    ) -> tuple[Solver, TargetColumns]:
-        """Choose the penalty, by a more exact method where the first was not enough."""
-        while True:
-            solver, targets, scores = self._select(X, Y, folds, method, coef)
-            plan = self.plan_
-            with self.phases("scores"):
-                choice = choose(scores, self._grid(), per_target=self.alpha_per_target)
-                wanted = remedy(
-                    choice.scores, method, plan.selection, choice.chosen, joint=plan.joint
-                )
-            if wanted is None:
-                self._choose(choice)
-                if not too_inexact(solver.error(self.alpha_), method):
-                    return solver, targets
-                wanted = "exact"
-            better = method.improved(wanted)
-            try:
-                self._plan((*X.shape, Y.shape[1]), folds, better, coef)
-            except ResourceError as refusal:
-                self._choose(choice)
-                self._warn(wanted, solver, refusal)
-                return solver, targets
-            del solver  # its memory is the next one's
-            method = better
-
-    def _warn(self, wanted: Remedy, solver: Solver, refusal: ResourceError) -> None:
-        """Warn that a more exact method was due, and that the memory limit rules it out."""
-        what = {
-            "exact": "penalties this small against the squared singular values of X",
-            "float64": "a fit in float32 that explains the targets this completely",
-            "each": "sums over targets, for a fit that explains them this completely,",
-            "separate": "folds from one factorisation of all samples, for penalties this small,",
-        }[wanted]
-        warnings.warn(
-            f"{what} lose digits: solutions are right to about {solver.error(self.alpha_):.0e}, "
-            f"scores may be less so. The more exact method does not fit: {refusal}",
-            RuntimeWarning,
-            stacklevel=6,
-        )
-
-    def _select(
-        self, X: NDArray[Any], Y: NDArray[Any], folds: list[Fold], method: Method, coef: Any
-    ) -> tuple[Solver, TargetColumns, Scores]:
-        """Return a solver and its scores."""
-        self.plan_ = plan = self._plan((*X.shape, Y.shape[1]), folds, method, coef)
-        device = find_device(self.device)
-        solver = SOLVERS[plan.form](
+    def _searched(
+        self, X: NDArray[Any], Y: NDArray[Any], folds: list[Fold], dtype: np.dtype[Any], coef: Any
+    ) -> Found:
+        """Choose the penalty; keep the choice and the plan that was carried out."""
+        task = Task(
             X,
-            self._grid().alphas,
-            selection=plan.selection,
-            dtype=method.dtype,
-            intercept=self.fit_intercept,
-            scoring=self.scoring,
-            folds=folds,
-            device=device,
-            exact=method.exact,
-            gcv=by_gcv(self.cv),
-            triangles=plan.triangles,
-            joint=plan.joint,
-            keep_coordinates=plan.keeps_coordinates,
-            phases=self.phases,
-        )
-        targets = TargetColumns(
             Y,
-            plan.width,
-            method.dtype,
-            device,
-            centre=self.fit_intercept,
+            folds,
+            self._grid(),
+            self.scoring,
+            self.fit_intercept,
+            find_device(self.device),
+            gcv=by_gcv(self.cv),
+            per_target=self.alpha_per_target,
             view_file=self.memory_limit is None and fits_in_memory(Y),
             progress=self.progress or silent,
             phases=self.phases,
         )
-        solver.factorise()
-        with self.phases("scores"):
-            return solver, targets, solver.select(targets)
+        size = (*X.shape, Y.shape[1])
+        found = search(task, lambda method: self._plan(size, folds, method, coef), Method(dtype))
+        self.plan_ = found.plan
+        self._keep_choice(found.choice)
+        return found
 
     def _grid(self) -> PenaltyGrid:
         return make_grid(self.alphas, self.extend_alphas)
 
-    def _choose(self, choice: Choice) -> None:
-        folds = not (self.cv is None or isinstance(self.cv, str))
-        require_scores(choice.scores, choice.alphas, self.scoring, folds=folds)
+    def _keep_choice(self, choice: Choice) -> None:
         self.cv_results_: dict[str, Any] = {
             "alphas": choice.alphas,
             "mean_scores": choice.scores.shared,
@@ -479,7 +422,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _warn_of_edges(self) -> None:
         alphas, extended = self.cv_results_["alphas"], self._grid().extended
-        warn_at_edge(alphas, np.ravel(self.alpha_), extended=extended, stacklevel=3)
+        warn_at_edge(alphas, np.ravel(self.alpha_), extended=extended, extends=True, stacklevel=3)
 
     def _solve(
         self,
@@ -492,49 +435,20 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ) -> NDArray[np.float64]:
         """Run the pass over Y that forms coefficients and intercepts and scores held-out rows."""
         s, p = targets.Y.shape[1], self.n_features_in_
-        Y_dtype, device = targets.Y.dtype, targets.device
-        dtype = np.dtype(product_dtype(self.dtype, Y_dtype, Y_dtype))
-        intercept = np.zeros(s)
-        r = np.full(s, np.nan)
+        dtype = np.dtype(product_dtype(self.dtype, targets.Y.dtype, targets.Y.dtype))
         coefficients: NDArray[Any] | None = None
-        buffer = np.empty((0, p), targets.dtype)
-        phases = self.phases
         with stack:
             if self.coef == "memory":
                 coefficients = fresh_memory((s, p), dtype) if given is None else given
-            elif file is not None and device.is_numpy:
-                # One for all blocks: fresh memory costs page faults.
-                buffer = np.empty((min(targets.width, s), p), targets.dtype)
-            with phases("solution"):
-                origin = solution.predictor(np.zeros((1, p)))
-            predict = None
-            if held_out is not None:
-                with phases("predictions"):
-                    predict = solution.predictor(held_out[0])
-            for block in targets.blocks("solving"):
-                columns = block.columns
-                rows = None
-                with phases("solution"):
-                    if coefficients is not None and coefficients.dtype == targets.dtype:
-                        rows = solution.coefficients(block, coefficients[columns])
-                    elif self.coef is not None:
-                        b = columns.stop - columns.start
-                        rows = solution.coefficients(block, buffer[:b] if len(buffer) else None)
-                    if self.fit_intercept:
-                        intercept[columns] = block.means() + to_numpy(origin(block, rows))[0]
-                if predict is not None and held_out is not None:
-                    with phases("predictions"):
-                        expected = device.put(
-                            np.ascontiguousarray(held_out[1][:, columns]), targets.dtype
-                        )
-                        r[columns] = to_numpy(pearson(expected, predict(block, rows)))
-                if rows is not None:
-                    with phases("transfers"):
-                        host = to_numpy(rows)
-                        if file is not None:
-                            file.write(host)
-                        elif coefficients is not None and not np.shares_memory(host, coefficients):
-                            coefficients[columns] = host
+            intercept, r = solve_targets(
+                solution,
+                targets,
+                p,
+                coefficients=coefficients,
+                file=file,
+                held_out=held_out,
+                phases=self.phases,
+            )
         if file is not None:
             coefficients = np.load(self.coef, mmap_mode="r")
         self._finish(solution, targets, coefficients, intercept.astype(dtype))

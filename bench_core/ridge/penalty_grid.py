@@ -133,10 +133,16 @@ def at_edges(alphas: ArrayLike, chosen: ArrayLike) -> tuple[int, int]:
     return int((found == candidates.min()).sum()), int((found == candidates.max()).sum())
 
 
-def edge_message(alphas: ArrayLike, chosen: ArrayLike, *, extended: bool) -> str | None:
+def edge_message(
+    alphas: ArrayLike, chosen: ArrayLike, *, extended: bool, extends: bool = False
+) -> str | None:
     """Return what is to be said of targets whose penalty ``chosen`` (s,) is at the grid's edge.
 
-    None where there are none. ``extended`` : the grid was extended, up to its limit.
+    None where there are none.
+
+    Parameters
+    ----------
+    extended : the grid was extended, up to its limit. extends : the estimator can do so.
     """
     candidates = np.asarray(alphas, np.float64)
     total = np.size(chosen)
@@ -156,18 +162,26 @@ def edge_message(alphas: ArrayLike, chosen: ArrayLike, *, extended: bool) -> str
             )
     if not parts:
         return None
-    remedy = (
-        "the grid was extended up to its limit: raise extend_alphas"
-        if extended
-        else "extend the grid (alphas), or let it grow (extend_alphas=6; --extend-alphas)"
-    )
+    remedy = "extend the grid (alphas)"
+    if extended:
+        remedy = "the grid was extended up to its limit: raise extend_alphas"
+    elif extends:
+        remedy += ", or let it grow (extend_alphas=6; --extend-alphas)"
     return "; ".join([*parts, remedy])
 
 
 def warn_at_edge(
-    alphas: ArrayLike, chosen: ArrayLike, *, extended: bool = False, stacklevel: int = 2
+    alphas: ArrayLike,
+    chosen: ArrayLike,
+    *,
+    extended: bool = False,
+    extends: bool = False,
+    stacklevel: int = 2,
 ) -> None:
-    """Warn with `GridEdgeWarning` where a chosen penalty is at the edge of the grid."""
-    message = edge_message(alphas, chosen, extended=extended)
+    """Warn with `GridEdgeWarning` where a chosen penalty is at the edge of the grid.
+
+    The remedy that is named is one that the estimator has: see `edge_message`.
+    """
+    message = edge_message(alphas, chosen, extended=extended, extends=extends)
     if message is not None:
         warnings.warn(message, GridEdgeWarning, stacklevel=stacklevel + 1)

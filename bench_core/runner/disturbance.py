@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Any
 
 import psutil
 
@@ -74,7 +75,7 @@ class OwnProcesses:
 @dataclass(frozen=True)
 class _Reading:
     activity: Activity
-    own: dict[int, float]
+    own: Mapping[Any, float]
 
 
 @dataclass
@@ -84,7 +85,7 @@ class UseMeter:
     Parameters
     ----------
     read : returns the machine's counters.
-    own : returns the processor time of our own processes, by their ids.
+    own : returns the processor time of our own processes, each by what tells it from the others.
 
     Examples
     --------
@@ -99,7 +100,7 @@ class UseMeter:
     """
 
     read: Callable[[], Activity] = read_activity
-    own: Callable[[], dict[int, float]] = field(default_factory=lambda: OwnProcesses().seconds)
+    own: Callable[[], Mapping[Any, float]] = field(default_factory=lambda: OwnProcesses().seconds)
     _begun: list[_Reading] = field(default_factory=list)
     _ended: _Reading | None = None
 

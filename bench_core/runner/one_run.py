@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from bench_core.progress import Progress
-from bench_core.records.times import MachineUse, Memory, RunTimes
+from bench_core.records.times import HostUse, MachineUse, Memory, RunTimes
 from bench_core.runner.disturbance import UseMeter, disturbance
 from bench_core.runner.host_memory import HostsWatch
+from bench_core.runner.hosts_use import HostsMeter, busiest, hosts_disturbance, others_cores
 from bench_core.runner.link_meter import LinkMeter
 from bench_core.runner.memory import MemoryWatch
 from bench_core.runner.phase_meter import PhaseMeter
@@ -58,8 +60,7 @@ def time_run(
     job, spec = session.job, session.job.spec
     found: list[tuple[TimedFits, Memory, FitMeter, RunTimes]] = []
     while True:
-        # Of hosts elsewhere only the load before and after is known: nothing is judged there.
-        use = None if session.elsewhere else use_meter()
+        use = HostsMeter(session.cluster) if session.elsewhere else use_meter()
         meter = FitMeter(session.process_times, session.throttled, use)
         started = datetime.now(UTC)
         # The model of an attempt before is given up, so that two are never in memory together.
@@ -77,7 +78,7 @@ def time_run(
             links=LinkMeter(session.link_seconds) if session.elsewhere else None,
             progress=progress,
         )
-        used = None if use is None else use.use()
+        used, hosts, disturbed = _judged(use, session)
         attempt = RunTimes(
             number=job.run,
             started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
@@ -85,8 +86,9 @@ def time_run(
             fit_s=tuple(fits.times),
             stopped=fits.stopped,
             use=used,
-            disturbed=None if used is None else disturbance(used, spec.nodes * spec.threads),
+            disturbed=disturbed,
             counted=False,
+            hosts=hosts,
         )
         found.append((fits, memory, meter, attempt))
         if attempt.disturbed is None or job.accept_load or len(found) > AGAIN:
@@ -99,6 +101,20 @@ def time_run(
     return Run(_with_model(fits, found[-1][0].model), memory, meter, tuple(attempts))
 
 
+def _judged(
+    meter: UseMeter | HostsMeter, session: Session
+) -> tuple[MachineUse | None, tuple[HostUse, ...], str | None]:
+    """Return the use of the machine, that of every host elsewhere, and what disturbed the fits."""
+    spec = session.job.spec
+    if not isinstance(meter, HostsMeter):
+        used = meter.use()
+        return used, (), disturbance(used, spec.nodes * spec.threads)
+    hosts = meter.uses()
+    asked = Counter(meter.cluster.host_names())
+    cores = {host: nodes * spec.threads for host, nodes in asked.items()}
+    return busiest(hosts), hosts, hosts_disturbance(hosts, cores)
+
+
 def _with_model(fits: TimedFits, model: Any) -> TimedFits:
     return fits._replace(model=model)
 
@@ -108,4 +124,4 @@ def _others(attempt: RunTimes) -> tuple[bool, float]:
     use: MachineUse | None = attempt.use
     if use is None:
         return attempt.disturbed is not None, 0.0
-    return attempt.disturbed is not None, (use.others_cores or 0.0) + (use.steal_cores or 0.0)
+    return attempt.disturbed is not None, others_cores(use)

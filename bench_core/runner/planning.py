@@ -49,14 +49,21 @@ def plan_fit(
     """
     kind = strategies.get(strategy)
     check_options(kind, options)
-    if by_run(options):
-        folds = max(2, run_count(t)) if runs is None else with_runs(options, runs)["cv"]
-        options = {**options, "cv": folds}
-    chosen = kind(alphas, **options)
+    chosen = kind(alphas, **planned_options(options, t, runs))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the fit itself says what it leaves out
         chosen.check_options(t)
     return chosen.plan(t, p, s, dtype, nodes)
+
+
+def planned_options(
+    options: Mapping[str, Any], t: int, runs: NDArray[Any] | None = None
+) -> dict[str, Any]:
+    """Return options to plan t samples with: folds in the place of cv = "run"; see `plan_fit`."""
+    if not by_run(options):
+        return dict(options)
+    folds = max(2, run_count(t)) if runs is None else with_runs(options, runs)["cv"]
+    return {**options, "cv": folds}
 
 
 def by_run(options: Mapping[str, Any]) -> bool:

@@ -20,6 +20,7 @@ from bench_core.machine import read_topology, throttled_seconds
 from bench_core.machine.pinning import can_pin
 from bench_core.records.machine import PlacementRecord, ProcessorRecord, ProductRecord
 from bench_core.runner.disturbance import UseMeter
+from bench_core.runner.hosts_use import HostsMeter
 
 #: Part of the fits' wall time for which a quota may stop them without being noticed.
 THROTTLED_SHARE = 0.01
@@ -88,7 +89,7 @@ class FitMeter:
     ----------
     read : returns the times of all processes of the fit, always in one order.
     throttled : returns the seconds of stops so far, None where the system does not say.
-    use : reads what else the machine did; None not to look.
+    use : reads what else the machine, or every host of the nodes, did; None not to look.
 
     Attributes
     ----------
@@ -107,7 +108,7 @@ class FitMeter:
 
     read: Callable[[], list[ProcessTimes]] = _own_times
     throttled: Callable[[], float | None] = throttled_seconds
-    use: UseMeter | None = None
+    use: UseMeter | HostsMeter | None = None
     cpu_s: list[float] = field(default_factory=list)
     busiest_s: list[float] = field(default_factory=list)
     wall_s: list[float] = field(default_factory=list)

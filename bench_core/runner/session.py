@@ -63,7 +63,8 @@ class Session:
 
     Parameters
     ----------
-    make : returns a new estimator of the job's strategy and options.
+    make : returns a new estimator of the job's strategy and options; with ``shuffled=True`` one
+        whose coefficients never lie where those of the fit do.
     busy : the cores of the measured work.
     names : what to call processes, by their ids, in the record's memory.
     cluster_start_s, warm_up_s : seconds; the first is None without a cluster.
@@ -76,7 +77,7 @@ class Session:
     train: Problem
     test: Problem
     cluster: Cluster | None
-    make: Callable[[], Any]
+    make: Callable[..., Any]
     busy: list[int]
     names: dict[int, str]
     cluster_start_s: float | None
@@ -95,6 +96,11 @@ class Session:
             folder = None if self.job.ledger is None else Path(self.job.ledger)
             self.cluster.recovery = Recovery(self.job.retries, Ledger(folder, self._give_back))
         yield
+
+    def forget_batches(self) -> None:
+        """Neither use nor keep on disk any finished batches: what follows is another fit."""
+        if self.cluster is not None and self.cluster.recovery is not None:
+            self.cluster.recovery = Recovery(self.job.retries or 0)
 
     def _give_back(self, size: int) -> None:
         """Give back space held for coefficients that are copied otherwise, and here are linked."""
@@ -347,7 +353,7 @@ def open_session(job: FitJob, progress: Progress) -> Iterator[Session]:
             train=train,
             test=test,
             cluster=cluster,
-            make=lambda: make(options),
+            make=lambda shuffled=False: make(_without_file(options) if shuffled else options),
             busy=busy,
             names=names,
             cluster_start_s=start_s,
@@ -372,6 +378,12 @@ def _cluster(job: FitJob, strategy: type[strategies.Strategy]) -> Any:
         hardware_threads=spec.hardware_threads,
         allow_mixed=job.allow_mixed,
     )
+
+
+def _without_file(options: dict[str, Any]) -> dict[str, Any]:
+    """Return a strategy's options without a file of coefficients."""
+    kept = options.get("coef", "memory") in (None, "memory")
+    return options if kept else {**options, "coef": None}
 
 
 def _refuse_bad_build_there(

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench_core.accuracy import pearson_r, shuffled_rows, summary
 from bench_core.data import Problem
@@ -232,12 +233,15 @@ def null_accuracy(
     fit_intercept: bool,
     seed: int,
     per_target: bool = False,
+    keep: Callable[[NDArray[np.float64]], object] | None = None,
 ) -> NullAccuracy | None:
     """Return held-out r after training on rows of X shuffled against those of Y; None for "skip".
 
     "fit" fits the strategy itself once more. "sample" fits scikit-learn's RidgeCV to the sampled
     targets instead, with a penalty ``per_target`` where the strategy has one; "auto" does so for
     fits of more than `LONG_FIT_S`.
+
+    keep : called with r of every target (s,) where the strategy itself was fitted.
     """
     if method == "auto":
         method = "fit" if fit_seconds <= LONG_FIT_S else "sample"
@@ -260,8 +264,11 @@ def null_accuracy(
         model = RidgeCV(alphas=alphas, fit_intercept=fit_intercept, alpha_per_target=per_target)
         truth = test.Y[:, targets]
     predictions = np.asarray(model.fit(X, Y).predict(test.X)).reshape(truth.shape)
+    r = pearson_r(truth, predictions)
+    if keep is not None and method == "fit":
+        keep(r)
     return NullAccuracy(
         method="fit" if method == "fit" else "sample",
         targets=int(truth.shape[1]),
-        **summary(pearson_r(truth, predictions)),
+        **summary(r),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     import numpy as np
 
     from bench_core.accuracy import pearson_r, summary
+    from bench_core.accuracy.result import SHUFFLED
     from bench_core.records.blas import BlasCalls
     from bench_core.records.results import Accuracy
     from bench_core.runner.agreement import count_penalties, sample_targets
@@ -72,7 +74,11 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
         processor = replace(processor, placement=session.placement())
         if job.timing_only:
             return WorkerResult(
-                status="ok", times=_times(session, run, 0.0), blas=blas, processor=processor
+                status="ok",
+                times=_times(session, run, 0.0),
+                blas=blas,
+                processor=processor,
+                cluster=hosts,
             )
         progress("predicting")
         started = perf_counter()
@@ -116,8 +122,9 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
         del predictions
         if spec.null != "skip":
             progress("fitting to shuffled rows")
+            session.forget_batches()
         null = null_accuracy(
-            session.make,
+            partial(session.make, shuffled=True),
             session.train,
             session.test,
             method=spec.null,
@@ -126,6 +133,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             fit_intercept=spec.fit_intercept,
             seed=spec.seed,
             per_target=penalty.scope == "target",
+            keep=None if job.output is None else partial(_save_array, job.output, SHUFFLED),
         )
         return replace(result, null=null)
 
@@ -155,9 +163,7 @@ def _save(
     """Save the arrays of a fit to the job's output folder; name those of the strategy's own."""
     import numpy as np
 
-    from bench_core.disk import give_back
     from bench_core.files import link_or_copy
-    from bench_core.npy import HEADER_BYTES, save_array
 
     assert job.output is not None
     folder = Path(job.output)
@@ -176,9 +182,18 @@ def _save(
         else:
             kept["coef"] = model.coef_
     for name, array in kept.items():
-        give_back(folder / HELD, array.nbytes + HEADER_BYTES)
-        save_array(folder / f"{name}.npy", array)
+        _save_array(job.output, name, array)
     return FurtherResults(tuple(further), model.held_out_names()) if further else None
+
+
+def _save_array(output: str, name: str, array: NDArray[Any]) -> None:
+    """Save an array of a fit to the output folder, into the disk space that is held for it."""
+    from bench_core.disk import give_back
+    from bench_core.npy import HEADER_BYTES, save_array
+
+    folder = Path(output)
+    give_back(folder / HELD, array.nbytes + HEADER_BYTES)
+    save_array(folder / f"{name}.npy", array)
 
 
 def ledger_file(job: FitJob, coef: Any) -> Path | None:

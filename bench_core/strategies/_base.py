@@ -231,6 +231,7 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self.tried_alphas(),
             self.chosen_alphas(),
             extended=bool(getattr(self, "extend_alphas", 0)),
+            extends="extend_alphas" in self.supports,
             stacklevel=3,
         )
 

@@ -22,6 +22,7 @@ from bench_core.strategies._ridgecv import default_scoring, own_cv
 if TYPE_CHECKING:
     from bench_core.cluster import Cluster
     from bench_core.ridge.banded.planning import BandedPlan
+    from bench_core.ridge.banded.variance import SpaceScores
 
 
 class Banded(Strategy):
@@ -33,9 +34,10 @@ class Banded(Strategy):
     spaces : name → number of columns, or list of ranges [first, last + 1], in the order of X: see
         `bench_core.data.FeatureSpaces`. None for one space.
     candidates, refine, balanced, seed : see `bench_core.ridge.banded.BandedRidgeCV`.
-    cv : number of contiguous folds, or the run of every sample, for folds by run.
+    cv : number of contiguous folds, the run of every sample for folds by run, or None for
+        leave-one-out.
     scoring, alpha_per_target, dtype, coef, memory_limit, device, progress : as for ``multitarget``;
-        ``scoring`` None is "r2".
+        ``scoring`` None is "r2" with folds, the squared error with leave-one-out.
 
     Attributes
     ----------
@@ -144,11 +146,20 @@ class Banded(Strategy):
 
     def feature_scales(self, targets: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return √γ of every feature and target (p, n); see `Strategy.feature_scales`."""
-        weights = np.atleast_2d(self._model.weights_.T).T
+        weights = np.atleast_2d(self.chosen_weights().T).T
         own = weights[:, targets] if self.alpha_per_target else np.repeat(weights, len(targets), 1)
         numbers = FeatureSpaces.of_features(self.spaces, self.n_features_in_).numbers()
         found: NDArray[np.float64] = np.sqrt(own)[numbers]
         return found
+
+    def chosen_weights(self) -> NDArray[np.float64]:
+        """Return γ of every space (spaces,), or of every space and target (spaces, s)."""
+        weights: NDArray[np.float64] = self._model.weights_
+        return weights
+
+    def space_scores(self, X: ArrayLike, Y: ArrayLike) -> SpaceScores:
+        """Return what every space explains of held-out Y (n, s) at X (n, p)."""
+        return self._model.space_scores(X, Y)
 
     def penalties_by_space(self) -> dict[str, Any]:
         """Return the penalty of every space by its name: numbers, or (s,) with one per target."""
@@ -162,7 +173,7 @@ class Banded(Strategy):
         ``space_penalty``, ``space_r``, ``space_r2``, ``space_unique`` (spaces, s) and
         ``shared_r2`` (s,): see `bench_core.ridge.banded.variance`.
         """
-        scores = self._model.space_scores(X, Y)
+        scores = self.space_scores(X, Y)
         penalties = self.penalties_ if self.alpha_per_target else self.penalties_[:, None]
         return {
             "space_penalty": np.array(np.broadcast_to(penalties, scores.r.shape)),
@@ -201,7 +212,7 @@ class Banded(Strategy):
             balanced=self.balanced,
             fit_intercept=self.fit_intercept,
             cv=own_cv(self.cv, t),
-            scoring=default_scoring(self.scoring, 5),
+            scoring=default_scoring(self.scoring, self.cv),
             alpha_per_target=self.alpha_per_target,
             dtype=self.dtype,
             coef=self.coef,

@@ -8,12 +8,10 @@ and the solution is broadcast once. The answer is RidgeCV's, whatever the number
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,7 +21,6 @@ from bench_core.checks import check_xy
 from bench_core.cluster import RowFile
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
-from bench_core.files import link_or_copy
 from bench_core.progress import Progress, silent
 from bench_core.records.fit_plan import FitPlan
 from bench_core.ridge.inputs import (
@@ -45,6 +42,7 @@ from bench_core.scaling.costs import own as costs
 from bench_core.scaling.operations import FitCost
 from bench_core.strategies import _shared_nodes as on_node
 from bench_core.strategies._base import COMMON_OPTIONS, Strategy
+from bench_core.strategies._coef_rows import float_dtype, keep_rows, open_rows
 from bench_core.strategies._plans import common_plan
 from bench_core.strategies._ridgecv import default_scoring, own_cv
 from bench_core.strategies._shared_nodes import Job, Penalties
@@ -207,7 +205,7 @@ class SharedBatches(Strategy):
         folds = self._folds(X.shape[0])
         scoring = default_scoring(self.scoring, self.cv)
         grid = self._grid()
-        rows = self._rows(cluster, X, Y)
+        rows = open_rows(cluster, self.coef, (Y.shape[1], X.shape[1]), float_dtype(X.dtype))
         try:
             method, done = Method(dtype), None
             while done is None:
@@ -232,7 +230,7 @@ class SharedBatches(Strategy):
                 else:
                     done = found
             cluster.collect(rows)
-            self.coef_ = self._kept(rows)
+            self.coef_ = keep_rows(rows, self.coef)
         except InputError:
             check_xy(X, Y)  # a node counts its own columns: name the value by its place in Y
             raise
@@ -247,27 +245,6 @@ class SharedBatches(Strategy):
             "best_score": choice.best_score,
             "mean_scores": choice.scores.shared,
         }
-
-    def _rows(self, cluster: Cluster, X: Any, Y: Any) -> RowFile:
-        shape, dtype = (Y.shape[1], X.shape[1]), _float_dtype(X.dtype)
-        if self.coef is None or _on_disk(cluster):
-            return cluster.rows(shape, dtype)
-        path = Path(self.coef)
-        if path.suffix != ".npy" or not path.parent.is_dir():
-            raise InputError(
-                f"coef = {str(path)!r}: give a file ending in .npy in a folder that exists, or None"
-            )
-        return cluster.rows(shape, dtype, path.parent)
-
-    def _kept(self, rows: RowFile) -> NDArray[Any]:
-        if self.coef is None:
-            return rows.detach()
-        if rows.kept:  # until the results are whole, under both names
-            link_or_copy(Path(rows.path), Path(self.coef))
-        else:
-            os.replace(rows.path, self.coef)
-        coef: NDArray[Any] = np.load(self.coef, mmap_mode="r")
-        return coef
 
 
 class _Fit:
@@ -459,17 +436,6 @@ def _columns(plan: NodePlan) -> list[tuple[int, int]]:
             (min(start for start, _ in own), max(stop for _, stop in own)) if own else (0, 0)
         )
     return found
-
-
-def _on_disk(cluster: Cluster) -> bool:
-    """Return whether finished batches are kept on disk, where a later process finds them."""
-    return cluster.recovery is not None and cluster.recovery.ledger.folder is not None
-
-
-def _float_dtype(dtype: Any) -> np.dtype[Any]:
-    """Return the floating-point type in which values of ``dtype`` are fitted."""
-    found = np.dtype(dtype)
-    return found if found in (np.float32, np.float64) else np.dtype(np.float64)
 
 
 STRATEGY = SharedBatches

@@ -1,20 +1,32 @@
 """Multi-head attention over a grid of positions, along all of it or along one axis.
 
 Tensors are (b, *grid, channels); inside, (b, heads, *grid, channels per head). There are two ways
-to compute softmax(q kᵀ / √d) v: torch's fused kernel, which never forms the attention matrix, and
-a reference that forms it, in the published model's order of operations. Their results agree.
+to compute softmax(q kᵀ / √d) v: torch's scaled_dot_product_attention, with a kernel of its choice
+or one by name, and a reference that forms the attention matrix, in the published model's order of
+operations. Their results agree. The flash kernel (Dao et al. 2022) and the memory-efficient one
+(Rabe and Staats 2021) never form the matrix.
 """
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import sqrt
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from bench_core.errors import InputError
 from encoders.videogpt.config import Attention
+
+KERNELS = {
+    "flash": SDPBackend.FLASH_ATTENTION,
+    "efficient": SDPBackend.EFFICIENT_ATTENTION,
+    "math": SDPBackend.MATH,
+}
+"""torch's kernels by the names of `Attention`."""
 
 
 class Product(nn.Module):
@@ -35,19 +47,51 @@ class Product(nn.Module):
         """Return the attention of ``q`` (…, n, d) on ``k`` (…, m, d) and ``v`` (…, m, e).
 
         ``mask`` (n, m) is zero for the keys that a query must not attend to. With ``causal`` it is
-        the lower triangle, and the fused kernel does not read it.
+        the lower triangle, and torch's kernels do not read it.
+
+        Raises `InputError` where the kernel that was asked for by name cannot run.
         """
         dropout = self.dropout if self.training else 0.0
-        if self.attention == "sdpa":
+        if self.attention != "reference":
             allowed = None if mask is None or causal else mask != 0
-            return F.scaled_dot_product_attention(
-                q, k, v, attn_mask=allowed, dropout_p=dropout, is_causal=causal
-            )
+            width, scale = v.shape[-1], 1 / sqrt(q.shape[-1])
+            if self.attention == "flash":
+                # It takes one width: zeros change neither q kᵀ nor the columns that are kept.
+                q, k, v = _of_one_width(q, k, v)
+            try:
+                with self._kernel():
+                    output = F.scaled_dot_product_attention(
+                        q, k, v, allowed, dropout, is_causal=causal, scale=scale
+                    )
+                return output[..., :width]
+            except RuntimeError as error:
+                if self.attention == "sdpa" or not _has_no_kernel(error):
+                    raise
+                raise InputError(
+                    f"attention {self.attention!r} cannot run on {q.device.type} with "
+                    f"{str(q.dtype).removeprefix('torch.')}, heads of {q.shape[-1]} and dropout "
+                    f"{dropout:g} of the attention: use 'sdpa', or attn_dropout 0"
+                ) from error
         scores = q @ k.transpose(-1, -2) / sqrt(q.shape[-1])
         if mask is not None:
             scores = scores.masked_fill(mask == 0, float("-inf"))
         weights: Tensor = self.softmax(scores)
         return F.dropout(weights.type_as(q), dropout, self.training) @ v
+
+    def _kernel(self) -> AbstractContextManager[None]:
+        if self.attention == "sdpa":
+            return nullcontext()
+        return sdpa_kernel(KERNELS[self.attention])
+
+
+def _of_one_width(*tensors: Tensor) -> list[Tensor]:
+    widest = max(x.shape[-1] for x in tensors)
+    return [x if x.shape[-1] == widest else F.pad(x, (0, widest - x.shape[-1])) for x in tensors]
+
+
+def _has_no_kernel(error: RuntimeError) -> bool:
+    """Say whether torch found none of the kernels that were allowed."""
+    return any(words in str(error) for words in ("No available kernel", "No viable backend"))
 
 
 class FullAttention(Product):

@@ -20,7 +20,8 @@ from encoders.videogpt.size_checks import (
     power_of_two,
 )
 
-Attention = Literal["sdpa", "reference"]
+Attention = Literal["sdpa", "flash", "efficient", "math", "reference"]
+ATTENTIONS = ("sdpa", "flash", "efficient", "math", "reference")
 LayerNormKind = Literal["standard", "published"]
 Grid = tuple[int, int, int]
 
@@ -125,8 +126,9 @@ class GPTConfig:
     dropout : after each attention and MLP.
     attn_dropout : on the self-attention's weights.
     cond_dim : width of the conditioning; divisible by 3 and by ``heads``.
-    attention : ``"sdpa"`` (fused) or ``"reference"``, which computes the attention matrix as the
-        layer ``….attn.attn.softmax``.
+    attention : ``"sdpa"``, where torch chooses its kernel; its kernels by name, ``"flash"``,
+        ``"efficient"`` (memory-efficient) and ``"math"``; or ``"reference"``, which computes the
+        attention matrix as the layer ``….attn.attn.softmax``.
     layer_norm : ``"standard"``, or ``"published"`` as in published checkpoints: it
         multiplies by 1e-5 + 1/√var, which is NaN on constant input.
     truncate_heads : as in the published code, give each head ⌊width / heads⌋ dimensions where
@@ -158,8 +160,8 @@ class GPTConfig:
         for name in ("dropout", "attn_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)} must be at least 0 and below 1")
-        if self.attention not in ("sdpa", "reference"):
-            raise unknown("attention", self.attention, ["sdpa", "reference"])
+        if self.attention not in ATTENTIONS:
+            raise unknown("attention", self.attention, ATTENTIONS)
         if self.layer_norm not in ("standard", "published"):
             raise unknown("layer norm", self.layer_norm, ["standard", "published"])
         for name in ("hidden_dim", "cond_dim"):

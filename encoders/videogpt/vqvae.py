@@ -143,6 +143,7 @@ class VQVAE(nn.Module):
     def __init__(self, config: VQVAEConfig, attention: Attention = "sdpa") -> None:
         super().__init__()
         self.config = config
+        self.attention = attention
         self.encoder = VideoEncoder(config, attention)
         self.decoder = VideoDecoder(config, attention)
         self.pre_vq_conv = SamePadConv3d(config.n_hiddens, config.embedding_dim, 1)

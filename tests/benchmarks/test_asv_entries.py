@@ -34,7 +34,7 @@ def _regressions(benchmark: str, values: list[float], name: str = "asv.conf.json
 def test_nothing_is_hidden_and_commits_have_links(name: str) -> None:
     conf = _config(name)
     assert conf.regressions_first_commits == {}
-    assert conf.show_commit_url == "ridgebench.html#"
+    assert conf.show_commit_url == "ridgebench-history.html#"
     r = [0.75] * 10 + [0.82] * 10  # r from 0.25 to 0.18
     assert _regressions("accuracy.Accuracy.track_r_shortfall(x)", r, name)
     assert not _regressions("accuracy.Accuracy.track_r_shortfall(x)", r[::-1], name)

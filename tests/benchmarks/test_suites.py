@@ -73,6 +73,26 @@ def test_profiles_name_values_of_the_grids(name, monkeypatch):
             assert any(set(values) <= set(grid.get(key, ())) for grid in grids), (section, key)
 
 
+@pytest.mark.parametrize(("name", "subjects"), [("small", 0), ("medium", 2), ("full", 6)])
+def test_every_figure_takes_the_subjects_of_its_profile(name, subjects, monkeypatch):
+    from benchmarks import subjects as module
+
+    monkeypatch.setenv("RIDGEBENCH_PROFILE", name)
+    monkeypatch.setattr(common, "available_cores", lambda: 256)
+    problems = set()
+    for suite in (module.Subjects, module.SubjectsSpeedUp, module.SubjectsMor):
+        cases = [
+            suite().case(*parameters)
+            for parameters in itertools.product(*suite.params)
+            if suite.reason_to_skip(*parameters) is None
+        ]
+        assert len({case.subject for case in cases}) == subjects
+        assert all(case.nodes == 1 for case in cases if case.strategy == "ridgecv")
+        problems |= {case.problem for case in cases}
+    figures = {"parcels", "roi", "whole-brain-mor", "whole-brain-bmor"}
+    assert problems == (figures if subjects else set())
+
+
 def test_an_unknown_profile_offers_near_ones(monkeypatch):
     monkeypatch.setenv("RIDGEBENCH_PROFILE", "smal")
     with pytest.raises(UnknownNameError, match="did you mean 'small'"):
@@ -120,6 +140,9 @@ def test_suites_skip_what_the_cluster_cannot_hold_not_what_this_machine_cannot(m
     assert WholeBrain.reason_to_skip("bmor", 2, 4, "1/24") is None
     assert "holds 2 nodes of 4 threads" in WholeBrain.reason_to_skip("bmor", 4, 4, "1/24")
     assert "holds 0 nodes of 8 threads" in WholeBrain.reason_to_skip("bmor", 1, 8, "1/24")
+    # Cases name the cluster, so that turns and asv find the same record.
+    assert WholeBrain().case("bmor", 2, 4, "1/24").cluster == "slurm site"
+    assert common.reference().cluster == "slurm site"
     # What measures the machine itself is not taken for the cluster's.
     assert "slurm site" in Kernels.reason_to_skip("gemm", "float64", 1, 1024)
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench_core.cluster.settings import LOCAL, VARIABLE, parse_cluster
 from bench_core.measure import FitSpec, turns_worker
 from bench_core.measure.run import ACCEPT_LOAD
 from bench_core.measure.turns import CLOCK_EVERY, SIDES, schedule, take_turns
@@ -22,6 +23,7 @@ from bench_core.records import Record, SessionRecord, read, read_folder, write
 from bench_core.records.session import SCHEMA_SESSION
 from bench_core.records.times import RunTimes
 from bench_core.runner.spec import ProblemShape
+from tests.cluster.running_scheduler import running_scheduler, wait_for_workers
 from tests.valid_record import valid_record
 
 KEYS = st.lists(st.sampled_from("abcdefghij"), unique=True, max_size=10)
@@ -162,6 +164,38 @@ def test_an_environment_with_itself_gives_pairs(
     assert json.loads((published / "session-same-s1.json").read_text())["schema"] == SCHEMA_SESSION
 
 
+def test_turns_are_taken_on_a_cluster(
+    problem_folder: Path, scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a real helper and a real scheduler: every run on its nodes, and judged on their host."""
+    monkeypatch.setenv("RIDGEBENCH_SCRATCH", str(scratch))
+    monkeypatch.setenv("RIDGEBENCH_RECORDS", str(tmp_path / "records"))
+    monkeypatch.setenv(ACCEPT_LOAD, "1")
+    monkeypatch.setenv("ASV_ENV_NAME", "env-a")
+    with running_scheduler(tmp_path / "dask", workers=1) as address:
+        wait_for_workers(address, 1)
+        settings = parse_cluster(address)
+        monkeypatch.setenv(VARIABLE, settings.source)
+        case = FitSpec(
+            str(problem_folder), "bmor", null="skip", split="run", cluster=settings.label
+        )
+        folder = tmp_path / "session" / "env-a"
+        folder.mkdir(parents=True)
+        write_plan(folder, [case], None, 2)
+        found = take_turns(read_plans(folder.parent), "s1", log=tmp_path / "log", say=print)
+    record = read(Record, folder / f"{case.stem}.json")
+    assert (record.status, record.reason, record.session) == ("ok", None, "s1")
+    assert (found.runs, found.cases) == (2, 1)
+    assert record.case.cluster == settings.label
+    assert record.cluster is not None
+    assert record.cluster.kind == "scheduler"
+    assert record.times is not None
+    assert [one.number for one in record.times.runs] == [0, 1]
+    assert [[one.host for one in run.hosts] for run in record.times.runs] == [["host 0"]] * 2
+    (published,) = (tmp_path / "records").glob("env-a/*")
+    assert {type(one) for one in read_folder(published).records} == {SessionRecord, Record}
+
+
 def test_an_interrupted_sweep_keeps_cases_with_all_their_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,8 +209,9 @@ def test_an_interrupted_sweep_keeps_cases_with_all_their_runs(
     assert measure_run(spec, tmp_path, "now", 2).session == "before"
     asked = []
 
-    def measured(spec: FitSpec, *, store: Path, again: bool) -> Record:
+    def measured(spec: FitSpec, *, store: Path, again: bool, cluster: object) -> Record:
         asked.append(again)
+        assert cluster == LOCAL
         return replace(before, session=None)
 
     monkeypatch.setattr(turns_worker, "measure", measured)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +13,9 @@ from bench_core.report.bench_request import (
     benchmark_names,
     check_arguments,
     check_profile,
+    is_selected,
+    selected_patterns,
+    selection_variable,
     suites_of,
 )
 
@@ -75,3 +80,42 @@ def test_suites_that_patterns_name() -> None:
         "solvers",
     }
     assert {"threads", "kernels", "clock"} <= suites_of([], BENCHMARKS)
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        [],
+        ["threads"],
+        [r"Threads\.track_time\('roi', 2"],
+        ["1/24", r"\('parcels', 1, "],
+        [r"track_time$"],
+        ["nodes"],
+    ],
+)
+def test_parameters_are_selected_as_asv_selects_them(patterns: list[str]) -> None:
+    from asv.benchmarks import Benchmarks
+
+    from benchmarks.threads import Threads
+
+    words = [[repr(value) for value in grid] for grid in Threads.params]
+    tracks = [name for name in dir(Threads) if name.startswith("track_")]
+    known = [{"name": f"threads.Threads.{name}", "params": words} for name in tracks]
+    chosen = Benchmarks(SimpleNamespace(benchmark_dir=""), known, patterns)
+    numbers = {one for found in chosen.benchmark_selection.values() for one in found}
+    for number, parameters in enumerate(itertools.product(*Threads.params)):
+        assert is_selected(Threads, parameters, patterns) == (number in numbers), parameters
+
+
+def test_patterns_reach_the_suites(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import common
+
+    monkeypatch.setenv("RIDGEBENCH_PROFILE", "small")
+    monkeypatch.setattr(common, "available_cores", lambda: 2)
+    everything = list(common.cases_in_turn())
+    assert selected_patterns() == []
+    for name, value in selection_variable([r"threads\.\w+\.track_time\('roi', 1,"]).items():
+        monkeypatch.setenv(name, value)
+    (case,) = common.cases_in_turn()
+    assert (case.problem, case.threads, case.strategy) == ("roi", 1, "ridgecv")
+    assert len(everything) > 20

@@ -2,7 +2,6 @@ import io
 import json
 import re
 import shlex
-from html.parser import HTMLParser
 
 import pytest
 from click.testing import CliRunner
@@ -13,11 +12,12 @@ from bench_core.errors import InputError, UnknownNameError
 from bench_core.records import SCHEMA_KERNELS, KernelCase, KernelRate, KernelsRecord
 from bench_core.records.blas import BlasCalls
 from bench_core.records.skips import make_skips
-from bench_core.report.page import write_page
 from bench_core.report.run_monitor import progress_line, watch
 from bench_core.report.runs import EnvironmentRun
 from bench_core.report.site import Project, describe_machine, known_machine, machine_name
 from bench_core.report.terminal import print_summary, seconds_text
+from tests.comparison.made_runs import make_record
+from tests.report.site_html import site_of
 
 
 @pytest.fixture
@@ -88,47 +88,29 @@ def test_nothing_measured_says_what_to_run():
     assert "ridgebench bench" in _printed([])
 
 
-class _Page(HTMLParser):
-    """Collects what a browser would fetch or run, and the text."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fetched: list[str] = []
-        self.tags: list[str] = []
-        self.ids: list[str] = []
-        self.unnamed_figures = 0
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        given = dict(attrs)
-        self.ids += [given["id"]] if "id" in given else []
-        self.unnamed_figures += tag == "svg" and not given.get("aria-label")
-        for name, value in attrs:
-            if name in ("src", "href", "xlink:href") and value and not value.startswith("#"):
-                self.fetched.append(value)
-
-
-def test_the_page_reads_without_internet(runs, tmp_path):
-    path = write_page(runs, tmp_path / "html" / "ridgebench.html")
-    text = path.read_text(encoding="utf-8")
-    page = _Page()
-    page.feed(text)
-    assert page.fetched == ["index.html"]
-    assert "script" not in page.tags
-    assert page.tags.count("svg") == 4  # strategies, threads, kernels, accuracy
-    assert "4 threads, &lt;2&gt; [cores]" in text
-    assert '<td class="n">3.20</td>' in text
-    assert "bmor, float64, 2 nodes × 1 thread" in text
-    assert "ridgebench fit bmor whole-brain-bmor" in text
-    assert len(page.ids) == len(set(page.ids)) > 50
-    assert page.unnamed_figures == 0
-    assert "libscipy_openblas.so" in text
-    assert list(path.parent.iterdir()) == [path]
+def test_the_pages_read_without_internet(runs, tmp_path):
+    path = tmp_path / "html" / "ridgebench.html"
+    pages = site_of(runs, path)
+    for page in pages.values():
+        outside = {*page.fetched, *page.links} - {"index.html", "data:,"}
+        names = {one.partition("#")[0] for one in outside} - {""}
+        assert [one for one in names if not (path.parent / one).is_file()] == []
+        assert len(page.ids) == len(set(page.ids))
+        assert page.unnamed_figures == 0
+    drawn = [page.tags.count("svg") for page in pages.values()]
+    assert sum(drawn) >= 5  # strategies, threads, speed-ups, kernels, accuracy
+    assert "4 threads, &lt;2&gt; [cores]" in pages["skipped"].source
+    fits = [dict(zip(pages["fits"].rows[0], row, strict=True)) for row in pages["fits"].rows[1:]]
+    assert "3.20" in [one["DSU"] for one in fits]
+    assert "bmor, float64, 2 nodes × 1 thread" in pages["answer"].text
+    assert "ridgebench fit bmor whole-brain-bmor" in pages["answer"].text
+    assert "libscipy_openblas.so" in pages["environments"].text
 
 
 def test_the_page_of_nothing_is_a_page(tmp_path):
-    text = write_page([], tmp_path / "ridgebench.html").read_text(encoding="utf-8")
-    assert "more than one configuration yet" in text
+    pages = site_of([], tmp_path / "ridgebench.html")
+    assert list(pages) == ["answer"]
+    assert "more than one configuration yet" in pages["answer"].text
 
 
 def test_progress_says_each_record_once(tmp_path, record, leave):
@@ -244,3 +226,26 @@ def test_answers_are_as_long_as_their_words_on_a_wide_screen(runs):
     print_summary(runs, Console(file=out, width=10_000))
     answers = out.getvalue()[out.getvalue().index("whole-brain-bmor at scale 1/16: bmor") :]
     assert max(map(len, answers.splitlines())) < 300
+
+
+def test_many_records_take_one_screen_with_the_answers_last():
+    problems = [f"problem-{n:02}" for n in range(40)]
+    records = [
+        make_record(seconds, strategy=strategy, nodes=nodes, problem={"name": name})
+        for name in problems
+        for nodes in (1, 2, 4)
+        for seconds, strategy in ((8.0 / nodes, "ridgecv"), (2.5 / nodes, "bmor"))
+    ]
+    records += [
+        make_record(status="failed", reason=f"failure {n}", threads=n + 1) for n in range(80)
+    ]
+    text = _printed([EnvironmentRun("here", "c0ffee00", "env-a", records)])
+    lines = text.splitlines()
+    assert len(lines) <= 50
+    assert lines[-1].startswith("… and the answers to ")
+    first = lines.index(next(line for line in lines if line.startswith("problem-00 at scale")))
+    assert all(line.startswith(("problem-", "…")) for line in lines[first:])
+    assert "more: page 'Skipped'" in text
+    assert "fastest of 6" in text
+    shown = len([line for line in lines[first:] if line.startswith("problem-")])
+    assert lines[-1] == f"… and the answers to {40 - shown} problems more: page 'Answer'"

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
 from bench_core.cli.record_rows import result_rows
 from bench_core.records import parse_record, record_line
 from bench_core.records.phases import PhaseSeconds, PhasesRecord
-from bench_core.report.page import write_page
 from bench_core.report.phases import phase_rows, phases_figure
 from bench_core.report.runs import EnvironmentRun
+from tests.report.site_html import site_of
 
 COLOURS = {"gram": "#1b6ca8", "factorisation": "#d1495b", "scores": "#edae49"}
 
@@ -63,35 +62,8 @@ def test_every_process_is_a_row_and_one_process_is_its_own_path(run):
     ]
 
 
-class _Tables(HTMLParser):
-    """Collects the cells of the tables, row by row, and the labels of images."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: list[list[str]] = []
-        self.labels: list[str] = []
-        self._in_cell = False
-
-    def handle_starttag(self, tag, attrs):
-        if tag == "tr":
-            self.rows.append([])
-        self._in_cell = tag in ("td", "th")
-        if self._in_cell:
-            self.rows[-1].append("")
-        if ("role", "img") in attrs:
-            self.labels.append(dict(attrs)["aria-label"])
-
-    def handle_endtag(self, tag):
-        self._in_cell = False
-
-    def handle_data(self, data):
-        if self._in_cell:
-            self.rows[-1][-1] += data
-
-
 def test_the_page_has_the_records_seconds_as_a_table_and_in_words(run, tmp_path):
-    page = _Tables()
-    page.feed(write_page([run], tmp_path / "page.html").read_text(encoding="utf-8"))
+    page = site_of([run], tmp_path / "page.html")["phases"]
     head = next(row for row in page.rows if "Gram or covariance" in row)
     names = ["Gram or covariance", "factorisation", "scores", "transfers", "waiting", "other"]
     assert head[6:] == names  # those that anything took time in
@@ -128,8 +100,7 @@ def test_bars_are_as_long_as_the_seconds(run):
 def test_records_without_phases_draw_nothing(record, tmp_path):
     run = EnvironmentRun("here", "c0ffee00", "env-a", [record(2.5)])
     assert phases_figure(phase_rows([run])) is None
-    text = write_page([run], tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "Where the time goes" not in text
+    assert "phases" not in site_of([run], tmp_path / "page.html")
 
 
 def test_the_terminal_has_the_parts_of_the_path(run):

@@ -1,9 +1,11 @@
 """The published times as asv reads them back."""
 
+import csv
 import itertools
 import json
 import math
 import subprocess
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,19 @@ def _first_commit(repository: Path) -> str:
     return done.stdout.decode().strip()
 
 
+def _published(figure: str, subject: str, nodes: int, threads: int) -> float:
+    """Return the one time of a line of the published table."""
+    path = files("bench_core.scaling") / "published" / "timings.csv"
+    rows = csv.DictReader(path.read_text("utf-8").splitlines())
+    asked = (figure, subject, str(nodes), str(threads))
+    (found,) = (
+        float(row["seconds"])
+        for row in rows
+        if (row["figure"], row["subject"], row["nodes"], row["threads"]) == asked
+    )
+    return found
+
+
 def test_asv_reads_the_published_times(repository):
     write_published(repository / "results", repository)
     found = {one.env_vars["RIDGEBENCH_BLAS"]: one for one in iter_results(repository / "results")}
@@ -65,6 +80,19 @@ def test_asv_reads_the_published_times(repository):
     ours = dict(zip(itertools.product(*params), numbers, strict=True))
     speed_ups = [1 / ours["'bmor'", f"'sub-0{number}'", "8", "32", "'1'"] for number in range(1, 7)]
     assert speed_ups == pytest.approx([25.9, 29.8, 32.0, 27.2, 25.9, 28.3], abs=0.05)
+    # Figure 3.6, sub-01, parcels, MKL: 4199 s on one thread; figure 3.9 begins at two nodes.
+    for name, parameters, seconds in (
+        ("SubjectsSpeedUp", ("'parcels'", "'sub-01'", "1", "'1'"), 4199.0),
+        (
+            "SubjectsMor",
+            ("'mor'", "'sub-06'", "8", "32", "'1'"),
+            _published("3.9", "sub-06", 8, 32),
+        ),
+    ):
+        name = f"subjects.{name}.track_time"
+        params = found["mkl"].get_result_params(name)
+        values = found["mkl"].get_result_value(name, params)
+        assert dict(zip(itertools.product(*params), values, strict=True))[parameters] == seconds
     assert "nodes_mor.MultiOutput.track_time" not in found["openblas"].get_all_result_keys()
 
 

@@ -99,3 +99,12 @@ def test_latest_is_per_machine_by_start(tmp_path, record, leave):
     collect(tmp_path / "q", tmp_path / "results", "there")
     found = {(run.machine, run.commit) for run in latest(read_runs(tmp_path / "results"))}
     assert found == {("here", "00000000"), ("there", "ffffffff")}
+
+
+def test_the_clock_alone_is_no_measurement_of_a_commit(tmp_path, record, leave):
+    old = record(8.0)
+    clock = replace(record(4.0, suite="clock"), started="2026-02-01T00:00:00Z")
+    leave(tmp_path / "p", "env-a", "f" * 40, [old])
+    leave(tmp_path / "p", "env-a", "0" * 40, [clock])
+    collect(tmp_path / "p", tmp_path / "results", "here")
+    assert {run.commit for run in latest(read_runs(tmp_path / "results"))} == {"ffffffff"}

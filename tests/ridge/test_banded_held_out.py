@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 
 from bench_core.errors import InputError
 from bench_core.ridge.arrays.backend import find_device, to_numpy
-from bench_core.ridge.banded.held_out import as_ranges, fold_operators
+from bench_core.ridge.banded.held_out import as_ranges, fold_operators, leave_one_out
 from bench_core.ridge.inputs import find_folds
 from tests.devices import devices, usable_device
 
@@ -57,6 +57,37 @@ def test_residuals_are_those_of_fits_without_the_fold(
         total += operator.squares(device.put(Yc @ Yc.T))
         expected += (own**2).sum()
     assert total == pytest.approx(expected, rel=1e-6)
+
+
+@devices
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    t=st.integers(4, 25),
+    p=st.integers(1, 40),
+    exponent=st.integers(-3, 4),
+    intercept=st.booleans(),
+    seed=st.integers(0, 2**31),
+)
+def test_leave_one_out_is_a_fit_without_each_row(device, t, p, exponent, intercept, seed):
+    rng = np.random.default_rng(seed)
+    X, Y = rng.standard_normal((t, p)) + 3, rng.standard_normal((t, 3)) + 7
+    alpha = 10.0**exponent
+    Xc = X - X.mean(axis=0) if intercept else X
+    (operator,) = leave_one_out(device.put(Xc @ Xc.T), alpha, intercept=intercept)
+    expected = np.empty_like(Y)
+    for row in range(t):
+        rest = np.arange(t) != row
+        ridge = Ridge(alpha=alpha, fit_intercept=intercept, solver="svd").fit(X[rest], Y[rest])
+        expected[row] = Y[row] - ridge.predict(X[[row]])[0]
+    found = to_numpy(operator.residuals(device.put(Y)))
+    assert np.allclose(found, expected, rtol=1e-6, atol=1e-6)
+    Yc = Y - Y.mean(axis=0) if intercept else Y
+    squares = operator.squares(device.put(Yc @ Yc.T))
+    assert squares == pytest.approx((expected**2).sum(), rel=1e-6)
 
 
 def test_rows_are_ordered_so_that_folds_are_ranges():

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit
 
@@ -126,6 +126,23 @@ def test_the_fit_is_ridge_on_scaled_features(device, per_target, dtype, coef, pe
             assert np.allclose(model.penalties_[own], alpha / weights)
     if coef == "file":
         assert np.array_equal(np.load(tmp_path / "coef.npy"), model.coef_)
+
+
+@devices
+@pytest.mark.parametrize("per_target", [False, True])
+def test_leave_one_out_of_one_space_is_ridge_cv(device, per_target):
+    data = planted(t=60, sizes=(20, 60), s=9)
+    plain = RidgeCV(ALPHAS, alpha_per_target=per_target, gcv_mode="svd").fit(data.X, data.Y)
+    model = BandedRidgeCV(
+        ALPHAS,
+        cv="loo",
+        scoring="neg_mean_squared_error",
+        alpha_per_target=per_target,
+        device=device,
+    ).fit(data.X, data.Y)
+    assert np.array_equal(model.alpha_, plain.alpha_)
+    assert np.allclose(model.best_score_, plain.best_score_)
+    assert np.allclose(model.predict(data.X), plain.predict(data.X))
 
 
 def test_blocks_limits_and_files_change_nothing(tmp_path):
@@ -296,7 +313,7 @@ def test_the_seed_fixes_the_answer():
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ({"cv": "loo"}, InputError),
+        ({"cv": "gcv"}, InputError),
         ({"cv": 1}, InputError),
         ({"scoring": "r3"}, UnknownNameError),
         ({"spaces": [0, 1]}, InputError),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,14 @@ import pytest
 
 from bench_core.errors import ResourceError
 from bench_core.ridge import MultiTargetRidgeCV, estimator
-from bench_core.ridge.arrays.backend import Device, free_device_memory
+from bench_core.ridge.arrays.backend import Device
+from bench_core.ridge.arrays.device_memory import (
+    DEVICE_ROOM,
+    DeviceBudget,
+    device_budget,
+    free_device_memory,
+    smallest_share,
+)
 
 GIB = 2**30
 
@@ -22,6 +31,10 @@ class Cuda:
     free: int
     reserved: int = 0
     allocated: int = 0
+    uuid: str | None = "GPU-1"
+
+    def get_device_properties(self, device: str) -> Any:
+        return SimpleNamespace(**({} if self.uuid is None else {"uuid": self.uuid}))
 
     def mem_get_info(self, device: str) -> tuple[int, int]:
         assert device == "cuda:1"
@@ -44,6 +57,27 @@ def test_what_torch_holds_without_using_it_is_free() -> None:
 @pytest.mark.parametrize("name", ["cpu", "torch"])
 def test_the_processor_has_no_budget(name: str) -> None:
     assert free_device_memory(Device(name), Cuda(GIB)) is None
+
+
+def test_a_gpu_is_known_by_its_identity_on_any_host() -> None:
+    known = device_budget(Device("cuda:1"), Cuda(GIB, reserved=5, allocated=3))
+    assert known == DeviceBudget("GPU-1", GIB, 2)
+    nameless = device_budget(Device("cuda:1"), Cuda(GIB, uuid=None))
+    assert nameless is not None
+    assert nameless.place == f"{socket.gethostname()} cuda:1"
+
+
+def test_processes_of_one_gpu_share_what_is_free_there() -> None:
+    room = 1 - DEVICE_ROOM
+    first, second = DeviceBudget("a", 8 * GIB, GIB), DeviceBudget("a", 7 * GIB, 0)
+    other = DeviceBudget("b", 5 * GIB, 0)
+    assert smallest_share([first]) == pytest.approx(9 * GIB * room)
+    # 7 GiB are free for both, and the second has nothing else.
+    assert smallest_share([first, second]) == pytest.approx(3.5 * GIB * room)
+    assert smallest_share([first, other]) == pytest.approx(5 * GIB * room)
+    assert smallest_share([first, second, other]) == pytest.approx(3.5 * GIB * room)
+    assert smallest_share([first, None]) is None
+    assert smallest_share([]) is None
 
 
 @pytest.fixture

@@ -87,6 +87,13 @@ def test_edges_are_counted_by_value_not_by_place() -> None:
     assert edge_message([0.1, 1.0, 10.0], [1.0, 1.0], extended=False) is None
 
 
+@pytest.mark.parametrize("extends", [True, False])
+def test_a_remedy_is_named_where_there_is_one(extends: bool) -> None:
+    text = edge_message([0.1, 1.0], [1.0], extended=False, extends=extends)
+    assert text is not None
+    assert ("extend_alphas" in text) == extends
+
+
 @pytest.mark.parametrize("per_target", [False, True])
 @pytest.mark.parametrize("cv", ["loo", "gcv", 4])
 @pytest.mark.parametrize(("t", "p"), [(40, 25), (30, 60)])

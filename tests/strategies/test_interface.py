@@ -35,8 +35,8 @@ def test_unknown_strategy_offers_near_names():
 
 
 def documented_example() -> str:
-    """Return the class that docs/strategies.md shows to whoever adds a strategy."""
-    text = (Path(__file__).parents[2] / "docs" / "strategies.md").read_text(encoding="utf-8")
+    """Return the class that docs/own-strategy.md shows to whoever adds a strategy."""
+    text = (Path(__file__).parents[2] / "docs" / "own-strategy.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     return next(block for block in blocks if "class Plain" in block)
 

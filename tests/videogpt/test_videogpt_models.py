@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from videogpt_small import reference_gpt, small
 
+from bench_core.errors import InputError, UnknownNameError
 from encoders.videogpt.codebook import Codebook
 from encoders.videogpt.convolutions import SamePadConv3d, SamePadConvTranspose3d
 from encoders.videogpt.gpt import VideoGPT
@@ -32,7 +33,7 @@ def some_codes(model, clips=2, seed=1):
     )
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "reference"])
+@pytest.mark.parametrize("attention", ["sdpa", "flash", "math", "reference"])
 @pytest.mark.parametrize("heads", [1, 4])
 def test_gpt_computes_what_its_description_says(attention, heads):
     model = gpt(heads=heads, attention=attention, layer_norm="published").double()
@@ -56,6 +57,17 @@ def test_both_attentions_give_the_same_loss_and_gradient():
     for (name, p), q in zip(models[0].named_parameters(), models[1].parameters(), strict=True):
         if p.requires_grad:
             torch.testing.assert_close(p.grad, q.grad, rtol=1e-4, atol=1e-6, msg=name)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch's reasons, kernel by kernel
+@pytest.mark.parametrize(("attention", "dropout"), [("flash", 0.3), ("efficient", 0.0)])
+def test_a_kernel_that_cannot_run_is_refused_by_name(attention, dropout):
+    """On a CPU flash has no dropout, and there is no memory-efficient kernel."""
+    model = gpt(attention=attention, attn_dropout=dropout).train()
+    with pytest.raises(InputError, match=rf"'{attention}'.*cpu.*float32.*dropout {dropout:g}"):
+        model.loss(*some_codes(model))
+    with pytest.raises(UnknownNameError, match=r"flash2.*'flash'"):
+        gpt(attention="flash2")
 
 
 def test_a_code_is_predicted_from_earlier_ones_only():

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bench_core.cli.display import print_facts, print_table, progress, say
 from bench_core.cli.options import option, renamed
 from bench_core.errors import counted
+
+if TYPE_CHECKING:
+    from bench_core.accuracy.subjects import SubjectsComparison
 
 _RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 _KINDS = click.Choice(["held-out", "shifts", "rows", "none"])
@@ -70,12 +73,15 @@ def command(
     """Say how well the fit in RESULT_DIR predicts held-out data.
 
     Figures, tables and brain maps are written to RESULT_DIR/accuracy. docs/accuracy.md says what
-    they mean.
+    they mean. A folder of several subjects' results has tables and pictures of all of them there,
+    and each subject has its own.
     """
     import json
     from functools import partial
 
     from bench_core.accuracy.report import FOLDER, AccuracyRequest, accuracy_report
+    from bench_core.accuracy.subjects import result_folders
+    from bench_core.accuracy.subjects_report import subjects_report
     from bench_core.fitting.reopening import open_fitted
     from bench_core.leftovers import owned_folder
     from bench_core.runner.problem_cache import prepare_scratch
@@ -94,12 +100,48 @@ def command(
     with progress() as bars, owned_folder(prepare_scratch(scratch, bars), "accuracy") as own:
         bars("reading")
         again = partial(open_fitted, scratch=own, progress=bars)
-        found = accuracy_report(folder, request, progress=bars, open_problem=again)
+        if subjects := result_folders(folder):
+            several = subjects_report(folder, subjects, request, progress=bars, open_problem=again)
+        else:
+            found = accuracy_report(folder, request, progress=bars, open_problem=again)
+    if subjects:
+        _print_subjects(folder / FOLDER, *several, as_json=as_json)
+        return
     if as_json:
         click.echo(json.dumps(found, indent=1))
         return
     _print(found)
     click.echo(f"written to {folder / FOLDER}")
+
+
+def _print_subjects(
+    folder: Path,
+    comparison: SubjectsComparison,
+    figures: dict[str, dict[str, Any]],
+    files: list[str],
+    *,
+    as_json: bool,
+) -> None:
+    import json
+
+    from bench_core.cli.subject_rows import comparison_rows, subjects_table
+
+    values = comparison.to_json()
+    if as_json:
+        click.echo(json.dumps({**values, "reports": figures}, indent=1))
+        return
+    nulls = {name: found["null"] for name, found in figures.items()}
+    rows = values["subjects"]
+    for row in rows:
+        null = nulls[row["subject"]]
+        row["significant"] = "–" if null is None else f"{null['significant']:,}"
+    subjects_table(rows)
+    for name, found in figures.items():
+        for warning in found["warnings"]:
+            say(f"warning: {name}: {warning}", "yellow")
+        if found["withheld"] is not None:
+            say(f"{name}: p withheld: {found['withheld']}", "yellow")
+    print_facts("all subjects", comparison_rows(comparison, folder, files))
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench_core.cli.display import duration, print_table, say
-from bench_core.cli.options import option
+from bench_core.cli.options import listed_words, option
 from bench_core.cli.parameters import Bytes
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ _ROWS = 14
     help="Calibration, one for each BLAS; xeon-6130-mkl and xeon-6130-openblas are shipped  "
     "[default: all of .asv/calibration].",
 )
-@click.option(
-    "--strategies", "names", multiple=True, metavar="STRATEGY", help="Predict this strategy."
-)
+@option("strategies")
 @option("results")
 @click.option("--curve", is_flag=True, help="Predict over nodes, to 1,024, and where it ends.")
 @option("all")
@@ -73,7 +71,7 @@ def command(
     machines: int | None,
     memory: int | None,
     calibrations: tuple[str, ...],
-    names: tuple[str, ...],
+    strategies: tuple[tuple[str, ...], ...],
     results: tuple[Path, ...],
     curve: bool,
     show_all: bool,
@@ -93,6 +91,7 @@ def command(
     from bench_core.advice.curve import STRATEGIES
     from bench_core.advice.curve import as_dict as curve_dict
 
+    names = listed_words(strategies)
     sizes, data = _size(problem or named, scale, subject, (t, p, s), test_fraction)
     size = ProblemSize(*sizes, alphas=alphas)
     found = _calibrations(calibrations)

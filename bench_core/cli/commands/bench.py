@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench_core.cli.display import console, print_table, say
+from bench_core.cli.display import console, say
 from bench_core.cli.options import PENALTY_OPTIONS, option
+from bench_core.cli.own_options import own_options, refuse_others, take_own
+from bench_core.cli.own_problem import bench_own
 
 if TYPE_CHECKING:
     from bench_core.cluster.settings import ClusterSettings
-    from bench_core.report.site import Project
 
 KEPT = (
     "What was measured is in the results: `ridgebench report` shows it. The same command goes on "
@@ -43,16 +44,22 @@ KEPT = (
     help="Accept times that were measured while others used the machine.",
 )
 @click.option("--machine", help="Name of this machine in the results; default: its host name.")
-@click.option("--plan", is_flag=True, help="Show the cases, what is skipped, and bytes; run none.")
-@option("again", "cluster", *(name for name in PENALTY_OPTIONS if name != "spaces"))
+@click.option(
+    "--plan", is_flag=True, help="Show the cases, what is skipped, bytes and times; run none."
+)
+@option("json", "again", "cluster", *(name for name in PENALTY_OPTIONS if name != "spaces"))
+@own_options
 @click.argument("asv_arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
 def command(
+    ctx: click.Context,
     profile: str,
     aa: bool,
     turns: bool,
     accept_load: bool,
     machine: str | None,
     plan: bool,
+    as_json: bool,
     again: bool,
     cluster: ClusterSettings | None,
     asv_arguments: tuple[str, ...],
@@ -71,19 +78,29 @@ def command(
     Every fit is timed in several processes, in turns with the other environments; what others
     disturbed is timed again, and is in no answer if that did not help.
 
-    With --cluster the fits run on that cluster: name it with --machine. Suites that measure this
-    machine alone, such as the kernels', are left out, and nothing is measured in turns.
+    With --cluster the fits run on that cluster, in turns too, and what disturbs them is looked for
+    on the hosts of its nodes: name it with --machine. Suites that measure this machine alone, such
+    as the kernels', are left out. A case whose node is lost is recorded as failed, and the sweep
+    goes on.
+
+    --plan builds and runs nothing: it shows the cases that --bench selects, what is skipped and
+    why, the bytes that fits read and move, and times where `ridgebench calibrate` has been run.
 
     Options of the penalty hold for every fit whose suite does not name its own; fits of strategies
     that have them not are skipped. asv does not know of them: their results are kept under a name
     of the machine that says so, never beside those of other penalties.
 
     A profile, an option or a benchmark that does not exist is refused before anything is built.
+
+    With --problem, or --x and --y, the sweep is one's own problem's: strategies x BLAS x nodes x
+    threads, the model's best first, what it rules out left out and named, within --within. It
+    needs no clone: records go to ./results. The same command goes on with what was left out.
     """
     import os
     from functools import partial
     from pathlib import Path
 
+    from bench_core.cli.sweep import show_plan
     from bench_core.cli.turns import bench_in_turns, print_same
     from bench_core.cluster.settings import VARIABLE
     from bench_core.measure.resume import RESUME
@@ -102,6 +119,11 @@ def command(
     from bench_core.report.terminal import print_summary
     from bench_core.runner.penalty_request import PenaltyRequest
 
+    if own := take_own(penalty):
+        refuse_others(ctx, "profile", "aa", "turns", "as_json", "cluster", "asv_arguments")
+        request = PenaltyRequest(**penalty)
+        bench_own(own, request, machine=machine, accept_load=accept_load, again=again, plan=plan)
+        return
     screen = console()
     project = find_project(Path.cwd())
     check_profile(project.benchmarks, profile)
@@ -109,18 +131,25 @@ def command(
     request = PenaltyRequest(**penalty)
     if request.label:
         machine = f"{machine_name(machine)}--{request.label}"
-        say(f"Penalties are chosen otherwise than by default: results are those of {machine}")
-    if cluster is not None and cluster.elsewhere:
-        turns = False
+        text = f"Penalties are chosen otherwise than by default: results are those of {machine}"
+        say(text, err=as_json)
     if not turns and aa:
-        raise click.UsageError(
-            "--aa measures in turns on this machine: leave out --no-turns, --cluster"
-        )
+        raise click.UsageError("--aa measures in turns: leave out --no-turns")
+    if as_json and not plan:
+        raise click.UsageError("--json prints a plan: give --plan too")
     chosen = request.environment()
     if cluster is not None:
         chosen[VARIABLE] = cluster.source
     if plan:
-        _show_plan(project, profile, chosen)
+        show_plan(
+            project,
+            profile,
+            chosen,
+            asv_arguments,
+            machine=machine_name(machine),
+            turns=turns,
+            as_json=as_json,
+        )
         return
     name = describe_machine(project, machine)
     environment = {**os.environ, "RIDGEBENCH_PROFILE": profile, **chosen}
@@ -160,36 +189,3 @@ def command(
     print_summary(runs, screen, profile=profile)
     say(f"\nPage:        {project.page.relative_to(project.root)}")
     say("asv's pages: asv preview (they load libraries from the internet)")
-
-
-def _show_plan(project: Project, profile: str, chosen: dict[str, str]) -> None:
-    """Print what a sweep of this profile will do; build and run nothing.
-
-    chosen : variables that say where, and how penalties are chosen.
-    """
-    import os
-
-    from bench_core.errors import counted
-    from bench_core.measure.sweep_plan import left_out_lines, plan_rows, plan_sweep
-    from bench_core.report.site import environment_names
-    from bench_core.report.sweep import count_records, unfinished_sweep
-
-    os.environ.update(chosen)
-    found = plan_sweep(project.benchmarks, profile)
-    names = environment_names(project)
-    columns = ("suite", "case", "data", "memory", "")
-    print_table(
-        f"profile {profile}: {counted(found.runs, 'case')} in each of "
-        f"{counted(len(names), 'environment')}",
-        columns,
-        plan_rows(found),
-        words=("suite", "case", ""),
-    )
-    for line in left_out_lines(found):
-        say(line)
-    say("environments: " + "; ".join(names))
-    sweep = unfinished_sweep(project.root / ".asv")
-    if sweep is not None:
-        for name, count in count_records(project.pending, sweep.since).items():
-            say(f"measured before the last sweep was interrupted: {count} in {name}")
-    say("data: X and Y of a problem; memory: of a fit, X included, all nodes together")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench_core.cli.display import print_facts, progress
+from bench_core.cli.display import print_facts, progress, say
 from bench_core.cli.options import PENALTY_OPTIONS, option, strategy_options, threads_per_node
 
 if TYPE_CHECKING:
     from bench_core.cluster.settings import ClusterSettings
     from bench_core.fitting.run import FitOutcome
+    from bench_core.fitting.subjects import SubjectsOutcome
 
 KEPT = (
     "The result folder appears only when it is whole; finished batches of a fit on nodes are kept "
@@ -44,6 +45,13 @@ KEPT = (
 @click.option(
     "--resume", is_flag=True, help="Go on with the batches that an interrupted fit has left."
 )
+@click.option("--shuffled", is_flag=True, help="Fit to shuffled samples too, for r by chance.")
+@click.option(
+    "--regions",
+    metavar="ATLAS",
+    type=click.Path(path_type=Path),
+    help="Average r over its labels.",
+)
 @option("figures", "scratch", "json")
 def command(
     strategy: str,
@@ -65,6 +73,7 @@ def command(
     no_intercept: bool,
     options: tuple[tuple[str, Any], ...],
     no_coef: bool,
+    regions: Path | None,
     figures: bool,
     scratch: Path | None,
     as_json: bool,
@@ -72,14 +81,19 @@ def command(
 ) -> None:
     """Fit STRATEGY to PROBLEM (a name or a folder), or to --x and --y, and write the results.
 
+    A folder of problem folders is several subjects: each is fitted into a folder in OUT, which
+    gets a table and pictures of all of them, by --regions where targets are voxels.
+
     The plan comes first. The exit status is 1 where the answer is not the strategy's definition.
     """
     from bench_core.blas import declared
     from bench_core.cluster.settings import LOCAL
     from bench_core.data import THESIS_ALPHAS
+    from bench_core.errors import InputError
     from bench_core.fitting.request import FitRequest
     from bench_core.fitting.run import fit
     from bench_core.fitting.sources import ProblemSource
+    from bench_core.fitting.subjects import fit_subjects, subject_problems
     from bench_core.records import to_json
 
     request = FitRequest(
@@ -101,13 +115,53 @@ def command(
         figures=figures,
         **rest,
     )
+    subjects = subject_problems(problem)
+    if regions is not None and not subjects:
+        raise InputError(
+            f"--regions {regions} is for a folder of several subjects: of one fit, give it to "
+            "ridgebench accuracy"
+        )
     with progress() as bars:
-        outcome = fit(request, scratch=scratch, progress=bars, show_plan=bars.print)
+        if subjects:
+            found = fit_subjects(
+                request,
+                subjects,
+                regions=regions,
+                scratch=scratch,
+                progress=bars,
+                show_plan=bars.print,
+            )
+        else:
+            outcome = fit(request, scratch=scratch, progress=bars, show_plan=bars.print)
+    if subjects:
+        _show_subjects(found, as_json=as_json)
+        raise SystemExit(0 if found.valid else 1)
     if as_json:
         click.echo(to_json(outcome.record))
     else:
         _show(outcome)
     raise SystemExit(0 if outcome.record.status == "ok" else 1)
+
+
+def _show_subjects(found: SubjectsOutcome, *, as_json: bool) -> None:
+    """Print a table of all subjects, or their figures as JSON."""
+    import json
+
+    from bench_core.cli.subject_rows import comparison_rows, subjects_table
+
+    if as_json:
+        values = {} if found.comparison is None else found.comparison.to_json()
+        click.echo(json.dumps({**values, "failed": found.failed}, indent=1))
+        return
+    if found.comparison is not None:
+        rows = found.comparison.to_json()["subjects"]
+        columns = {name: {"status": one.status} for name, one in found.records.items()}
+        for name in found.kept:
+            columns[name]["status"] += ", was there"
+        subjects_table([{**row, **columns[row["subject"]]} for row in rows])
+        print_facts("all subjects", comparison_rows(found.comparison, found.folder, found.files))
+    for name, reason in found.failed.items():
+        say(f"{name} was not fitted: {reason}", "red")
 
 
 def _runs(text: str) -> tuple[int, ...]:

@@ -91,38 +91,60 @@ def make(name: str, scale: float, subject: str, seed: int, dtype: str, folder: P
 def build(config: Path, out: Path | None, only_plan: bool) -> None:
     """Build a problem from fMRI data and features, as the TOML file CONFIG says.
 
-    One run after the other is read, so memory stays near what one run needs. What was interrupted
-    goes on where it stopped. docs/problems.md describes CONFIG.
+    With subjects = ["01", …] in CONFIG one for each of them, in OUT/sub-01 and so on. One run
+    after the other is read, so memory stays near what one run needs. What was interrupted goes on
+    where it stopped. docs/problems.md describes CONFIG.
     """
     _needs()
     from bench_core.brain.build import build as write
-    from bench_core.brain.build import plan
     from bench_core.brain.settings import ProblemSettings
-    from bench_core.errors import InputError
+    from bench_core.brain.subjects import build_subjects, plan_subjects, subject_folders
+    from bench_core.errors import InputError, listed
 
-    settings = ProblemSettings.read(config)
-    folder = out or settings.out
-    if folder is None and not only_plan:
+    settings = ProblemSettings.read_all(config)
+    folders = subject_folders(settings, out)
+    named = {name: folder for name, folder in folders.items() if folder is not None}
+    if len(named) < len(folders) and not only_plan:
         raise InputError(f"{config} names no folder: give out, or --out DIR")
-    planned = plan(settings)
-    _print_pairing(planned.table(), planned.notes())
-    if only_plan or folder is None:
-        click.echo(f"{settings.name}: X {planned.t} × {planned.p}, Y {planned.t} × {planned.s}")
+    plans = plan_subjects(settings)
+    for each, planned in zip(settings, plans.values(), strict=True):
+        _print_pairing(planned.table(), planned.notes(), each.subject)
+        if only_plan:
+            size = f"X {planned.t} × {planned.p}, Y {planned.t} × {planned.s}"
+            click.echo(f"{each.name}: {size}")
+    if only_plan:
         return
     with progress() as bars:
-        problem = write(planned, folder, progress=bars)
-    click.echo(_one_line(problem, folder))
+        if settings[0].subject is None:
+            (name,) = plans
+            problem = write(plans[name], named[name], progress=bars)
+            click.echo(_one_line(problem, named[name]))
+            return
+        found = build_subjects(plans, named, progress=bars)
+    for name, problem in found.built.items():
+        line = _one_line(problem, named[name])
+        click.echo(f"{line}; it was there" if name in found.kept else line)
+    if found.failed:
+        wrong = [f"{name}: {reason}" for name, reason in found.failed.items()]
+        raise listed(wrong, "subjects that were not built", "correct their files, build again")
 
 
 @command.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @option("seed")
-def example(folder: Path, seed: int) -> None:
+@click.option(
+    "--subjects",
+    type=click.IntRange(1, 99),
+    default=1,
+    show_default=True,
+    help="Number of subjects.",
+)
+def example(folder: Path, seed: int, subjects: int) -> None:
     """Write a small example into DIR: videos, an fMRIPrep folder, and CONFIG files."""
     _needs("av")
     from bench_core.brain.example import write_example
 
-    click.echo(f"{folder}: {write_example(folder, seed=seed)}")
+    click.echo(f"{folder}: {write_example(folder, seed=seed, subjects=subjects)}")
 
 
 @command.command()
@@ -159,7 +181,9 @@ def _needs(*more: str) -> None:
         raise RidgebenchError(f"this needs {', '.join(absent)}: {install_command(extras)}")
 
 
-def _print_pairing(pairing: list[dict[str, Any]], notes: Sequence[str]) -> None:
+def _print_pairing(
+    pairing: list[dict[str, Any]], notes: Sequence[str], subject: str | None = None
+) -> None:
     """Print the table of runs and, below it, what was lost or guessed for all or for one.
 
     Many that were left out for one reason, such as all images in another space, share a row.
@@ -185,7 +209,8 @@ def _print_pairing(pairing: list[dict[str, Any]], notes: Sequence[str]) -> None:
         few = names if len(names) <= _SAME_REASON else [f"{names[0]}, … ({len(names)} in all)"]
         rows += [("–", name, f"left out: {reason}", "", "", "") for name in few]
     columns = ("run", "name", "stimulus", "TRs", "volumes", "samples")
-    print_table("runs and stimuli", columns, rows, words=("name", "stimulus"))
+    title = " of ".join(filter(None, ("runs and stimuli", subject)))
+    print_table(title, columns, rows, words=("name", "stimulus"))
     for note in notes:
         say(f"note: {note}")
 

@@ -15,7 +15,7 @@ def command(machine: str | None) -> None:
     """Publish the pages again from the recorded results and print the summary.
 
     Collects the records of this checkout into results/, adds the published timings as a machine of
-    their own, runs `asv publish`, and writes one page that needs no internet.
+    their own, runs `asv publish`, and writes pages that need no internet.
     """
     from pathlib import Path
 

@@ -125,6 +125,21 @@ def prepare(
 @option("option", help="Change a training setting; repeat for several.")
 @click.option("--frames", type=_count, help="Train on so many frames.  [default: all]")
 @click.option("--stride", type=_count, help="Frames between windows.  [default: a clip's length]")
+@click.option("--teacher", type=_path, help="Trained GPT to distil: learn from it as well.")
+@click.option(
+    "--teacher-weight",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.5,
+    show_default=True,
+    help="How much the teacher counts; the codes count the rest.",
+)
+@click.option(
+    "--teacher-temperature",
+    type=_above_zero,
+    default=2.0,
+    show_default=True,
+    help="Softens the teacher's and the student's probabilities.",
+)
 @click.option("--no-cache", is_flag=True, help="Encode frames anew at every step of the GPT.")
 @_device
 def train(
@@ -138,6 +153,9 @@ def train(
     options: tuple[tuple[str, Any], ...],
     frames: int | None,
     stride: int | None,
+    teacher: Path | None,
+    teacher_weight: float,
+    teacher_temperature: float,
     no_cache: bool,
     device: str,
 ) -> None:
@@ -145,15 +163,16 @@ def train(
 
     Precision is fp32 unless an option says otherwise. Options: batch_size, learning_rate, betas,
     schedule (constant, cosine), schedule_steps, clip_gradient, precision (fp32, bf16, fp16),
-    compile, seed, checkpoint_every, tensorboard.
+    compile, seed, checkpoint_every, tensorboard, parallel (ddp, fsdp, tensor).
     """
     from dataclasses import replace
 
     from encoders.videogpt import distributed
-    from encoders.videogpt.checkpoint import load_vqvae
+    from encoders.videogpt.checkpoint import load_gpt, load_vqvae
     from encoders.videogpt.clips.store import ClipStore
     from encoders.videogpt.clips.subsets import draw_subset
     from encoders.videogpt.config import preset
+    from encoders.videogpt.training.distillation import Distillation
     from encoders.videogpt.training.launch import process_group
     from encoders.videogpt.training.runs import Data, train_gpt, train_vqvae
     from encoders.videogpt.training.settings import thesis_settings
@@ -175,6 +194,8 @@ def train(
             "progress": told(bars, out),
         }
         if phase == "vqvae":
+            if teacher is not None:
+                raise click.UsageError("--teacher is for the GPT: leave it out for the VQ-VAE")
             trained = train_vqvae(data, config, settings, **shared)
         else:
             if vqvae is None:
@@ -182,6 +203,9 @@ def train(
             frozen = load_vqvae(vqvae)
             config = replace(config, vqvae=frozen.config)
             shared |= {"cache": None if no_cache else clips / "codes"}
+            if teacher is not None:
+                taught = Distillation(load_gpt(teacher), teacher_weight, teacher_temperature)
+                shared |= {"distillation": taught}
             trained = train_gpt(data, frozen, config, settings, **shared)
         if distributed.rank() == 0:
             _report(trained, out)

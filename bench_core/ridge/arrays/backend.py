@@ -102,28 +102,6 @@ def find_device(name: str) -> Device:
     return Device(f"cuda:{number}")
 
 
-DEVICE_ROOM = 0.05
-"""Part of a GPU's free memory that is left to torch's libraries and to gaps between its blocks."""
-
-
-def free_device_memory(device: Device, cuda: Any = None) -> int | None:
-    """Return the bytes of a GPU's memory that a fit may use; None for the processor.
-
-    What torch holds without using it counts as free.
-
-    cuda : ``torch.cuda``, or what stands for it in a test.
-    """
-    if not device.name.startswith("cuda"):
-        return None
-    if cuda is None:
-        import torch
-
-        cuda = torch.cuda
-    free, _ = cuda.mem_get_info(device.torch_name)
-    unused = cuda.memory_reserved(device.torch_name) - cuda.memory_allocated(device.torch_name)
-    return int((free + unused) * (1 - DEVICE_ROOM))
-
-
 def torch_dtype(dtype: DTypeLike) -> Any:
     """Return torch's name for a numpy ``dtype``."""
     import torch

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,36 +14,26 @@ from sklearn.utils.validation import check_is_fitted
 from bench_core.checks import check_alphas, check_held_out, check_xy, kept, unmasked
 from bench_core.errors import InputError
 from bench_core.progress import Progress, silent
-from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
+from bench_core.ridge.arrays.backend import Array, find_device, full_float32_products, to_numpy
 from bench_core.ridge.arrays.coef_file import CoefFile, fresh_memory
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
-from bench_core.ridge.banded.candidates import NEAR, around, first_candidates, given_candidates
+from bench_core.ridge.banded.candidates import given_candidates
+from bench_core.ridge.banded.features import PreparedFeatures
 from bench_core.ridge.banded.held_out import as_ranges
-from bench_core.ridge.banded.kernels import (
-    Columns,
-    SpaceKernels,
-    columns_of,
-    cross_kernels,
-    space_kernels,
-)
+from bench_core.ridge.banded.kernels import Columns, columns_of
 from bench_core.ridge.banded.planning import BandedPlan, BandedShape, make_plan
-from bench_core.ridge.banded.search import (
-    Candidates,
-    EachTarget,
-    SearchSettings,
-    SumsOverTargets,
-    lost_message,
-)
-from bench_core.ridge.banded.solution import BandedSolution, Choice
+from bench_core.ridge.banded.rounds import Chosen, Draws, choose, search
+from bench_core.ridge.banded.scores import Candidates, SearchSettings
+from bench_core.ridge.banded.search import make_scorer
+from bench_core.ridge.banded.solution import solve_blocks
 from bench_core.ridge.banded.variance import SpaceScores, space_scores
-from bench_core.ridge.formulas.centering import centred, column_means, recentre
 from bench_core.ridge.formulas.scores import check_scoring
 from bench_core.ridge.inputs import find_folds, product_dtype, safe_in_float32
 from bench_core.ridge.penalty_grid import warn_at_edge
 from bench_core.ridge.solvers.targets import TargetColumns
 
-UNEXPLAINED = {"float64": 1e-9, "float32": 1e-3}
-"""Squared residuals over squared targets below which sums over targets have lost their digits."""
+LOO = "loo"
+"""Value of ``cv`` for leave-one-out."""
 
 
 class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -65,8 +55,9 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     balanced : scale the kernels of the spaces to one trace, so that a weight means the same for a
         large space and a small one. False takes weights as they are.
     cv : number of contiguous folds, or a scikit-learn splitter whose folds hold out every row once
-        at most; ``groups`` go to `fit`.
-    scoring : "neg_mean_squared_error", "r2" or "pearson", averaged over folds (and over targets).
+        at most; ``groups`` go to `fit`. "loo" for leave-one-out.
+    scoring : "neg_mean_squared_error", "r2" or "pearson", averaged over folds (and over targets);
+        of leave-one-out over all samples together.
     alpha_per_target : choose weights and penalty for every target, not once for all.
     fit_intercept, dtype, coef, memory_limit, device, progress : as for
         `bench_core.ridge.MultiTargetRidgeCV`.
@@ -148,9 +139,23 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Raises `ResourceError` when no plan fits ``memory_limit``, `InputError` for parameters that
         no fit can use.
         """
-        order, folds = as_ranges(self._folds(t, groups), t)
-        spaces = self._spaces(p)
-        shape = BandedShape(
+        shape = self.shape_of(t, p, s, dtype, groups, in_file=in_file)
+        return make_plan(shape, memory_limit=self.memory_limit)
+
+    def shape_of(
+        self,
+        t: int,
+        p: int,
+        s: int,
+        dtype: DTypeLike,
+        groups: ArrayLike | None = None,
+        *,
+        in_file: bool = False,
+    ) -> BandedShape:
+        """Return all that the plan depends on; raise `InputError` as `plan_shape`."""
+        order, folds = self.ranges(t, groups)
+        spaces = self.columns(p)
+        return BandedShape(
             t=t,
             p=p,
             s=s,
@@ -164,8 +169,8 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             coef="memory" if self.coef == "memory" else None if self.coef is None else "file",
             in_file=in_file,
             permuted=order is not None,
+            loo=_is_loo(self.cv),
         )
-        return make_plan(shape, memory_limit=self.memory_limit)
 
     def fit(self, X: ArrayLike, Y: ArrayLike, groups: ArrayLike | None = None) -> BandedRidgeCV:
         """Choose weights and penalties, and fit X (t, p) to Y (t, s); ``groups`` (t,) go to cv."""
@@ -174,8 +179,7 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         t, p = X.shape
         s = Y.shape[1]
         alphas = check_alphas(self.alphas)
-        self._columns = self._spaces(p)
-        order, folds = as_ranges(self._folds(t, groups), t)
+        order, folds = self.ranges(t, groups)
         dtype = product_dtype(self.dtype, X.dtype, Y.dtype)
         if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
             dtype = np.dtype(np.float64)
@@ -184,18 +188,20 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.plan_ = plan = self.plan_shape(t, p, s, dtype, groups, in_file=in_file)
         progress = self.progress or silent
         self._device = device = find_device(self.device)
-        self._x_mean = column_means(X) if self.fit_intercept else None
         with ExitStack() as stack:
             stack.enter_context(full_float32_products(device))
             file = None
             if plan.shape.coef == "file":  # opened first: a disk that is too full is said now
                 file = stack.enter_context(CoefFile(self.coef, (s, p), dtype))
             progress("multiplying features")
-            Xc = centred(X, self._x_mean, dtype)
-            if self._x_mean is not None:
-                Xc = recentre(Xc, self._x_mean)
-            self._Xc = device.put(Xc)
-            kernels = space_kernels(self._Xc, self._columns, balanced=self.balanced)
+            self._features = PreparedFeatures.of(
+                X,
+                self.columns(p),
+                dtype,
+                device,
+                intercept=self.fit_intercept,
+                balanced=self.balanced,
+            )
             self._targets = TargetColumns(
                 Y, plan.width, dtype, device, self.fit_intercept, view_file, progress
             )
@@ -208,12 +214,25 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 self.alpha_per_target,
                 plan.together,
                 progress,
+                loo=plan.shape.loo,
             )
-            found = self._search(_ordered_kernels(kernels, order), settings, plan)
-            self._choose(found, alphas, kernels)
-            self._solution = BandedSolution(
-                self._Xc, self._columns, kernels, self._choice, device, kept=plan.factors
+            kernels = self._features.ordered(order)
+            found = search(
+                lambda selection: make_scorer(selection, kernels, self._targets, settings),
+                plan,
+                self.draws(len(self._features.columns)),
             )
+            self._keep(
+                choose(
+                    found,
+                    alphas,
+                    self._features.kernels.scales,
+                    per_target=self.alpha_per_target,
+                    scoring=self.scoring,
+                ),
+                found,
+            )
+            self._solution = self._features.solution(self._choice, plan.factors)
             self._solve(file, dtype)
         if file is not None:
             self.coef_ = np.load(self.coef, mmap_mode="r")
@@ -228,7 +247,7 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if hasattr(self, "coef_"):
             found: NDArray[Any] = X @ self.coef_.T
             return found + self.intercept_
-        cross = self._cross(X)
+        cross = self._features.cross(X)
         parts = self._solution.by_space(cross, self._dual, slice(0, self.n_targets_))
         mean = self._y_mean if self.fit_intercept else 0.0
         return (np.sum(parts, axis=0) + mean).astype(self._targets.dtype)
@@ -244,19 +263,25 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_held_out(len(Y))
         means = self._y_mean if self.fit_intercept else None
         with full_float32_products(self._device):
-            cross = self._cross(self._new_rows(X))
+            cross = self._features.cross(self._new_rows(X))
             return space_scores(self._solution, self._targets, cross, Y, means)
 
-    def _folds(self, t: int, groups: ArrayLike | None) -> list[Any]:
+    def ranges(
+        self, t: int, groups: ArrayLike | None
+    ) -> tuple[NDArray[np.intp] | None, list[slice]]:
+        """Return the order of the rows and the ranges that folds hold out; all for "loo"."""
+        if _is_loo(self.cv):
+            return None, [slice(0, t)]
         found = find_folds(self.cv, t, groups)
         if not found:
             raise InputError(
-                f"cv = {self.cv!r}: banded ridge chooses by folds; give a number of folds, or the "
-                "run of every sample"
+                f"cv = {self.cv!r}: banded ridge chooses by folds or leave-one-out; give a number "
+                "of folds, the run of every sample, or loo"
             )
-        return found
+        return as_ranges(found, t)
 
-    def _spaces(self, p: int) -> list[Columns]:
+    def columns(self, p: int) -> list[Columns]:
+        """Return the columns of every space among p features; raise `InputError` for no spaces."""
         if self.spaces is None:
             return [[slice(0, p)]]
         numbers = np.asarray(self.spaces)
@@ -288,117 +313,49 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             raise InputError(f"{name} = {value!r}: give a whole number of at least {least}")
         return int(value)
 
-    def _search(
-        self, kernels: SpaceKernels, settings: SearchSettings, plan: BandedPlan
-    ) -> Candidates:
-        if plan.selection == "shared":
-            sums = SumsOverTargets(kernels, self._targets, settings)
-            sums.prepare()
-            found = self._rounds(sums, kernels, settings)
-            exact = sums.unexplained[found.shared_best()] >= UNEXPLAINED[plan.shape.dtype]
-            if exact or np.isnan(found.mean_scores).all():
-                return found
-        return self._rounds(EachTarget(kernels, self._targets, settings), kernels, settings)
+    def draws(self, spaces: int) -> Draws:
+        """Return how candidates for so many spaces are drawn."""
+        candidates = self.candidates
+        if not np.ndim(candidates):
+            candidates = 1 if spaces == 1 else self._whole("candidates", 1)
+        refine = 0 if spaces == 1 else self._whole("refine", 0)
+        return Draws(candidates, refine, self.seed, spaces)
 
-    def _rounds(
-        self,
-        scorer: EachTarget | SumsOverTargets,
-        kernels: SpaceKernels,
-        settings: SearchSettings,
-    ) -> Candidates:
-        """Score random candidates, then others around the best of them."""
-        spaces = len(kernels.kernels)
-        rng = np.random.default_rng(self.seed)
-        found = Candidates.none(spaces, len(settings.alphas), self._targets.Y.shape[1])
-        if np.ndim(self.candidates):
-            weights = given_candidates(self.candidates, spaces)
-        else:
-            weights = first_candidates(spaces, self._whole("candidates", 1), rng)
-        scorer.score(found, weights)
-        left = self._whole("refine", 0) if spaces > 1 else 0
-        for number, concentration in enumerate(NEAR):
-            chosen = found.counts(per_target=settings.per_target)
-            count = left // (len(NEAR) - number)
-            left -= count
-            if count and chosen.sum():
-                scorer.score(found, around(found.weights, chosen, count, concentration, rng))
-        return found
-
-    def _choose(
-        self, found: Candidates, alphas: NDArray[np.float64], kernels: SpaceKernels
-    ) -> None:
-        message = lost_message(found)
-        if np.isnan(found.mean_scores).all():
-            raise InputError(
-                message
-                if found.lost == found.mean_scores.size and message
-                else f"no candidate has a {self.scoring}: every fold holds out one sample, or "
-                "targets that are constant there; use larger folds"
-            )
-        if message is not None:
-            warnings.warn(message, RuntimeWarning, stacklevel=3)
-        r = len(alphas)
-        s = self._targets.Y.shape[1]
-        if self.alpha_per_target:
-            # A target without a score, such as a constant one, has the first candidate tried.
-            first = int(np.argmax(np.isfinite(found.mean_scores.ravel())))
-            best = np.where(np.isfinite(found.score), found.best, first)
-            self.best_score_: Any = np.where(np.isfinite(found.score), found.score, np.nan)
-        else:
-            best = np.full(s, found.shared_best())
-            self.best_score_ = float(found.mean_scores.ravel()[best[0]])
-        distinct, index = np.unique(best, return_inverse=True)
-        weights = found.weights[distinct // r] * kernels.scales
-        self._choice = choice = Choice(weights, alphas[distinct % r], index.reshape(-1))
-        penalties = choice.penalties()
-        if self.alpha_per_target:
-            self.alpha_: Any = choice.alphas[choice.index]
-            self.weights_, self.penalties_ = weights[choice.index].T, penalties[choice.index].T
-        else:
-            self.alpha_ = float(choice.alphas[0])
-            self.weights_, self.penalties_ = weights[0], penalties[0]
+    def _keep(self, chosen: Chosen, found: Candidates) -> None:
+        """Set the attributes of what was chosen."""
+        self._choice = chosen.choice
+        self.alpha_, self.best_score_ = chosen.alpha, chosen.best_score
+        self.weights_, self.penalties_ = chosen.weights, chosen.penalties
         self.cv_results_ = {
-            "alphas": alphas,
+            "alphas": check_alphas(self.alphas),
             "weights": found.weights,
             "mean_scores": found.mean_scores,
         }
 
     def _solve(self, file: CoefFile | None, dtype: np.dtype[Any]) -> None:
         """Run the pass over Y that forms coefficients and intercepts."""
-        targets, p = self._targets, self._Xc.shape[1]
+        targets, solution = self._targets, self._solution
+        t, p = self._features.Xc.shape
         s = targets.Y.shape[1]
-        intercept, self._y_mean = np.zeros(s), np.zeros(s)
         coef = fresh_memory((s, p), dtype) if self.coef == "memory" else None
-        dual = np.empty((self._Xc.shape[0], s), dtype) if self.coef is None else None
-        along = self._along_means()
-        solver = TargetColumns(
-            targets.Y,
-            self.plan_.solved,
-            dtype,
-            targets.device,
-            targets.centre,
-            targets.view_file,
-            targets.progress,
-        )
-        for block in solver.blocks("solving"):
-            columns, Y = block.columns, block.values
-            if self.fit_intercept:
-                self._y_mean[columns] = means = block.means()
-                offset = 0.0 if block.offset is None else block.offset
-                Y = Y - targets.device.put((means - offset).astype(dtype))
-            a = self._solution.dual(Y, columns)
-            if self.fit_intercept:
-                shift = (to_numpy(a).T @ along) * self._choice.target_weights(columns)
-                intercept[columns] = self._y_mean[columns] - shift.sum(axis=1)
+        dual = np.empty((t, s), dtype) if self.coef is None else None
+
+        def keep(columns: slice, a: Array) -> None:
             if dual is not None:
                 dual[:, columns] = to_numpy(a)
             elif coef is not None:
                 out = coef[columns]
-                rows = self._solution.coefficients(a, columns, out)
+                rows = solution.coefficients(a, columns, out)
                 if not np.shares_memory(rows, out):
                     out[...] = rows
             elif file is not None:
-                file.write(self._solution.coefficients(a, columns))
+                file.write(solution.coefficients(a, columns))
+
+        wide = replace(targets, width=self.plan_.solved)
+        along = self._features.along_means()
+        intercept, self._y_mean = solve_blocks(
+            solution, wide, along if self.fit_intercept else None, keep
+        )
         for name in ("coef_", "_dual"):
             self.__dict__.pop(name, None)
         if dual is not None:
@@ -407,16 +364,6 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self.coef_ = coef
         self.intercept_ = intercept.astype(dtype)
 
-    def _along_means(self) -> NDArray[np.float64]:
-        """Return X_g x̄_g (t, spaces): what the means of the features are to the dual weights."""
-        found = np.zeros((self._Xc.shape[0], len(self._columns)))
-        if self._x_mean is not None:
-            Xc = to_numpy(self._Xc)
-            for number, own in enumerate(self._columns):
-                for part in own:
-                    found[:, number] += Xc[:, part] @ self._x_mean[part]
-        return found
-
     def _new_rows(self, X: ArrayLike) -> NDArray[Any]:
         found = _floats("X", X)
         if found.ndim != 2 or found.shape[1] != self.n_features_in_:
@@ -424,10 +371,6 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 f"X has shape {found.shape}: the fit had {self.n_features_in_} features"
             )
         return found
-
-    def _cross(self, X: NDArray[Any]) -> list[Any]:
-        new = self._device.put(centred(X, self._x_mean, np.float64))
-        return cross_kernels(new, self._Xc, self._columns)
 
 
 def _floats(name: str, array: ArrayLike) -> NDArray[Any]:
@@ -438,15 +381,5 @@ def _floats(name: str, array: ArrayLike) -> NDArray[Any]:
     return found.astype(np.float64)
 
 
-def _ordered_kernels(kernels: SpaceKernels, order: NDArray[np.intp] | None) -> SpaceKernels:
-    """Return the kernels with their rows in the order of the folds."""
-    if order is None:
-        return kernels
-    if isinstance(kernels.kernels[0], np.ndarray):
-        moved = [np.ascontiguousarray(K[np.ix_(order, order)]) for K in kernels.kernels]
-    else:
-        import torch
-
-        rows = torch.as_tensor(order, device=kernels.kernels[0].device)
-        moved = [K[rows][:, rows].contiguous() for K in kernels.kernels]
-    return SpaceKernels(moved, kernels.scales)
+def _is_loo(cv: Any) -> bool:
+    return isinstance(cv, str) and cv == LOO

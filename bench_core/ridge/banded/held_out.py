@@ -5,10 +5,11 @@ intercept only, the residuals of rows F, fitted without them, are
 
     e_F = M_FF⁻¹ (M Y)_F = Y_F + M_FF⁻¹ M_FS Y_S,
 
-S being all other rows: ridge with its unpenalised intercept is a penalised least-squares fit, so
-leaving F out equals replacing Y_F by what is predicted for it (Cook and Weisberg, 1982, Residuals
-and Influence in Regression, section 2.2; for one row Golub, Heath and Wahba, 1979, Technometrics
-21, 215–223). So every candidate costs one factorisation of t × t, and none for each fold.
+S being all other rows; for a single row e_i = (M Y)_i / M_ii. Ridge with its unpenalised intercept
+is a penalised least-squares fit, so leaving F out equals replacing Y_F by what is predicted for it
+(Cook and Weisberg, 1982, Residuals and Influence in Regression, section 2.2; for one row Golub,
+Heath and Wahba, 1979, Technometrics 21, 215–223). So every candidate costs one factorisation of
+t × t, and none for each fold.
 
 The rows are in such an order that every fold is a range of them.
 """
@@ -24,7 +25,7 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from bench_core.errors import InputError
-from bench_core.ridge.arrays.backend import Array, cast
+from bench_core.ridge.arrays.backend import Array, cast, mirror
 
 LOST = 1e-13
 """Least ratio of the pivots of K + α I at which its inverse still has digits."""
@@ -93,6 +94,52 @@ class FoldOperator:
         return FoldOperator(self.rows, before, after)
 
 
+@dataclass
+class LeaveOneOut:
+    """The residuals of every row, each fitted without it: factor @ Y.
+
+    Parameters
+    ----------
+    factor : M / diag(M), (t, t).
+    """
+
+    factor: Array
+
+    @property
+    def rows(self) -> slice:
+        """All rows: every one is held out."""
+        return slice(0, self.n)
+
+    @property
+    def n(self) -> int:
+        """Held-out rows."""
+        return int(self.factor.shape[0])
+
+    def residuals(self, Y: Array, out: NDArray[Any] | None = None) -> Array:
+        """Return the residuals (t, b) of targets Y (t, b), as `FoldOperator.residuals` does."""
+        if not isinstance(Y, np.ndarray):
+            return array_namespace(Y).matmul(self.factor, Y)
+        from scipy.linalg import blas
+
+        found = np.empty(Y.shape, Y.dtype) if out is None else out
+        gemm = blas.dgemm if Y.dtype == np.float64 else blas.sgemm
+        gemm(1.0, Y.T, self.factor, trans_b=True, beta=0.0, c=found.T, overwrite_c=True)
+        return found
+
+    def squares(self, G: Array) -> float:
+        """Return the sum over targets and rows of squared residuals from G = Y Yᵀ (t, t)."""
+        return float(array_namespace(G).sum(self.residuals(G) * self.factor))
+
+    def astype(self, dtype: np.dtype[Any]) -> LeaveOneOut:
+        """Return the operator in the precision of the products."""
+        if isinstance(self.factor, np.ndarray):
+            return LeaveOneOut(self.factor.astype(dtype, order="F", copy=False))
+        return LeaveOneOut(cast(self.factor, dtype))
+
+
+Operator = FoldOperator | LeaveOneOut
+
+
 def as_ranges(folds: Sequence[Fold], t: int) -> tuple[NDArray[np.intp] | None, list[slice]]:
     """Return an order of the rows in which every fold holds out a range, and these ranges.
 
@@ -133,6 +180,27 @@ def fold_operators(
     numpy's K must be C-contiguous. The answer is None where α is so small against K that the
     inverse would have no digits.
     """
+    A, offset = _shifted(K, alpha, intercept=intercept)
+    if isinstance(A, np.ndarray):
+        return _by_lapack(A, folds, offset)
+    return _by_torch(A, folds, offset)
+
+
+def leave_one_out(K: Array, alpha: float, *, intercept: bool) -> list[LeaveOneOut] | None:
+    """Return the operator of leave-one-out, alone in a list; K and None as `fold_operators`."""
+    A, offset = _shifted(K, alpha, intercept=intercept)
+    if isinstance(A, np.ndarray):
+        M: Array = _inverse_by_lapack(A, offset)
+        if M is None:
+            return None
+        M = np.asfortranarray(mirror(M))
+        return [LeaveOneOut(M / np.diagonal(M)[:, None])]
+    M = _inverse_by_torch(A, offset)
+    return None if M is None else [LeaveOneOut(M / M.diagonal()[:, None])]
+
+
+def _shifted(K: Array, alpha: float, *, intercept: bool) -> tuple[Array, float]:
+    """Return K + α I, K being overwritten, and what is to be taken off its inverse."""
     t = K.shape[0]
     # K 1 = 0 with an intercept. A multiple of 11ᵀ keeps this direction's 1 / α, which is taken off
     # below, from being all there is of the inverse.
@@ -142,15 +210,14 @@ def fold_operators(
         assert K.flags.c_contiguous
         K += shift / t
         K.reshape(-1)[:: t + 1] += alpha
-        return _by_lapack(K, folds, offset)
+        return K, offset
     K += shift / t
     K.diagonal().add_(alpha)
-    return _by_torch(K, folds, offset)
+    return K, offset
 
 
-def _by_lapack(
-    A: NDArray[np.float64], folds: Sequence[slice], offset: float
-) -> list[FoldOperator] | None:
+def _inverse_by_lapack(A: NDArray[np.float64], offset: float) -> NDArray[np.float64] | None:
+    """Return A⁻¹ less ``offset``, only the lower triangle; None where it would have no digits."""
     from scipy.linalg import lapack
 
     L, failed = lapack.dpotrf(A.T, lower=1, overwrite_a=1, clean=0)
@@ -160,6 +227,18 @@ def _by_lapack(
     if failed:
         return None
     M -= offset
+    inverse: NDArray[np.float64] = M
+    return inverse
+
+
+def _by_lapack(
+    A: NDArray[np.float64], folds: Sequence[slice], offset: float
+) -> list[FoldOperator] | None:
+    from scipy.linalg import lapack
+
+    M = _inverse_by_lapack(A, offset)
+    if M is None:
+        return None
     found = []
     for rows in folds:
         own, failed = lapack.dpotrf(np.array(M[rows, rows], order="F"), lower=1, overwrite_a=1)
@@ -177,13 +256,22 @@ def _by_lapack(
     return found
 
 
-def _by_torch(A: Array, folds: Sequence[slice], offset: float) -> list[FoldOperator] | None:
+def _inverse_by_torch(A: Array, offset: float) -> Array | None:
+    """Return A⁻¹ less ``offset``; None where it would have no digits."""
     import torch
 
     L, failed = torch.linalg.cholesky_ex(A)
     if int(failed) or _lost(torch.diagonal(L).cpu().numpy()):
         return None
-    M = torch.cholesky_inverse(L) - offset
+    return torch.cholesky_inverse(L) - offset
+
+
+def _by_torch(A: Array, folds: Sequence[slice], offset: float) -> list[FoldOperator] | None:
+    import torch
+
+    M = _inverse_by_torch(A, offset)
+    if M is None:
+        return None
     found = []
     for rows in folds:
         own, failed = torch.linalg.cholesky_ex(M[rows, rows])

@@ -37,6 +37,7 @@ class BandedShape:
     per_target : every target chooses for itself. scoring : "r2" needs a Gram matrix of the targets
     for each fold, "pearson" predictions. coef : "memory", "file" or None. in_file : the targets
     are read from a file in every pass. permuted : the folds' rows do not lie together.
+    loo : leave-one-out, in one fold of all rows.
     """
 
     t: int
@@ -52,6 +53,7 @@ class BandedShape:
     coef: str | None = "memory"
     in_file: bool = False
     permuted: bool = False
+    loo: bool = False
 
     @property
     def itemsize(self) -> int:
@@ -111,13 +113,14 @@ class BandedPlan:
             else "by predicting every target with every candidate"
         )
         where = {"memory": "kept in memory", "file": "streamed to a file", None: "not formed"}
+        criterion = "leave-one-out" if w.loo else counted(len(w.folds), "fold")
         whose = "for every target" if w.per_target else "for all targets"
         return "\n".join(
             [
                 f"banded ridge, dual form, {w.dtype}: {counted(w.t, 'sample')} × "
                 f"{counted(w.p, 'feature')} in {counted(w.spaces, 'space')} × "
                 f"{counted(w.s, 'target')}",
-                f"selection by {counted(len(w.folds), 'fold')} {whose}, {how}",
+                f"selection by {criterion} {whose}, {how}",
                 f"{counted(w.candidates, 'weighting')} × {w.r} penalties: "
                 f"{w.tried:,} factorisations of {w.t:,} × {w.t:,}",
                 f"coefficients {where[w.coef]}; blocks of {counted(self.solved, 'target')}",
@@ -190,8 +193,10 @@ def _leaner(plan: BandedPlan) -> Sequence[BandedPlan]:
 
 def _flops(shape: BandedShape, selection: str) -> float:
     t, p, s = float(shape.t), float(shape.p), float(shape.s)
-    operator = t**3 + sum(n**3 / 3 + 2 * n * n * (t - n) for n in shape.folds)
-    product = sum(2 * n * (t - n) for n in shape.folds)
+    operator, product = t**3, 2 * t * t
+    if not shape.loo:
+        operator += sum(n**3 / 3 + 2 * n * n * (t - n) for n in shape.folds)
+        product = sum(2 * n * (t - n) for n in shape.folds)
     passes = len(shape.folds) if shape.scoring == "r2" else 1
     scores = shape.tried * product * (t if selection == "shared" else s)
     if selection == "shared":

@@ -9,18 +9,16 @@ candidate of each is kept.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from bench_core.errors import counted
-from bench_core.progress import Progress, silent
 from bench_core.ridge.arrays.backend import Array, mirror, to_numpy
-from bench_core.ridge.banded.held_out import FoldOperator, fold_operators
+from bench_core.ridge.banded.held_out import Operator, fold_operators, leave_one_out
 from bench_core.ridge.banded.kernels import SpaceKernels
+from bench_core.ridge.banded.scores import Candidates, FoldSums, SearchSettings
 from bench_core.ridge.formulas.centering import double_centre
 from bench_core.ridge.formulas.dual import target_gram
 from bench_core.ridge.formulas.scores import column_sums, pearson, spread
@@ -29,85 +27,18 @@ from bench_core.ridge.solvers.targets import TargetColumns, scaled
 DOING = "comparing candidates"
 
 
-@dataclass(frozen=True)
-class SearchSettings:
-    """What all candidates have in common.
+def make_scorer(
+    selection: str, kernels: SpaceKernels, targets: TargetColumns, settings: SearchSettings
+) -> EachTarget | SumsOverTargets:
+    """Return what scores candidates: "shared" from sums over targets, "each" by predicting them.
 
-    Parameters
-    ----------
-    alphas : penalties (r,) that every weighting of the spaces is tried with.
-    folds : ranges of held-out rows, in the order ``order`` of the rows (None for their own).
-    scoring : see `bench_core.ridge.formulas.scores`.
-    per_target : keep the best candidate of every target.
-    together : candidates whose operators are held at once.
+    The sums are taken in a pass over the targets.
     """
-
-    alphas: NDArray[np.float64]
-    folds: Sequence[slice]
-    order: NDArray[np.intp] | None
-    scoring: str
-    intercept: bool
-    per_target: bool
-    together: int
-    progress: Progress = silent
-
-
-@dataclass
-class Candidates:
-    """All candidates so far and their scores.
-
-    Parameters
-    ----------
-    weights : (n, spaces). mean_scores : (n, r) means over folds and targets; NaN where a penalty
-        is too small to be tried with these weights.
-    best, score : of every target (s,), the number i · r + j of its best candidate and its score;
-        with one choice for all targets they stay as they were made.
-    lost : candidates that were not tried, as their penalty was too small.
-    """
-
-    weights: NDArray[np.float64]
-    mean_scores: NDArray[np.float64]
-    best: NDArray[np.intp]
-    score: NDArray[np.float64]
-    lost: int = 0
-
-    @classmethod
-    def none(cls, spaces: int, r: int, s: int) -> Candidates:
-        """Return an empty set, in which no target has a best candidate."""
-        empty = np.empty((0, spaces)), np.empty((0, r))
-        return cls(*empty, np.zeros(s, np.intp), np.full(s, -np.inf))
-
-    def counts(self, *, per_target: bool) -> NDArray[np.intp]:
-        """Return how many targets every weighting is best for (n,); the best one has all."""
-        n, r = self.mean_scores.shape
-        if per_target:
-            defined = np.isfinite(self.score)
-            return np.bincount(self.best[defined] // r, minlength=n)
-        return np.bincount([self.shared_best() // r], minlength=n)
-
-    def shared_best(self) -> int:
-        """Return the number i · r + j of the candidate with the best mean score."""
-        usable = np.where(np.isnan(self.mean_scores), -np.inf, self.mean_scores)
-        return int(np.argmax(usable))
-
-
-@dataclass
-class _Sums:
-    """Sums and numbers of the targets' scores in every fold, for m candidates: (m, folds)."""
-
-    total: NDArray[np.float64]
-    count: NDArray[np.float64]
-
-    def means(self) -> NDArray[np.float64]:
-        """Return the means (m,) over folds of those over targets; NaN where no fold has a score."""
-        with np.errstate(invalid="ignore"):
-            folds = self.total / self.count
-        usable = ~np.isnan(folds)
-        sums = np.where(usable, folds, 0).sum(axis=1)
-        found: NDArray[np.float64] = np.where(
-            usable.any(axis=1), sums / np.maximum(usable.sum(axis=1), 1), np.nan
-        )
-        return found
+    if selection == "each":
+        return EachTarget(kernels, targets, settings)
+    sums = SumsOverTargets(kernels, targets.Y.shape[1], settings)
+    sums.take(target_products(targets, settings))
+    return sums
 
 
 class EachTarget:
@@ -119,27 +50,37 @@ class EachTarget:
 
     def score(self, found: Candidates, weights: NDArray[np.float64]) -> None:
         """Add the candidates of ``weights`` (n, spaces) with every penalty to ``found``."""
+        found.add(weights, self.sums(found, weights).means())
+
+    def sums(self, found: Candidates, weights: NDArray[np.float64]) -> FoldSums:
+        """Return the sums over these targets of all candidates of ``weights``, (n · r, folds).
+
+        The best of every target is kept in ``found``, whose numbers go on after its own; those
+        that are lost are counted there. Candidates that are not tried have sums of no target.
+        """
         settings = self.settings
         r, first = len(settings.alphas), len(found.weights)
-        means = np.full(len(weights) * r, np.nan)
+        count, folds = len(weights) * r, len(settings.folds)
+        sums = FoldSums(np.zeros((count, folds)), np.zeros((count, folds)))
         dtype = self.targets.dtype
-        group: list[tuple[int, list[FoldOperator]]] = []
+        group: list[tuple[int, Sequence[Operator]]] = []
         for number, operators in _operators(self.kernels, weights, settings, found):
             settings.progress(DOING, first * r + number, (first + len(weights)) * r)
             if operators is not None:
                 group.append((number, [one.astype(dtype) for one in operators]))
-            if group and (len(group) == settings.together or number == len(means) - 1):
-                means[[one for one, _ in group]] = self._pass(found, first * r, group)
+            if group and (len(group) == settings.together or number == count - 1):
+                own = self._pass(found, first * r, group)
+                places = [one for one, _ in group]
+                sums.total[places], sums.count[places] = own.total, own.count
                 group = []
-        found.weights = np.concatenate([found.weights, weights])
-        found.mean_scores = np.concatenate([found.mean_scores, means.reshape(len(weights), r)])
+        return sums
 
     def _pass(
-        self, found: Candidates, offset: int, group: list[tuple[int, list[FoldOperator]]]
-    ) -> NDArray[np.float64]:
-        """Score some candidates in one pass over the targets; return their mean scores."""
+        self, found: Candidates, offset: int, group: Sequence[tuple[int, Sequence[Operator]]]
+    ) -> FoldSums:
+        """Score some candidates in one pass over the targets; return their sums."""
         folds = len(self.settings.folds)
-        sums = _Sums(np.zeros((len(group), folds)), np.zeros((len(group), folds)))
+        sums = FoldSums(np.zeros((len(group), folds)), np.zeros((len(group), folds)))
         numbers = np.array([number for number, _ in group]) + offset
         for block in self.targets.blocks("scoring targets"):
             Y = _ordered(block.values, self.settings.order)
@@ -156,9 +97,9 @@ class EachTarget:
                 count = defined.sum(axis=1)
                 own = np.where(count > 0, usable.sum(axis=1) / np.maximum(count, 1), -np.inf)
                 _keep_best(found, block.columns, own, numbers)
-        return sums.means()
+        return sums
 
-    def _fold(self, operator: FoldOperator, Y: Array, variance: Array) -> Array:
+    def _fold(self, operator: Operator, Y: Array, variance: Array) -> Array:
         """Return the scores (b,) of one candidate in one fold."""
         out = None
         if isinstance(Y, np.ndarray):
@@ -185,31 +126,33 @@ class EachTarget:
 
 
 class SumsOverTargets:
-    """Scores of all targets together, from Gram matrices of theirs; squared errors and r2 only."""
+    """Scores of all targets together, from Gram matrices of theirs; squared errors and r2 only.
 
-    def __init__(self, kernels: SpaceKernels, targets: TargetColumns, settings: SearchSettings):
-        self.kernels, self.targets, self.settings = kernels, targets, settings
+    ``unexplained`` has squared residuals over squared targets of every candidate.
+    """
+
+    def __init__(self, kernels: SpaceKernels, s: int, settings: SearchSettings):
+        self.kernels, self.s, self.settings = kernels, s, settings
         self._grams: list[tuple[Array, int]] = []
         self.unexplained = np.empty(0)
 
-    def prepare(self) -> None:
-        """Read the targets once, for each fold with r2, and sum what every candidate needs."""
-        settings = self.settings
-        each = settings.folds if settings.scoring == "r2" else [None]
-        for rows in each:
-            total, defined = None, 0
-            for block in self.targets.blocks("multiplying targets"):
-                Y = _ordered(block.values, settings.order)
-                if rows is not None:
-                    held = self.targets.device.put(np.arange(rows.start, rows.stop))
-                    Y, count = scaled(Y, held)
-                    defined += count
-                total = target_gram(Y, total)
+    def take(self, products: Sequence[tuple[Array, int]]) -> None:
+        """Take the `target_products` of all s targets, which are overwritten."""
+        for total, defined in products:
             G = mirror(total)
-            self._grams.append((double_centre(G) if settings.intercept else G, defined))
+            own = double_centre(G) if self.settings.intercept else G
+            self._grams.append((own, defined))
 
     def score(self, found: Candidates, weights: NDArray[np.float64]) -> None:
         """Add the candidates of ``weights`` (n, spaces) with every penalty to ``found``."""
+        means, unexplained = self.means(found, weights)
+        self.unexplained = np.concatenate([self.unexplained, unexplained])
+        found.add(weights, means)
+
+    def means(
+        self, found: Candidates, weights: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the mean scores (n · r,) and what is unexplained of candidates, NaN if lost."""
         settings = self.settings
         r, first = len(settings.alphas), len(found.weights)
         means = np.full(len(weights) * r, np.nan)
@@ -218,11 +161,9 @@ class SumsOverTargets:
             settings.progress(DOING, first * r + number, (first + len(weights)) * r)
             if operators is not None:
                 means[number], unexplained[number] = self._score(operators)
-        self.unexplained = np.concatenate([self.unexplained, unexplained])
-        found.weights = np.concatenate([found.weights, weights])
-        found.mean_scores = np.concatenate([found.mean_scores, means.reshape(len(weights), r)])
+        return means, unexplained
 
-    def _score(self, operators: Sequence[FoldOperator]) -> tuple[float, float]:
+    def _score(self, operators: Sequence[Operator]) -> tuple[float, float]:
         """Return the mean score of a candidate, and squared residuals over squared targets."""
         scores, residuals, own = [], 0.0, 0.0
         for number, operator in enumerate(operators):
@@ -234,21 +175,30 @@ class SumsOverTargets:
             if self.settings.scoring == "r2":
                 scores.append(1 - squares / defined if defined else np.nan)
             else:
-                scores.append(-squares / (operator.n * self.targets.Y.shape[1]))
+                scores.append(-squares / (operator.n * self.s))
         usable = [one for one in scores if not np.isnan(one)]
         mean = float(np.mean(usable)) if usable else np.nan
         return mean, residuals / own if own > 0 else 1.0
 
 
-def lost_message(found: Candidates) -> str | None:
-    """Return what is to be said of candidates that were not tried, None where all were."""
-    if not found.lost:
-        return None
-    return (
-        f"{found.lost} of {counted(found.mean_scores.size, 'candidate')} were not tried: their "
-        "penalty is too small against the features for an exact solution; leave out the smallest "
-        "penalties"
-    )
+def target_products(targets: TargetColumns, settings: SearchSettings) -> list[tuple[Array, int]]:
+    """Return Y Yᵀ (t, t), its lower triangle, and the targets that vary, for each fold with r2.
+
+    The targets are read once for each. Products of disjoint sets of targets add up.
+    """
+    found = []
+    each = settings.folds if settings.scoring == "r2" else [None]
+    for rows in each:
+        total, defined = None, 0
+        for block in targets.blocks("multiplying targets"):
+            Y = _ordered(block.values, settings.order)
+            if rows is not None:
+                held = targets.device.put(np.arange(rows.start, rows.stop))
+                Y, count = scaled(Y, held)
+                defined += count
+            total = target_gram(Y, total)
+        found.append((total, defined))
+    return found
 
 
 def _operators(
@@ -256,17 +206,22 @@ def _operators(
     weights: NDArray[np.float64],
     settings: SearchSettings,
     found: Candidates,
-) -> Iterator[tuple[int, list[FoldOperator] | None]]:
+) -> Iterator[tuple[int, Sequence[Operator] | None]]:
     """Yield the number of every candidate and its operators; count those that are lost."""
     r = len(settings.alphas)
     for i, weight in enumerate(weights * kernels.scales):
         K = kernels.combined(weight)
         for j, alpha in enumerate(settings.alphas):
-            own = fold_operators(
-                K + 0.0, float(alpha), settings.folds, intercept=settings.intercept
-            )
+            own = _held_out(K + 0.0, float(alpha), settings)
             found.lost += own is None
             yield i * r + j, own
+
+
+def _held_out(K: Array, alpha: float, settings: SearchSettings) -> Sequence[Operator] | None:
+    """Return the operators of all folds, or of leave-one-out, for a kernel that is overwritten."""
+    if settings.loo:
+        return leave_one_out(K, alpha, intercept=settings.intercept)
+    return fold_operators(K, alpha, settings.folds, intercept=settings.intercept)
 
 
 def _keep_best(

@@ -7,7 +7,7 @@ With K = Σ γ_g K_g the dual weights of a target are a = (K + α I)⁻¹ Yc, it
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bench_core.ridge.arrays.backend import Array, Device, cast, to_numpy
 from bench_core.ridge.banded.kernels import Columns, SpaceKernels
+from bench_core.ridge.solvers.targets import TargetColumns
 
 
 class Choice:
@@ -140,6 +141,35 @@ class BandedSolution:
             self._factors[key] = _cholesky(A, float(self.choice.alphas[number]))
         self._factors.move_to_end(key)
         return self._factors[key]
+
+
+def solve_blocks(
+    solution: BandedSolution,
+    targets: TargetColumns,
+    along: NDArray[np.float64] | None,
+    keep: Callable[[slice, Array], None],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Solve all targets block by block; return their intercepts (s,) and means (s,).
+
+    Parameters
+    ----------
+    along : of `PreparedFeatures.along_means`; None without an intercept.
+    keep : called with the columns of every block and its dual weights (t, b).
+    """
+    s = targets.Y.shape[1]
+    intercept, mean = np.zeros(s), np.zeros(s)
+    for block in targets.blocks("solving"):
+        columns, Y = block.columns, block.values
+        if along is not None:
+            mean[columns] = means = block.means()
+            offset = 0.0 if block.offset is None else block.offset
+            Y = Y - targets.device.put((means - offset).astype(targets.dtype))
+        a = solution.dual(Y, columns)
+        if along is not None:
+            shift = (to_numpy(a).T @ along) * solution.choice.target_weights(columns)
+            intercept[columns] = mean[columns] - shift.sum(axis=1)
+        keep(columns, a)
+    return intercept, mean
 
 
 def _cholesky(A: Array, alpha: float) -> Array:

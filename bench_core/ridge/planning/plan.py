@@ -195,16 +195,23 @@ def make_plan(
         return chosen
     assert leanest is not None
     assert memory_limit is not None
+    raise no_room(shape, leanest.peak_bytes, memory_limit)
+
+
+def no_room(shape: FitShape, needed: int, limit: int, *, whose: str = "this fit") -> ResourceError:
+    """Return the error for a fit that needs more bytes than its limit, with what may be done.
+
+    whose : what needs them.
+    """
     remedies = ["use device='cpu' or a larger GPU" if shape.on_gpu else "raise memory_limit"]
     if shape.dtype == "float64" and not shape.exact:
         remedies.append("use dtype='float32'")
     if shape.coef == "memory" and not shape.on_gpu:
         remedies.append("stream the coefficients to a file (coef=path)")
     place = "of the GPU's memory" if shape.on_gpu else "of memory beyond X and Y"
-    raise ResourceError(
-        f"this fit needs {readable_bytes(leanest.peak_bytes)} {place} "
-        f"({leanest.peak_bytes} bytes) and the limit is {readable_bytes(memory_limit)}: "
-        + ", or ".join(remedies)
+    return ResourceError(
+        f"{whose} needs {readable_bytes(needed)} {place} ({needed} bytes) and the limit is "
+        f"{readable_bytes(limit)}: " + ", or ".join(remedies)
     )
 
 

@@ -68,9 +68,10 @@ def remedy(
 ) -> Remedy | None:
     """Return what makes the choice of a penalty more exact; None where it can be trusted.
 
-    It cannot where the square of X is too inexact for the penalty, or where the fit explains the
-    targets nearly completely. Float32 then gives way to float64, and sums over targets, differences
-    of large numbers, to the residuals of every target.
+    It cannot where the square of X is too inexact for the penalty, by the limit of the products'
+    precision: X is then decomposed itself. Nor can it where the fit explains the targets nearly
+    completely. Float32 then gives way to float64, and sums over targets, differences of large
+    numbers, to the residuals of every target.
 
     Parameters
     ----------
@@ -80,11 +81,8 @@ def remedy(
     dtype = method.dtype
     if dtype == np.float32 and np.isnan(scores.shared).any():
         return "float64"  # a leverage of 1 to float32 may be less
-    if not method.exact:
-        if not _factorised_well(scores, "float64", chosen):
-            return "separate" if joint else "exact"
-        if not _factorised_well(scores, dtype.name, chosen):
-            return "float64"
+    if not (method.exact or _factorised_well(scores, dtype.name, chosen)):
+        return "separate" if joint else "exact"
     if scores.magnified is None or (dtype == np.float64 and selection == "each" and not joint):
         return None
     if not scores.magnified[int(best(scores.shared))] > MOST_MAGNIFIED[dtype.name]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from inspect import signature
 from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from bench_core.errors import RidgebenchError
 from bench_core.files import replace_file
@@ -19,12 +17,14 @@ from bench_core.machine import peak_memory
 from encoders.devices import checked_device
 from encoders.prefetch import prefetch
 from encoders.videogpt import distributed
-from encoders.videogpt.training import state
+from encoders.videogpt.gpt import VideoGPT
+from encoders.videogpt.training import parallel, state
 from encoders.videogpt.training.batches import Order
 from encoders.videogpt.training.metrics import Metrics
 from encoders.videogpt.training.phases import Phase
 from encoders.videogpt.training.settings import TrainSettings
 from encoders.videogpt.training.sources import Batch, TrainingSource
+from encoders.videogpt.vqvae import VQVAE
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 Row = dict[str, float | int]
@@ -59,26 +59,25 @@ class Trainer:
     ) -> None:
         self.device = checked_device(device)
         self.phase = phase.to(self.device)
+        parallel.divide(self.phase, settings.parallel, self.device)
         self.source = source
         self.settings = settings
         self.folder = folder
-        self.order = Order(
-            len(source),
-            settings.batch_size,
-            settings.seed,
-            distributed.world_size(),
-            distributed.rank(),
-        )
-        trained = [p for p in phase.parameters() if p.requires_grad]
+        self.parts, part = parallel.batch_share(settings.parallel)
+        self.order = Order(len(source), settings.batch_size, settings.seed, self.parts, part)
+        self.trained = [p for p in phase.parameters() if p.requires_grad]
         # Adam in one kernel per device, where there is one, instead of several per parameter.
         fused = self.device.type in ("cuda", "cpu")
         self.optimizer = torch.optim.Adam(
-            trained, lr=settings.learning_rate, betas=settings.betas, fused=fused
+            parallel.groups(self.trained),
+            lr=settings.learning_rate,
+            betas=settings.betas,
+            fused=fused,
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "fp16")
         self.step = 0
-        # Dropout must differ between processes; the first has the seed of a single process.
-        torch.manual_seed(settings.seed + distributed.rank())
+        # Dropout must differ between parts of a batch; the first has the seed of a single process.
+        torch.manual_seed(settings.seed + part)
         self._run = self._wrapped()
 
     def resume(self, path: Path) -> None:
@@ -89,7 +88,7 @@ class Trainer:
             self.optimizer,
             self.scaler,
             settings=self.settings,
-            data=self.source.identity(),
+            data=self._identity(),
         )
 
     def train(self, on_step: StepCallback | None = None) -> list[Row]:
@@ -152,6 +151,15 @@ class Trainer:
             "loss_scale": float(self.scaler.get_scale()),
         }
 
+    def whole_model(self) -> VQVAE | VideoGPT:
+        """Return the trained model, gathered if processes share it; all must call this."""
+        if not parallel.divided(self.phase):
+            return self.phase.model
+        content = state.whole_state(self.phase.model)
+        model = self.phase.empty_model()
+        model.load_state_dict(content)
+        return model.to(self.device)
+
     def save(self, path: Path) -> None:
         """Write a checkpoint; all processes must call this."""
         state.save(
@@ -161,28 +169,21 @@ class Trainer:
             self.scaler,
             step=self.step,
             settings=self.settings,
-            data=self.source.identity(),
+            data=self._identity(),
         )
 
     def _wrapped(self) -> Callable[[Batch], tuple[Tensor, dict[str, Tensor]]]:
-        module: nn.Module = self.phase
-        if distributed.world_size() > 1:
-            # Buffers are equal on all processes, because their updates are summed over processes:
-            # they are not sent at every step. The option has a new name in torch 2.13.
-            known = signature(DistributedDataParallel).parameters
-            name = "forward_sync_buffers"
-            name = name if name in known else "broadcast_buffers"
-            module = DistributedDataParallel(module, **{name: False})
+        module = parallel.wrapped(self.phase, self.settings.parallel)
         if self.settings.compile:
             module.compile()
         return module
 
     def _clip(self) -> Tensor:
         """Clip the gradient and return its norm before."""
-        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
-        norm = nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
+        found = [p.grad for p in self.trained if p.grad is not None]
+        norm = parallel.total_norm(found)
         if self.settings.clip_gradient is not None:
-            nn.utils.clip_grads_with_norm_(trained, self.settings.clip_gradient, norm)
+            parallel.clip(self.trained, self.settings.clip_gradient, norm)
         return norm
 
     def _autocast(self) -> torch.autocast:
@@ -202,8 +203,12 @@ class Trainer:
         return Metrics(self.folder, self.step, self.settings.tensorboard)
 
     def _speed(self, seconds: float) -> dict[str, float]:
-        clips = self.settings.batch_size * distributed.world_size()
+        clips = self.settings.batch_size * self.parts
         return {"seconds": seconds, "clips_per_second": clips / seconds, "memory": self.memory()}
+
+    def _identity(self) -> str:
+        """Return text that changes with what is learned from."""
+        return ", ".join(filter(None, (self.source.identity(), self.phase.identity)))
 
     def memory(self) -> float:
         """Return the peak memory in bytes: allocated on the GPU, or resident in this process."""

@@ -17,6 +17,7 @@ class VQVAEPhase(nn.Module):
     """Training of the VQ-VAE on ``frames``."""
 
     name = "vqvae"
+    identity = ""
 
     def __init__(self, model: VQVAE) -> None:
         super().__init__()
@@ -26,6 +27,10 @@ class VQVAEPhase(nn.Module):
     def config(self) -> VideoGPTConfig:
         """Sizes for the checkpoint."""
         return VideoGPTConfig(vqvae=self.model.config)
+
+    def empty_model(self) -> VQVAE:
+        """Return an untrained model of the same sizes."""
+        return VQVAE(self.model.config, self.model.attention)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Report]:
         """Return the loss and its parts."""
@@ -44,6 +49,7 @@ class GPTPhase(nn.Module):
     """
 
     name = "gpt"
+    identity = ""  # of what it learns from beside the data
 
     def __init__(self, model: VideoGPT) -> None:
         super().__init__()
@@ -54,16 +60,23 @@ class GPTPhase(nn.Module):
         """Sizes for the checkpoint."""
         return self.model.config
 
+    def empty_model(self) -> VideoGPT:
+        """Return an untrained model of the same sizes."""
+        return VideoGPT(self.model.config)
+
     def forward(self, batch: Batch) -> tuple[Tensor, Report]:
         """Return the cross-entropy, and the share of codes that have the largest logit."""
-        if "codes" in batch:
-            before, codes = batch["before"], batch["codes"]
-        else:
-            before, codes = self.model.encode(to_video(batch["frames"]))
+        before, codes = self.codes(batch)
         logits = self.model(before, codes)
         with torch.no_grad():
             accuracy = (logits.argmax(-1) == codes).float().mean()
         return cross_entropy(logits, codes), {"accuracy": accuracy}
+
+    def codes(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the codes (b, t, h, w) of the conditioning clip and of the clip to predict."""
+        if "codes" in batch:
+            return batch["before"], batch["codes"]
+        return self.model.encode(to_video(batch["frames"]))
 
 
 Phase = VQVAEPhase | GPTPhase

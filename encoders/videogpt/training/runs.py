@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -17,6 +17,7 @@ from encoders.videogpt.clips.subsets import Subset, all_frames
 from encoders.videogpt.config import VideoGPTConfig
 from encoders.videogpt.gpt import VideoGPT
 from encoders.videogpt.training import state
+from encoders.videogpt.training.distillation import Distillation, DistillationPhase
 from encoders.videogpt.training.folder import locked, repeated_steps, start_message
 from encoders.videogpt.training.loop import Row, StepCallback, Trainer
 from encoders.videogpt.training.phases import GPTPhase, Phase, VQVAEPhase
@@ -110,8 +111,10 @@ def train_vqvae(
     torch.manual_seed(settings.seed)
     model = VQVAE(sizes, config.gpt.attention)
     source = data.frame_source(sizes.sequence_length, sizes.sequence_length)
-    found = _train(VQVAEPhase(model), source, settings, folder, device, on_step, progress)
-    return Trained(model.eval(), found[0], data.chosen().sizes(sizes.sequence_length), *found[1:])
+    phase = VQVAEPhase(model)
+    found = _train(phase, source, settings, folder, device, on_step, progress)
+    counts = data.chosen().sizes(sizes.sequence_length)
+    return Trained(found.model.eval(), found.rows, counts, found.first, found.repeated)
 
 
 def train_gpt(
@@ -120,6 +123,7 @@ def train_gpt(
     config: VideoGPTConfig,
     settings: TrainSettings,
     *,
+    distillation: Distillation | None = None,
     cache: Path | None = None,
     folder: Path | None = None,
     device: torch.device | str = "cpu",
@@ -130,13 +134,15 @@ def train_gpt(
 
     Parameters
     ----------
+    distillation : a teacher to learn from as well; None learns from the codes alone.
     cache : folder for the codes of the data, which are computed once. None encodes the frames of
         every batch, as in the published training.
     on_step : called with the metrics of every step.
     progress : called while codes are computed, as in `codes.cached`, and with a sentence, before
         the first step, where an earlier call is continued or done again.
 
-    Raises `InputError` for a VQ-VAE of other sizes than ``config``'s, and `NonFiniteLossError`.
+    Raises `InputError` for a VQ-VAE of other sizes than ``config``'s, or a teacher of another
+    VQ-VAE, and `NonFiniteLossError`.
     """
     if vqvae.config != config.vqvae:
         raise InputError(
@@ -155,9 +161,19 @@ def train_gpt(
         source = CodeSource(
             codes.cached(cache, data.store, source.windows, model.vqvae, progress=progress)
         )
-    found = _train(GPTPhase(model), source, settings, folder, device, on_step, progress)
+    phase = GPTPhase(model) if distillation is None else DistillationPhase(model, distillation)
+    found = _train(phase, source, settings, folder, device, on_step, progress)
     sizes = data.chosen().sizes(config.vqvae.sequence_length)
-    return Trained(model.eval(), found[0], sizes, *found[1:])
+    return Trained(found.model.eval(), found.rows, sizes, found.first, found.repeated)
+
+
+class _Steps(NamedTuple):
+    """What `_train` did: the model, metrics of its steps, the first, and those done again."""
+
+    model: VQVAE | VideoGPT
+    rows: list[Row]
+    first: int
+    repeated: int
 
 
 def _train(
@@ -168,8 +184,7 @@ def _train(
     device: torch.device | str,
     on_step: StepCallback | None,
     progress: Progress,
-) -> tuple[list[Row], int, int]:
-    """Return the metrics of all steps, the first step, and the steps that are done again."""
+) -> _Steps:
     trainer = Trainer(phase, source, settings, folder=folder, device=device)
     if distributed.rank() > 0:
         on_step, progress = None, silent
@@ -184,7 +199,8 @@ def _train(
             if message is not None and trainer.step < settings.steps:
                 progress(message, 0, 0)
         first = trainer.step
-        return trainer.train(on_step), first, repeated
+        rows = trainer.train(on_step)
+        return _Steps(trainer.whole_model(), rows, first, repeated)
 
 
 def _check_side(store: ClipStore, config: VideoGPTConfig) -> None:

@@ -11,10 +11,12 @@ from encoders.videogpt.size_checks import check_like
 
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS = ("fp32", "bf16", "fp16")
+Parallel = Literal["ddp", "fsdp", "tensor"]
+PARALLEL = ("ddp", "fsdp", "tensor")
 SCHEDULES = ("constant", "cosine")
 
 # Settings that may differ between a run and its continuation.
-FREE = ("steps", "checkpoint_every", "tensorboard")
+FREE = ("steps", "checkpoint_every", "tensorboard", "parallel")
 
 
 # What values are like where a default is missing or None.
@@ -39,6 +41,9 @@ class TrainSettings:
     seed : of weights, order of samples, dropout and replaced codes.
     checkpoint_every : steps between checkpoints; the last step always has one.
     tensorboard : also write TensorBoard events.
+    parallel : what several processes share: ``"ddp"`` the batch, ``"fsdp"`` also parameters,
+        gradients and Adam's moments, ``"tensor"`` the GPT's heads and hidden units, not the batch.
+        See `encoders.videogpt.training.parallel`.
 
     Raises `InputError` or `UnknownNameError` for a value out of range.
 
@@ -61,6 +66,7 @@ class TrainSettings:
     seed: int = 0
     checkpoint_every: int = 1000
     tensorboard: bool = False
+    parallel: Parallel = "ddp"
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -78,6 +84,8 @@ class TrainSettings:
             raise InputError(f"clip_gradient {self.clip_gradient} must be above 0, or None")
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS)
+        if self.parallel not in PARALLEL:
+            raise unknown("parallel", self.parallel, PARALLEL)
         if self.schedule not in SCHEDULES:
             raise unknown("schedule", self.schedule, SCHEDULES)
 

@@ -1,0 +1,36 @@
+"""The first page: the fastest configuration of every problem, and the proof of its BLAS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench_core.report.blocks import Block, Card, Figure, Text
+from bench_core.report.figures import strategies_figure
+from bench_core.report.sections import Section
+from bench_core.report.site_data import SiteData
+
+
+def _build(data: SiteData) -> Sequence[Block]:
+    blocks: list[Block] = []
+    several = data.several_machines
+    for answer in data.answers:
+        where = f" on {answer.best.place.machine}" if several else ""
+        blocks.append(
+            Card(
+                answer.problem + where,
+                answer.fastest,
+                (f"{answer.sureness}; {answer.against_default}", *answer.notes),
+                answer.warnings,
+                answer.command,
+            )
+        )
+    if not data.answers:
+        blocks.append(Text("No problem was measured in more than one configuration yet."))
+    svg = strategies_figure(data.rows)
+    if svg is not None:
+        caption = "Time of a whole fit, median and 95 % interval; shorter is better."
+        blocks.append(Figure("strategies", "Strategies", svg, caption))
+    return blocks
+
+
+SECTION = Section("Answer", 0, _build)

@@ -1,0 +1,148 @@
+"""How near fits come to what the machine can do: rates over gemm, memory over the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench_core.errors import readable_bytes
+from bench_core.records import EnvironmentRun, KernelsRecord, Record
+from bench_core.records.runs import problem_text, scale_text, strategy_text
+from bench_core.report.blocks import Block, Cell, Figure, Heading, Table, Text, number, rows_of
+from bench_core.report.figures import kernels_figure
+from bench_core.report.rows import environment_label, record_label
+from bench_core.report.sections import Section
+from bench_core.report.site_data import SiteData
+from bench_core.report.units import seconds_text
+
+_BYTES = {"float64": 8, "float32": 4}
+
+
+def gemm_rate(kernels: Sequence[KernelsRecord], dtype: str, threads: int) -> float | None:
+    """Return the GFLOP/s of the largest gemm of a precision on so many threads; None if unknown."""
+    found = [
+        (one.case.size, one.rates[dtype]["gemm"].gflops)
+        for one in kernels
+        if one.status == "ok"
+        and one.rates is not None
+        and one.case.threads == threads
+        and "gemm" in one.rates.get(dtype, {})
+    ]
+    return max(found)[1] if found else None
+
+
+def data_bytes(record: Record) -> int | None:
+    """Return the bytes of X and Y in the fit's precision, None where their sizes are unknown."""
+    problem = record.case.problem
+    if problem.t is None or problem.p is None or problem.s is None:
+        return None
+    return problem.t * (problem.p + problem.s) * _BYTES[problem.dtype]
+
+
+def _build(data: SiteData) -> Sequence[Block]:
+    blocks: list[Block] = []
+    svg = kernels_figure(data.runs)
+    if svg is not None:
+        caption = (
+            "What each BLAS reaches on the operations that a ridge is made of, in one process."
+        )
+        blocks.append(Figure("kernels", "Kernels", svg, caption, data=_kernels(data.runs)))
+    rows = [cells for run in data.runs for one in run.fits for cells in _fit(data, run, one)]
+    if rows:
+        blocks += [
+            Heading("Fits against the limits", "limits"),
+            Text(
+                "Rate: the operations that the result needs over the time, against the gemm of as "
+                "many threads in the same environment (of torch's library where it multiplied; "
+                "nodes together count as their threads). Memory: the peak of all processes over "
+                "the bytes of X and Y.",
+                "faint",
+            ),
+            Table("limits-table", _HEADINGS, rows_of(rows)),
+        ]
+    return blocks
+
+
+_HEADINGS = (
+    "machine",
+    "problem",
+    "scale",
+    "precision",
+    "strategy",
+    "BLAS",
+    "nodes",
+    "threads",
+    "time",
+    "GFLOP/s",
+    "over gemm",
+    "peak memory",
+    "X and Y",
+    "over X and Y",
+)
+
+
+def _fit(data: SiteData, run: EnvironmentRun, record: Record) -> list[list[str | Cell]]:
+    """Return the cells of a valid fit, nothing where neither limit is known."""
+    if record.status != "ok" or record.times is None:
+        return []
+    case, problem = record.case, record.case.problem
+    flops = None if record.plan is None else record.plan.useful_flops
+    rate = None if flops is None else flops / record.times.median_s / 1e9
+    torch = None if record.blas is None else record.blas.in_torch
+    cores = case.threads * case.nodes
+    gemm = torch.gflops if torch is not None else gemm_rate(run.kernels, problem.dtype, cores)
+    size = data_bytes(record)
+    peak = None if record.memory is None else record.memory.peak_bytes
+    if (rate is None or not gemm) and (size is None or peak is None):
+        return []
+    return [
+        [
+            run.machine,
+            problem_text(problem),
+            scale_text(problem.scale),
+            problem.dtype,
+            strategy_text(case),
+            record_label(record, environment_label(run)),
+            number(case.nodes, "d"),
+            number(case.threads, "d"),
+            Cell(
+                seconds_text(record.times.median_s),
+                record.times.median_s,
+                data.records.link(record.id),
+            ),
+            number(rate, ".3g"),
+            number(rate / gemm if rate is not None and gemm else None, ".2f"),
+            _size(peak),
+            _size(size),
+            number(peak / size if peak is not None and size else None, ".2f"),
+        ]
+    ]
+
+
+def _size(value: int | None) -> Cell:
+    return Cell("") if value is None else Cell(readable_bytes(value), float(value))
+
+
+def _kernels(runs: Sequence[EnvironmentRun]) -> Table:
+    rows = [
+        [
+            run.machine,
+            environment_label(run),
+            precision,
+            kernel,
+            number(record.case.size, "d"),
+            number(record.case.threads, "d"),
+            Cell(seconds_text(rate.seconds), rate.seconds),
+            number(rate.gflops, ".3g"),
+            number(rate.fraction_of_gemm, ".2f"),
+        ]
+        for run in runs
+        for record in run.kernels
+        if record.status == "ok" and record.rates is not None
+        for precision, rates in record.rates.items()
+        for kernel, rate in rates.items()
+    ]
+    headings = ("machine", "BLAS", "precision", "kernel", "n", "threads", "time", "GFLOP/s")
+    return Table("kernels", (*headings, "of gemm"), rows_of(rows), folded="Its data as a table")
+
+
+SECTION = Section("Limits", 70, _build)

@@ -1,0 +1,35 @@
+"""What gave no number, or no answer: where, why, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench_core.report.blocks import Block, Cell, Table, TableRow
+from bench_core.report.rows import environment_label
+from bench_core.report.sections import Section
+from bench_core.report.site_data import SiteData
+from bench_core.report.terminal import where
+
+
+def _build(data: SiteData) -> Sequence[Block]:
+    if not data.issues:
+        return []
+    environments = len({environment_label(run) for run in data.runs})
+    rows = tuple(
+        TableRow(
+            (
+                Cell(one.status),
+                Cell(one.suite or ""),
+                Cell(one.reason),
+                Cell(str(one.count), float(one.count)),
+                Cell(where(one, environments)),
+            ),
+            status=one.status,
+        )
+        for one in data.issues
+    )
+    headings = ("status", "suite", "reason, and what would make it run", "count in each", "where")
+    return [Table("issues", headings, rows)]
+
+
+SECTION = Section("Skipped", 90, _build)
