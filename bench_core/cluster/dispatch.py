@@ -208,7 +208,7 @@ class Dispatcher(FitTimes):
         try:
             while pending:
                 try:
-                    with self.waiting(list(pending)):
+                    with self.watched(), self.waiting(list(pending)):
                         done = self._some(pending)
                     for future in done:
                         place = pending[future]
