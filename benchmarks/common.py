@@ -42,6 +42,9 @@ os.environ.setdefault("RIDGEBENCH_RECORDS", str(Path(__file__).parents[1] / ".as
 PENALTY = "RIDGEBENCH_PENALTY"
 """Variable by which `ridgebench bench` says how penalties are chosen; it is rarely there."""
 
+DEVICE = "RIDGEBENCH_DEVICE"
+"""Variable by which `ridgebench bench` says on which device to fit; absent for the processor."""
+
 _NOTHING_RUNS = "nothing-runs.txt"
 _PROFILES = tomllib.loads((Path(__file__).parent / "profiles.toml").read_text(encoding="utf-8"))
 
@@ -64,6 +67,8 @@ class Suite:
     suite: ClassVar[str]
     on_cluster: ClassVar[bool] = False
     """Whether it can measure on another cluster (RIDGEBENCH_CLUSTER) than this machine."""
+    on_device: ClassVar[bool] = False
+    """Whether it compares devices: it then runs where one is asked for (RIDGEBENCH_DEVICE)."""
     params: ClassVar[tuple[list[Any], ...]] = ()
     param_names: ClassVar[tuple[str, ...]] = ()
 
@@ -92,6 +97,9 @@ class Suite:
     def reason_to_skip(cls, *parameters: Any) -> str | None:
         """Return why a parameter set does not run here, before anything heavy is imported."""
         chosen = profile()
+        if cls.on_device != (DEVICE in os.environ):
+            asked = "measures the processor: leave out --device"
+            return "compares devices: give --device cuda" if cls.on_device else asked
         named = dict(zip(cls.param_names, parameters, strict=True))
         for key, value in named.items():
             allowed = chosen.get(cls.suite, {}).get(key)

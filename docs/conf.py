@@ -19,6 +19,7 @@ extensions = [
     # docs/extensions
     "command_reference",
     "docstrings",
+    "further_pages",
     "mathml",
     "outside_links",
 ]

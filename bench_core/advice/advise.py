@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench_core import strategies
-from bench_core.advice.candidates import Candidate, ProblemSize, candidates, known_strategies
+from bench_core.advice.candidates import Candidate, ProblemSize, candidates
 from bench_core.errors import InputError, counted, readable_bytes
 from bench_core.scaling.calibration import Calibration
 from bench_core.scaling.prediction import Prediction, predict
@@ -123,8 +123,8 @@ def advise(
     """
     if not calibrations:
         raise InputError("no calibration: run `ridgebench calibrate`, or name one")
-    chosen = list(names) if names is not None else known_strategies()
-    unknown = [name for name in chosen if name not in known_strategies()]
+    chosen = list(names) if names is not None else strategies.with_cost()
+    unknown = [name for name in chosen if name not in strategies.with_cost()]
     if unknown or not chosen:
         raise InputError(f"{', '.join(unknown) or 'no strategy'}: says nothing of its cost")
     node_counts = nodes or powers_of_two(limits.nodes)

@@ -45,15 +45,6 @@ class Candidate:
     label: str = field(default="")
 
 
-def known_strategies() -> list[str]:
-    """Return the strategies that say what they cost."""
-    return [
-        name
-        for name in strategies.names()
-        if strategies.get(name).cost is not strategies.Strategy.cost
-    ]
-
-
 def candidates(
     size: ProblemSize,
     *,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from bench_core import strategies
@@ -18,7 +18,8 @@ class RecordedFit:
     """A valid record of a fit whose cost is known.
 
     problem : its name, with scale. dtype : of the problem; ``form`` of the cost. free : its options
-    without those that choose a form, which is told by ``form``.
+    without those that choose a form, which is told by ``form``. architecture : the kernels of the
+    BLAS, None where that is not known. pair : one side of an A/A pair, and no record of its own.
     """
 
     machine: str
@@ -30,6 +31,8 @@ class RecordedFit:
     blas: str
     size: tuple[int, int, int]
     observation: Observation
+    architecture: str | None = None
+    pair: bool = False
 
 
 def recorded_kernels(
@@ -108,7 +111,42 @@ def recorded_fit(record: Record, machine: str) -> RecordedFit | None:
         blas=record.blas.numpy.name,
         size=(t, p, s),
         observation=Observation(cost, case.threads, seconds, nodes_per_machine=case.nodes),
+        architecture=record.blas.numpy.architecture,
     )
+
+
+def paired_fits(runs: Iterable[EnvironmentRun]) -> Iterator[RecordedFit]:
+    """Yield the undisturbed A/A pairs of these runs as fits, both sides together.
+
+    A pair names its case in words. The sizes are those of a record of the same case and
+    environment, in any of the runs; without one the pair is left out.
+    """
+    found = list(runs)
+    known = {
+        (run.environment, case_words(record)): record
+        for run in found
+        for record in run.fits
+        if record.status == "ok" and record.times is not None
+    }
+    for run in found:
+        for pair in (pair for session in run.sessions for pair in session.same):
+            record = known.get((run.environment, pair.case))
+            fit = None if record is None else recorded_fit(record, run.machine)
+            if fit is None or pair.disturbed is not None:
+                continue
+            seconds = median(
+                time for side in (pair.first, pair.second) for repeats in side for time in repeats
+            )
+            seen = replace(fit.observation, seconds=seconds)
+            yield replace(fit, observation=seen, architecture=None, pair=True)
+
+
+def case_words(record: Record) -> str:
+    """Return the words by which an A/A pair names the case of this record."""
+    case, scale = record.case, record.case.problem.scale
+    options = [f"{name}={value}" for name, value in sorted(case.options.items())]
+    way = [case.strategy, *options, f"{case.nodes}×{case.threads}", case.problem.dtype]
+    return f"{case.problem.name} {1.0 if scale is None else scale:.4g}, {' '.join(way)}"
 
 
 def measured_beside(

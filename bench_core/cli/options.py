@@ -272,6 +272,15 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         ("--markdown", "as_markdown"),
         {"is_flag": True, "help": "Print the result as Markdown, for a pull request."},
     ),
+    "calibration": (
+        ("--calibration", "calibrations"),
+        {
+            "multiple": True,
+            "metavar": "FILE",
+            "help": "Calibration, one for each BLAS; xeon-6130-mkl and xeon-6130-openblas are "
+            "shipped  [default: all of .asv/calibration].",
+        },
+    ),
     "results": (
         ("--results",),
         {

@@ -6,7 +6,7 @@ from bench_core.errors import counted, readable_bytes
 from bench_core.records.blas import TorchRecord
 from bench_core.records.case import CaseRecord
 from bench_core.records.machine import HostRecord, ProcessorRecord
-from bench_core.records.phases import PHASE_NAMES, PhasesRecord
+from bench_core.records.phases import PHASE_NAMES, ModelledPhases, PhaseSeconds, PhasesRecord
 from bench_core.records.record import Record
 from bench_core.records.results import Accuracy, Agreement, PenaltyCounts
 from bench_core.records.times import DeviceMemory, Memory, RunTimes, Times
@@ -32,6 +32,8 @@ def result_rows(record: Record) -> list[Row]:
         rows.append(("fit", time_text(record.times)))
         if record.phases is not None:
             rows.append(("phases", phases_text(record.phases)))
+            if record.phases.modelled is not None:
+                rows.append(("phases, modelled", modelled_text(record.phases.modelled)))
         rows += [("repeats", text) for text in map(run_text, record.times.runs)]
         rows.append(("predict", f"{record.times.predict_s:.3g} s"))
     if record.memory is not None:
@@ -115,15 +117,23 @@ def time_text(times: Times) -> str:
 
 def phases_text(phases: PhasesRecord) -> str:
     """Return the parts of the critical path, the longest first; those below 1 % are left out."""
-    path = phases.critical
+    text = path_text(phases.critical)
+    return text if len(phases.processes) == 1 else f"{text} (critical path)"
+
+
+def path_text(path: PhaseSeconds) -> str:
+    """Return the parts of one path, the longest first; those below 1 % are left out."""
     ordered = sorted(path.seconds.items(), key=lambda one: -one[1])
-    parts = [
+    return ", ".join(
         f"{PHASE_NAMES[name]} {spent / path.total:.0%}"
         for name, spent in ordered
         if spent >= 0.01 * path.total > 0
-    ]
-    text = ", ".join(parts)
-    return text if len(phases.processes) == 1 else f"{text} (critical path)"
+    )
+
+
+def modelled_text(modelled: ModelledPhases) -> str:
+    """Return the path with scikit-learn's time divided by the cost model, and by which speeds."""
+    return f"{path_text(modelled.critical)} (scikit-learn's time divided: {modelled.calibration})"
 
 
 def run_text(run: RunTimes) -> str:

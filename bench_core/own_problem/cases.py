@@ -14,7 +14,6 @@ from typing import Any
 
 from bench_core import strategies
 from bench_core.advice.advise import powers_of_two
-from bench_core.advice.candidates import known_strategies
 from bench_core.errors import InputError, RidgebenchError, counted
 from bench_core.measure.run import with_problem_spaces
 from bench_core.own_problem.problem import OwnProblem
@@ -76,7 +75,7 @@ def make_cases(
     ------
     InputError : nothing of what was asked for can run; the message has the reasons.
     """
-    names = request.strategies or known_strategies()
+    names = request.strategies or strategies.with_cost()
     thread_counts = request.threads or powers_of_two(cores)
     node_counts = request.nodes or powers_of_two(cores)
     dtypes = request.dtypes or (problem.dtype,)

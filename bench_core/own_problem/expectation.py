@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench_core import strategies
 from bench_core.advice.advise import Advice, Limits, advise, way
-from bench_core.advice.candidates import ProblemSize, known_strategies
+from bench_core.advice.candidates import ProblemSize
 from bench_core.own_problem.model import Model
 from bench_core.own_problem.problem import OwnProblem
 from bench_core.report.units import seconds_text
@@ -40,7 +41,7 @@ def expectations(
         size,
         calibrations,
         Limits(1, threads, MORE_THREADS * memory),
-        names=known_strategies(),
+        names=strategies.with_cost(),
         dtypes=dtypes,
         nodes=(1,),
         threads=(threads,),
@@ -49,7 +50,7 @@ def expectations(
         size,
         calibrations,
         Limits(MACHINES, cores, memory, machines=MACHINES),
-        names=known_strategies(),
+        names=strategies.with_cost(),
         dtypes=dtypes,
         nodes=(1, MACHINES),
         threads=(cores,),

@@ -67,6 +67,28 @@ class PhaseSeconds:
 
 
 @dataclass(frozen=True, config=STRICT)
+class ModelledPhases:
+    """Critical path with the time inside scikit-learn divided by the cost model: not measured.
+
+    Parameters
+    ----------
+    critical : the measured path, in which ``sklearn`` is 0 and its seconds are in other phases.
+    added : of these, the seconds that come from the division.
+    calibration : the speeds that the model divided by: a measured calibration, or a nominal node.
+
+    Examples
+    --------
+    >>> added = PhaseSeconds("critical path", factorisation=3.0, scores=1.0)
+    >>> ModelledPhases(added, added, "a nominal node").critical.total
+    4.0
+    """
+
+    critical: PhaseSeconds
+    added: PhaseSeconds
+    calibration: str
+
+
+@dataclass(frozen=True, config=STRICT)
 class PhasesRecord:
     """Phases of one of the timed fits, the one of median time.
 
@@ -76,6 +98,7 @@ class PhasesRecord:
         call the fit.
     critical : along the path that decided how long the fit took; its own phases in one process.
     processes : of the main process and of every node, in order.
+    modelled : None where scikit-learn took no time, or its work is not known; in older records.
 
     Examples
     --------
@@ -87,6 +110,7 @@ class PhasesRecord:
     fit_s: Seconds
     critical: PhaseSeconds
     processes: Annotated[tuple[PhaseSeconds, ...], Field(min_length=1)]
+    modelled: ModelledPhases | None = None
 
     @property
     def deviation(self) -> float:

@@ -196,11 +196,11 @@ def _palette(count: int) -> list[Any]:
     return list(sns.color_palette(n_colors=count))
 
 
-def patch(colour: Any, label: str) -> Any:
-    """Return the sample of a colour for a legend."""
+def patch(colour: Any, label: str, hatch: str | None = None) -> Any:
+    """Return the sample of a colour, hatched or not, for a legend."""
     from matplotlib.patches import Patch
 
-    return Patch(color=colour, label=label)
+    return Patch(facecolor=colour, edgecolor="white", linewidth=0, hatch=hatch, label=label)
 
 
 def to_svg(figure: Figure, *, above: float = 0.0) -> str:

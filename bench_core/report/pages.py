@@ -20,6 +20,7 @@ from bench_core.files import replace_file, write_text
 from bench_core.history.asv_results import AsvResults
 from bench_core.history.regressions import Regressions
 from bench_core.records import EnvironmentRun
+from bench_core.records.model import ModelRecord
 from bench_core.report.answers import Answer
 from bench_core.report.blocks import Block, Cell, Figure, Table, as_csv, rows_of
 from bench_core.report.charts import SCRIPT, Chart, bokeh_script, bokeh_version
@@ -68,6 +69,7 @@ def write_site(
     feed: str = "",
     notes: Sequence[str] = (),
     answers: Sequence[Answer] | None = None,
+    models: Sequence[ModelRecord] = (),
 ) -> list[Path]:
     """Write the site whose first page is ``path``, and return its pages, the first one first.
 
@@ -83,9 +85,11 @@ def write_site(
     notes : shown below every page.
     answers : of a site about one problem, which is not beside asv's; None for all that the records
         give.
+    models : what the cost model says of machines; without any, that page is left out.
     """
     stem = path.stem
-    data = SiteData(runs, runs if everything is None else everything, stem, history, asv, answers)
+    whole = runs if everything is None else everything
+    data = SiteData(runs, whole, stem, history, asv, chosen=answers, models=models)
     pages = build_pages(data)
     folder = path.parent
     for old in [*folder.glob(f"{stem}-*.html"), *folder.glob(f"{stem}-records/*.html")]:

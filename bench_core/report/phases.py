@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from bench_core.phases import PHASES, Phase
@@ -26,12 +26,16 @@ _COLOURS: dict[Phase, str] = {
     "other": "#dcdcdc",
 }
 
+HATCH = "////"
+"""What is modelled and not measured."""
+
 
 @dataclass(frozen=True)
 class PhaseRow:
     """Phases of one process of a fit, or of its critical path.
 
-    whole : the fit, in seconds. seconds : of the process or the path.
+    whole : the fit, in seconds. seconds : of the process or the path. modelled : of these, what
+    the cost model divided scikit-learn's time into, and which was not measured; None where all was.
     """
 
     environment: str
@@ -43,11 +47,12 @@ class PhaseRow:
     threads: int
     whole: float
     seconds: PhaseSeconds
+    modelled: PhaseSeconds | None = None
 
     @property
     def critical(self) -> bool:
         """True for the row of the critical path."""
-        return self.seconds.process == "critical path"
+        return self.seconds.process == "critical path" and self.modelled is None
 
     @property
     def panel(self) -> tuple[str, Fraction, str]:
@@ -63,7 +68,8 @@ class PhaseRow:
 def phase_rows(runs: Iterable[EnvironmentRun]) -> list[PhaseRow]:
     """Return a row per process of every valid fit that has phases, its critical path first.
 
-    One process has one row: its own phases are the path. Of equal fits the first counts.
+    One process has one row: its own phases are the path. Where scikit-learn's time was divided by
+    the cost model, a row of that follows the path. Of equal fits the first counts.
     """
     found: dict[tuple[object, ...], list[PhaseRow]] = {}
     for run in runs:
@@ -88,6 +94,9 @@ def phase_rows(runs: Iterable[EnvironmentRun]) -> list[PhaseRow]:
                 )
                 for seconds in (phases.critical, *(phases.processes if several else ()))
             ]
+            if phases.modelled is not None:
+                path, added = phases.modelled.critical, phases.modelled.added
+                rows.insert(1, replace(rows[0], seconds=path, modelled=added))
             first = rows[0]
             found.setdefault((run.machine, *first.panel, first.name, first.environment), rows)
     in_order = sorted(
@@ -112,8 +121,8 @@ def used_phases(rows: Iterable[PhaseRow]) -> list[Phase]:
 def drawn_rows(rows: Iterable[PhaseRow]) -> list[PhaseRow]:
     """Return the rows that a figure has room for: `MOST_BARS` paths in each of `MOST_PANELS`."""
     found: dict[tuple[str, Fraction, str], list[PhaseRow]] = {}
-    for row in rows:
-        if row.critical and (row.panel in found or len(found) < MOST_PANELS):
+    for row in _paths(rows):
+        if row.panel in found or len(found) < MOST_PANELS:
             found.setdefault(row.panel, []).append(row)
     return [row for own in found.values() for row in own[:MOST_BARS]]
 
@@ -121,24 +130,42 @@ def drawn_rows(rows: Iterable[PhaseRow]) -> list[PhaseRow]:
 def phases_text(rows: Iterable[PhaseRow]) -> str:
     """Return the figure in words: what took longest in every fit."""
     sentences = []
-    for row in rows:
-        if not row.critical:
-            continue
+    for row in _paths(rows):
         longest, spent = max(row.seconds.seconds.items(), key=lambda one: one[1])
         problem = " ".join(word for word in (row.problem, row.scale, row.dtype) if word)
         sentences.append(
             f"{problem}, {row.strategy} on {row.nodes} x {row.threads}, {row.environment}: "
             f"{PHASE_NAMES[longest]} {spent / row.seconds.total:.0%}"
+            + (" (modelled)" if row.modelled is not None else "")
         )
     return "Longest phase of every fit. " + "; ".join(sentences) + "."
+
+
+def _paths(rows: Iterable[PhaseRow]) -> list[PhaseRow]:
+    """Return the paths of all fits, those that the model divided in the place of their own."""
+    found: list[PhaseRow] = []
+    for row in rows:
+        if row.modelled is not None and found and found[-1].critical:
+            own = (row.panel, row.name, row.environment)
+            if own == (found[-1].panel, found[-1].name, found[-1].environment):
+                found.pop()
+        if row.critical or row.modelled is not None:
+            found.append(row)
+    return found
+
+
+def _width(row: PhaseRow, name: Phase, *, modelled: bool) -> float:
+    """Return the measured or the modelled seconds of a phase."""
+    added = 0.0 if row.modelled is None else row.modelled.seconds[name]
+    return added if modelled else max(0.0, row.seconds.seconds[name] - added)
 
 
 def phases_figure(rows: Iterable[PhaseRow]) -> str | None:
     """Return bars of the critical path's phases, stacked, per problem, strategy, nodes and threads.
 
-    None where no fit has phases.
+    What the cost model divided scikit-learn's time into is hatched. None where no fit has phases.
     """
-    paths = [row for row in rows if row.critical]
+    paths = _paths(rows)
     if not paths:
         return None
     names = used_phases(paths)
@@ -149,14 +176,27 @@ def phases_figure(rows: Iterable[PhaseRow]) -> str | None:
         chosen = [row for row in paths if row.panel == panel][::-1]  # bars go up
         lefts = [0.0] * len(chosen)
         for name in names:
-            widths = [row.seconds.seconds[name] for row in chosen]
-            axis.barh(range(len(chosen)), widths, left=lefts, color=_COLOURS[name], linewidth=0)
-            lefts = [left + width for left, width in zip(lefts, widths, strict=True)]
+            for modelled in (False, True):
+                widths = [_width(row, name, modelled=modelled) for row in chosen]
+                if not any(widths):
+                    continue
+                axis.barh(
+                    range(len(chosen)),
+                    widths,
+                    left=lefts,
+                    color=_COLOURS[name],
+                    linewidth=0,
+                    hatch=HATCH if modelled else None,
+                    edgecolor="white",
+                )
+                lefts = [left + width for left, width in zip(lefts, widths, strict=True)]
         labels = [f"{row.name}  {row.environment}" if several else row.name for row in chosen]
         axis.set_yticks(range(len(chosen)), labels, fontsize=8)
         title = " ".join(word for word in (panel[0], chosen[0].scale, panel[2]) if word)
         axis.set(title=title, xlabel="seconds along the critical path")
         axis.grid(visible=False, axis="y")
     handles = [patch(_COLOURS[name], PHASE_NAMES[name]) for name in names]
+    if any(row.modelled is not None for row in paths):
+        handles.append(patch("#888888", "hatched: modelled", hatch=HATCH))
     figure.legend(handles=handles, fontsize=8, loc="upper center", ncols=6)
     return to_svg(figure, above=0.45)

@@ -17,6 +17,7 @@ from bench_core.history.asv_results import read_asv_results
 from bench_core.history.atom import as_atom
 from bench_core.history.reading import read_regressions
 from bench_core.processes import end_tree
+from bench_core.records.model import read_models
 from bench_core.report.asv_pages import link_from_asv
 from bench_core.report.own_results import write_own
 from bench_core.report.pages import write_site
@@ -24,6 +25,8 @@ from bench_core.report.published_results import write_published
 from bench_core.report.runs import EnvironmentRun, collect, latest, read_runs
 
 CONFIGURATION = "asv.conf.json"
+DEVICES = "envs/asv.devices.conf.json"
+"""The configuration whose environment has torch."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Project:
     results: Path
     html: Path
     benchmarks: Path
+    configuration: str = CONFIGURATION
+    """File of the environments, below ``root``."""
 
     @property
     def pending(self) -> Path:
@@ -77,7 +82,7 @@ def environment_names(project: Project) -> list[str]:
     """Return what each environment of the configuration is asked to be; none is built."""
     from asv.environment import iter_matrix
 
-    configuration = _configuration(project.root / CONFIGURATION)
+    configuration = _configuration(project.root / project.configuration)
     kind = configuration.environment_type or "existing"
     found = []
     for one in iter_matrix(kind, configuration.pythons or [""], configuration):
@@ -219,6 +224,7 @@ def build_site(project: Project, machine: str, *, others: bool = False) -> list[
         asv=read_asv_results(project.results, everything),
         feed=project.feed.name,
         notes=link_from_asv(project.html, project.page.name),
+        models=read_models(project.results),
     )
     write_text(project.feed, as_atom(history, page=f"{project.page.stem}-history.html"))
     return runs if others else own

@@ -11,6 +11,7 @@ from bench_core.history.asv_results import AsvResults
 from bench_core.history.regressions import Regressions
 from bench_core.records import EnvironmentRun
 from bench_core.records.machine import MachineRecord
+from bench_core.records.model import ModelRecord
 from bench_core.records.record import Record
 from bench_core.report.answers import Answer, find_answers
 from bench_core.report.record_pages import RecordPages
@@ -29,6 +30,7 @@ class SiteData:
     asv : what asv's results have beside the records; None where nobody asked.
     stem : begins the names of all files of the site.
     chosen : answers to show; None for all that the records give.
+    models : what the cost model says of machines, from `ridgebench validate`.
 
     Examples
     --------
@@ -42,6 +44,7 @@ class SiteData:
     history: Regressions | None = None
     asv: AsvResults | None = field(default=None, repr=False)
     chosen: Sequence[Answer] | None = field(default=None, repr=False)
+    models: Sequence[ModelRecord] = ()
 
     @cached_property
     def rows(self) -> list[Row]:

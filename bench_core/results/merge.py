@@ -10,7 +10,15 @@ from typing import Any
 
 from bench_core.errors import InputError, listed
 from bench_core.files import write_text
-from bench_core.records import AnyRecord, SkipsRecord, identity, parse_record, record_line
+from bench_core.records import (
+    AnyRecord,
+    Record,
+    SessionRecord,
+    SkipsRecord,
+    identity,
+    parse_record,
+    record_line,
+)
 from bench_core.records.runs import SUFFIX
 from bench_core.records.skips import merge_skips
 
@@ -143,7 +151,7 @@ def _lines(text: str) -> Iterator[tuple[str, AnyRecord | None]]:
 
 
 def _started(record: AnyRecord) -> str:
-    return "" if isinstance(record, SkipsRecord) else record.started
+    return record.started if isinstance(record, Record | SessionRecord) else ""
 
 
 def _asv(earlier: str, later: str, path: Path, done: Merged) -> str:

@@ -17,7 +17,8 @@ from bench_core.runner.host_memory import HostsWatch
 from bench_core.runner.memory import MemoryWatch
 from bench_core.runner.phase_meter import PhaseMeter
 from bench_core.runner.protocol import FitJob, OverheadResult, PhaseCost
-from bench_core.runner.session import Session, open_session
+from bench_core.runner.session import Session
+from bench_core.runner.setup import open_session
 from bench_core.runner.timing import timed_fits, watched_fits
 
 _LOOPS, _CALLS = 50, 500

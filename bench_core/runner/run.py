@@ -34,6 +34,7 @@ from bench_core.runner.agreement import disagreement
 from bench_core.runner.arrays import FitData
 from bench_core.runner.launcher import launch, worker_environment
 from bench_core.runner.memory import INTERVAL_MS
+from bench_core.runner.modelled_phases import with_modelled
 from bench_core.runner.planning import plan_record
 from bench_core.runner.preflight import Preflight
 from bench_core.runner.problem_cache import CachedProblem
@@ -221,6 +222,9 @@ def run_fit(
         "phases",
     )
     values = {name: getattr(found, name) for name in names}
+    if found.phases is not None and found.blas is not None:
+        options = spec.options if settings.options is None else settings.options
+        values["phases"] = with_modelled(found.phases, record.case, options, found.blas.numpy.name)
     if found.accuracy is not None and (few := few_samples(data.t_test)) is not None:
         values["warnings"] = (*found.warnings, few)
     if found.plan is not None:  # what was done, where the data asked for a more exact way
@@ -243,12 +247,13 @@ def launch_fit(
     ----------
     run, timing_only : see `bench_core.runner.protocol.FitJob`.
     """
-    built = _environment(spec, settings.cluster)
+    options = dict(spec.options if settings.options is None else settings.options)
+    built = _environment(spec, settings.cluster, options)
     variables = VariablesRecord(built.chosen, built.overridden, built.passed)
     with owned_folder(settings.scratch, "run") as own:
         job = FitJob(
             spec=spec,
-            options=dict(spec.options if settings.options is None else settings.options),
+            options=options,
             train=data.train,
             test=data.test,
             scratch=str(own),
@@ -291,14 +296,19 @@ def disturbed_reason(runs: Sequence[RunTimes]) -> str | None:
     return f"others used the machine during the fits: {reasons[-1]}"
 
 
-def _environment(spec: FitSpec, cluster: ClusterSettings) -> ProcessEnvironment:
+def _environment(
+    spec: FitSpec, cluster: ClusterSettings, options: Mapping[str, Any]
+) -> ProcessEnvironment:
     """Return the environment of the worker, whose threads are its nodes' only where they are here.
 
     With nodes elsewhere it plans, checks and predicts on this machine, by this machine's cores.
     """
-    if not cluster.elsewhere:
-        return worker_environment(spec.threads, spec.kernels, spec.blas)
-    return worker_environment(machine.available_cores(), "default", spec.blas)
+    if cluster.elsewhere:
+        built = worker_environment(machine.available_cores(), "default", spec.blas)
+    else:
+        built = worker_environment(spec.threads, spec.kernels, spec.blas)
+    own = strategies.get(spec.strategy)(spec.penalties, **options).variables
+    return replace(built, variables=built.variables | own, chosen=built.chosen | own)
 
 
 def finish_record(record: Record, began: float, settings: RunSettings) -> Record:

@@ -42,7 +42,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     from bench_core.runner.one_run import time_run
     from bench_core.runner.planning import plan_record
     from bench_core.runner.processor import processor_record
-    from bench_core.runner.session import open_session
+    from bench_core.runner.setup import open_session
     from bench_core.runner.timing import kept_warnings, null_accuracy
 
     spec = job.spec

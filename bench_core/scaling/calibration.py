@@ -49,7 +49,8 @@ class MemorySpeed:
     """Rate at which each of some processes of one machine moves bytes, all at the same time.
 
     kind : "stream" between arrays in use, "fresh" into new memory, "pages" the same without huge
-    pages, "file" to the shared folder.
+    pages, "file" to the shared folder. array_bytes : size of one array, on which it depends what
+    caches and the allocator keep; None for larger than these.
 
     Examples
     --------
@@ -60,12 +61,45 @@ class MemorySpeed:
     kind: Literal["stream", "fresh", "pages", "file"]
     processes: Positive
     gbytes_s: Rate
+    array_bytes: Positive | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
 class TaskTime:
     """Seconds that a task of Dask takes on its node beside its work, with so many threads."""
 
+    threads: Positive
+    seconds: Seconds
+
+
+@dataclass(frozen=True, config=STRICT)
+class FitOverhead:
+    """Time of a strategy's fit of next to nothing: what does not depend on the size of arrays.
+
+    nodes, threads : that it ran on. seconds : of the fit. factor : that time over what the
+    calibration's tasks, rounds, messages and calls of ``fit`` come to.
+
+    Examples
+    --------
+    >>> FitOverhead("bmor", nodes=2, threads=1, seconds=0.03, factor=0.8).factor
+    0.8
+    """
+
+    strategy: str
+    nodes: Positive
+    threads: Positive
+    seconds: Seconds
+    factor: Rate
+
+
+@dataclass(frozen=True, config=STRICT)
+class CheckedFit:
+    """A fit that was timed beside the kernels, for the spread alone."""
+
+    strategy: str
+    t: Positive
+    p: Positive
+    s: Positive
     threads: Positive
     seconds: Seconds
 
@@ -106,8 +140,10 @@ class Calibration:
     round_s : until the driver has the answer of a node that had nothing to do.
     fit_s : of a library's ``fit``, whatever the size. start_s : of a cluster of one node;
     start_node_s : of every further node.
-    spread : standard deviation of log(measured / predicted), of the fits named in ``checked``.
+    spread : standard deviation of log(measured / predicted), of so many fits (``checked``).
     notes : what was left out or assumed.
+    overheads : of strategies, where they were timed; elsewhere the counted tasks and rounds hold.
+    checks : the fits of the spread, where `ridgebench calibrate` timed them.
 
     Examples
     --------
@@ -136,6 +172,8 @@ class Calibration:
     started: str | None
     seconds: Seconds
     notes: tuple[str, ...] = ()
+    overheads: tuple[FitOverhead, ...] = ()
+    checks: tuple[CheckedFit, ...] = ()
 
 
 def read_calibration(name: str | Path) -> Calibration:

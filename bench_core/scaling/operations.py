@@ -23,6 +23,9 @@ for nodes. task : tasks of Dask, as the node sees them. message : tasks as the o
 them that hands them out and collects their results. fit : calls of a library's ``fit``.
 """
 
+OVERHEADS: tuple[Resource, ...] = ("round", "task", "message", "fit")
+"""Resources that do not depend on the size of arrays."""
+
 Phase = Literal[
     "reading",
     "centring",
@@ -38,9 +41,10 @@ Phase = Literal[
 class Operation:
     """Work of one kind.
 
-    phase : the part of the fit that it belongs to. flops : of a kernel. size : smallest dimension
-    of a product, or order of a decomposition, on which its rate depends. amount : bytes, tasks or
-    fits of a resource; for a kernel, the bytes of its operands, each once. count : kernel calls.
+    phase : the part of the fit that it belongs to. flops : of a kernel. size : what its rate
+    depends on: the smallest dimension of a product, the order of a decomposition, or the bytes of
+    one array of a resource in memory, 0 for larger than any cache. amount : bytes, tasks or fits
+    of a resource; for a kernel, the bytes of its operands, each once. count : kernel calls.
 
     Examples
     --------
@@ -94,9 +98,9 @@ def svd(n: float, m: float, *, dtype: str = "float64", count: float = 1) -> Oper
     return Operation("factorisation", "svd", flops, min(n, m), count * operands, dtype, count)
 
 
-def resource(phase: Phase, kind: Resource, amount: float) -> Operation:
-    """Return bytes, tasks or fits."""
-    return Operation(phase, kind, amount=amount)
+def resource(phase: Phase, kind: Resource, amount: float, *, each: float = 0.0) -> Operation:
+    """Return bytes, tasks or fits; ``each`` : bytes of one of the arrays, where they are small."""
+    return Operation(phase, kind, size=each, amount=amount)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 Products and decompositions run at the rate that was measured for their kernel, precision, threads
 and size, but no faster than memory gives them their operands. Everything else runs on one thread.
+What does not depend on sizes (tasks, rounds, calls) is scaled to meet the strategy's fit of next to
+nothing, where the calibration has one.
 Between measured thread counts the time per flop is linear in 1/N (Amdahl's law); beyond them it
 follows the line of least squares, moved to meet the last one. Between sizes, rates are linear on
 logarithmic scales.
@@ -18,8 +20,8 @@ from functools import lru_cache
 import numpy as np
 
 from bench_core.ridge.planning.flops import KERNELS, Kernel
-from bench_core.scaling.calibration import Calibration
-from bench_core.scaling.operations import FitCost, Operation, Phase
+from bench_core.scaling.calibration import Calibration, MemorySpeed
+from bench_core.scaling.operations import OVERHEADS, FitCost, Operation, Phase
 
 Z95 = 1.96
 """Half the width of a 95 % interval, in standard deviations."""
@@ -72,12 +74,17 @@ def predict(
     """
     phases: dict[Phase, float] = defaultdict(float)
     kinds: dict[str, float] = defaultdict(float)
+    overhead = overhead_factor(calibration, cost.strategy, cost.nodes, threads)
     for stage in cost.stages:
         slowest: list[tuple[Operation, float]] = []
         longest = -1.0
         for load in stage.loads:
             found = [
-                (each, operation_seconds(each, calibration, threads, nodes_per_machine))
+                (
+                    each,
+                    operation_seconds(each, calibration, threads, nodes_per_machine)
+                    * (overhead if each.kind in OVERHEADS else 1.0),
+                )
                 for each in load.operations
             ]
             total = sum(seconds for _, seconds in found)
@@ -108,7 +115,8 @@ def operation_seconds(
         if operation.flops <= 0:
             return 0.0
         rate = kernel_rate(calibration, kind, operation.dtype, threads, operation.size)
-        fed = operation.amount / (1e9 * memory_rate(calibration, "stream", together))
+        each = operation.amount / (3 * operation.count)  # bytes of one of three operands
+        fed = operation.amount / (1e9 * memory_rate(calibration, "stream", together, each))
         return max(operation.flops / (1e9 * rate), fed)
     if kind == "network":
         return operation.amount / (1e9 * calibration.network_gbytes_s)
@@ -120,7 +128,27 @@ def operation_seconds(
         return operation.amount * calibration.round_s
     if kind == "fit":
         return operation.amount * calibration.fit_s
-    return operation.amount / (1e9 * memory_rate(calibration, kind, together))
+    return operation.amount / (1e9 * memory_rate(calibration, kind, together, operation.size))
+
+
+def overhead_factor(calibration: Calibration, strategy: str, nodes: int, threads: int) -> float:
+    """Return what counted tasks, rounds and calls are multiplied by; 1 where that is not known.
+
+    It is that of the largest number of nodes, and then of threads, that was timed and is not
+    above these; of the smallest where all are above.
+    """
+    timed = [one for one in calibration.overheads if one.strategy == strategy]
+    if not timed:
+        return 1.0
+    count = _at_most(nodes, [one.nodes for one in timed])
+    timed = [one for one in timed if one.nodes == count]
+    count = _at_most(threads, [one.threads for one in timed])
+    return next(one.factor for one in timed if one.threads == count)
+
+
+def _at_most(wanted: int, counts: Sequence[int]) -> int:
+    """Return the largest count that is not above ``wanted``, else the smallest."""
+    return max((one for one in counts if one <= wanted), default=min(counts))
 
 
 @lru_cache(maxsize=65_536)
@@ -129,8 +157,8 @@ def kernel_rate(
 ) -> float:
     """Return Gflop/s of a kernel.
 
-    Twice the rate of float64 where nothing was measured in float32; the staged decomposition runs
-    as LAPACK's where it was not measured.
+    Twice the rate of float64 where nothing was measured in float32. Where they were not measured,
+    the staged decomposition runs as LAPACK's, and transposed products as others.
     """
     points = [one for one in calibration.kernels if (one.kernel, one.dtype) == (kernel, dtype)]
     if not points and dtype == "float32":
@@ -149,19 +177,37 @@ def kernel_rate(
     return 1 / over_threads(counts, per_flop, threads)
 
 
-@lru_cache(maxsize=1024)
-def memory_rate(calibration: Calibration, kind: str, processes: int) -> float:
-    """Return GB/s of each of some processes.
+@lru_cache(maxsize=65_536)
+def memory_rate(
+    calibration: Calibration, kind: str, processes: int, array_bytes: float = 0.0
+) -> float:
+    """Return GB/s of each of some processes, moving arrays of this size; 0: of the largest size.
 
-    "pages" as "fresh" where it was not measured, and that and "file" as "stream".
+    "pages" as "fresh" where it was not measured, and that and "file" as "stream". Between sizes,
+    rates are linear on logarithmic scales.
     """
-    found = sorted((one.processes, one.gbytes_s) for one in calibration.memory if one.kind == kind)
+    found = [one for one in calibration.memory if one.kind == kind]
     if not found:
-        return memory_rate(calibration, "fresh" if kind == "pages" else "stream", processes)
-    counts, rates = zip(*found, strict=True)
+        instead = "fresh" if kind == "pages" else "stream"
+        return memory_rate(calibration, instead, processes, array_bytes)
+    counts = sorted({one.processes for one in found})
+    rates = [
+        _rate_of_size([one for one in found if one.processes == count], array_bytes)
+        for count in counts
+    ]
     if processes >= counts[-1]:  # they share what the most could move
-        return float(rates[-1] * (counts[-1] / processes if len(counts) > 1 else 1.0))
+        return rates[-1] * (counts[-1] / processes if len(counts) > 1 else 1.0)
     return float(np.interp(processes, counts, rates))
+
+
+def _rate_of_size(speeds: Sequence[MemorySpeed], array_bytes: float) -> float:
+    """Return the rate for arrays of this size, from those of one number of processes."""
+    sized = sorted((one.array_bytes or math.inf, one.gbytes_s) for one in speeds)
+    if array_bytes <= 0 or len(sized) == 1 or array_bytes >= sized[-1][0]:
+        return float(sized[-1][1])
+    limits = [min(size, 2 * sized[-2][0]) for size, _ in sized]
+    logs = np.log([rate for _, rate in sized])
+    return math.exp(float(np.interp(math.log(array_bytes), np.log(limits), logs)))
 
 
 def task_seconds(calibration: Calibration, threads: int) -> float:

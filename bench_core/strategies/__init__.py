@@ -23,6 +23,7 @@ __all__ = [
     "check_strategy",
     "get",
     "names",
+    "with_cost",
 ]
 
 STRATEGIES = Registry(
@@ -44,6 +45,11 @@ def get(name: str) -> type[Strategy]:
     """
     found: type[Strategy] = STRATEGIES.get(name)
     return found
+
+
+def with_cost() -> list[str]:
+    """Return the names of the strategies that say what they cost (`Strategy.cost`), sorted."""
+    return [name for name in names() if get(name).cost is not Strategy.cost]
 
 
 def __getattr__(name: str) -> Any:

@@ -288,6 +288,14 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """
         return torch_name(str(getattr(self, "device", "cpu")))
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """Environment variables that a process needs before Python starts to fit so; none here.
+
+        A measurement's process is given them. A strategy whose packages read some overrides it.
+        """
+        return {}
+
     def running_cluster(self) -> Cluster:
         """Return the cluster of a distributed strategy; `fit` has checked that there is one."""
         if self.cluster is None:

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import sklearn
 from numpy.typing import NDArray
-from sklearn import config_context
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import PredefinedSplit
 
 from bench_core.checks import check_xy
 from bench_core.errors import InputError, RidgebenchError, unknown
 from bench_core.phases import NO_PHASES, Phases
+from bench_core.ridge.arrays.backend import find_device, to_numpy
 from bench_core.ridge.formulas.scores import check_scoring
 from bench_core.ridge.inputs import by_gcv, find_folds
 from bench_core.ridge.planning.flops import FitShape
 from bench_core.scaling.costs.ridgecv import Form, Release, form_of
+from bench_core.strategies._array_api import check_dispatch, dispatched, put
 
 GCV_MODES = ("auto", "eigen", "svd")
 
@@ -192,28 +193,42 @@ def fit_ridgecv(
     fit_intercept: bool,
     options: dict[str, Any],
     phases: Phases = NO_PHASES,
+    device: str = "cpu",
 ) -> Fitted:
     """Fit RidgeCV to X (t, p) and Y (t, s) with ``options`` from `scored_options`.
 
+    device : "cpu" (numpy), "torch", "cuda" and so on: see `bench_core.strategies._array_api`.
+
     Raises
     ------
-    InputError : X or Y holds NaN or infinity.
+    InputError : X or Y holds NaN or infinity, or there is no such device.
     """
     with phases("reading"):
         check_xy(X, Y)
     model = RidgeCV(alphas=alphas, fit_intercept=fit_intercept, **options)
+    place = find_device(device)
+    phases.settle_with(place.settle)
     # Finite values were just seen: one pass over the data less.
-    with config_context(assume_finite=True), phases("sklearn"):
-        model.fit(X, Y)
+    with dispatched(place):
+        check_dispatch(model, device)
+        with phases("transfers"):
+            X_there, Y_there = put(place, X), put(place, Y)
+        with phases("sklearn"):
+            model.fit(X_there, Y_there)
     s, p = Y.shape[1], X.shape[1]
-    alpha, score = model.alpha_, model.best_score_
+    alpha, score = to_numpy(model.alpha_), to_numpy(model.best_score_)
     if options.get("alpha_per_target"):  # one target comes back as a number
-        alpha = np.array(np.broadcast_to(alpha, s), np.float64)
+        alpha = np.broadcast_to(alpha, s)
+        if not place.is_numpy:  # in torch's default precision, a rounding away from the candidate
+            grid = np.asarray(alphas, np.float64)
+            alpha = grid[np.argmin(np.abs(grid[:, None] - alpha), axis=0)]
+        alpha = np.array(alpha, np.float64)
         score = np.array(np.broadcast_to(score, s), np.float64)
+    coef = to_numpy(model.coef_)
     return Fitted(
         # One target comes back without its dimension, no intercept as the number 0.
-        coef=model.coef_.reshape(s, p),
-        intercept=np.array(np.broadcast_to(model.intercept_, s), dtype=model.coef_.dtype),
+        coef=coef.reshape(s, p),
+        intercept=np.array(np.broadcast_to(to_numpy(model.intercept_), s), dtype=coef.dtype),
         alpha=alpha if np.ndim(alpha) else float(alpha),
         best_score=require_score(score),
     )

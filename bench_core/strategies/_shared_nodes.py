@@ -20,6 +20,7 @@ from bench_core.cluster import ArrayRef, RowFile, forget_pages, task_phases
 from bench_core.cluster.delivery import SentArray, own_path
 from bench_core.phases import Phases
 from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
+from bench_core.ridge.arrays.device_memory import DeviceBudget, device_budget
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
 from bench_core.ridge.formulas.eigensystem import Eigh
 from bench_core.ridge.planning.nodes import NodePlan
@@ -95,6 +96,11 @@ def save_folds(folder: str, folds: list[Fold]) -> None:
     for number, rows in enumerate(folds):
         for name, index in zip(("train", "test"), rows, strict=True):
             _save(folder, f"{name}-{number}", index)
+
+
+def budget(device: str) -> DeviceBudget | None:
+    """Return the memory of this node's GPU; None for the processor."""
+    return device_budget(find_device(device))
 
 
 def factorise(job: Job) -> Solver:

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bench_core.data import THESIS_ALPHAS
+from bench_core.errors import InputError
 from bench_core.scaling.costs import ridgecv as costs
 from bench_core.scaling.operations import FitCost
+from bench_core.strategies._array_api import needed_variables
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._ridgecv import (
     fit_ridgecv,
@@ -36,6 +38,9 @@ class RidgeCVStrategy(Strategy):
     scoring : "neg_mean_squared_error" or "r2"; None for what scikit-learn takes: the first for
         leave-one-out, "r2" for folds.
     alpha_per_target : choose the best penalty of every target; by leave-one-out only.
+    device : "cpu" (numpy), or by leave-one-out "torch" (torch on the processor), "cuda" and so on:
+        scikit-learn on torch arrays, which needs SCIPY_ARRAY_API=1 before Python starts. The record
+        then names torch's library.
 
     Attributes
     ----------
@@ -47,7 +52,7 @@ class RidgeCVStrategy(Strategy):
 
     name = "ridgecv"
     summary = "scikit-learn's RidgeCV in one process; one penalty for all targets"
-    supports = frozenset({"cv", "scoring", "alpha_per_target"})
+    supports = frozenset({"cv", "scoring", "alpha_per_target", "device"})
     penalty_scope = "all"
     claims_ridgecv = True
     phased = True
@@ -62,21 +67,34 @@ class RidgeCVStrategy(Strategy):
         cv: Any = None,
         scoring: str | None = None,
         alpha_per_target: bool = False,
+        device: str = "cpu",
     ) -> None:
         super().__init__(alphas, fit_intercept=fit_intercept, cluster=cluster)
         self.gcv_mode = gcv_mode
         self.cv = cv
         self.scoring = scoring
         self.alpha_per_target = alpha_per_target
+        self.device = device
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Variables of the process; see `Strategy.variables`."""
+        return needed_variables(self.device)
 
     def _options(self, t: int) -> dict[str, Any]:
-        return scored_options(
+        options = scored_options(
             self.gcv_mode,
             self.cv,
             t,
             scoring=self.scoring,
             alpha_per_target=self.alpha_per_target,
         )
+        if self.device != "cpu" and "cv" in options:
+            raise InputError(
+                f"device = {self.device!r} with folds: scikit-learn's RidgeCV computes in torch by "
+                "leave-one-out only; leave cv out, or use multitarget"
+            )
+        return options
 
     def check_options(self, t: int) -> None:
         """Check the options; see `Strategy.check_options`."""
@@ -95,7 +113,7 @@ class RidgeCVStrategy(Strategy):
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit; see `Strategy.fit_checked`."""
         options = self._options(len(X))
-        fitted = fit_ridgecv(X, Y, alphas, self.fit_intercept, options, self.phases)
+        fitted = fit_ridgecv(X, Y, alphas, self.fit_intercept, options, self.phases, self.device)
         self.coef_ = fitted.coef
         self.intercept_ = fitted.intercept
         self.alpha_ = fitted.alpha

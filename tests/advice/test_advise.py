@@ -10,7 +10,7 @@ import pytest
 
 from bench_core import strategies
 from bench_core.advice import Limits, advise, scaling_curve
-from bench_core.advice.candidates import ProblemSize, candidates, known_strategies
+from bench_core.advice.candidates import ProblemSize, candidates
 from bench_core.advice.fitted import calibrate_from_records
 from bench_core.advice.recorded import measured_beside, recorded_fits
 from bench_core.errors import InputError, UnknownNameError
@@ -28,7 +28,7 @@ def table() -> Calibration:
 
 
 def test_every_built_in_strategy_says_its_cost():
-    assert set(known_strategies()) >= {
+    assert set(strategies.with_cost()) >= {
         "ridgecv",
         "mor",
         "bmor",

@@ -15,6 +15,7 @@ from bench_core.cli.options import COMMON, named_values, renamed
 EXCEPTIONS = {
     ("--dtype", "encode"): "features are stored in single or half precision",
     ("--device", "videogpt"): "training takes a GPU where there is one",
+    ("--device", "bench"): "fits on a device are held against those of the processor",
     ("--test-fraction", "plan"): "0 plans for all samples",
     ("--nodes", "advise"): "the most that are predicted",
     ("--threads", "advise"): "the most that are predicted",

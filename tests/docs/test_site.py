@@ -110,7 +110,7 @@ def test_every_command_and_public_name_is_in_the_reference(pages: dict[str, Page
     assert "bench_core.records.Record" in pages["api/records.html"].ids
 
 
-@pytest.mark.parametrize("name", ["docstrings", "outside_links"])
+@pytest.mark.parametrize("name", ["docstrings", "further_pages", "outside_links"])
 def test_examples_of_the_extensions(name: str) -> None:
     spec = spec_from_file_location(name, DOCS / "extensions" / f"{name}.py")
     assert spec is not None

@@ -12,11 +12,14 @@ from asv import environment, util
 from asv.config import Config
 from asv.plugin_manager import plugin_manager
 
+from bench_core.report import site
+
 ROOT = Path(__file__).parents[2]
 ENVS = ROOT / "envs"
 CONDA = "asv.conda.conf.json"
 ANACONDA = "asv.anaconda.conf.json"
 SKLEARN = "asv.sklearn.conf.json"
+DEVICES = "asv.devices.conf.json"
 # What each declared BLAS asks of conda's solver.
 BUILDS = {
     "openblas": "*=*openblas",
@@ -127,6 +130,13 @@ def test_scikit_learn_environments(expand: Expand) -> None:
     for each in found:
         asked = util.ParsedPipDeclaration(f"scikit-learn {each.requirements['pip+scikit-learn']}")
         assert asked.specification == f"=={each.requirements['pip+scikit-learn']}"
+
+
+def test_fits_on_devices_have_torch(expand: Expand) -> None:
+    (found,) = expand(DEVICES)
+    assert lines([found]) == [("openblas", "default")]
+    assert any("torch" in one for one in Config.load(DEVICES).install_command)
+    assert (ROOT / site.DEVICES).samefile(ENVS / DEVICES)
 
 
 @pytest.mark.parametrize("config", [CONDA, ANACONDA, SKLEARN])

@@ -39,6 +39,7 @@ def numpys():
     ("strategy", "options"),
     [
         ("multitarget", {"device": "torch"}),
+        ("ridgecv", {"device": "torch"}),  # in a process that has SCIPY_ARRAY_API
         pytest.param(
             "himalaya",
             {"backend": "torch"},

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,10 @@ from bench_core.advice.candidates import ProblemSize
 from bench_core.advice.curve import as_dict
 from bench_core.advice.fitted import describe
 from bench_core.advice.recorded import RecordedFit, recorded_fits, recorded_kernels
+from bench_core.advice.validation import chosen_ways, prediction_errors
 from bench_core.cli.display import duration
 from bench_core.records import EnvironmentRun, codec, read_runs
+from bench_core.records.model import LONG_S, WITHIN, ChosenWay, PredictedFit, read_models
 from bench_core.scaling.calibration import Calibration, read_calibration
 from bench_core.scaling.parameters import (
     WIDTHS,
@@ -256,6 +257,8 @@ def _by_group(
     """Predict the fits of every group from those of all other groups, for each BLAS by itself."""
     found: dict[str, Any] = {}
     seconds: dict[int, float] = {}
+    everything: list[PredictedFit] = []
+    choices: list[ChosenWay] = []
     for blas in sorted({one.blas for one in fits}):
         own = [one for one in fits if one.blas == blas]
         kernels = list(recorded_kernels(runs, REFERENCE, blas))
@@ -273,64 +276,91 @@ def _by_group(
             times = predicted([one.observation for one in wanted], build(values))
             seconds |= {id(one): float(time) for one, time in zip(wanted, times, strict=True)}
         rows = [_row(one, seconds[id(one)]) for one in own]
-        found[blas] = {"fits": rows, **_summary(rows)}
-    everything = [row for blas in found.values() for row in blas["fits"]]
-    regrets = _regrets(fits, seconds)
+        everything += rows
+        choices += chosen_ways(rows)
+        found[blas] = {"fits": [_plain(row) for row in rows], **_summary(rows)}
     return {
         **found,
         "all": _summary(everything),
         "tenth_of_a_second_and_more": _summary(
-            [row for row in everything if row["measured_s"] >= 0.1]
+            [row for row in everything if row.measured_s >= LONG_S]
         ),
-        "recommended": {
-            "choices": len(regrets),
-            "within_10_percent": sum(one <= 0.10 for one in regrets),
-            "worst": rounded(max(regrets), 3),
-        },
+        "recommended": _choices(choices),
     }
 
 
-def _row(one: RecordedFit, seconds: float) -> dict[str, Any]:
-    return {
-        "problem": one.problem,
-        "strategy": one.strategy,
-        "form": one.form,
-        "dtype": one.dtype,
-        "options": dict(one.free),
-        "nodes": one.observation.cost.nodes,
-        "threads": one.observation.threads,
-        "measured_s": rounded(one.observation.seconds),
-        "predicted_s": rounded(seconds),
-    }
+def _row(one: RecordedFit, seconds: float) -> PredictedFit:
+    return PredictedFit(
+        problem=one.problem,
+        strategy=one.strategy,
+        form=one.form,
+        dtype=one.dtype,
+        options=dict(one.free),
+        nodes=one.observation.cost.nodes,
+        threads=one.observation.threads,
+        measured_s=rounded(one.observation.seconds),
+        predicted_s=rounded(seconds),
+        low_s=seconds,
+        high_s=seconds,
+        source="record",
+    )
 
 
-def _summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _plain(row: PredictedFit) -> dict[str, Any]:
+    """Return a prediction as docs/scaling.json keeps it."""
+    left_out = ("low_s", "high_s", "source")
+    return {name: value for name, value in asdict(row).items() if name not in left_out}
+
+
+def _summary(rows: Sequence[PredictedFit]) -> dict[str, Any]:
     """Return the median, the 95th percentile and the largest of the relative errors."""
-    found = [abs(row["predicted_s"] / row["measured_s"] - 1) for row in rows]
+    found = prediction_errors(rows)
     return {
-        "count": len(found),
-        "median": rounded(float(np.median(found)), 3),
-        "p95": rounded(float(np.percentile(found, 95)), 3),
-        "worst": rounded(float(np.max(found)), 3),
+        "count": found.fits,
+        "median": rounded(found.median, 3),
+        "p95": rounded(found.p95, 3),
+        "worst": rounded(found.worst, 3),
     }
 
 
-def _regrets(fits: Sequence[RecordedFit], seconds: dict[int, float]) -> list[float]:
-    """Return by how much the predicted best is slower than the best that was measured.
+def _choices(found: Sequence[ChosenWay]) -> dict[str, Any]:
+    """Return by how much the predicted best is slower than the best that was measured."""
+    return {
+        "choices": len(found),
+        "within_10_percent": sum(one.excess <= WITHIN for one in found),
+        "worst": rounded(max((one.excess for one in found), default=0.0), 3),
+    }
 
-    One choice for every problem, precision and BLAS of which several ways were measured, with
-    coefficients.
+
+def calibrated() -> dict[str, Any]:
+    """Return the errors of measured calibrations, from the committed ``*.model.jsonl``.
+
+    `ridgebench validate` has written these.
     """
-    rivals: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
-    for one in fits:
-        if not one.free:
-            key = one.problem, one.dtype, one.blas
-            rivals[key].append((seconds[id(one)], one.observation.seconds))
-    return [
-        min(ways)[1] / min(measured for _, measured in ways) - 1
-        for ways in rivals.values()
-        if len(ways) > 1
-    ]
+    return {
+        "machines": [
+            {
+                "machine": one.machine,
+                "cpu": one.calibration.cpu,
+                "blas": one.calibration.blas,
+                "calibrated": one.calibration.started,
+                "calibration_s": one.calibration.seconds,
+                "notes": list(one.calibration.notes),
+                "left_out": list(one.left_out),
+                "fits": [_plain(_short(row)) for row in one.fits],
+                "all": _summary(one.fits),
+                "tenth_of_a_second_and_more": _summary(
+                    [row for row in one.fits if row.measured_s >= LONG_S]
+                ),
+                "recommended": _choices(one.chosen),
+            }
+            for one in read_models(ROOT / "results")
+        ]
+    }
+
+
+def _short(row: PredictedFit) -> PredictedFit:
+    return replace(row, measured_s=rounded(row.measured_s), predicted_s=rounded(row.predicted_s))
 
 
 CURVES = ("mor", "bmor", "bmor-shared")
@@ -382,6 +412,7 @@ def _draw(found: Sequence[Curve], ridgecv: float) -> None:
 SECTIONS: dict[str, Callable[[], dict[str, Any]]] = {
     "published": published,
     "records": records,
+    "calibrated": calibrated,
     "curves": curves,
 }
 
@@ -424,6 +455,21 @@ def tables(kept: dict[str, Any]) -> dict[str, str]:
                 f"| {label}{rest} | {one['count']} | {_percent(one['median'])} | "
                 f"{_percent(one['p95'])} | {within if group == 'all' else ''} |"
             )
+    checked = [
+        "| machine | BLAS | fits | median error | 95th percentile | largest "
+        "| choices within 10 % of best |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for one in kept["calibrated"]["machines"]:
+        chosen = one["recommended"]
+        within = f"{chosen['within_10_percent']} of {chosen['choices']}"
+        for group, rest in (("all", ""), ("tenth_of_a_second_and_more", ", from 0.1 s")):
+            errors = one[group]
+            checked.append(
+                f"| {one['machine']}, {one['cpu']} | {one['blas']} | {errors['count']}{rest} | "
+                f"{_percent(errors['median'])} | {_percent(errors['p95'])} | "
+                f"{_percent(errors['worst'])} | {within if group == 'all' else ''} |"
+            )
     ends = [
         "| strategy | 1 node | 8 nodes | 1,024 nodes | where it stops |",
         "|---|---:|---:|---:|---|",
@@ -433,7 +479,11 @@ def tables(kept: dict[str, Any]) -> dict[str, str]:
         ends.append(
             f"| {curve['strategy']} | {times[1]} | {times[8]} | {times[1024]} | {curve['reason']} |"
         )
-    return {"errors": "\n".join(lines), "curves": "\n".join(ends)}
+    return {
+        "errors": "\n".join(lines),
+        "calibrated": "\n".join(checked),
+        "curves": "\n".join(ends),
+    }
 
 
 def filled(page: str, kept: dict[str, Any]) -> str:

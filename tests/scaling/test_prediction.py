@@ -15,15 +15,24 @@ from bench_core import strategies
 from bench_core.errors import InputError, UnknownNameError
 from bench_core.records import codec
 from bench_core.ridge.planning.flops import FitShape
-from bench_core.scaling.calibration import SHIPPED, Calibration, KernelSpeed, read_calibration
+from bench_core.scaling.calibration import (
+    SHIPPED,
+    Calibration,
+    FitOverhead,
+    KernelSpeed,
+    MemorySpeed,
+    read_calibration,
+)
 from bench_core.scaling.costs import ridgecv as costs
-from bench_core.scaling.operations import gemm, resource
+from bench_core.scaling.operations import OVERHEADS, gemm, resource
 from bench_core.scaling.parameters import Observation, Parameters, fit_parameters, predicted
 from bench_core.scaling.prediction import (
     amdahl,
     kernel_rate,
+    memory_rate,
     operation_seconds,
     over_threads,
+    overhead_factor,
     predict,
 )
 from bench_core.scaling.published_times import published_times
@@ -174,3 +183,40 @@ def test_held_out_published_times_are_predicted_as_the_record_says():
 def test_the_page_has_the_figures_of_the_record():
     page = PAGE.read_text()
     assert filled(page, json.loads(RECORD.read_text())) == page
+
+
+def test_small_arrays_move_at_the_rate_of_their_size(table):
+    speeds = (
+        MemorySpeed("stream", 1, 4.0),
+        MemorySpeed("stream", 1, 64.0, 2**14),
+        MemorySpeed("stream", 1, 16.0, 2**20),
+        MemorySpeed("stream", 2, 2.0),
+    )
+    made = replace(table, memory=speeds)
+    assert memory_rate(made, "stream", 1) == pytest.approx(4)
+    assert memory_rate(made, "stream", 1, 2**30) == pytest.approx(4)
+    assert memory_rate(made, "stream", 1, 2**14) == pytest.approx(64)
+    assert memory_rate(made, "stream", 1, 1) == pytest.approx(64)
+    assert memory_rate(made, "stream", 1, 2**17) == pytest.approx(32)  # halfway, in logarithms
+    assert memory_rate(made, "fresh", 1, 2**20) == pytest.approx(16)  # nothing better is known
+    assert memory_rate(made, "stream", 2, 2**14) == pytest.approx(2)
+    moved = resource("scores", "stream", 1e6, each=2**14)
+    assert operation_seconds(moved, made, 1) == pytest.approx(1e6 / 64e9)
+
+
+def test_overheads_scale_what_does_not_depend_on_sizes(table):
+    timed = (
+        FitOverhead("bmor", 1, 1, 0.1, 3.0),
+        FitOverhead("bmor", 2, 1, 0.1, 5.0),
+        FitOverhead("bmor", 2, 4, 0.1, 7.0),
+    )
+    made = replace(table, overheads=timed)
+    expected = {(1, 1): 3.0, (1, 8): 3.0, (2, 1): 5.0, (2, 3): 5.0, (2, 4): 7.0, (9, 64): 7.0}
+    for (nodes, threads), factor in expected.items():
+        assert overhead_factor(made, "bmor", nodes, threads) == factor
+    assert overhead_factor(made, "mor", 2, 1) == 1.0
+    cost = strategies.get("bmor")().cost(200, 300, 400, nodes=2)
+    plain, scaled = predict(cost, table, 1), predict(cost, made, 1)
+    for kind, seconds in plain.kinds.items():
+        times = 5.0 if kind in OVERHEADS else 1.0
+        assert scaled.kinds[kind] == pytest.approx(times * seconds)

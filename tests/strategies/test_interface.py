@@ -24,6 +24,8 @@ def test_built_in_strategies_say_what_they_are():
     for name in strategies.names():
         cls = strategies.get(name)
         assert issubclass(cls, Strategy)
+        if not cls.__module__.startswith("bench_core."):
+            continue  # another test's, which may be odd
         assert cls.name == name
         assert cls.summary
         assert cls.penalty_scope in ("all", "batch", "target")
@@ -88,7 +90,7 @@ def test_parameters_are_scikit_learns(cluster_of, name):
         "gcv_mode": "svd",
         "cv": None,
         "scoring": None,
-        **({"alpha_per_target": False} if name == "ridgecv" else {}),
+        **({"alpha_per_target": False, "device": "cpu"} if name == "ridgecv" else {}),
     }
     copy = clone(model)
     assert copy is not model

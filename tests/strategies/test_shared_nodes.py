@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 from bench_core.cluster import ArrayRef, RowFile, share_array
 from bench_core.ridge.inputs import find_folds
 from bench_core.ridge.planning.flops import FitShape
-from bench_core.ridge.planning.nodes import make_node_plan
+from bench_core.scaling.node_plans import plan_nodes
 from bench_core.strategies import _shared_nodes as on_node
 
 ALPHAS = np.array([1.0, 30.0, 1000.0, 30000.0])
@@ -56,7 +56,7 @@ def test_two_nodes_hold_what_is_planned(tmp_path, t, p, form, selection, factori
     folds = find_folds(cv, t, None)
     sizes = tuple((len(train), len(test)) for train, test in folds)
     shape = FitShape(t, p, 700, 4, folds=sizes, scaled=scoring == "r2", coef="file")
-    plan = make_node_plan(shape, 2, form=form, selection=selection, factorise=factorise)
+    plan = plan_nodes(shape, 2, form=form, selection=selection, factorise=factorise)
     job = on_node.Job(
         shared(tmp_path, "X", X),
         shared(tmp_path, "Y", Y),

@@ -38,7 +38,7 @@ class Nameless(RidgeCVStrategy):
 
 
 class Boastful(RidgeCVStrategy):
-    supports = frozenset({"device"})
+    supports = frozenset({"solver"})
 
 
 class Renaming(RidgeCVStrategy):

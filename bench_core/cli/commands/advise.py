@@ -15,7 +15,6 @@ from bench_core.cli.parameters import Bytes
 
 if TYPE_CHECKING:
     from bench_core.advice import Advice, Curve, Predicted
-    from bench_core.scaling.calibration import Calibration
 
 _ROWS = 14
 """Ways that the table shows: it has to fit a screen."""
@@ -43,14 +42,7 @@ _ROWS = 14
     help="Machines that nodes are spread over  [default: the calibration's].",
 )
 @click.option("--memory", type=Bytes(), help="Memory of one machine  [default: the calibration's].")
-@click.option(
-    "--calibration",
-    "calibrations",
-    multiple=True,
-    metavar="FILE",
-    help="Calibration, one for each BLAS; xeon-6130-mkl and xeon-6130-openblas are shipped  "
-    "[default: all of .asv/calibration].",
-)
+@option("calibration")
 @option("strategies")
 @option("results")
 @click.option("--curve", is_flag=True, help="Predict over nodes, to 1,024, and where it ends.")
@@ -90,11 +82,12 @@ def command(
     from bench_core.advice.candidates import ProblemSize
     from bench_core.advice.curve import STRATEGIES
     from bench_core.advice.curve import as_dict as curve_dict
+    from bench_core.cli.commands.calibrate import chosen_calibrations
 
     names = listed_words(strategies)
     sizes, data = _size(problem or named, scale, subject, (t, p, s), test_fraction)
     size = ProblemSize(*sizes, alphas=alphas)
-    found = _calibrations(calibrations)
+    found = chosen_calibrations(calibrations)
     first = found[0].machine
     limits = Limits(
         nodes=nodes or (first.nodes if first.nodes > 1 else first.cores),
@@ -144,20 +137,6 @@ def _size(
         raise InputError(f"give a problem, or --t, --p and --s: --{absent[0]} is missing")
     t, p, s = (int(value or 0) for value in given)
     return (t, p, s), "--x X.npy --y Y.npy"
-
-
-def _calibrations(names: Sequence[str]) -> list[Calibration]:
-    from bench_core.cli.commands.calibrate import FOLDER
-    from bench_core.errors import InputError
-    from bench_core.scaling.calibration import SHIPPED, read_calibration
-
-    chosen: list[str | Path] = list(names) or sorted(FOLDER.glob("*.json"))
-    if not chosen:
-        raise InputError(
-            f"no calibration in {FOLDER}: run `ridgebench calibrate`, or take a shipped one with "
-            f"--calibration {next(iter(SHIPPED))}"
-        )
-    return [read_calibration(one) for one in chosen]
 
 
 def _with_measured(

@@ -47,6 +47,11 @@ KEPT = (
 @click.option(
     "--plan", is_flag=True, help="Show the cases, what is skipped, bytes and times; run none."
 )
+@click.option(
+    "--device",
+    type=click.Choice(["cuda", "torch"]),
+    help="Compare fits on a GPU (cuda), or in torch on the processor, with numpy's: nothing else.",
+)
 @option("json", "again", "cluster", *(name for name in PENALTY_OPTIONS if name != "spaces"))
 @own_options
 @click.argument("asv_arguments", nargs=-1, type=click.UNPROCESSED)
@@ -59,6 +64,7 @@ def command(
     accept_load: bool,
     machine: str | None,
     plan: bool,
+    device: str | None,
     as_json: bool,
     again: bool,
     cluster: ClusterSettings | None,
@@ -86,6 +92,9 @@ def command(
     --plan builds and runs nothing: it shows the cases that --bench selects, what is skipped and
     why, the bytes that fits read and move, and times where `ridgebench calibrate` has been run.
 
+    With --device the suite of devices runs alone, in an environment that has torch
+    (envs/asv.devices.conf.json): every solver on that device, and in numpy on the processor.
+
     Options of the penalty hold for every fit whose suite does not name its own; fits of strategies
     that have them not are skipped. asv does not know of them: their results are kept under a name
     of the machine that says so, never beside those of other penalties.
@@ -97,6 +106,7 @@ def command(
     needs no clone: records go to ./results. The same command goes on with what was left out.
     """
     import os
+    from dataclasses import replace
     from functools import partial
     from pathlib import Path
 
@@ -109,6 +119,7 @@ def command(
     from bench_core.report.run_monitor import watch
     from bench_core.report.runs import collect
     from bench_core.report.site import (
+        DEVICES,
         asv,
         build_site,
         describe_machine,
@@ -140,6 +151,9 @@ def command(
     chosen = request.environment()
     if cluster is not None:
         chosen[VARIABLE] = cluster.source
+    if device is not None:
+        chosen["RIDGEBENCH_DEVICE"] = device
+        project = replace(project, configuration=DEVICES)
     if plan:
         show_plan(
             project,
@@ -168,6 +182,7 @@ def command(
     # A fork per parameter set instead of an interpreter: the grids are large and mostly skipped
     # here. What is timed runs in fresh processes of its own either way.
     arguments = ["run", "HEAD^!", "--no-pull", "--launch-method", "forkserver", "--machine", name]
+    arguments += ["--config", project.configuration] * (device is not None)
 
     say("Building environments, then measuring. asv's own output: .asv/run.log")
     keep = partial(collect, project.pending, project.results, name)

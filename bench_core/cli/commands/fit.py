@@ -155,7 +155,7 @@ def _show_subjects(found: SubjectsOutcome, *, as_json: bool) -> None:
         return
     if found.comparison is not None:
         rows = found.comparison.to_json()["subjects"]
-        columns = {name: {"status": one.status} for name, one in found.records.items()}
+        columns = {name: {"status": str(one.status)} for name, one in found.records.items()}
         for name in found.kept:
             columns[name]["status"] += ", was there"
         subjects_table([{**row, **columns[row["subject"]]} for row in rows])

@@ -28,7 +28,7 @@ def _build(data: SiteData) -> Sequence[Block]:
             row.strategy,
             row.environment,
             f"{row.nodes} × {row.threads}",
-            row.seconds.process,
+            row.seconds.process + (", modelled" if row.modelled is not None else ""),
             _seconds(row.whole),
             *(_seconds(row.seconds.seconds[name]) for name in names),
         ]
@@ -42,7 +42,8 @@ def _build(data: SiteData) -> Sequence[Block]:
     )
     caption = (
         "Phases along the critical path of the fit of median time, as measured "
-        "(docs/measurements.md, phases). scikit-learn's own time is not divided."
+        "(docs/measurements.md, phases). scikit-learn's own time cannot be measured by phase: "
+        "hatched is its division by the cost model (docs/scaling.md)."
         + (f" The table has {counted(more, 'fit')} more." if more else "")
     )
     title = "Where the time goes"

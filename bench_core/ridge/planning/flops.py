@@ -19,13 +19,14 @@ Form = Literal["dual", "primal"]
 Selection = Literal["shared", "each"]
 Phase = Literal["factorise", "validate", "sum", "select", "solution", "coefficients"]
 
-Kernel = Literal["gemm", "syrk", "eigh", "staged", "svd"]
+Kernel = Literal["gemm", "transposed", "syrk", "eigh", "staged", "svd"]
 """Kinds of floating-point work: products, symmetric products and decompositions.
 
-"eigh" is LAPACK's divide and conquer in one call, "staged" that of `bench_core.ridge.arrays.eigh`.
+"transposed" are products of transposed blocks of targets, as coefficients are formed. "eigh" is
+LAPACK's divide and conquer in one call, "staged" that of `bench_core.ridge.arrays.eigh`.
 """
 
-KERNELS: tuple[Kernel, ...] = ("gemm", "syrk", "eigh", "staged", "svd")
+KERNELS: tuple[Kernel, ...] = ("gemm", "transposed", "syrk", "eigh", "staged", "svd")
 
 FLOAT32_COST = 0.5
 """Time of a float32 flop, in float64 flops."""
@@ -45,6 +46,8 @@ _KERNELS: dict[str, Kernel] = {
     "covariance Xᵀ X": "syrk",
     "target Gram Y Yᵀ": "syrk",
     "inverse": "syrk",
+    "coefficients": "transposed",
+    "coefficients M Y": "transposed",
     "eigendecomposition": "staged",
     "folds' eigendecompositions": "staged",
     "singular value decomposition": "svd",

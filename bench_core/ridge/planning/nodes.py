@@ -1,18 +1,17 @@
 """Plan of a fit over nodes: division of the targets, messages and files, from its shape alone.
 
 Steps, flops and memory are those of a fit in one process. "sum" and "coefficients" divide over the
-nodes by targets; what depends on X alone does not. Beside the cost of a step, elapsed time counts
-an eigendecomposition twice (it runs at about half the rate of a product) and a byte between nodes
-as `FLOPS_PER_BYTE`. The node that factorises gets fewer targets to multiply meanwhile.
+nodes by targets; what depends on X alone does not. What a plan takes is said by the project's cost
+model, which the caller passes as `PlanTimes` (`bench_core.scaling.node_plans`). The node that
+factorises gets fewer targets to multiply meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
-from math import ceil, log2
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from bench_core.errors import counted, readable_bytes
 from bench_core.ridge.planning import memory
@@ -32,16 +31,10 @@ from bench_core.ridge.planning.flops import (
     triangles_serve,
     useful_flops,
 )
-from bench_core.ridge.planning.plan import DEFAULT_WIDTH
+from bench_core.ridge.planning.plan import DEFAULT_WIDTH, SMALLEST_WIDTH, no_room
 
 Factorise = Literal["one", "each"]
 Bounds = tuple[tuple[int, int], ...]
-
-FLOPS_PER_BYTE = 100.0
-"""Cost of moving a byte: a node's 100 Gflop/s against 1 GB/s of a network or file system."""
-
-EIGH_SLOWNESS = 2.0
-"""Time of a flop of an eigendecomposition, in flops of a product."""
 
 DIVIDED: tuple[Phase, ...] = ("sum", "coefficients")
 
@@ -60,9 +53,9 @@ class NodePlan:
         coefficients it forms.
     sum_bytes : bytes that nodes send each other in messages. file_bytes : bytes that one node
         writes for the others, and each reads once.
-    node_bytes : peak memory of each node beyond the files of X and Y.
-    cost : elapsed time in float64 flops. triangles, joint : as in
-        `bench_core.ridge.planning.plan.Plan`.
+    node_bytes : peak memory of each node beyond the files of X and Y; on its GPU where it has one.
+    triangles, joint : as in `bench_core.ridge.planning.plan.Plan`.
+    block : most columns of Y that are read at once.
     """
 
     shape: FitShape
@@ -76,14 +69,14 @@ class NodePlan:
     sum_bytes: int
     file_bytes: int
     node_bytes: tuple[int, ...]
-    cost: float
     triangles: bool = False
     joint: bool = False
+    block: int = DEFAULT_WIDTH
 
     @property
     def width(self) -> int:
         """Columns of Y per block."""
-        return min(DEFAULT_WIDTH, self.shape.s)
+        return min(self.block, self.shape.s)
 
     @property
     def sums_need_x(self) -> bool:
@@ -197,34 +190,69 @@ class NodePlan:
         return "\n".join(lines)
 
 
+class PlanTimes(Protocol):
+    """Times of plans by a cost model, in seconds."""
+
+    def plan(self, plan: NodePlan) -> float:
+        """Return the elapsed time of a plan; its ``node_bytes`` are not known yet."""
+
+    def steps(self, plan: NodePlan, phases: tuple[Phase, ...]) -> float:
+        """Return the time of the steps of these phases on one node, for all targets."""
+
+
 def make_node_plan(
     shape: FitShape,
     nodes: int,
+    times: PlanTimes,
     *,
     form: Form | None = None,
     selection: Selection | None = None,
     factorise: Factorise | None = None,
     joint: bool | None = None,
+    memory_limit: int | None = None,
 ) -> NodePlan:
-    """Return the cheapest plan; all but the shape and the nodes is chosen unless given.
+    """Return the plan that takes the least time; all but the shape and nodes is chosen or given.
 
     Each node repeats the factorisation where the time that this adds (node 0's share of the
     targets is then no smaller than the others') is below the time to move the solution.
+
+    memory_limit : bytes that each node may use. Raises `ResourceError`, with the bytes that the
+    leanest plan needs, where none fits.
     """
     usual: tuple[Form, ...] = ("dual",) if shape.t <= shape.p else ("dual", "primal")
     selections: tuple[Selection, ...] = (selection,) if selection else ("shared", "each")
     if shape.each:
         selections = ("each",)
     ways: tuple[Factorise, ...] = (factorise,) if factorise else ("one", "each")
-    return min(
-        (
-            _candidate(shape, nodes, a, b, c, triangles, together)
-            for a, b, c in product((form,) if form else usual, selections, ways)
-            for together in fold_ways(shape, a, joint)
-            for triangles in {False, triangles_serve(shape, a, b, joint=together)}
-        ),
-        key=lambda plan: plan.cost,
-    )
+    if factorise is None and min(nodes, shape.s) == 1:
+        ways = ("one",)  # there is nobody to send anything to
+    candidates = [
+        _candidate(shape, nodes, times, a, b, c, triangles, together)
+        for a, b, c in product((form,) if form else usual, selections, ways)
+        for together in fold_ways(shape, a, joint)
+        for triangles in {False, triangles_serve(shape, a, b, joint=together)}
+    ]
+    if memory_limit is not None:
+        limited = [_narrowed(plan, memory_limit) for plan in candidates]
+        candidates = [plan for plan in limited if max(plan.node_bytes) <= memory_limit]
+        if not candidates:
+            needed = min(max(plan.node_bytes) for plan in limited)
+            raise no_room(shape, needed, memory_limit, whose="a node of this fit")
+    return _with_memory(min(candidates, key=times.plan))
+
+
+def _narrowed(plan: NodePlan, limit: int) -> NodePlan:
+    """Return the plan with blocks as wide as every node's memory allows, or the narrowest."""
+    plan = _with_memory(plan)
+    while max(plan.node_bytes) > limit and plan.width > SMALLEST_WIDTH:
+        plan = _with_memory(replace(plan, block=max(SMALLEST_WIDTH, plan.width // 2)))
+    return plan
+
+
+def _with_memory(plan: NodePlan) -> NodePlan:
+    """Return the plan with the memory of its nodes."""
+    used = min(plan.nodes, plan.shape.s)
+    return replace(plan, node_bytes=tuple(_node_bytes(plan, node) for node in range(used)))
 
 
 def even_shares(s: int, nodes: int) -> Bounds:
@@ -235,7 +263,7 @@ def even_shares(s: int, nodes: int) -> Bounds:
 
 
 def _balanced_shares(s: int, nodes: int, per_target: float, head_start: float) -> Bounds:
-    """Return shares that end at the same time when node 0 has ``head_start`` flops to do first."""
+    """Return shares that end at the same time, node 0 having ``head_start`` seconds to do first."""
     n = min(s, nodes)
     if n == 1:
         return even_shares(s, nodes)
@@ -245,25 +273,16 @@ def _balanced_shares(s: int, nodes: int, per_target: float, head_start: float) -
     return ((0, count), *((count + a, count + b) for a, b in even_shares(s - count, nodes - 1)))
 
 
-def _elapsed(found: Iterable[Step], phases: tuple[Phase, ...]) -> float:
-    """Return the time of the steps of these phases in float64 flops."""
-    return sum(
-        step.cost * (EIGH_SLOWNESS if step.kernel == "staged" else 1.0)
-        for step in found
-        if step.phase in phases
-    )
-
-
 def _candidate(
     shape: FitShape,
     nodes: int,
+    times: PlanTimes,
     form: Form,
     selection: Selection,
     factorise: Factorise,
     triangles: bool,
     joint: bool,
 ) -> NodePlan:
-    n = min(nodes, shape.s)
     own = steps(shape, form, selection, triangles=triangles, joint=joint)
     solved = even_shares(shape.s, nodes)
     plan = NodePlan(
@@ -278,38 +297,22 @@ def _candidate(
         0,
         0,
         (),
-        0.0,
         triangles,
         joint,
     )
-    prepare = _elapsed(own, ("factorise", "validate"))
-    per_target = _elapsed(own, ("sum",)) / shape.s
     if not plan.sums_need_x and factorise == "one":
-        targets = _balanced_shares(shape.s, nodes, per_target, prepare)
-    else:
-        targets = solved
-    scoring = [per_target * (stop - start) for start, stop in targets]
-    if plan.holders == 1 and not plan.sums_need_x:
-        first = max([prepare + scoring[0], *scoring])
-    else:
-        first = prepare + max(scoring)
-    parts = list(part_bytes(plan, targets))
-    filed = _file_bytes(plan) if factorise == "one" and n > 1 else 0
-    rounds = ceil(log2(n)) if n > 1 else 0
-    cost = first + _elapsed(own, ("select", "solution"))
-    cost += _elapsed(own, ("coefficients",)) / shape.s * ceil(shape.s / n)
-    # Files are written once, and read by the others at the same time.
-    cost += FLOPS_PER_BYTE * (sum(map(max, parts)) * rounds + 2 * filed)
-    plan = replace(
+        prepared = times.steps(plan, ("factorise", "validate"))
+        per_target = times.steps(plan, ("sum",)) / shape.s
+        plan = replace(plan, targets=_balanced_shares(shape.s, nodes, per_target, prepared))
+    there = plan.targets[0][1] > 0
+    return replace(
         plan,
-        targets=targets,
         sum_bytes=sum(
-            _tree_bytes(part, joined=selection == "each", there=targets[0][1] > 0) for part in parts
+            _tree_bytes(part, joined=selection == "each", there=there)
+            for part in part_bytes(plan, plan.targets)
         ),
-        file_bytes=filed,
-        cost=cost,
+        file_bytes=_file_bytes(plan) if factorise == "one" and min(nodes, shape.s) > 1 else 0,
     )
-    return replace(plan, node_bytes=tuple(_node_bytes(plan, node) for node in range(n)))
 
 
 def part_bytes(plan: NodePlan, targets: Bounds) -> Iterator[list[int]]:

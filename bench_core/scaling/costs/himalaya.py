@@ -52,8 +52,9 @@ def held_bytes(t: int, p: int, s: int, itemsize: int) -> int:
 def _checked(shape: FitShape) -> Iterator[Operation]:
     values = float(shape.t) * (shape.p + shape.s) * shape.itemsize
     yield resource("reading", "fit", 1)
-    yield resource("reading", "stream", 3 * values)
-    yield resource("centring", "fresh", values)
+    each = float(shape.t) * max(shape.p, shape.s) * shape.itemsize
+    yield resource("reading", "stream", 3 * values, each=each)
+    yield resource("centring", "fresh", values, each=each)
 
 
 def _predictions(shape: FitShape, train: int, test: int, through: int) -> Iterator[Operation]:
@@ -63,31 +64,34 @@ def _predictions(shape: FitShape, train: int, test: int, through: int) -> Iterat
     yield gemm("scores", b, a, float(through), dtype=dtype, count=r)
     yield gemm("scores", b, s, a, dtype=dtype, count=r)
     # Training targets are gathered and centred for every penalty; then residuals and squares.
-    yield resource("scores", "fresh", r * z * (2 * (a + b) * s + 3 * b * s))
-    yield resource("scores", "stream", r * z * (3 * (a + b) * s + 4 * b * s))
+    yield resource("scores", "fresh", r * z * 2 * (a + b) * s, each=z * a * s)
+    yield resource("scores", "fresh", r * z * 3 * b * s, each=z * b * s)
+    yield resource("scores", "stream", r * z * 3 * (a + b) * s, each=z * a * s)
+    yield resource("scores", "stream", r * z * 4 * b * s, each=z * b * s)
 
 
 def _kernel(shape: FitShape) -> Iterator[Operation]:
     t, p, s, r = float(shape.t), float(shape.p), float(shape.s), shape.r
     z, dtype = shape.itemsize, shape.dtype
     yield syrk("Gram or covariance", t, p, dtype=dtype)
-    yield resource("Gram or covariance", "fresh", 3 * z * t * t)
+    yield resource("Gram or covariance", "fresh", 3 * z * t * t, each=z * t * t)
     for train, test in shape.folds:
         a, b = float(train), float(test)
-        yield resource("centring", "fresh", 3 * z * a * t)
+        yield resource("centring", "fresh", 3 * z * a * t, each=z * a * t)
         yield eigh(a, dtype=dtype)
-        yield resource("factorisation", "fresh", 4 * z * a * a)
+        yield resource("factorisation", "fresh", 4 * z * a * a, each=z * a * a)
         yield gemm("factorisation", b, a, a, dtype=dtype)
-        yield resource("scores", "fresh", r * z * a * a)
-        yield resource("scores", "stream", r * z * a * a)
+        yield resource("scores", "fresh", r * z * a * a, each=z * a * a)
+        yield resource("scores", "stream", r * z * a * a, each=z * a * a)
         yield from _predictions(shape, train, test, train)
     yield eigh(t, dtype=dtype)
-    yield resource("factorisation", "fresh", 4 * z * t * t)
+    yield resource("factorisation", "fresh", 4 * z * t * t, each=z * t * t)
     yield gemm("solution", t, t, t, dtype=dtype)
     yield gemm("solution", t, s, t, dtype=dtype)
     yield gemm("solution", p, s, t, dtype=dtype)
-    yield resource("solution", "fresh", z * (4 * t * s + p * s))
-    yield resource("solution", "stream", z * 4 * t * s)
+    yield resource("solution", "fresh", z * 4 * t * s, each=z * t * s)
+    yield resource("solution", "fresh", z * p * s, each=z * p * s)
+    yield resource("solution", "stream", z * 4 * t * s, each=z * t * s)
 
 
 def _ridge(shape: FitShape) -> Iterator[Operation]:
@@ -96,16 +100,17 @@ def _ridge(shape: FitShape) -> Iterator[Operation]:
     for train, test in shape.folds:
         a, b = float(train), float(test)
         m = min(a, p)
-        yield resource("centring", "fresh", 4 * z * (a + b) * p)
+        yield resource("centring", "fresh", 4 * z * (a + b) * p, each=z * a * p)
         yield svd(a, p, dtype=dtype)
-        yield resource("factorisation", "fresh", 3 * z * a * p)
+        yield resource("factorisation", "fresh", 3 * z * a * p, each=z * a * p)
         yield gemm("scores", p, a, m, dtype=dtype, count=r)
-        yield resource("scores", "fresh", r * z * (m * a + p * a))
+        yield resource("scores", "fresh", r * z * (m * a + p * a), each=z * p * a)
         yield from _predictions(shape, train, test, shape.p)
     m = min(t, p)
     yield svd(t, p, dtype=dtype)
-    yield resource("factorisation", "fresh", 3 * z * t * p)
+    yield resource("factorisation", "fresh", 3 * z * t * p, each=z * t * p)
     yield gemm("solution", p, t, m, dtype=dtype)
     yield gemm("solution", p, s, t, dtype=dtype)
-    yield resource("solution", "fresh", z * (m * t + p * t + 3 * p * s))
-    yield resource("solution", "stream", z * 3 * p * s)
+    yield resource("solution", "fresh", z * (m * t + p * t), each=z * p * t)
+    yield resource("solution", "fresh", z * 3 * p * s, each=z * p * s)
+    yield resource("solution", "stream", z * 3 * p * s, each=z * p * s)

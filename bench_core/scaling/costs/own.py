@@ -45,7 +45,7 @@ def multitarget(plan: Plan) -> FitCost:
     shape = plan.shape
     operations = [*_prepared(shape)]
     for step in plan.steps:
-        operations += _step(plan, step, shape.s)
+        operations += step_operations(plan, step, shape.s)
     operations += _targets_read(shape, plan.steps)
     operations += _coefficients(shape, memory=shape.coef == "memory")
     needed = (plan.peak_bytes,)
@@ -64,7 +64,7 @@ def bmor_shared(plan: NodePlan) -> FitCost:
 
     def steps(phases: tuple[StepPhase, ...], targets: int) -> list[Operation]:
         chosen = [step for step in plan.steps if step.phase in phases]
-        return [each for step in chosen for each in _step(plan, step, targets)]
+        return [each for step in chosen for each in step_operations(plan, step, targets)]
 
     factorised = [*_prepared(shape), *steps(("factorise",), shape.s)]
     # Triangles are of the nodes that score, folds of those that hold X.
@@ -117,7 +117,8 @@ def _scoring(
     """Yield the operations of a node that sums over ``share`` targets."""
     yield from steps(("validate", "sum") if plan.triangles else ("sum",), share)
     shape = replace(plan.shape, s=max(share, 1))
-    yield resource("reading", "stream", plan.passes * shape.t * shape.s * shape.itemsize)
+    once = shape.t * shape.s * shape.itemsize
+    yield resource("reading", "stream", plan.passes * once, each=once)
 
 
 def _summed(plan: NodePlan, n: int) -> Stage:
@@ -153,7 +154,7 @@ def _grouped(shares: list[int]) -> list[tuple[int, int]]:
     return [(share, len(list(group))) for share, group in groupby(sorted(shares)) if share]
 
 
-def _step(plan: Plan | NodePlan, step: Step, targets: int) -> Iterator[Operation]:
+def step_operations(plan: Plan | NodePlan, step: Step, targets: int) -> Iterator[Operation]:
     """Yield a step of a plan, for ``targets`` of its targets where it divides over them."""
     shape = plan.shape
     order = shape.t if plan.form == "dual" else min(shape.t, shape.p)
@@ -167,32 +168,35 @@ def _step(plan: Plan | NodePlan, step: Step, targets: int) -> Iterator[Operation
     yield Operation(phase, kernel, step.flops * share, float(size), 0.0, step.dtype)
     order_bytes = 8.0 * order * order
     if step.name == TRIANGLES:
-        yield resource(phase, "fresh", shape.r * 4 * order_bytes)
+        yield resource(phase, "fresh", shape.r * 4 * order_bytes, each=order_bytes)
     elif kernel in ("staged", "svd"):
         many = max(1, len(shape.folds)) if step.name.startswith("folds'") else 1
-        yield resource(phase, "fresh", many * 3 * order_bytes)
+        yield resource(phase, "fresh", many * 3 * order_bytes, each=order_bytes)
     elif step.phase in ("select", "solution"):
-        yield resource(phase, "fresh", 2 * order_bytes)
+        yield resource(phase, "fresh", 2 * order_bytes, each=order_bytes)
     elif step.phase == "sum" and plan.selection == "each":
         # Damped coordinates, residuals, their division, squares and sums, for every penalty.
         held = shape.t * targets * shape.itemsize
         passes = 2 if plan.triangles else 1 if shape.gcv else 6
-        yield resource(phase, "stream", passes * (1 if shape.gcv else shape.r) * held)
+        block = shape.t * min(targets, plan.width) * shape.itemsize
+        moved = passes * (1 if shape.gcv else shape.r) * held
+        yield resource(phase, "stream", moved, each=block)
 
 
 def _prepared(shape: FitShape) -> Iterator[Operation]:
     """Yield the reading of X, its means and its centred copy."""
     values = float(shape.t) * shape.p * shape.itemsize
     yield resource("reading", "fit", 1)
-    yield resource("reading", "stream", 2 * values)
-    yield resource("centring", "fresh", values)
-    yield resource("centring", "stream", values)
+    yield resource("reading", "stream", 2 * values, each=values)
+    yield resource("centring", "fresh", values, each=values)
+    yield resource("centring", "stream", values, each=values)
 
 
 def _targets_read(shape: FitShape, steps: tuple[Step, ...]) -> Iterator[Operation]:
     """Yield the passes over Y, and one more for its means."""
-    read = sum(step.read for step in steps) + shape.t * shape.s * shape.itemsize
-    yield resource("reading", "stream", float(read))
+    once = shape.t * shape.s * shape.itemsize
+    read = sum(step.read for step in steps) + once
+    yield resource("reading", "stream", float(read), each=once)
 
 
 def _coefficients(shape: FitShape, *, memory: bool) -> Iterator[Operation]:
@@ -203,6 +207,6 @@ def _coefficients(shape: FitShape, *, memory: bool) -> Iterator[Operation]:
     if memory:
         yield resource("solution", "pages", held)
     else:
-        yield resource("solution", "fresh", held)
-        yield resource("transfers", "stream", 2 * held)
+        yield resource("solution", "fresh", held, each=held)
+        yield resource("transfers", "stream", 2 * held, each=held)
         yield resource("transfers", "file", held)

@@ -77,7 +77,7 @@ def bmor(
         written = 0 if by_message else shape.itemsize * shape.p * share
         operations = (
             *ridgecv_operations(one, chosen, release),
-            resource("transfers", "stream", written),
+            resource("transfers", "stream", written, each=written),
             resource("transfers", "file", written),
             resource("transfers", "network", shape.itemsize * share),
             resource("transfers", "task", 1),
@@ -140,82 +140,90 @@ def ridgecv_operations(shape: FitShape, form: Form, release: Release) -> Iterato
         yield from _covariance(shape)
     else:
         yield from _decomposed(shape, release)
-    yield resource("solution", "stream", 8 * p * s)  # the intercept reads the coefficients
+    # The intercept reads the coefficients.
+    yield resource("solution", "stream", 8 * p * s, each=8 * p * s)
     if shape.itemsize == 4:
-        yield resource("solution", "fresh", 4 * p * s)
+        yield resource("solution", "fresh", 4 * p * s, each=4 * p * s)
 
 
 def _prepared(shape: FitShape) -> Iterator[Operation]:
     """Yield the checks of X and Y, their copies in float64, and the centring of these."""
     values = float(shape.t) * (shape.p + shape.s)
     casts = 2 if shape.itemsize == 4 else 1
+    each = 8.0 * shape.t * max(shape.p, shape.s)
     yield resource("reading", "fit", 1)
-    yield resource("reading", "stream", 2 * shape.itemsize * values)
-    yield resource("centring", "fresh", casts * 8 * values)
-    yield resource("centring", "stream", (2 + casts) * 8 * values)
+    yield resource("reading", "stream", 2 * shape.itemsize * values, each=each)
+    yield resource("centring", "fresh", casts * 8 * values, each=each)
+    yield resource("centring", "stream", (2 + casts) * 8 * values, each=each)
 
 
 def _gram(shape: FitShape, release: Release) -> Iterator[Operation]:
     t, p, s, r = float(shape.t), float(shape.p), float(shape.s), shape.r
     yield syrk("Gram or covariance", t, p)
-    yield resource("Gram or covariance", "fresh", 8 * t * t)
+    yield resource("Gram or covariance", "fresh", 8 * t * t, each=8 * t * t)
     yield eigh(t)
-    yield resource("factorisation", "fresh", 4 * 8 * t * t)
+    yield resource("factorisation", "fresh", 4 * 8 * t * t, each=8 * t * t)
     yield gemm("scores", t, s, t)  # Qᵀ Y
     yield gemm("scores", t, s, t, count=r)  # Q (d ∘ Qᵀ Y)
     yield from _scored(t, s, r, of=t)
-    yield resource("scores", "fresh", 8 * t * s)
-    yield gemm("solution", p, s, t, count=r if release == "1.9" else 1)
-    yield resource("solution", "fresh", 8 * p * s * (r if release == "1.9" else 1))
+    yield resource("scores", "fresh", 8 * t * s, each=8 * t * s)
+    formed = r if release == "1.9" else 1
+    yield gemm("solution", p, s, t, count=formed)
+    yield resource("solution", "fresh", 8 * p * s * formed, each=8 * p * s)
 
 
 def _covariance(shape: FitShape) -> Iterator[Operation]:
     t, p, s, r = float(shape.t), float(shape.p), float(shape.s), shape.r
     yield syrk("Gram or covariance", p, t)
-    yield resource("Gram or covariance", "fresh", 8 * p * p)
+    yield resource("Gram or covariance", "fresh", 8 * p * p, each=8 * p * p)
     yield eigh(p)
-    yield resource("factorisation", "fresh", 4 * 8 * p * p)
+    yield resource("factorisation", "fresh", 4 * 8 * p * p, each=8 * p * p)
     yield gemm("scores", p, s, t)  # Xᵀ Y
     yield gemm("scores", p, p, p, count=r)  # the inverse
     yield gemm("scores", p, s, p, count=r)  # the coefficients
     yield gemm("scores", t, s, p, count=r)  # predictions
     yield gemm("scores", t, p, p, count=r)  # X times the inverse
     # The inverse and its factor; X times the inverse and its products with X; coefficients.
-    yield resource("scores", "fresh", r * 8 * (2 * p * p + 2 * t * p + p * s))
-    yield resource("scores", "stream", r * 8 * (p * p + 3 * t * p))
+    yield resource("scores", "fresh", r * 8 * 2 * p * p, each=8 * p * p)
+    yield resource("scores", "fresh", r * 8 * 2 * t * p, each=8 * t * p)
+    yield resource("scores", "fresh", r * 8 * p * s, each=8 * p * s)
+    yield resource("scores", "stream", r * 8 * p * p, each=8 * p * p)
+    yield resource("scores", "stream", r * 8 * 3 * t * p, each=8 * t * p)
     yield from _errors(t, s, r)
-    yield resource("scores", "fresh", r * 8 * 2 * t * s)
-    yield resource("scores", "stream", r * 8 * 2 * t * s)
+    yield resource("scores", "fresh", r * 8 * 2 * t * s, each=8 * t * s)
+    yield resource("scores", "stream", r * 8 * 2 * t * s, each=8 * t * s)
 
 
 def _decomposed(shape: FitShape, release: Release) -> Iterator[Operation]:
     t, p, s, r = float(shape.t), float(shape.p), float(shape.s), shape.r
     m = min(t, p)
     yield svd(t, p)
-    yield resource("factorisation", "fresh", 3 * 8 * t * p)
+    yield resource("factorisation", "fresh", 3 * 8 * t * p, each=8 * t * p)
     yield gemm("scores", m, s, t)  # Uᵀ Y
     yield gemm("scores", t, s, m, count=r)
     yield from _scored(t, s, r, of=m)
-    yield resource("scores", "fresh", r * 8 * t * s)
+    yield resource("scores", "fresh", r * 8 * t * s, each=8 * t * s)
     if release == "1.9":
         yield gemm("solution", p, s, m, count=r)
-        yield resource("solution", "fresh", r * 8 * (p + m) * s)
+        yield resource("solution", "fresh", r * 8 * (p + m) * s, each=8 * p * s)
     else:
         yield gemm("solution", p, s, t)
-        yield resource("solution", "fresh", 8 * p * s)
+        yield resource("solution", "fresh", 8 * p * s, each=8 * p * s)
 
 
 def _scored(t: float, s: float, r: int, *, of: float) -> Iterator[Operation]:
     """Yield the memory traffic of scoring every penalty from ``of`` coordinates a target."""
-    yield resource("scores", "fresh", r * 8 * (of * s + t * s + 2 * t * of))
-    yield resource("scores", "stream", r * 8 * (of * s + 4 * t * of))
+    yield resource("scores", "fresh", r * 8 * (of * s + t * s), each=8 * t * s)
+    yield resource("scores", "fresh", r * 8 * 2 * t * of, each=8 * t * of)
+    yield resource("scores", "stream", r * 8 * of * s, each=8 * of * s)
+    yield resource("scores", "stream", r * 8 * 4 * t * of, each=8 * t * of)
     yield from _errors(t, s, r)
 
 
 def _errors(t: float, s: float, r: int) -> Iterator[Operation]:
     """Yield the memory traffic of residuals, their squares and the mean of these."""
-    yield resource("scores", "fresh", r * 8 * 3 * t * s)
-    yield resource("scores", "stream", r * 8 * 4 * t * s)
+    yield resource("scores", "fresh", r * 8 * 3 * t * s, each=8 * t * s)
+    yield resource("scores", "stream", r * 8 * 4 * t * s, each=8 * t * s)
 
 
 def _grid_search(shape: FitShape) -> Iterator[Operation]:
@@ -225,8 +233,9 @@ def _grid_search(shape: FitShape) -> Iterator[Operation]:
         yield from _cholesky(shape, train, r)
         p, s, b = float(shape.p), float(shape.s), float(test)
         yield gemm("scores", b, s, p, dtype=shape.dtype, count=r)
-        yield resource("scores", "fresh", r * size * (b * p + 4 * b * s))
-        yield resource("scores", "stream", r * size * 6 * b * s)
+        yield resource("scores", "fresh", r * size * b * p, each=size * b * p)
+        yield resource("scores", "fresh", r * size * 4 * b * s, each=size * b * s)
+        yield resource("scores", "stream", r * size * 6 * b * s, each=size * b * s)
     yield from _cholesky(shape, shape.t, 1)
 
 
@@ -234,8 +243,9 @@ def _cholesky(shape: FitShape, rows: int, count: int) -> Iterator[Operation]:
     a, p, s, size, dtype = float(rows), float(shape.p), float(shape.s), shape.itemsize, shape.dtype
     phase: Phase = "Gram or covariance"
     yield resource("reading", "fit", count)
-    yield resource("centring", "fresh", count * 2 * size * a * (p + s))
-    yield resource("centring", "stream", count * 4 * size * a * (p + s))
+    each = size * a * max(p, s)
+    yield resource("centring", "fresh", count * 2 * size * a * (p + s), each=each)
+    yield resource("centring", "stream", count * 4 * size * a * (p + s), each=each)
     if p > a:
         n = a
         yield syrk(phase, a, p, dtype=dtype, count=count)
@@ -248,7 +258,9 @@ def _cholesky(shape: FitShape, rows: int, count: int) -> Iterator[Operation]:
     factor = Operation("factorisation", "gemm", count * n**3 / 3, n, 0.0, dtype, count)
     yield factor
     yield gemm("solution", n, s, n, dtype=dtype, count=count)
-    yield resource("solution", "fresh", count * size * (2 * n * n + 2 * n * s + p * s))
+    yield resource("solution", "fresh", count * size * 2 * n * n, each=size * n * n)
+    yield resource("solution", "fresh", count * size * 2 * n * s, each=size * n * s)
+    yield resource("solution", "fresh", count * size * p * s, each=size * p * s)
 
 
 def working_bytes(t: int, p: int, s: int) -> int:
