@@ -1,8 +1,8 @@
 """Nodes that are workers of a Dask cluster which somebody else starts: a scheduler, jobs, SSH.
 
 A subclass says how to reach the scheduler (`AdoptedCluster.connect`). Everything else is the same
-for all: the workers are looked at, compared, pinned, proven, and watched by their place in the
-scheduler's list, because their processes cannot be seen from here.
+for all: the workers are looked at, compared, pinned, proven, and watched by their heartbeats,
+because their processes cannot be seen from here.
 """
 
 from __future__ import annotations
@@ -16,28 +16,39 @@ from asyncio import CancelledError as AsyncCancelledError
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import replace
-from inspect import signature
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from distributed import Client, Scheduler
+from distributed import Client
 from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
-from numpy.typing import ArrayLike, DTypeLike
 
-from bench_core.cluster import comm_bytes, delivery, messages
-from bench_core.cluster.adoption import Orders, first_look, limit_threads, prepare, release, sees
-from bench_core.cluster.arrays import ArrayRef, RowFile, share_array
-from bench_core.cluster.base import Cluster, NodeInfo, NodeLostError
-from bench_core.cluster.delivery import SentArray, SentRows
+from bench_core.cluster import comm_bytes, delivery
+from bench_core.cluster.adoption import (
+    Orders,
+    first_look,
+    limit_threads,
+    prepare,
+    release,
+    sees,
+    warm_imports,
+)
+from bench_core.cluster.base import NodeInfo, NodeLostError
 from bench_core.cluster.inspection import NodeFacts, differences, differences_from_here, look
+from bench_core.cluster.links import link_ends
 from bench_core.cluster.placing import place_on_hosts
+from bench_core.cluster.presence import SCHEDULER_S, Presence
+from bench_core.cluster.remote_arrays import RemoteArrays
 from bench_core.cluster.settings import CommonSettings, NodeRequest
+from bench_core.cluster.silence import HostAnswer, process_state
+from bench_core.cluster.waiting import within
 from bench_core.errors import InputError, counted, error_named, listed
 
-_CHECK_EVERY_S = 0.5
+CLOSE_S = 20.0
+"""Seconds that a cluster may take to close; one whose host is cut off is left behind."""
+
 _POLL_S = 0.1
+_RELEASE_S = 5.0
+_ASK_S = 5.0
 
 
 class NodesDifferError(InputError):
@@ -51,7 +62,7 @@ class NodesDifferError(InputError):
     """
 
 
-class AdoptedCluster(Cluster):
+class AdoptedCluster(RemoteArrays):
     """Nodes on hosts that this process reaches through Dask alone.
 
     Parameters
@@ -77,6 +88,8 @@ class AdoptedCluster(Cluster):
 
     kind = "adopted"
     elsewhere = True
+    own_workers = True
+    """True where scheduler and workers were started for this cluster, and end with it."""
 
     def __init__(
         self,
@@ -95,10 +108,8 @@ class AdoptedCluster(Cluster):
         self.sees_scratch = False
         self.here = look()
         self.seen: list[bool] = []
-        self._checked_at = 0.0
-        self._known: dict[str, Any] | None = None
-        self._folders = False
-        self._spread: set[str] = set()
+        self._names: list[str] = []
+        self._ends: dict[int, str] = {}
         self._counts_scheduler = False
         super().__init__(
             request.nodes,
@@ -131,10 +142,13 @@ class AdoptedCluster(Cluster):
     def _start(self) -> None:
         comm_bytes.install()
         self.client = self.connect()
-        self._open.callback(self.client.close)
+        self._open.callback(within, CLOSE_S, self.client.close)
+        self._presence = Presence(self.client, self.kind, others=not self.own_workers)
         workers = self._await_workers()
         addresses = self.choose(workers)[: self.nodes]
+        self._names = [str(workers[address]["name"]) for address in addresses]
         self.facts = self._ask(addresses)
+        self._presence.watch(addresses, self.ask_host)
         self.workers = [
             NodeInfo(address, each.pid, (), each.blas, host=each.host)
             for address, each in zip(addresses, self.facts, strict=True)
@@ -147,7 +161,7 @@ class AdoptedCluster(Cluster):
     def _await_workers(self) -> dict[str, dict[str, Any]]:
         limit = time.monotonic() + self.settings.start_timeout
         while True:
-            found = self._known_workers()
+            found = self._presence.workers()
             if len(found) >= self.nodes:
                 break
             trouble = self.trouble()
@@ -166,11 +180,6 @@ class AdoptedCluster(Cluster):
                 "would share its cores: start workers with --nthreads 1"
             )
         return found
-
-    def _known_workers(self) -> dict[str, dict[str, Any]]:
-        """Return the scheduler's workers by address."""
-        identity = self.client.sync(self.client.scheduler.identity, **_all_workers())
-        return dict(identity["workers"])
 
     def _ask(self, addresses: Sequence[str]) -> list[NodeFacts]:
         answers = self.client.run(first_look, workers=list(addresses), on_error="return")
@@ -209,12 +218,21 @@ class AdoptedCluster(Cluster):
             with contextlib.suppress(Exception):  # a scheduler without ridgebench is not counted
                 self.client.run_on_scheduler(comm_bytes.install)
                 self._counts_scheduler = True
+            with contextlib.suppress(Exception):
+                self.client.run_on_scheduler(warm_imports)
 
     def _release(self) -> None:
-        with contextlib.suppress(Exception):  # workers that are gone need no release
-            addresses = [node.address for node in self.workers]
+        """Give what lives of the workers back; those that are gone need no release."""
+        alive = [node for node in self.living if self._lost(node) is None]
+        addresses = [self.workers[node].address for node in alive]
+
+        def work() -> None:
             self.client.run(delivery.close_folder, workers=addresses)
             self.client.run(release, workers=addresses)
+
+        if addresses and self.client.status == "running":
+            with contextlib.suppress(Exception):
+                within(_RELEASE_S, work)
 
     def _prove_scratch(self) -> None:
         """Find out whether nodes see the cluster's folder, and whether it sees what they write."""
@@ -229,113 +247,59 @@ class AdoptedCluster(Cluster):
             self.data = "messages"
             self._open_folders()
 
-    def share(self, array: ArrayLike) -> ArrayRef:
-        """Return ``array`` by file; one that nodes do not see where it is, is copied to scratch."""
-        ref = super().share(array)
-        path = Path(ref.path)
-        if path.parent == self.scratch or self._visible(path):
-            return ref
-        return share_array(np.array(array), self.scratch)
-
-    def _visible(self, path: Path) -> bool:
-        try:
-            status = path.stat()
-        except OSError:
-            return False
-        seen = self.run(delivery.matches, str(path), status.st_size, status.st_mtime_ns)
-        return all(seen)
-
-    @contextlib.contextmanager
-    def shared(
-        self,
-        *arrays: ArrayLike,
-        nodes: Sequence[int] | None = None,
-        columns: Sequence[tuple[int, int]] | None = None,
-    ) -> Iterator[tuple[ArrayRef | SentArray, ...]]:
-        """Share arrays by path, or send them; see `Cluster.shared`."""
-        with contextlib.ExitStack() as stack:
-            if self.data == "path":
-                yield stack.enter_context(super().shared(*arrays))
-                return
-            needing = range(self.nodes) if nodes is None else nodes
-            found = []
-            for number, array in enumerate(arrays):
-                own = columns if number == len(arrays) - 1 else None
-                used = needing if own is None else range(self.nodes)
-                found.append(stack.enter_context(messages.sent(self, array, used, own)))
-            yield tuple(found)
-
-    def rows(self, shape: tuple[int, int], dtype: DTypeLike, folder: Path | None = None) -> RowFile:
-        """Create a file that nodes fill by rows, or whose rows they keep; see `Cluster.rows`."""
-        file = super().rows(shape, dtype, folder)
-        path = Path(file.path)
-        if self.data == "path" and (path.parent == self.scratch or self._visible(path)):
-            return file
-        if self.recovery is not None:  # rows that only a node has would go with it
-            raise InputError(
-                f"nodes of the {self.kind} cluster do not see {path.parent}, where finished "
-                "batches are kept: choose a result folder that they see"
-            )
-        if not self._folders:  # the result's folder is this machine's own, scratch is not
-            self._open_folders()
-        return SentRows(file.path, file.offset, file.shape, file.dtype)
-
-    def collect(self, rows: RowFile) -> None:
-        """Fetch the rows that nodes keep, where they do."""
-        if isinstance(rows, SentRows):
-            messages.collect(self, rows)
-
-    @contextlib.contextmanager
-    def folder(self, prefix: str) -> Iterator[str]:
-        """Yield a new folder for files that nodes exchange; see `Cluster.folder`."""
-        self._spread = set()
-        with super().folder(prefix) as path:
-            yield path
-
-    def spread(self, folder: str, source: int | None = None) -> None:
-        """Copy files to all nodes that do not see them."""
-        if self.data == "messages":
-            messages.spread(self, folder, source, self._spread)
-
-    def _open_folders(self) -> None:
-        stands_for = str(self.scratch) if self.data == "messages" else None
-        self.run(delivery.open_folder, stands_for)
-        self._folders = True
-
-    def ends_with_a_node(self, folder: Path | None) -> str | None:
-        """Return why work cannot go on after the loss of a node: nodes keep what they make."""
-        if self.data == "messages":
-            return f"nodes of the {self.kind} cluster do not see {self.scratch.parent}"
-        if folder is not None and not self._visible(folder):
-            return f"nodes of the {self.kind} cluster do not see {folder}"
-        return None
-
     def check(self) -> None:
         """Raise `NodeLostError` if a node or the scheduler is gone, or after `close`.
 
         See `Dispatcher.check`; the scheduler is asked twice a second.
         """
-        if not self._closed and time.monotonic() - self._checked_at >= _CHECK_EVERY_S:
-            self._ask_scheduler()
+        if not self._closed:
+            self._presence.look()
         super().check()
 
-    def _ask_scheduler(self) -> None:
-        try:
-            self._known = self._known_workers()
-        except (OSError, CommClosedError, RuntimeError) as error:
-            raise NodeLostError(
-                f"the scheduler of the {self.kind} cluster does not answer ({error}): the fit is "
-                "lost"
-            ) from error
-        self._checked_at = time.monotonic()
-
     def _lost(self, node: int) -> str | None:
-        if self._known is None or self.workers[node].address in self._known:
-            return None
-        return f"{self.describe_node(node)} is gone"
+        if node in self._ends:
+            return self._ends[node]
+        if not self._presence.is_listed(node):
+            self._ends[node] = f"{self.describe_node(node)} {self.ending(node)}"
+            return self._ends[node]
+        how = self._presence.lost(node, patient=self.recovery is not None)
+        return None if how is None else f"{self.describe_node(node)} {how}"
+
+    def ending(self, node: int) -> str:
+        """Return how a node ended that the scheduler has no more, as far as the kind knows."""
+        return "is gone"
+
+    def ask_host(self, node: int) -> HostAnswer:
+        """Return the state of a node's process past its worker: by this machine, or a neighbour.
+
+        Called in a thread of its own where a node is silent. A kind that reaches hosts in another
+        way than through Dask asks there, too.
+        """
+        facts = self.facts[node]
+        if facts.location == self.here.location:
+            return process_state(facts.pid)
+        for other in self.living:
+            if self.facts[other].location == facts.location and self._presence.is_heard(other):
+                address = self.workers[other].address
+                found = within(
+                    _ASK_S,
+                    lambda address=address: self.client.run(  # type: ignore[misc]
+                        process_state, facts.pid, workers=[address]
+                    )[address],
+                )
+                return "unknown" if found is None else found
+        return "unknown"
 
     def _abandon(self, node: int) -> None:
-        """Do nothing: its worker has ended, or ends as it has lost its scheduler."""
+        """Have the scheduler close the worker as soon as it hears of it, if it is ours."""
+        if self.own_workers:
+            with contextlib.suppress(Exception):
+                self.client.sync(
+                    self.client.scheduler.unregister,
+                    address=self.workers[node].address,
+                    stimulus_id="ridgebench-lost-node",
+                    callback_timeout=SCHEDULER_S,
+                )
 
     def _log(self, node: int) -> str:
         return ""  # what it has printed is where it ran
@@ -347,7 +311,7 @@ class AdoptedCluster(Cluster):
             try:
                 yield
             except (CancelledError, AsyncCancelledError, KilledWorker, CommClosedError):
-                self._checked_at = 0.0  # what is known of the nodes is too old now
+                self._presence.forget()
                 raise
 
     def describe_node(self, node: int) -> str:
@@ -364,25 +328,29 @@ class AdoptedCluster(Cluster):
         """Return the bytes that the processes of this cluster have sent each other.
 
         With several hosts, besides what `Cluster.bytes_moved` says, the bytes of every link between
-        two of them ("host 0 to host 1"), this process's being "here" where it is on none of them.
+        two of them ("host 0 to host 1"); see `link_seconds`.
         """
         own, nodes = comm_bytes.sent(), self.run(comm_bytes.sent)
         scheduler = None
         if self._counts_scheduler:
             scheduler = self.client.run_on_scheduler(comm_bytes.sent)
         moved = comm_bytes.between(own, nodes, scheduler)
-        names = self.host_names()
-        home = next(
-            (
-                name
-                for each, name in zip(self.facts, names, strict=True)
-                if each.machine == self.here.machine
-            ),
-            "here",
-        )
-        if len({home, *names}) > 1:
-            moved |= comm_bytes.links([own, *nodes], [home, *names])
+        ends = link_ends(self.here, self.facts, self.host_names(), self.living)
+        if len(set(ends)) > 1:
+            moved |= comm_bytes.links([own, *nodes], ends)
         return moved
+
+    def link_seconds(self) -> dict[str, float]:
+        """Return for every link between hosts the seconds in which bytes were on their way there.
+
+        Those of connections at the same time add up. The end of a link that this process is on is
+        "here" where no node is there. Where nodes of one host have network interfaces of their own,
+        "(network 0)", … tells them apart.
+        """
+        ends = link_ends(self.here, self.facts, self.host_names(), self.living)
+        if len(set(ends)) == 1:
+            return {}
+        return comm_bytes.links([comm_bytes.busy(), *self.run(comm_bytes.busy)], ends)
 
 
 def _natural(text: str) -> tuple[Any, ...]:
@@ -394,11 +362,6 @@ def _natural(text: str) -> tuple[Any, ...]:
     return tuple(
         (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)
     )
-
-
-def _all_workers() -> dict[str, int]:
-    """Return the argument that has every worker in a scheduler's answer: newer ones show five."""
-    return {"n_workers": -1} if "n_workers" in signature(Scheduler.identity).parameters else {}
 
 
 def first_line(error: BaseException) -> str:

@@ -60,8 +60,7 @@ def prepare(orders: Mapping[str, Orders], dask_worker: Any) -> dict[str, Any]:
     orders : of every worker, by its address.
     """
     own = orders[dask_worker.address]
-    for module in WARM:
-        importlib.import_module(module)
+    warm_imports()
     comm_bytes.install()
     _stop_profiling(dask_worker)
     if not _FORMER:
@@ -73,6 +72,12 @@ def prepare(orders: Mapping[str, Orders], dask_worker: Any) -> dict[str, Any]:
     except RidgebenchError as error:
         return {"error": type(error).__name__, "text": str(error)}
     return {"pid": os.getpid(), "cpus": tuple(affinity()), "blas": blas}
+
+
+def warm_imports() -> None:
+    """Import what tasks refer to: whoever unpickles the first one does not answer meanwhile."""
+    for module in WARM:
+        importlib.import_module(module)
 
 
 def limit_threads(threads: int) -> None:

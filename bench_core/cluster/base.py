@@ -279,12 +279,9 @@ class Cluster(Dispatcher):
         source : the node that has written them; None for this process.
         """
 
-    def ends_with_a_node(self, folder: Path | None) -> str | None:
-        """Return why work cannot go on after the loss of a node; None where it can.
-
-        folder : of finished batches, if they are kept on disk.
-        """
-        return None
+    def link_seconds(self) -> dict[str, float]:
+        """Return the seconds that links between hosts have taken so far; one host has none."""
+        return {}
 
     def _lost(self, node: int) -> str | None:
         known = self._scheduler is None or self.workers[node].address in self._scheduler.workers

@@ -3,21 +3,37 @@
 Dask's ``transfer_outgoing_bytes_total`` counts task results between workers only, not the
 arguments pickled into tasks, where a copy of X would go unnoticed. The bytes of every message
 that Dask's TCP transport writes, encrypted or not, are counted here instead, per connection.
+
+The kernel counts for every connection the time in which bytes that were written had not all arrived
+(``tcpi_busy_time`` in Linux's ``tcp.h``). That is the time that a link took.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from distributed.comm.tcp import TCP
 
 Connection = tuple[str, str]
+Amount = TypeVar("Amount", int, float)
 
 # Bytes written by this process, by connection (own address, peer's address).
 _SENT: dict[Connection, int] = {}
 
+# Seconds in which they were on their way, as far as they are known, and what knows them now.
+_BUSY: dict[Connection, float] = {}
+_OPEN: WeakValueDictionary[Connection, Any] = WeakValueDictionary()
+
 _PLAIN_WRITE = TCP.write
+_PLAIN_CLOSE = TCP.close
+
+# Of struct tcp_info: where tcpi_busy_time stands, in microseconds.
+_BUSY_TIME = slice(168, 176)
 
 
 async def _counting_write(
@@ -25,9 +41,23 @@ async def _counting_write(
 ) -> int:
     connection = (self.local_address, self.peer_address)
     _SENT.setdefault(connection, 0)
+    _OPEN[connection] = self
     written: int = await _PLAIN_WRITE(self, msg, serializers=serializers, on_error=on_error)
     _SENT[connection] += written
     return written
+
+
+def _noting_close(self: Any) -> Any:
+    _note_busy(self)
+    return _PLAIN_CLOSE(self)
+
+
+def _note_busy(comm: Any) -> None:
+    with suppress(OSError, AttributeError):  # the stream of a comm that is closed is None
+        info = comm.stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BUSY_TIME.stop)
+        if len(info) == _BUSY_TIME.stop:
+            connection = (comm.local_address, comm.peer_address)
+            _BUSY[connection] = int.from_bytes(info[_BUSY_TIME], sys.byteorder) / 1e6
 
 
 def install() -> None:
@@ -37,11 +67,22 @@ def install() -> None:
     transport of our own, as Dask lets one register, would not see their messages.
     """
     TCP.write = _counting_write
+    TCP.close = _noting_close
 
 
 def sent() -> dict[Connection, int]:
     """Return the bytes that this process has written, by connection."""
     return dict(_SENT)
+
+
+def busy() -> dict[Connection, float]:
+    """Return the seconds in which bytes of this process were on their way, by connection.
+
+    Empty where the system does not count them, before Linux 4.10.
+    """
+    for comm in list(_OPEN.values()):
+        _note_busy(comm)
+    return dict(_BUSY)
 
 
 def between(
@@ -79,8 +120,10 @@ def between(
     return {**moved, "total": sum(moved.values())}
 
 
-def links(processes: Sequence[dict[Connection, int]], hosts: Sequence[str]) -> dict[str, int]:
-    """Return the bytes from every host to every other, as "host 0 to host 1" → bytes.
+def links(
+    processes: Sequence[Mapping[Connection, Amount]], hosts: Sequence[str]
+) -> dict[str, Amount]:
+    """Return the bytes, or seconds, from every host to every other, as "host 0 to host 1" → bytes.
 
     hosts : of every process.
 
@@ -89,17 +132,21 @@ def links(processes: Sequence[dict[Connection, int]], hosts: Sequence[str]) -> d
     {'host 0 to host 1': 5, 'host 1 to host 0': 7}
     """
     names = sorted(set(hosts))
-    found = {f"{one} to {other}": 0 for one in names for other in names if one != other}
+    found: dict[str, Any] = {
+        f"{one} to {other}": 0 for one in names for other in names if one != other
+    }
     for (index, other), count in _pairs(processes).items():
         if hosts[index] != hosts[other]:
             found[f"{hosts[index]} to {hosts[other]}"] += count
     return found
 
 
-def _pairs(processes: Sequence[dict[Connection, int]]) -> dict[tuple[int, int], int]:
-    """Return the bytes from process to process, both given by their number."""
+def _pairs(
+    processes: Sequence[Mapping[Connection, Amount]],
+) -> dict[tuple[int, int], Amount]:
+    """Return the bytes, or seconds, from process to process, both given by their number."""
     owner = {pair: index for index, process in enumerate(processes) for pair in process}
-    found: dict[tuple[int, int], int] = {}
+    found: dict[tuple[int, int], Any] = {}
     for index, process in enumerate(processes):
         for (own, peer), count in process.items():
             other = owner.get((peer, own), index)

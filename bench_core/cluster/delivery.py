@@ -23,8 +23,8 @@ from bench_core.errors import InputError
 # (scratch of the fitting process, folder of this node) once arrays travel by messages.
 _ROOTS: list[tuple[str, str]] = []
 
-# Arrays that have arrived, by name, with the number of their first column.
-_HELD: dict[str, tuple[RowFile, int]] = {}
+# Arrays that have arrived, by name: files by the first and the number of the columns in them.
+_HELD: dict[str, dict[tuple[int, int], RowFile]] = {}
 
 # Rows that tasks have written here, by the file that they are to be in: first row, and the file.
 _PARTS: dict[str, list[tuple[int, RowFile]]] = {}
@@ -55,11 +55,11 @@ class SentArray:
 
     def columns(self, start: int, stop: int) -> NDArray[Any]:
         """Map columns start … stop − 1; raise `InputError` where this node has not got them."""
-        file, first = _HELD.get(self.name, (None, 0))
-        if file is None or start < first or stop > first + file.shape[1]:
-            raise InputError(f"columns {start} to {stop} of {self.name} were not sent to this node")
-        whole: NDArray[Any] = np.load(file.path, mmap_mode="r")
-        return whole[:, start - first : stop - first]
+        for (first, count), file in _HELD.get(self.name, {}).items():
+            if first <= start and stop <= first + count:
+                whole: NDArray[Any] = np.load(file.path, mmap_mode="r")
+                return whole[:, start - first : stop - first]
+        raise InputError(f"columns {start} to {stop} of {self.name} were not sent to this node")
 
 
 class SentRows(RowFile):
@@ -102,17 +102,17 @@ def own_path(path: str | Path) -> Path:
 def receive(
     name: str, shape: tuple[int, int], dtype: str, column: int, row: int, block: NDArray[Any]
 ) -> None:
-    """Write rows of an array that arrives; ``column`` is the number of its first one."""
-    if name not in _HELD:
-        file = RowFile.create(Path(_ROOTS[-1][1]), shape, np.dtype(dtype))
-        _HELD[name] = (file, column)
-    _HELD[name][0].write(row, block)
+    """Write rows of columns that arrive, the first of which is number ``column`` of the array."""
+    parts, key = _HELD.setdefault(name, {}), (column, shape[1])
+    if key not in parts:
+        parts[key] = RowFile.create(Path(_ROOTS[-1][1]), shape, np.dtype(dtype))
+    parts[key].write(row, block)
 
 
 def forget(name: str) -> None:
     """Remove an array that has arrived."""
-    if name in _HELD:
-        _HELD.pop(name)[0].remove()
+    for file in _HELD.pop(name, {}).values():
+        file.remove()
 
 
 def kept_rows(path: str) -> list[tuple[int, int]]:

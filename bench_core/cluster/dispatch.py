@@ -168,11 +168,15 @@ class Dispatcher(FitTimes):
         a node that was given up goes to one that lives.
         """
         self.check()
-        living = self.living
-        address = self.workers[node if node in living else living[node % len(living)]].address
+        address = self.workers[self.stand_in(node)].address
         future = self._start_task(address, function, *arguments)
         self._placed[future.key] = address
         return future
+
+    def stand_in(self, node: int) -> int:
+        """Return the node that does the work of this one: itself, as long as it lives."""
+        living = self.living
+        return node if node in living else living[node % len(living)]
 
     def run(self, function: Callable[..., Result], *arguments: Any) -> list[Result]:
         """Call ``function(*arguments)`` in the process of every node that lives, beside its tasks.
@@ -204,11 +208,12 @@ class Dispatcher(FitTimes):
         try:
             while pending:
                 try:
-                    with self.waiting(list(pending)):
+                    with self.watched(), self.waiting(list(pending)):
                         done = self._some(pending)
                     for future in done:
                         place = pending[future]
                         result = self.gather([future])[0]
+                        self._bring_home(self._placed[future.key])
                         del pending[future]
                         yield place, result
                 except NodeLostError as error:
@@ -227,6 +232,9 @@ class Dispatcher(FitTimes):
         if loss is not None:
             loss.given_up = True
             raise loss
+
+    def _bring_home(self, address: str) -> None:
+        """Fetch what a task has left on its node, before its result counts as kept."""
 
     def wait(self, futures: Sequence[Future]) -> None:
         """Wait for the futures and leave results on their nodes; raises what `map` raises."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from distributed import Client, Future
 
-from bench_core.cluster.task_times import report, run_task
+from bench_core.cluster.task_times import NodeReport, report, run_task
 from bench_core.cluster.timeline import FitLog, clock_offset
+from bench_core.cluster.waiting import guarded
 from bench_core.phases import NO_PHASES, Phases
 from bench_core.records.phases import PhasesRecord
 
@@ -90,6 +92,10 @@ class FitTimes(ABC):
         reports = []
         for address in addresses:
             asked = log.phases.clock()
-            found = self.client.run(report, log.fit, workers=[address])[address]
+            found = guarded(partial(self._ask_times, log.fit, address), self.check)
             reports.append((found, clock_offset(asked, log.phases.clock(), found.now)))
         return log.record(fit_s, reports)
+
+    def _ask_times(self, fit: str, address: str) -> NodeReport:
+        found: NodeReport = self.client.run(report, fit, workers=[address])[address]
+        return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 
 import psutil
 
@@ -80,12 +81,17 @@ class Health:
         return now - self._since.setdefault(what, now) >= longest
 
 
-def describe_signal(number: int, killed_before: int | None) -> str:
+def describe_signal(
+    number: int,
+    killed_before: int | None,
+    kills: Callable[[], int | None] = oom_kills,
+) -> str:
     """Return a signal's name; with SIGKILL, whether memory ran out.
 
     Parameters
     ----------
-    killed_before : `bench_core.machine.oom_kills` before; None where it is not counted.
+    killed_before : what ``kills`` had returned before; None where it is not counted.
+    kills : returns how many processes the kernel has killed for want of memory.
     """
     try:
         name = signal.Signals(number).name
@@ -94,7 +100,7 @@ def describe_signal(number: int, killed_before: int | None) -> str:
     if number != signal.SIGKILL:
         return name
     remedy = "use fewer nodes, a smaller scale or float32"
-    killed = oom_kills()
+    killed = kills()
     if killed is None or killed_before is None:
         return f"{name} (usual when memory runs out: {remedy})"
     if killed > killed_before:

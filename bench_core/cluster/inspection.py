@@ -36,6 +36,7 @@ class NodeFacts:
     ----------
     host : its name. machine : the same for processes that share cores and memory.
     processes : the same for processes that see each other's numbers.
+    network : the same for processes that share network interfaces.
     control : its control groups, whose quota it shares.
     topology : what it may use, as it was started.
     about : `bench_core.machine.describe` there.
@@ -52,6 +53,7 @@ class NodeFacts:
     host: str
     machine: str
     processes: str
+    network: str
     control: str
     pid: int
     topology: Topology
@@ -60,6 +62,11 @@ class NodeFacts:
     versions: dict[str, str]
     variables: dict[str, str]
     clock_s: float
+
+    @property
+    def location(self) -> tuple[str, str, str]:
+        """The same for processes that see each other, and are reached together."""
+        return self.machine, self.processes, self.network
 
     @property
     def processor(self) -> str:
@@ -103,6 +110,7 @@ def look() -> NodeFacts:
         host=socket.gethostname(),
         machine=machine_id,
         processes=processes,
+        network=_link("/proc/self/ns/net"),
         control=_read("/proc/self/cgroup"),
         pid=os.getpid(),
         topology=read_topology(cpus=affinity()),

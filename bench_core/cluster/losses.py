@@ -35,6 +35,16 @@ class NodeLostError(RidgebenchError, RuntimeError):
     given_up = False
 
 
+class SchedulerLostError(NodeLostError):
+    """The scheduler of others is gone: only they can start it again.
+
+    Examples
+    --------
+    >>> isinstance(SchedulerLostError("no scheduler answers"), NodeLostError)
+    True
+    """
+
+
 class RetriesUsedError(NodeLostError):
     """The same work lost its node more often than it may be tried again.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -39,6 +40,28 @@ def guarded(call: Callable[[], R], check: Callable[[], None]) -> R:
         raise value
     result: R = value
     return result
+
+
+class _LateError(Exception):
+    """The time of a call is over."""
+
+
+def within(seconds: float, call: Callable[[], R]) -> R | None:
+    """Return ``call()``; None where it takes longer than ``seconds``, and is left behind.
+
+    >>> within(10.0, lambda: 6 * 7)
+    42
+    """
+    limit = time.monotonic() + seconds
+
+    def check() -> None:
+        if time.monotonic() > limit:
+            raise _LateError
+
+    try:
+        return guarded(call, check)
+    except _LateError:
+        return None
 
 
 class Watchman:

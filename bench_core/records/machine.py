@@ -167,6 +167,29 @@ class HostRecord:
 
 
 @dataclass(frozen=True, config=STRICT)
+class LinkRecord:
+    """What one host sent another in a fit; both counts are medians over the repeats.
+
+    Parameters
+    ----------
+    source, target : "host 0", …; "here" is the host of the process that asked, where no node is.
+    bytes : of Dask's messages.
+    seconds : in which bytes were on their way: sent, and not all of them received. Those of
+        connections at the same time add up. None where the system does not count them.
+
+    Examples
+    --------
+    >>> LinkRecord("here", "host 0", 10**9, 0.9).bytes
+    1000000000
+    """
+
+    source: str
+    target: str
+    bytes: Bytes
+    seconds: Seconds | None
+
+
+@dataclass(frozen=True, config=STRICT)
 class ClusterRecord:
     """The cluster of a fit whose nodes are not processes of this machine.
 
@@ -177,6 +200,7 @@ class ClusterRecord:
         over Dask, to every node its own targets).
     differences : how nodes differ, where that was allowed.
     variables : of numerical libraries, on the first node.
+    links : between hosts, those that were used; empty in records made before they were kept.
 
     Examples
     --------
@@ -189,3 +213,4 @@ class ClusterRecord:
     data: Literal["path", "messages"]
     differences: tuple[str, ...]
     variables: dict[str, str]
+    links: tuple[LinkRecord, ...] = ()

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
+from bench_core.cluster.losses import NodeLostError
+from bench_core.cluster.waiting import guarded
 from bench_core.records.times import Memory
 from bench_core.runner.memory import MemoryWatch
 
@@ -63,7 +66,11 @@ class HostsWatch:
     ) -> None:
         try:
             for nodes in self._sampled:
-                self._on(nodes, _close)
+                if error is None:
+                    self._on(nodes, _close)
+                else:  # which is told, not that its node no longer answers
+                    with suppress(NodeLostError):
+                        self._on(nodes, _close)
         finally:
             self._watch.__exit__(kind, error, trace)
 
@@ -92,7 +99,11 @@ class HostsWatch:
 
     def _on(self, nodes: Sequence[int], function: Any, *arguments: Any) -> Any:
         address = self.cluster.workers[nodes[0]].address
-        return self.cluster.client.run(function, *arguments, workers=[address])[address]
+
+        def call() -> Any:
+            return self.cluster.client.run(function, *arguments, workers=[address])[address]
+
+        return guarded(call, self.cluster.check)
 
 
 def add_up(parts: Sequence[Memory]) -> Memory:

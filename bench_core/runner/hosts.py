@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench_core import machine
-from bench_core.records.machine import ClusterRecord, HostRecord, Load
+from bench_core.records.machine import ClusterRecord, HostRecord, LinkRecord, Load
 
 
 def host_load() -> Load:
@@ -38,7 +38,11 @@ def quota(cluster: Any) -> float | None:
 
 
 def cluster_record(
-    cluster: Any, before: Sequence[Load], after: Sequence[Load], peaks: Mapping[str, int]
+    cluster: Any,
+    before: Sequence[Load],
+    after: Sequence[Load],
+    peaks: Mapping[str, int],
+    links: Sequence[LinkRecord],
 ) -> ClusterRecord:
     """Return the record of the cluster's hosts.
 
@@ -46,6 +50,7 @@ def cluster_record(
     ----------
     before, after : load around the fits on the host of every node; after them, of those that live.
     peaks : bytes of hosts by their names; see `bench_core.runner.host_memory.HostsWatch`.
+    links : see `bench_core.runner.link_meter`.
     """
     names = cluster.host_names()
     loads = dict(zip(cluster.living, after, strict=True))
@@ -75,4 +80,5 @@ def cluster_record(
         data=cluster.data,
         differences=tuple(differences),
         variables=dict(cluster.facts[0].variables),
+        links=tuple(links),
     )

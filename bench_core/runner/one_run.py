@@ -13,6 +13,7 @@ from bench_core.records.times import HostUse, MachineUse, Memory, RunTimes
 from bench_core.runner.disturbance import UseMeter, disturbance
 from bench_core.runner.host_memory import HostsWatch
 from bench_core.runner.hosts_use import HostsMeter, busiest, hosts_disturbance, others_cores
+from bench_core.runner.link_meter import LinkMeter
 from bench_core.runner.memory import MemoryWatch
 from bench_core.runner.phase_meter import PhaseMeter
 from bench_core.runner.processor import FitMeter
@@ -74,6 +75,7 @@ def time_run(
             bytes_moved=session.bytes_moved,
             meter=meter,
             phases=PhaseMeter(),
+            links=LinkMeter(session.link_seconds) if session.elsewhere else None,
             progress=progress,
         )
         used, hosts, disturbed = _judged(use, session)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from bench_core import strategies
 from bench_core.blas.threads import ProductThreads, product_threads, torch_threads
 from bench_core.blas.torch_watch import TorchProducts, is_loaded
-from bench_core.cluster import Ledger, NodeLostError, Recovery, RetriesUsedError
+from bench_core.cluster import Ledger, Recovery
 from bench_core.cluster.delivery import own_path
 from bench_core.cluster.waiting import guarded
 from bench_core.data import Problem
 from bench_core.disk import give_back
 from bench_core.machine import limits, throttled_seconds
 from bench_core.records.blas import BlasCalls, BlasProof, BlasRecord
-from bench_core.records.machine import ClusterRecord, Load, PlacementRecord
+from bench_core.records.machine import ClusterRecord, LinkRecord, Load, PlacementRecord
 from bench_core.records.record import RecoveryRecord
 from bench_core.records.times import DeviceMemory
 from bench_core.runner.blas_proof import (
@@ -78,30 +78,15 @@ class Session:
     _last_times: dict[int, ProcessTimes] = field(default_factory=dict)
 
     @contextmanager
-    def recovering(self) -> Iterator[list[str]]:
+    def recovering(self) -> Iterator[None]:
         """Let fits go on after the loss of nodes while the context lasts, if the job asks for it.
 
-        Not the warm-up: its batches are none of the fit. Yields what to warn of: that a loss ends
-        the fit all the same, where nodes keep what they do to themselves.
-
-        Raises
-        ------
-        RetriesUsedError : there a node was lost.
+        Not the warm-up: its batches are none of the fit.
         """
-        if self.cluster is None or self.job.retries is None:
-            yield []
-            return
-        folder = None if self.job.ledger is None else Path(self.job.ledger)
-        reason = self.cluster.ends_with_a_node(folder)
-        if reason is None:
+        if self.cluster is not None and self.job.retries is not None:
+            folder = None if self.job.ledger is None else Path(self.job.ledger)
             self.cluster.recovery = Recovery(self.job.retries, Ledger(folder, self._give_back))
-            yield []
-            return
-        note = f"nothing is done again after the loss of a node (--retries 0): {reason}"
-        try:
-            yield [note] if self.job.retries else []
-        except NodeLostError as error:
-            raise RetriesUsedError(f"{error}\n{note}") from error
+        yield
 
     def forget_batches(self) -> None:
         """Neither use nor keep on disk any finished batches: what follows is another fit."""
@@ -150,20 +135,27 @@ class Session:
         return self.cluster.run(host_load) if self.cluster is not None and self.elsewhere else []
 
     def cluster_record(
-        self, before: Sequence[Load], watch: MemoryWatch | HostsWatch
+        self,
+        before: Sequence[Load],
+        watch: MemoryWatch | HostsWatch,
+        links: Sequence[LinkRecord],
     ) -> ClusterRecord | None:
         """Return the record's ``cluster``, None where all nodes are processes of this machine.
 
-        before : `loads` before the fits.
+        before : `loads` before the fits. links : see `bench_core.runner.link_meter`.
         """
         if not self.elsewhere:
             return None
         peaks = watch.peaks if isinstance(watch, HostsWatch) else {}
-        return cluster_record(self.cluster, before, self.loads(), peaks)
+        return cluster_record(self.cluster, before, self.loads(), peaks, links)
 
     def bytes_moved(self) -> dict[str, int]:
         """Return the bytes that nodes have moved so far; nothing moves within one process."""
         return {"total": 0} if self.cluster is None else self.cluster.bytes_moved()
+
+    def link_seconds(self) -> dict[str, float]:
+        """Return the seconds that links between hosts have taken so far."""
+        return {} if self.cluster is None else self.cluster.link_seconds()
 
     def process_times(self) -> list[ProcessTimes]:
         """Return the processor time so far of this process and of every node."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from bench_core.records.scalars import Stopped
 from bench_core.records.times import Memory
 from bench_core.runner.agreement import sample_targets
 from bench_core.runner.host_memory import HostsWatch
+from bench_core.runner.link_meter import LinkMeter
 from bench_core.runner.memory import MemoryWatch
 from bench_core.runner.phase_meter import PhaseMeter
 from bench_core.runner.processor import FitMeter
@@ -106,6 +108,7 @@ class TimedFits(NamedTuple):
     warm_up : wall times of whole fits before the repeats.
     stopped : why no further repeat was begun.
     phases : of the repeat of median time, where they were taken.
+    link_seconds : of every link between hosts in one fit; see `bench_core.runner.link_meter`.
 
     Examples
     --------
@@ -119,6 +122,7 @@ class TimedFits(NamedTuple):
     warm_up: Sequence[float] = ()
     stopped: Stopped = "repeats"
     phases: PhasesRecord | None = None
+    link_seconds: Mapping[str, float] = MappingProxyType({})
 
 
 def timed_fits(
@@ -130,15 +134,16 @@ def timed_fits(
     bytes_moved: Counter | None = None,
     meter: FitMeter | None = None,
     phases: PhaseMeter | None = None,
+    links: LinkMeter | None = None,
     progress: Progress = silent,
     clock: Callable[[], float] = perf_counter,
 ) -> TimedFits:
     """Fit new estimators one after another, ``repeats`` times or until their times are known.
 
     None is begun once `ENOUGH_S` have gone by. ``meter`` reads processor time around every fit,
-    outside the timed part, and forgets those that were warm-up. Counters of bytes are read outside
-    the timed part too. ``phases`` has every fit take the seconds of its phases, and asks for them
-    afterwards.
+    outside the timed part, and forgets those that were warm-up. Counters of bytes and ``links`` are
+    read outside the timed part too. ``phases`` has every fit take the seconds of its phases, and
+    asks for them afterwards.
 
     Parameters
     ----------
@@ -156,6 +161,8 @@ def timed_fits(
         model = make()
         if phases is not None:
             phases.begin(model)
+        if links is not None:
+            links.begin()
         before = bytes_moved() if bytes_moved else {"total": 0}
         if meter is not None:
             meter.begin()
@@ -165,6 +172,8 @@ def timed_fits(
         if meter is not None:
             meter.end()
         after = bytes_moved() if bytes_moved else {"total": 0}
+        if links is not None:
+            links.end()
         # A node that was lost takes its counts with it.
         moved.append({name: max(0, after[name] - before.get(name, 0)) for name in after})
         if phases is not None:
@@ -174,9 +183,12 @@ def timed_fits(
         meter.forget(len(fits.warm_up))
     if phases is not None:
         phases.forget(len(fits.warm_up))
+    if links is not None:
+        links.forget(len(fits.warm_up))
     each = {name: int(median(one[name] for one in moved)) for name in moved[0]}
     found = None if phases is None else phases.middle
-    return TimedFits(model, fits.repeats, each, fits.warm_up, fits.stopped, found)
+    took = {} if links is None else links.seconds
+    return TimedFits(model, fits.repeats, each, fits.warm_up, fits.stopped, found, took)
 
 
 def watched_fits(
@@ -190,6 +202,7 @@ def watched_fits(
     bytes_moved: Counter | None = None,
     meter: FitMeter | None = None,
     phases: PhaseMeter | None = None,
+    links: LinkMeter | None = None,
     progress: Progress = silent,
 ) -> tuple[TimedFits, Memory]:
     """Return `timed_fits` and the record's ``memory``, sampled over all of the fits."""
@@ -203,6 +216,7 @@ def watched_fits(
         bytes_moved=bytes_moved,
         meter=meter,
         phases=phases,
+        links=links,
         progress=progress,
     )
     return fits, watch.stop(names)

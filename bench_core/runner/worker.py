@@ -38,6 +38,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     from bench_core.records.results import Accuracy
     from bench_core.runner.agreement import count_penalties, sample_targets
     from bench_core.runner.blas_proof import mixture
+    from bench_core.runner.link_meter import link_records
     from bench_core.runner.one_run import time_run
     from bench_core.runner.planning import plan_record
     from bench_core.runner.processor import processor_record
@@ -51,12 +52,13 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
         with (
             session.watch_memory(job.interval_ms) as watch,
             kept_warnings() as warned,
-            session.recovering() as notes,
+            session.recovering(),
         ):
             run = time_run(session, watch, progress)
         model, times = run.fits.model, run.fits.times
         device_memory = session.device_memory(on_device)
-        hosts = session.cluster_record(loads, watch)
+        links = link_records(run.fits.moved, run.fits.link_seconds)
+        hosts = session.cluster_record(loads, watch, links)
         blas, reason = session.prove_blas()
         if reason:
             return WorkerResult("invalid", reason, blas=blas, cluster=hosts)
@@ -107,7 +109,7 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
             blas=blas,
             sampled_penalties=tuple(chosen[sample_targets(session.train.s, spec.seed)].tolist()),
             plan=plan,
-            warnings=(*warned, *notes),
+            warnings=tuple(warned),
             processor=processor,
             recovery=session.recovery(),
             phases=run.fits.phases,

@@ -10,13 +10,14 @@ import contextlib
 import itertools
 import os
 import shutil
+import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PROGRAMS = ("ip", "sshd", "ssh-keygen", "unshare", "hostname")
+PROGRAMS = ("ip", "tc", "sshd", "ssh-keygen", "unshare", "hostname")
 INTERFACE = "eth0"
 
 _NUMBERS = itertools.count()
@@ -32,6 +33,7 @@ PermitRootLogin prohibit-password
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 LogLevel ERROR
+{variables}
 """
 
 
@@ -41,11 +43,35 @@ class NoHostsError(RuntimeError):
 
 @dataclass(frozen=True)
 class Hosts:
-    """Addresses of the two hosts, and the files that reach them."""
+    """Addresses of the two hosts, the files that reach them, and this machine's ends of links."""
 
     addresses: tuple[str, str]
     key: Path
     known_hosts: Path
+    links: tuple[str, str]
+    spaces: tuple[str, str]
+
+    @contextlib.contextmanager
+    def cut(self, host: int) -> Iterator[None]:
+        """Take the network from a host while the context lasts."""
+        _run("ip", "link", "set", self.links[host], "down")
+        try:
+            yield
+        finally:
+            _run("ip", "link", "set", self.links[host], "up")
+
+    @contextlib.contextmanager
+    def limited(self, host: int, rate: str) -> Iterator[None]:
+        """Limit what a host gets and sends, to a rate such as 8mbit, while the context lasts."""
+        ends = (("tc",), self.links[host]), (("tc", "-n", self.spaces[host]), INTERFACE)
+        queue = ("tbf", "rate", rate, "burst", "16kb", "latency", "500ms")
+        for command, device in ends:
+            _run(*command, "qdisc", "add", "dev", device, "root", *queue)
+        try:
+            yield
+        finally:
+            for command, device in ends:
+                _run(*command, "qdisc", "del", "dev", device, "root", check=False)
 
 
 def missing() -> str | None:
@@ -57,15 +83,24 @@ def missing() -> str | None:
 
 
 @contextlib.contextmanager
-def ssh_hosts(folder: Path, own_folder: Path | None = None) -> Iterator[Hosts]:
+def ssh_hosts(
+    folder: Path,
+    own_folder: Path | None = None,
+    variables: Sequence[Mapping[str, str]] = ({}, {}),
+) -> Iterator[Hosts]:
     """Yield two hosts; ``own_folder`` is another, empty folder on each of them.
+
+    variables : of the environment of everything that runs on each.
 
     Raises `NoHostsError` where this machine allows no network namespaces.
     """
     folder.mkdir()
     for name in ("host", "user"):
         _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name))
-    (folder / "sshd_config").write_text(SERVER.format(folder=folder))
+    for name, own in zip("ab", variables, strict=True):
+        given = " ".join(f'{key}="{value}"' for key, value in own.items())
+        text = SERVER.format(folder=folder, variables=f"SetEnv {given}" if given else "")
+        (folder / f"sshd_config_{name}").write_text(text)
     Path("/run/sshd").mkdir(exist_ok=True)
     number = next(_NUMBERS)  # the system removes links of the last ones in its own time
     tag = f"rb{os.getpid() % 100_000}{number}"
@@ -83,6 +118,7 @@ def ssh_hosts(folder: Path, own_folder: Path | None = None) -> Iterator[Hosts]:
             space, outer = f"{tag}{name}", f"{tag}v{name}"
             _run("ip", "netns", "add", space)
             stack.callback(_run, "ip", "netns", "del", space, check=False)
+            stack.callback(_end_all_in, space)
             inside = ("ip", "-n", space)
             _run(
                 *("ip", "link", "add", outer, "type", "veth", "peer"),
@@ -93,14 +129,15 @@ def ssh_hosts(folder: Path, own_folder: Path | None = None) -> Iterator[Hosts]:
             _run(*inside, "link", "set", INTERFACE, "up")
             _run(*inside, "link", "set", "lo", "up")
             hide = "" if own_folder is None else f"mount -t tmpfs tmpfs '{own_folder}' && "
-            sshd = f"exec {shutil.which('sshd')} -D -f '{folder}/sshd_config'"
+            sshd = f"exec {shutil.which('sshd')} -D -f '{folder}/sshd_config_{name}'"
             server = f"{hide}hostname {space} && {sshd}"
             process = subprocess.Popen(
                 ["ip", "netns", "exec", space, "unshare", "--uts", "--mount", "sh", "-c", server]
             )
             stack.callback(_end, process)
             _await_server(address, process)
-        yield Hosts(addresses, folder / "user", known)
+        links, spaces = ((f"{tag}va", f"{tag}vb"), (f"{tag}a", f"{tag}b"))
+        yield Hosts(addresses, folder / "user", known, links, spaces)
 
 
 def _await_server(address: str, process: subprocess.Popen[bytes]) -> None:
@@ -116,6 +153,16 @@ def _await_server(address: str, process: subprocess.Popen[bytes]) -> None:
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     process.wait()
+
+
+def _end_all_in(space: str) -> None:
+    """Kill what still runs in a network namespace, which would stay there for ever."""
+    done = subprocess.run(
+        ["ip", "netns", "pids", space], capture_output=True, text=True, check=False
+    )
+    for pid in done.stdout.split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
 
 
 def _run(*command: str, check: bool = True) -> None:

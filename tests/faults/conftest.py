@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench_core import strategies
 from bench_core.data import Problem
+from bench_core.fitting.run import fit
+from tests.faults.fits import ALPHAS, request
 from tests.faults.traps import FOLDER
 from tests.one_thread import blas_on_one_thread
 from tests.strategies.conftest import cluster_of
@@ -68,3 +71,34 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("PYTHONPATH", os.pathsep.join(places))
         importlib.invalidate_caches()
         yield
+
+
+@pytest.fixture(scope="session")
+def undisturbed(cluster_of, arrays):
+    """Return a function from a strategy's name to its model, fitted on two nodes."""
+    found = {}
+
+    def fitted(name):
+        if name not in found:
+            found[name] = strategies.get(name)(ALPHAS, cluster=cluster_of(2)).fit(*arrays)
+        return found[name]
+
+    return fitted
+
+
+@pytest.fixture(scope="session")
+def undisturbed_folder(problem_folder, scratch, installed, tmp_path_factory):
+    """Return a function from a strategy's name to the result folder of an undisturbed fit."""
+    found = {}
+
+    def fitted(name="bmor"):
+        if name not in found:
+            out = tmp_path_factory.mktemp("undisturbed") / "out"
+            done = fit(request(problem_folder, out, f"trapped-{name}"), scratch=scratch)
+            assert done.record.status == "ok"
+            assert done.record.recovery is None
+            assert os.listdir(out.parent) == ["out"]
+            found[name] = out
+        return found[name]
+
+    return fitted

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import psutil
@@ -16,11 +15,13 @@ import pytest
 
 from bench_core.data import Problem
 from bench_core.errors import InputError, ResourceError
-from bench_core.fitting.request import FitRequest
 from bench_core.fitting.run import fit
-from bench_core.fitting.sources import ProblemSource
 from bench_core.machine import available_cores
 from bench_core.measure import FitSpec, measure
+from bench_core.records import Record, read
+from tests.faults.fits import ALPHAS, SECOND, assert_same, request
+from tests.faults.interventions import wait_until
+from tests.faults.memory_group import memory_group
 from tests.faults.traps import set_trap
 from tests.small_disk import small_disk
 
@@ -29,36 +30,10 @@ pytestmark = [
     pytest.mark.skipif(available_cores() < 2, reason="two nodes need two cores"),
 ]
 
-ALPHAS = (1.0, 100.0, 10_000.0)
-SECOND = 20
-"""The target with which the second of two batches begins."""
-
-
-def request(problem, out, strategy="trapped-bmor", **changes):
-    values = {"alphas": ALPHAS, "nodes": 2, "split": "run", "figures": False} | changes
-    return FitRequest(strategy, ProblemSource(str(problem)), out, **values)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(problem_folder, scratch, installed, tmp_path_factory):
-    """Return the result folder of a fit that nothing disturbed."""
-    out = tmp_path_factory.mktemp("undisturbed") / "out"
-    done = fit(request(problem_folder, out), scratch=scratch)
-    assert done.record.status == "ok"
-    assert done.record.recovery is None
-    assert os.listdir(out.parent) == ["out"]
-    return out
-
-
-def assert_same(out, expected):
-    for name in ("coef", "intercept", "penalty", "prediction", "r"):
-        found, wanted = (np.load(folder / f"{name}.npy") for folder in (out, expected))
-        np.testing.assert_array_equal(found, wanted, name)
-
 
 @pytest.mark.parametrize("fault", ["SIGKILL", "driver"])
 def test_a_fit_goes_on_without_what_was_killed(
-    fault, problem_folder, scratch, tmp_path, traps, undisturbed
+    fault, problem_folder, scratch, tmp_path, traps, undisturbed_folder
 ):
     """A node; or the process that leads the nodes, in which Dask's scheduler runs."""
     set_trap(traps, SECOND, fault)
@@ -69,7 +44,7 @@ def test_a_fit_goes_on_without_what_was_killed(
         progress=lambda what, *_: seen.append(what),
     )
     assert done.record.status == "ok", done.record.reason
-    assert_same(tmp_path / "out", undisturbed)
+    assert_same(tmp_path / "out", undisturbed_folder())
     assert done.record.recovery.redone == 1
     (lost,) = done.record.recovery.lost
     assert "SIGKILL" in lost
@@ -88,22 +63,20 @@ def test_a_fit_that_lost_every_node_begins_again(problem_folder, scratch, tmp_pa
     assert f"pid {(traps / '0.pid').read_text()} " in lost
 
 
-def wait_until(condition, seconds=240):
-    limit = time.monotonic() + seconds
-    while not (found := condition()) and time.monotonic() < limit:
-        time.sleep(0.02)
-    return found
-
-
 COMMAND = "import sys; from bench_core.cli import main; sys.argv[0] = 'ridgebench'; main()"
+
+
+def arguments(problem, out, scratch):
+    """Return the words after ``ridgebench`` of the fit that `request` asks for."""
+    return ["fit", "trapped-bmor", str(problem), "--out", str(out),
+            "--alphas", ",".join(map(str, ALPHAS)), "--nodes", "2", "--threads", "1",
+            "--split", "run", "--no-figures", "--scratch", str(scratch)]  # fmt: skip
 
 
 def start_fit(problem, out, scratch, traps):
     """Start a fit whose second batch is held, and return it when it is so and the first is kept."""
     process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "fit", "trapped-bmor", str(problem), "--out", str(out),
-         "--alphas", ",".join(map(str, ALPHAS)), "--nodes", "2", "--threads", "1",
-         "--split", "run", "--no-figures", "--scratch", str(scratch)],
+        [sys.executable, "-c", COMMAND, *arguments(problem, out, scratch)],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
@@ -116,7 +89,7 @@ def start_fit(problem, out, scratch, traps):
 
 
 def test_a_cancelled_fit_keeps_finished_batches_and_goes_on(
-    problem_folder, scratch, tmp_path, traps, undisturbed
+    problem_folder, scratch, tmp_path, traps, undisturbed_folder
 ):
     out = tmp_path / "out"
     set_trap(traps, SECOND, "hold")
@@ -140,8 +113,38 @@ def test_a_cancelled_fit_keeps_finished_batches_and_goes_on(
         fit(request(other_values(problem_folder, tmp_path), out, resume=True), scratch=scratch)
     done = fit(request(problem_folder, out, resume=True), scratch=scratch)
     assert done.record.recovery.resumed == 1
-    assert_same(out, undisturbed)
+    assert_same(out, undisturbed_folder())
     assert not out.with_name("out.unfinished").exists()
+
+
+IN_GROUP = """
+import os, sys
+from pathlib import Path
+Path(sys.argv.pop(1), "cgroup.procs").write_text(str(os.getpid()))
+"""
+
+
+def test_a_fit_goes_on_without_a_node_that_ran_out_of_memory(
+    problem_folder, scratch, tmp_path, traps, undisturbed_folder
+):
+    out = tmp_path / "out"
+    set_trap(traps, SECOND, "memory")
+    with memory_group(1200 * 2**20) as group:
+        done = subprocess.run(
+            [sys.executable, "-c", IN_GROUP + COMMAND, str(group),
+             *arguments(problem_folder, out, scratch)],
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    recovery = read(Record, out / "record.json").recovery
+    assert recovery.redone == 1
+    (lost,) = recovery.lost
+    assert f"pid {(traps / f'{SECOND}.pid').read_text()} " in lost
+    assert "SIGKILL: out of memory" in lost
+    assert_same(out, undisturbed_folder())
+    assert sorted(os.listdir(tmp_path)) == ["out", "traps"]
 
 
 def other_values(problem, folder):

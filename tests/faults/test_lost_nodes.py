@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -24,34 +21,9 @@ from bench_core.cluster import (
     local,
 )
 from bench_core.machine import available_cores
-from bench_core.runner.session import Session
-from tests.faults.traps import set_trap, spring, trapped
-
-ALPHAS = (1.0, 100.0, 10_000.0)
-DISTRIBUTED = ["mor", "bmor", "bmor-shared"]
-
-
-def fit(name, cluster, arrays):
-    with trapped(name):
-        return strategies.get(name)(ALPHAS, cluster=cluster).fit(*arrays)
-
-
-def assert_same(model, expected):
-    for part in ("coef_", "intercept_", "alpha_"):
-        np.testing.assert_array_equal(getattr(model, part), getattr(expected, part), part)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(cluster_of, arrays):
-    """Return a function from a strategy's name to its model, fitted on two nodes."""
-    found = {}
-
-    def fitted(name):
-        if name not in found:
-            found[name] = strategies.get(name)(ALPHAS, cluster=cluster_of(2)).fit(*arrays)
-        return found[name]
-
-    return fitted
+from tests.faults.fits import ALPHAS, DISTRIBUTED, assert_same_model, fit_on
+from tests.faults.memory_group import memory_group
+from tests.faults.traps import set_trap, spring
 
 
 def second_batch(model):
@@ -75,21 +47,21 @@ def test_a_measurement_ends_with_a_lost_node_and_a_fit_goes_on(
     with start(2, scratch) as cluster:
         set_trap(traps, target, "SIGSTOP")
         with pytest.raises(NodeLostError) as error:
-            fit(name, cluster, arrays)
+            fit_on(name, cluster, arrays)
         stopped = int((traps / f"{target}.pid").read_text())
         assert f"pid {stopped} on this machine" in str(error.value)
         assert "SIGSTOP" in str(error.value)
         os.kill(stopped, signal.SIGCONT)
         cluster.recovery = Recovery(retries=1)
         set_trap(traps, target, "SIGKILL")
-        assert_same(fit(name, cluster, arrays), expected)
+        assert_same_model(fit_on(name, cluster, arrays), expected)
         assert cluster.recovery.redone == 1
         (lost,) = cluster.recovery.lost
         assert f"pid {(traps / f'{target}.pid').read_text()} " in lost
         assert "SIGKILL" in lost
         cluster.recovery = None
         with pytest.raises(NodeLostError):  # no measurement begins on fewer nodes than asked for
-            fit(name, cluster, arrays)
+            fit_on(name, cluster, arrays)
     assert list(scratch.iterdir()) == []
 
 
@@ -121,18 +93,6 @@ def test_work_that_loses_its_node_again_and_again_ends(traps, tmp_path):
         assert cluster.map(double, [(1,)]) == [2]
 
 
-def test_nodes_that_keep_rows_to_themselves_end_a_fit_as_without_retries():
-    nodes = SimpleNamespace(ends_with_a_node=lambda folder: f"nodes do not see {folder}")
-    nodes.recovery = None
-    asked = SimpleNamespace(cluster=nodes, job=SimpleNamespace(retries=2, ledger="/kept"))
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(pytest.raises(RetriesUsedError, match=r"gone\n.*do not see /kept"))
-        (note,) = stack.enter_context(Session.recovering(asked))
-        assert "nodes do not see /kept" in note
-        raise NodeLostError("node 1 is gone")
-    assert nodes.recovery is None
-
-
 def double(number):
     spring(number)
     return 2 * number
@@ -162,27 +122,11 @@ def test_finished_batches_are_used_and_not_made_again(
                 before = made[0].stat().st_mtime_ns
                 assert len(made) == 1
             else:
-                assert_same(model.fit(*arrays), expected)
+                assert_same_model(model.fit(*arrays), expected)
                 assert ledger.resumed == 1
                 assert made[0].stat().st_mtime_ns == before
                 assert len(list(tmp_path.glob("batch-*"))) == 2
     assert cluster.recovery is None
-
-
-def memory_group(limit):
-    """Return a new control group with a limit of memory, None where there can be none."""
-    for root, name in ((Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
-                       (Path("/sys/fs/cgroup"), "memory.max")):  # fmt: skip
-        folder = root / f"ridgebench-test-{os.getpid()}"
-        try:
-            folder.mkdir()
-            (folder / name).write_text(str(limit))
-        except OSError:
-            if folder.is_dir():
-                folder.rmdir()
-            continue
-        return folder
-    return None
 
 
 OUT_OF_MEMORY = """
@@ -206,13 +150,8 @@ def eat():
 
 
 def test_a_node_without_memory_says_so(tmp_path):
-    folder = memory_group(600 * 2**20)
-    if folder is None:
-        pytest.skip("no control group with a limit of memory can be made here")
-    try:
+    with memory_group(600 * 2**20) as folder:
         arguments = [sys.executable, "-c", OUT_OF_MEMORY, str(folder), str(tmp_path)]
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=100)
         assert "SIGKILL: out of memory" in done.stdout, done.stderr
         assert list(tmp_path.iterdir()) == []
-    finally:
-        folder.rmdir()

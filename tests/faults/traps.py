@@ -21,6 +21,8 @@ from bench_core.strategies import _shared_nodes, bmor, bmor_shared, mor
 from tests.small_disk import fill
 
 FOLDER = "RIDGEBENCH_TEST_TRAPS"
+ANY = 13
+"""The target whose trap any target of mor springs where targets travel by messages."""
 
 
 def set_trap(folder: Path, target: int, fault: str) -> None:
@@ -44,6 +46,9 @@ def spring(target: int) -> None:
         eaten = []
         while True:
             eaten.append(np.ones(2**20))
+    elif fault == "until":
+        while sprung.exists():  # until the test removes it
+            time.sleep(0.01)
     elif fault == "fill":
         disk = Path(sprung.with_suffix(".disk").read_text())
         while not list(disk.glob("*.unfinished/batch-0.npz")):
@@ -79,7 +84,8 @@ def trapped_write(job: Any, columns: slice, rows: Any, alphas: Any, solution: An
 
 class TrappedTarget(mor._TargetRidgeCV):
     def fit(self, data: Any, target: Any) -> Any:
-        spring(int(target[0]))
+        # By messages the target itself comes, without its number.
+        spring(ANY if data.Y is None else int(target[0]))
         return super().fit(data, target)
 
 

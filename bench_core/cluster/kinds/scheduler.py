@@ -53,6 +53,7 @@ def start(settings: SchedulerSettings, request: NodeRequest) -> Cluster:
 
     class SchedulerCluster(AdoptedCluster):
         kind = "scheduler"
+        own_workers = False
 
         def connect(self) -> Any:
             return _client(settings, self.settings.start_timeout)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 from bench_core.cluster.capacity import Capacity, HostCapacity
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from bench_core.cluster.base import Cluster
 
 _QUEUE_EVERY_S = 2.0
+_ENDED_S = 15.0
+_ASK_S = 10.0
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -73,7 +78,9 @@ class SlurmSettings(TlsSettings):
 
 def start(settings: SlurmSettings, request: NodeRequest) -> Cluster:
     """Submit a job for every node and wait until they serve; see `bench_core.cluster.start`."""
-    from bench_core.cluster.adopted import AdoptedCluster
+    from bench_core.cluster.adopted import CLOSE_S, AdoptedCluster
+    from bench_core.cluster.silence import HostAnswer
+    from bench_core.cluster.waiting import within
 
     jobqueue = _jobqueue()
 
@@ -82,18 +89,36 @@ def start(settings: SlurmSettings, request: NodeRequest) -> Cluster:
         running: Any
         asked_at = 0.0
         jobs_name = job_name(request.scratch)
+        jobs: Mapping[str, str] = MappingProxyType({})
 
         def connect(self) -> Any:
             from distributed import Client
 
             with configured(settings):
                 self.running = _submit(jobqueue, settings, self)
-            self._open.callback(self.running.close)
+            self._open.callback(within, CLOSE_S, self.running.close)
             self.running.scale(jobs=self.nodes)
             return Client(self.running, set_as_default=False, security=security(settings))
 
         def separate_scheduler(self) -> bool:
             return False
+
+        def _start(self) -> None:
+            super()._start()
+            self.jobs = {name: str(job.job_id) for name, job in self.running.workers.items()}
+
+        def ending(self, node: int) -> str:
+            job = self.jobs.get(self._names[node])
+            return super().ending(node) if job is None else f"is gone: {job_ending(job)}"
+
+        def ask_host(self, node: int) -> HostAnswer:
+            job = self.jobs.get(self._names[node])
+            if job is not None and job_fields(job).get("JobState") == "SUSPENDED":
+                return "stopped"
+            found = super().ask_host(node)
+            if found == "unknown" and job is not None:
+                return ask_in_job(job, self.facts[node].pid)
+            return found
 
         def missing(self) -> str:
             states = _states(self.running)
@@ -170,6 +195,56 @@ def clean_up(_settings: SlurmSettings, scratch: str) -> None:
             timeout=60,
             check=False,
         )
+
+
+def job_fields(job: str) -> dict[str, str]:
+    """Return what Slurm says of a job, by the names of its fields; nothing where it does not."""
+    with suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(
+            ["scontrol", "--oneliner", "show", "job", job],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_ASK_S,
+            check=False,
+        )
+        return dict(re.findall(r"(\w+)=(\S+)", done.stdout))
+    return {}
+
+
+def job_ending(job: str) -> str:
+    """Return how a job has ended, as text; waits a moment for one that is about to.
+
+    What took its node may be known before Slurm has noted it.
+    """
+    limit = time.monotonic() + _ENDED_S
+    while True:
+        fields = job_fields(job)
+        state = fields.get("JobState", "unknown to Slurm")
+        if state not in ("RUNNING", "COMPLETING") or time.monotonic() > limit:
+            break
+        time.sleep(0.1)
+    reason = fields.get("Reason", "None")
+    return f"its job {job} is {state}" + ("" if reason == "None" else f" ({reason})")
+
+
+def ask_in_job(job: str, pid: int) -> Any:
+    """Return the state of a process of a job, a `HostAnswer`, asked by a step of the same job."""
+    from bench_core.cluster.silence import state_in
+
+    step = ["srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mem=0", "--quiet"]
+    try:
+        done = subprocess.run(
+            [*step, "cat", f"/proc/{pid}/stat"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_ASK_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return state_in(done.stdout) if done.returncode == 0 else "unknown"
 
 
 def _trouble(running: Any, logs: Path) -> str | None:

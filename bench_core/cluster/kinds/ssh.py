@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +18,9 @@ from bench_core.errors import InputError, RidgebenchError, install_command
 
 if TYPE_CHECKING:
     from bench_core.cluster.base import Cluster
+
+_ASK_S = 4.0
+_ENDED_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,17 +63,125 @@ class SshSettings(TlsSettings):
 def start(settings: SshSettings, request: NodeRequest) -> Cluster:
     """Start a node on one host after the other; see `bench_core.cluster.start`."""
     from bench_core.cluster.adopted import AdoptedCluster
+    from bench_core.cluster.silence import HostAnswer
 
     if importlib.util.find_spec("asyncssh") is None:
         raise RidgebenchError(f"SSH needs asyncssh: {install_command('ssh')}")
 
     class SshCluster(AdoptedCluster):
         kind = "ssh"
+        running: Any
+        hosts: tuple[_Host, ...] = ()
 
         def connect(self) -> Any:
             return _connect(settings, self)
 
+        def _start(self) -> None:
+            super()._start()
+            self.hosts = _look_at_hosts(self.running)
+            self._open.callback(self._kill_silent)
+
+        def _kill_silent(self) -> None:
+            """Kill nodes that do not answer: SSH's own signals do not reach what is stopped."""
+            for node, facts in enumerate(self.facts):
+                host = self._host(node)
+                if host is not None and self._presence.is_silent(node):
+                    with suppress(OSError):
+                        host.ask(f"kill -KILL {facts.pid}")
+
+        def _host(self, node: int) -> _Host | None:
+            return next((one for one in self.hosts if one.name == self.facts[node].host), None)
+
+        def ending(self, node: int) -> str:
+            host = self._host(node)
+            return (None if host is None else host.ending()) or super().ending(node)
+
+        def ask_host(self, node: int) -> HostAnswer:
+            found, host = super().ask_host(node), self._host(node)
+            if found == "unknown" and host is not None:
+                return host.state(self.facts[node].pid)
+            return found
+
     return SshCluster(settings, request)
+
+
+@dataclass
+class _Host:
+    """A host of nodes, over the SSH connections that have started them.
+
+    Parameters
+    ----------
+    running : the SSHCluster. processes : its workers there, whose ends are told once.
+    oom_kills : processes that were killed there for want of memory before the fit.
+    """
+
+    name: str
+    running: Any
+    processes: list[Any]
+    oom_kills: int | None = None
+
+    def ask(self, command: str) -> str:
+        """Return what a command prints there; raise `OSError` where the host is out of reach."""
+        import asyncssh
+
+        connection = self.processes[0].connection
+        try:
+            done = self.running.sync(connection.run, command, callback_timeout=_ASK_S)
+        except asyncssh.Error as error:
+            raise OSError(str(error)) from error
+        return str(done.stdout)
+
+    def state(self, pid: int) -> Any:
+        """Return the state of a process there, a `HostAnswer`."""
+        from bench_core.cluster.silence import state_in
+
+        try:
+            return state_in(self.ask(f"cat /proc/{pid}/stat 2>/dev/null"))
+        except OSError:  # late answers, too
+            return "unreachable"
+
+    def count_oom_kills(self) -> int | None:
+        """Return how many processes were killed there for want of memory; None if unknown."""
+        with suppress(OSError, ValueError, IndexError):
+            return int(self.ask("grep -s '^oom_kill ' /proc/vmstat").split()[1])
+        return None
+
+    def ending(self) -> str | None:
+        """Return how a worker has ended there, None where none has by its SSH connection."""
+        from bench_core.cluster.health import describe_signal
+
+        limit = time.monotonic() + _ENDED_S  # Dask may know before SSH does
+        while True:
+            ended = [one for one in self.processes[:] if one.proc.exit_status is not None]
+            if ended or time.monotonic() > limit:
+                break
+            time.sleep(0.05)
+        if not ended:
+            return None
+        if len(self.processes) > 1:
+            self.processes.remove(ended[0])
+        found = ended[0].proc.exit_signal
+        if found is None:
+            return f"ended with status {ended[0].proc.exit_status}"
+        number = getattr(signal, f"SIG{found[0]}", None)
+        if number is None:
+            return f"was killed by signal {found[0]}"
+        return f"was killed by {describe_signal(number, self.oom_kills, self.count_oom_kills)}"
+
+
+def _look_at_hosts(running: Any) -> tuple[_Host, ...]:
+    """Return the hosts of a cluster's workers, by the names that they call themselves."""
+    found: dict[str, _Host] = {}
+    for process in running.workers.values():
+        host = _Host("", running, [process])
+        with suppress(OSError):  # its state is then unknown
+            host.name = host.ask("uname -n").strip()
+            if host.name in found:
+                found[host.name].processes.append(process)
+            else:
+                found[host.name] = host
+                host.oom_kills = host.count_oom_kills()
+    return tuple(found.values())
 
 
 def _connect(settings: SshSettings, cluster: Any) -> Any:
@@ -75,9 +189,10 @@ def _connect(settings: SshSettings, cluster: Any) -> Any:
 
     from distributed import Client, SSHCluster
 
-    from bench_core.cluster.adopted import first_line
+    from bench_core.cluster.adopted import CLOSE_S, first_line
     from bench_core.cluster.base import NodeLostError
     from bench_core.cluster.launch import launcher
+    from bench_core.cluster.waiting import within
 
     used = [settings.hosts[node % len(settings.hosts)] for node in range(cluster.nodes)]
     python = settings.python or sys.executable
@@ -104,7 +219,8 @@ def _connect(settings: SshSettings, cluster: Any) -> Any:
             f"no cluster on {', '.join(dict.fromkeys(used))}: {first_line(error)}: check that ssh "
             f"reaches these hosts without a password, and that {python} there has ridgebench"
         ) from error
-    cluster._open.callback(running.close)
+    cluster.running = running
+    cluster._open.callback(within, CLOSE_S, running.close)
     return Client(running, set_as_default=False, security=security(settings))
 
 
