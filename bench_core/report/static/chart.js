@@ -101,7 +101,11 @@ class RecordChart {
     const rest = this.data.x.map((one) => one.column).filter((one) => one !== this.x.column);
     const own = this.x.column === "cores" || this.data.x.length < 2 ? [] : rest.filter((one) => one !== "cores");
     const words = this.data.series.map((name) => this.columns[name](row)).filter((one) => one !== null && one !== "");
-    return [words.join(", "), ...own.map((name) => `${this.columns[name](row)} ${name}`)].join(", ");
+    const count = (name) => {
+      const value = this.columns[name](row);
+      return `${value} ${value === 1 ? name.replace(/s$/, "") : name}`;
+    };
+    return [words.join(", "), ...own.map(count)].join(", ");
   }
 
   draw() {
