@@ -188,6 +188,22 @@ def test_dry_run_and_figures(study: tuple[StudySettings, list[dict[str, Any]]]) 
     assert (settings.out / "figures" / "figure-4.2-training_frames.svg").is_file()
 
 
+def test_a_layer_is_read_of_a_network_that_is_trained(
+    study: tuple[StudySettings, list[dict[str, Any]]],
+) -> None:
+    base, known = study
+    first = "attn_stack.attn_nets.0.post_fc_dp"
+    changes = {"hidden_dim = [1024]": f'layer = ["{first}", "last"]'}
+    settings, progress = changed(base.path, "layer.toml", changes), Silent()
+    rows = [row for row in run_study(settings, progress) if row["factor"] == "layer"]
+    assert not [what for what in progress.seen if ", loss" in what]  # nothing was trained
+    assert [row["status"] for row in rows] == ["ok"] * 4
+    assert [row["layer"] for row in rows[::2]] == [first, "attn_stack.attn_nets.1.post_fc_dp"]
+    for row in rows[2:]:
+        assert row["r_mean"] == r_of(known, LARGE, row["subject"])
+    assert rows[0]["r_mean"] != rows[2]["r_mean"]
+
+
 def test_an_interrupted_cell_goes_on_from_its_checkpoint(
     study: tuple[StudySettings, list[dict[str, Any]]],
 ) -> None:
