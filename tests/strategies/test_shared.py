@@ -191,6 +191,7 @@ def test_each_node_factorising_moves_no_files(cluster_of, make_problem, monkeypa
     assert counted == [[]]
 
 
+@settings(deadline=None)
 @given(st.integers(2, 3000), st.integers(1, 3000), st.integers(1, 5000), st.integers(1, 9))
 def test_plans_give_every_target_to_one_node(t, p, s, nodes):
     for factorise in ("one", "each", None):
