@@ -35,7 +35,11 @@ class FiguresCase:
 
 @dataclass(frozen=True, config=STRICT)
 class Figure:
-    """One figure: its value, None where there is none, and its unit, such as "s" or "bytes"."""
+    """One figure: its value, None where there is none, and its unit, such as "s" or "bytes".
+
+    >>> Figure(0.5, "s").unit
+    's'
+    """
 
     value: float | None
     unit: str

@@ -175,9 +175,9 @@ def write_project(project: Path, flavour: Flavour, channels: list[str]) -> None:
     """Commit this working tree's packages and suites, and the adapted configuration."""
     project.mkdir()
     ignore = shutil.ignore_patterns("__pycache__")
-    for name in ("bench_core", "benchmarks", "encoders"):
+    for name in ("bench_core", "benchmarks", "encoders", "envs"):
         shutil.copytree(ROOT / name, project / name, ignore=ignore)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("asv.conf.json", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, project)
     config = json5.loads((ROOT / "envs" / flavour.config).read_text(encoding="utf-8"))
     config["conda_channels"] = channels
@@ -186,7 +186,6 @@ def write_project(project: Path, flavour: Flavour, channels: list[str]) -> None:
     config["matrix"]["req"][flavour.chooser] = [flavour.spec.format(name) for name in BACKENDS]
     kernels = sorted({each for _, each in flavour.lines})
     config["matrix"]["env_nobuild"]["RIDGEBENCH_KERNELS"] = kernels
-    (project / "envs").mkdir()
     (project / "envs" / flavour.config).write_text(json.dumps(config, indent=1))
     git = ("git", "-C", project, "-c", "user.name=test", "-c", "user.email=test@example.org")
     run("git", "init", "--quiet", project)
