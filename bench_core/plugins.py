@@ -10,7 +10,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from bench_core.errors import unknown
@@ -56,15 +58,29 @@ class Registry:
             return installed[name].load()
         raise unknown(self.kind, name, self.names())
 
-    def _builtin(self) -> set[str]:
-        package = importlib.import_module(self.package)
-        return {
-            module.name.replace("_", "-")
-            for module in pkgutil.iter_modules(package.__path__)
-            if not module.name.startswith("_")
-        }
+    def _builtin(self) -> frozenset[str]:
+        folders = tuple(importlib.import_module(self.package).__path__)
+        return _modules(folders, tuple(_changed(folder) for folder in folders))
 
     def _installed(self) -> dict[str, Any]:
         if self.group is None:
             return {}
         return {point.name: point for point in entry_points(group=self.group)}
+
+
+def _changed(folder: str) -> int:
+    """Return when files came to a folder or went, in ns; 0 for what is no folder."""
+    try:
+        return Path(folder).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@cache
+def _modules(folders: tuple[str, ...], changed: tuple[int, ...]) -> frozenset[str]:
+    """Return the names of the plug-ins in folders, listed once for every time of change."""
+    return frozenset(
+        module.name.replace("_", "-")
+        for module in pkgutil.iter_modules(folders)
+        if not module.name.startswith("_")
+    )

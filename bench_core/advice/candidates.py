@@ -66,9 +66,12 @@ def candidates(
 
 def _forms(name: str, size: ProblemSize) -> list[dict[str, Any]]:
     """Return the options that choose each form of a strategy which this shape allows."""
-    supports = strategies.get(name).option_names()
-    if "solver" in supports and "memory_limit" not in supports and name != "bmor-shared":
-        return [{"solver": "kernel"}, {"solver": "ridge"}]
+    kind = strategies.get(name)
+    supports = kind.option_names()
+    # himalaya's strategies name their own solvers; ours have one for each form.
+    peers: tuple[str, ...] = getattr(kind, "solvers", ())
+    if peers:
+        return [{"solver": one} for one in reversed(peers) if one != "auto"]
     if "solver" in supports:
         # With t ≤ p the primal form is the dual one's equal in nothing: the plan leaves it out.
         return [{"solver": "dual"}, *([{"solver": "primal"}] if size.t > size.p else [])]
