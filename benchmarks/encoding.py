@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Suite
+from benchmarks.common import Suite, publish
 
 NEEDS = ("av", "h5py", "nilearn")
 
@@ -78,7 +78,6 @@ class Encoding(Suite):
         return super().reason_to_skip(*parameters)
 
     def prepare(self, session: str, *parameters: Any) -> None:
-        from bench_core.measure import publish
         from bench_core.study.encoding import EncodingCase, measure_encoding
 
         folder = Path(session) / "encoding"

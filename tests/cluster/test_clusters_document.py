@@ -91,9 +91,7 @@ def own_variables(project: Path) -> dict[str, str]:
     """Return the environment of a user of the tests' own, who accepts a busy machine."""
     home = project / "home"
     home.mkdir(exist_ok=True)
-    # Loading the suites in this process names a folder of records, which is not this user's.
-    shared = {name: value for name, value in os.environ.items() if name != RECORDS}
-    return {**shared, "HOME": str(home), "XDG_CACHE_HOME": str(home), "COLUMNS": "200"}
+    return {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home), "COLUMNS": "200"}
 
 
 @pytest.fixture(scope="module")
