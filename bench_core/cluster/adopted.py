@@ -16,6 +16,7 @@ from asyncio import CancelledError as AsyncCancelledError
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from distributed import Client
@@ -91,11 +92,7 @@ class AdoptedCluster(RemoteArrays):
     own_workers = True
     """True where scheduler and workers were started for this cluster, and end with it."""
 
-    def __init__(
-        self,
-        settings: CommonSettings,
-        request: NodeRequest,
-    ) -> None:
+    def __init__(self, settings: CommonSettings, request: NodeRequest) -> None:
         for name, value in (("nodes", request.nodes), ("threads", request.threads)):
             if value < 1:
                 raise InputError(f"{name} = {value}: a cluster needs at least 1")
@@ -281,13 +278,9 @@ class AdoptedCluster(RemoteArrays):
         for other in self.living:
             if self.facts[other].location == facts.location and self._presence.is_heard(other):
                 address = self.workers[other].address
-                found = within(
-                    _ASK_S,
-                    lambda address=address: self.client.run(  # type: ignore[misc]
-                        process_state, facts.pid, workers=[address]
-                    )[address],
-                )
-                return "unknown" if found is None else found
+                ask = partial(self.client.run, process_state, facts.pid, workers=[address])
+                found = within(_ASK_S, ask)
+                return "unknown" if found is None else found[address]
         return "unknown"
 
     def _abandon(self, node: int) -> None:
