@@ -215,7 +215,6 @@ class AdoptedCluster(RemoteArrays):
             with contextlib.suppress(Exception):  # a scheduler without ridgebench is not counted
                 self.client.run_on_scheduler(comm_bytes.install)
                 self._counts_scheduler = True
-            with contextlib.suppress(Exception):
                 self.client.run_on_scheduler(warm_imports)
 
     def _release(self) -> None:
@@ -286,7 +285,7 @@ class AdoptedCluster(RemoteArrays):
     def _abandon(self, node: int) -> None:
         """Have the scheduler close the worker as soon as it hears of it, if it is ours."""
         if self.own_workers:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # `check` tells of a scheduler that is gone
                 self.client.sync(
                     self.client.scheduler.unregister,
                     address=self.workers[node].address,
