@@ -24,7 +24,6 @@ import numpy as np
 import pytest
 
 from bench_core.data import Problem
-from bench_core.machine import available_cores
 from bench_core.measure import FitSpec, seed_session
 from bench_core.measure.resume import RESUME
 from bench_core.measure.sweep_plan import SweepPlan
@@ -39,12 +38,10 @@ from tests.cluster.running_scheduler import wait_for_workers
 from tests.cluster.slurm_site import NoSlurmError, missing, slurm_site
 from tests.cluster.ssh_hosts import INTERFACE, NoHostsError, ssh_hosts
 from tests.cluster.ssh_hosts import missing as ssh_missing
+from tests.cores import needs_two_cores
 from tests.lifeline import Lifeline
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(available_cores() < 2, reason="two nodes with a core each need two cores"),
-]
+pytestmark = [pytest.mark.slow, needs_two_cores]
 
 ROOT = Path(__file__).parents[2]
 SLURM, SWEEPS, SSH = "A Slurm site, step by step", "Sweeps on a cluster", "Hosts by SSH"
@@ -237,8 +234,7 @@ def gated(tmp_path: Path, slurm: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     places = [str(info.parent), str(ROOT), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, places)))
-    for name in ("SLURM_CONF",):
-        monkeypatch.setenv(name, slurm.variables[name])
+    monkeypatch.setenv("SLURM_CONF", slurm.variables["SLURM_CONF"])
 
 
 def test_a_sweep_outlives_a_job_and_goes_on_with_what_is_missing(

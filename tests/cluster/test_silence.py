@@ -17,7 +17,7 @@ from bench_core.cluster.silence import (
     Silence,
     process_state,
 )
-from tests.faults.interventions import wait_until
+from tests.waiting import wait_until
 
 
 class Host:
