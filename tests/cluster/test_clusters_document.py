@@ -35,9 +35,8 @@ from bench_core.report.units import seconds_text
 from tests.cluster.asv_project import make_project
 from tests.cluster.document import commands, configuration, words
 from tests.cluster.running_scheduler import wait_for_workers
-from tests.cluster.slurm_site import NoSlurmError, missing, slurm_site
-from tests.cluster.ssh_hosts import INTERFACE, NoHostsError, ssh_hosts
-from tests.cluster.ssh_hosts import missing as ssh_missing
+from tests.cluster.sites import hosts_or_skip, slurm_or_skip
+from tests.cluster.ssh_hosts import INTERFACE
 from tests.cores import needs_two_cores
 from tests.lifeline import Lifeline
 
@@ -94,8 +93,6 @@ def own_variables(project: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Start two Slurm nodes, and write the page's configuration with what is another here."""
-    if reason := missing():
-        pytest.skip(reason)
     pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is the slurm extra")
     folder = tmp_path_factory.mktemp("slurm")
     scratch = folder / "shared"
@@ -112,11 +109,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "activate": ["export RIDGEBENCH_TEST_ACTIVATED=yes"],
     }
     assert set(own) < set(values)
-    with contextlib.ExitStack() as stack:
-        try:
-            variables = stack.enter_context(slurm_site(folder / "slurm"))
-        except NoSlurmError as error:
-            pytest.skip(f"Slurm does not run here: {error}")
+    with slurm_or_skip(folder / "slurm") as variables:
         project = make_project(folder / "project")
         file = write_toml(project / "site.toml", values | own)
         yield Site(project, {**own_variables(project), **variables}, file)
@@ -353,18 +346,12 @@ def test_a_study_fits_on_the_nodes_of_a_slurm_site(slurm: Site) -> None:
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Make two hosts with SSH servers, and write the page's configuration with what is theirs."""
-    if reason := ssh_missing():
-        pytest.skip(reason)
     pytest.importorskip("asyncssh", reason="asyncssh is the ssh extra")
     folder = tmp_path_factory.mktemp("ssh")
     scratch = folder / "scratch"
     scratch.mkdir()
     values = configuration(SSH)
-    with contextlib.ExitStack() as stack:
-        try:
-            found = stack.enter_context(ssh_hosts(folder / "ssh"))
-        except NoHostsError as error:
-            pytest.skip(f"no network namespaces here: {error}")
+    with hosts_or_skip(folder / "ssh") as found:
         own = {
             "hosts": list(found.addresses),
             "interface": INTERFACE,
