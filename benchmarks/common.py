@@ -28,16 +28,13 @@ if TYPE_CHECKING:
     from bench_core.cluster.capacity import Capacity
     from bench_core.cluster.settings import ClusterSettings
     from bench_core.measure import FitSpec
-    from bench_core.records import KernelsRecord, Record
+    from bench_core.records import AnyRecord, KernelsRecord, Record
     from bench_core.records.times import Times
 
 R = TypeVar("R", "Record", "KernelsRecord")
 
 THREADS = [1, 2, 4, 8, 16, 32]
 NODES = [1, 2, 4, 6, 8]
-
-# Of the checkout that the suites lie in, whichever configuration file asv was given.
-os.environ.setdefault("RIDGEBENCH_RECORDS", str(Path(__file__).parents[1] / ".asv" / "records"))
 
 PENALTY = "RIDGEBENCH_PENALTY"
 """Variable by which `ridgebench bench` says how penalties are chosen; it is rarely there."""
@@ -74,10 +71,11 @@ class Suite:
 
     def setup_cache(self) -> str:
         """Return the folder of this run and environment, and publish what will be left out."""
-        from bench_core.measure import publish, seed_session, session_store
+        from bench_core.measure import seed_session, session_store
         from bench_core.measure.turns_plan import PLAN, in_session, write_plan
         from bench_core.records.skips import make_skips
 
+        name_records_folder()
         session = session_store()
         # Not twice in a session, nor the machine's clock, which shows how this session went.
         begun = Path(session, PLAN).exists()
@@ -162,9 +160,28 @@ class FitSuite(Suite):
         self.record = measured(session, self.case(*parameters))
 
 
+def name_records_folder() -> None:
+    """Have records published to the checkout that the suites lie in, unless a folder is named.
+
+    This is so whichever configuration file asv was given. The variable reaches the processes that
+    measure in turns, too.
+    """
+    from bench_core.records.store import RECORDS
+
+    os.environ.setdefault(RECORDS, str(Path(__file__).parents[1] / ".asv" / "records"))
+
+
+def publish(record: AnyRecord) -> None:
+    """Keep a record for the report; see `bench_core.measure.publish`."""
+    from bench_core.records import store
+
+    name_records_folder()
+    store.publish(record)
+
+
 def measured(session: str, case: FitSpec) -> Record:
     """Return the case's record of this session, measuring it if no other benchmark has."""
-    from bench_core.measure import measure, publish
+    from bench_core.measure import measure
 
     record = measure(case, store=Path(session), cluster=other_cluster())
     publish(record)
@@ -179,7 +196,6 @@ def publish_figures(
     """Publish figures that are not those of one fit: name → (value, unit)."""
     from datetime import UTC, datetime
 
-    from bench_core.measure import publish
     from bench_core.records import make_figures
 
     started = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"

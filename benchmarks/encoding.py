@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Suite
+from benchmarks.common import Suite, publish
 
 NEEDS = ("av", "h5py", "nilearn")
 
@@ -57,6 +57,11 @@ def _grid(name: str) -> list[Any]:
     return list(dict.fromkeys([*GRIDS[name], *own]))
 
 
+def _own(problem: str) -> tuple[Path, dict[str, list[Any]]] | None:
+    """Return the file and grids of a user's own problem, None for the example's."""
+    return OWN if OWN is not None and problem in OWN[1]["problem"] else None
+
+
 class Encoding(Suite):
     suite = "encoding"
     params = tuple(_grid(name) for name in GRIDS)
@@ -68,24 +73,23 @@ class Encoding(Suite):
         if absent:
             return f"{', '.join(absent)} not installed here: pip install 'ridgebench[brain,films]'"
         named = dict(zip(cls.param_names, parameters, strict=True))
-        is_own = OWN is not None and named["problem"] in OWN[1]["problem"]
-        grids = OWN[1] if is_own and OWN is not None else GRIDS
+        own = _own(named["problem"])
+        grids = GRIDS if own is None else own[1]
         for key, value in named.items():
             if value not in grids[key]:
                 return f"{named['problem']} has no {key} {value}"
-        if is_own:  # a profile names the example's
+        if own is not None:  # a profile names the example's
             return cls.too_large(1, named["threads"])
         return super().reason_to_skip(*parameters)
 
     def prepare(self, session: str, *parameters: Any) -> None:
-        from bench_core.measure import publish
         from bench_core.study.encoding import EncodingCase, measure_encoding
 
         folder = Path(session) / "encoding"
         folder.mkdir(parents=True, exist_ok=True)
         named = dict(zip(self.param_names, parameters, strict=True))
-        is_own = OWN is not None and named["problem"] in OWN[1]["problem"]
-        case = EncodingCase(**named, file=OWN[0] if is_own and OWN is not None else None)
+        own = _own(named["problem"])
+        case = EncodingCase(**named, file=None if own is None else own[0])
         self.figures = measure_encoding(case, folder)
         publish(self.figures.to_record(case))
 

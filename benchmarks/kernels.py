@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import THREADS, Suite, usable
+from benchmarks.common import THREADS, Suite, publish, usable
 
 
 class Kernels(Suite):
@@ -20,7 +20,7 @@ class Kernels(Suite):
     param_names = ("kernel", "precision", "threads", "size")
 
     def prepare(self, session: str, kernel: str, precision: str, threads: int, size: int) -> None:
-        from bench_core.measure import measure_kernels, publish
+        from bench_core.measure import measure_kernels
 
         record = measure_kernels(
             threads,

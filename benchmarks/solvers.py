@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import FitSuite, make_case, measured, samples, usable
+from benchmarks.common import FitSuite, make_case, measured, publish, samples, usable
 
 # Solver: strategy, its options, and the precision of the problem that it is given.
 SOLVERS: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -101,7 +101,7 @@ class Solvers(FitSuite):
         self, session: str, solver: str, problem: str, scale: str, threads: int
     ) -> float:
         """The gemm rate over the fit's useful flops per second: 1 where all is a product."""
-        from bench_core.measure import measure_kernels, publish
+        from bench_core.measure import measure_kernels
 
         plan = self.record.plan
         if plan is None or plan.useful_flops is None:

@@ -16,6 +16,7 @@ from asyncio import CancelledError as AsyncCancelledError
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from distributed import Client
@@ -91,11 +92,7 @@ class AdoptedCluster(RemoteArrays):
     own_workers = True
     """True where scheduler and workers were started for this cluster, and end with it."""
 
-    def __init__(
-        self,
-        settings: CommonSettings,
-        request: NodeRequest,
-    ) -> None:
+    def __init__(self, settings: CommonSettings, request: NodeRequest) -> None:
         for name, value in (("nodes", request.nodes), ("threads", request.threads)):
             if value < 1:
                 raise InputError(f"{name} = {value}: a cluster needs at least 1")
@@ -218,7 +215,6 @@ class AdoptedCluster(RemoteArrays):
             with contextlib.suppress(Exception):  # a scheduler without ridgebench is not counted
                 self.client.run_on_scheduler(comm_bytes.install)
                 self._counts_scheduler = True
-            with contextlib.suppress(Exception):
                 self.client.run_on_scheduler(warm_imports)
 
     def _release(self) -> None:
@@ -281,19 +277,15 @@ class AdoptedCluster(RemoteArrays):
         for other in self.living:
             if self.facts[other].location == facts.location and self._presence.is_heard(other):
                 address = self.workers[other].address
-                found = within(
-                    _ASK_S,
-                    lambda address=address: self.client.run(  # type: ignore[misc]
-                        process_state, facts.pid, workers=[address]
-                    )[address],
-                )
-                return "unknown" if found is None else found
+                ask = partial(self.client.run, process_state, facts.pid, workers=[address])
+                found = within(_ASK_S, ask)
+                return "unknown" if found is None else found[address]
         return "unknown"
 
     def _abandon(self, node: int) -> None:
         """Have the scheduler close the worker as soon as it hears of it, if it is ours."""
         if self.own_workers:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # `check` tells of a scheduler that is gone
                 self.client.sync(
                     self.client.scheduler.unregister,
                     address=self.workers[node].address,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -65,10 +66,7 @@ class Presence:
         ask : returns what the host of a node, given by its number, says of its process.
         """
         self._addresses = list(addresses)
-        self._silences = [
-            Silence(lambda node=node: ask(node))  # type: ignore[misc]
-            for node in range(len(addresses))
-        ]
+        self._silences = [Silence(partial(ask, node)) for node in range(len(addresses))]
 
     def look(self) -> None:
         """Ask the scheduler, unless that was done just now; raise what `workers` raises."""

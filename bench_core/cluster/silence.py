@@ -64,6 +64,7 @@ class Silence:
         self._looked_at: float | None = None
         self._next = SILENT_S
         self._answer: HostAnswer | None = None
+        self._failure = ""
         self._asking: threading.Thread | None = None
 
     def look(self, sign: object, now: float) -> None:
@@ -75,7 +76,8 @@ class Silence:
         now : of a clock that only goes forward, in seconds.
         """
         if self._looked_at is None or sign != self._sign:
-            self.seconds, self._sign, self._answer, self._next = 0.0, sign, None, SILENT_S
+            self.seconds, self._sign, self._next = 0.0, sign, SILENT_S
+            self._answer, self._failure = None, ""
         else:
             self.seconds += min(now - self._looked_at, _LONGEST_STEP_S)
         self._looked_at = now
@@ -87,12 +89,13 @@ class Silence:
             self._asking.start()
 
     def _keep_answer(self, sign: object) -> None:
+        failure = ""
         try:
             found = self._ask()
-        except Exception:  # whatever it is, it says nothing of the process
-            found = "unknown"
+        except Exception as error:  # whatever it is, it says nothing of the process
+            found, failure = "unknown", f" ({type(error).__name__}: {error})"
         if sign == self._sign:
-            self._answer = found
+            self._answer, self._failure = found, failure
 
     def lost(self, *, patient: bool) -> str | None:
         """Return why the node is lost, None while it may come back.
@@ -110,7 +113,7 @@ class Silence:
         if answer == "unreachable" and (not patient or silent >= UNREACHABLE_S):
             return f"cannot be reached, nor can its host: {heard}"
         if answer in (None, "unknown") and silent >= UNKNOWN_S:
-            return f"does not answer, and its host cannot be asked: {heard}"
+            return f"does not answer, and its host cannot be asked{self._failure}: {heard}"
         return None
 
 

@@ -91,8 +91,8 @@ def phase_parts(cost: FitCost, calibration: Calibration, threads: int) -> dict[P
 
 def own_calibration(blas: str) -> tuple[Calibration, str]:
     """Return this machine's calibration of a BLAS, or the nominal node's, and its name."""
-    roots = [Path(os.environ[name]) for name in ("ASV_CONF_DIR",) if os.environ.get(name)]
-    for root in (*roots, Path.cwd()):
+    project = os.environ.get("ASV_CONF_DIR")
+    for root in (*([Path(project)] if project else []), Path.cwd()):
         path = root / CALIBRATIONS / f"{blas}.json"
         if path.is_file():
             found = read_calibration(path)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -77,16 +76,14 @@ class Session:
     in_warm_up: TorchProducts | None = None
     _last_times: dict[int, ProcessTimes] = field(default_factory=dict)
 
-    @contextmanager
-    def recovering(self) -> Iterator[None]:
-        """Let fits go on after the loss of nodes while the context lasts, if the job asks for it.
+    def start_recovery(self) -> None:
+        """Let fits go on after the loss of nodes from now on, if the job asks for it.
 
         Not the warm-up: its batches are none of the fit.
         """
         if self.cluster is not None and self.job.retries is not None:
             folder = None if self.job.ledger is None else Path(self.job.ledger)
             self.cluster.recovery = Recovery(self.job.retries, Ledger(folder, self._give_back))
-        yield
 
     def forget_batches(self) -> None:
         """Neither use nor keep on disk any finished batches: what follows is another fit."""

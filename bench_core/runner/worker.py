@@ -49,11 +49,8 @@ def run_job(job: FitJob, progress: Progress, keep: Keep) -> WorkerResult:
     with open_session(job, progress) as session:
         on_device = session.start_device_memory()
         loads = session.loads()
-        with (
-            session.watch_memory(job.interval_ms) as watch,
-            kept_warnings() as warned,
-            session.recovering(),
-        ):
+        with session.watch_memory(job.interval_ms) as watch, kept_warnings() as warned:
+            session.start_recovery()
             run = time_run(session, watch, progress)
         model, times = run.fits.model, run.fits.times
         device_memory = session.device_memory(on_device)

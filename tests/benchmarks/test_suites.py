@@ -7,14 +7,19 @@ import importlib
 import inspect
 import itertools
 import json
+import os
 import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import benchmarks
 from bench_core.errors import UnknownNameError
+from bench_core.records.skips import make_skips
+from bench_core.records.store import RECORDS
 from benchmarks import common
 
 ROOT = Path(benchmarks.__file__).parents[1]
@@ -91,6 +96,35 @@ def test_every_figure_takes_the_subjects_of_its_profile(name, subjects, monkeypa
         problems |= {case.problem for case in cases}
     figures = {"parcels", "roi", "whole-brain-mor", "whole-brain-bmor"}
     assert problems == (figures if subjects else set())
+
+
+LOAD = """
+import os
+before = dict(os.environ)
+from benchmarks import common
+assert len(list(common.suites())) > 10
+assert dict(os.environ) == before, set(os.environ) - set(before)
+"""
+
+
+def test_loading_the_suites_changes_no_variable():
+    variables = {name: value for name, value in os.environ.items() if name != RECORDS}
+    subprocess.run([sys.executable, "-c", LOAD], cwd=ROOT, env=variables, check=True)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_records_go_to_the_checkout_of_the_suites_unless_a_folder_is_named(
+    named, monkeypatch, tmp_path
+):
+    monkeypatch.setenv(RECORDS, str(tmp_path / "named"))
+    monkeypatch.setenv("ASV_CONF_DIR", str(tmp_path / "envs"))
+    monkeypatch.setattr(common, "__file__", str(tmp_path / "benchmarks" / "common.py"))
+    if not named:
+        monkeypatch.delenv(RECORDS)
+    common.publish(make_skips({("threads", "2 cores"): 3}))
+    (found,) = tmp_path.rglob("left-out.json")
+    root = tmp_path / "named" if named else tmp_path / ".asv" / "records"
+    assert found.is_relative_to(root)
 
 
 def test_an_unknown_profile_offers_near_ones(monkeypatch):

@@ -6,11 +6,11 @@ import os
 import signal
 from typing import Any
 
-from bench_core import strategies
 from bench_core.data import THESIS_ALPHAS
+from bench_core.strategies.bmor import BatchMultiOutput
 
 
-class GatedBmor(strategies.get("bmor")):  # type: ignore[misc]
+class GatedBmor(BatchMultiOutput):
     """Fit as bmor; a node waits for ever at ``gate`` while that is there: a `tests.lifeline`."""
 
     def __init__(

@@ -19,6 +19,36 @@ NODES = 2
 
 
 @contextlib.contextmanager
+def slurm_or_skip(folder: Path) -> Iterator[dict[str, str]]:
+    """Yield the variables of a `slurm_site`, or skip the test with the reason."""
+    if reason := missing():
+        pytest.skip(reason)
+    with contextlib.ExitStack() as stack:
+        try:
+            variables = stack.enter_context(slurm_site(folder))
+        except NoSlurmError as error:
+            pytest.skip(f"Slurm does not run here: {error}")
+        yield variables
+
+
+@contextlib.contextmanager
+def hosts_or_skip(
+    folder: Path,
+    own_folder: Path | None = None,
+    variables: Sequence[Mapping[str, str]] = ({}, {}),
+) -> Iterator[Hosts]:
+    """Yield `ssh_hosts`, or skip the test with the reason."""
+    if reason := ssh_missing():
+        pytest.skip(reason)
+    with contextlib.ExitStack() as stack:
+        try:
+            hosts = stack.enter_context(ssh_hosts(folder, own_folder, variables))
+        except NoHostsError as error:
+            pytest.skip(f"no network namespaces here: {error}")
+        yield hosts
+
+
+@contextlib.contextmanager
 def scheduler_cluster(folder: Path) -> Iterator[ClusterSettings]:
     # A worker more than is needed: whoever it belongs to must not be disturbed.
     with running_scheduler(folder / "dask", workers=NODES + 1) as address:
@@ -28,8 +58,6 @@ def scheduler_cluster(folder: Path) -> Iterator[ClusterSettings]:
 
 @contextlib.contextmanager
 def slurm_cluster(folder: Path) -> Iterator[ClusterSettings]:
-    if reason := missing():
-        pytest.skip(reason)
     scratch = folder / "shared"
     scratch.mkdir()
     file = folder / "site.toml"
@@ -38,12 +66,7 @@ def slurm_cluster(folder: Path) -> Iterator[ClusterSettings]:
         'nodes = 2\ncores = 1\nmemory = "1000M"\nwalltime = "00:09:00"\nstart_timeout = 120.0\n'
         'activate = ["export RIDGEBENCH_TEST_ACTIVATED=yes"]\n'
     )
-    with contextlib.ExitStack() as stack:
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        try:
-            variables = stack.enter_context(slurm_site(folder / "slurm"))
-        except NoSlurmError as error:
-            pytest.skip(f"Slurm does not run here: {error}")
+    with pytest.MonkeyPatch.context() as patch, slurm_or_skip(folder / "slurm") as variables:
         for name, value in variables.items():
             patch.setenv(name, value)
         yield cluster.read_cluster(file)
@@ -63,17 +86,10 @@ def ssh_site(
 
     variables : of the environment of everything that runs on each host.
     """
-    if reason := ssh_missing():
-        pytest.skip(reason)
     scratch = folder / "scratch"
     scratch.mkdir()
     file = folder / "hosts.toml"
-    with contextlib.ExitStack() as stack:
-        try:
-            own = scratch if unshared else None
-            hosts = stack.enter_context(ssh_hosts(folder / "ssh", own, variables))
-        except NoHostsError as error:
-            pytest.skip(f"no network namespaces here: {error}")
+    with hosts_or_skip(folder / "ssh", scratch if unshared else None, variables) as hosts:
         first, second = hosts.addresses
         file.write_text(
             f'kind = "ssh"\nscratch = "{scratch}"\nhosts = ["{first}", "{second}"]\n'

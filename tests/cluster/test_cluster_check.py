@@ -15,8 +15,9 @@ from bench_core import cluster
 from bench_core.cli.commands.cluster import command
 from bench_core.cluster import NodeLostError, read_cluster
 from bench_core.errors import InputError
-from bench_core.machine import available_cores, cpu
+from bench_core.machine import cpu
 from tests.cluster.running_scheduler import running_scheduler
+from tests.cores import needs_two_cores
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "clusters.md"
 
@@ -53,7 +54,7 @@ def written(folder: Path, address: str, keys: dict[str, str], timeout: float = 1
     return path
 
 
-@pytest.mark.skipif(available_cores() < 2, reason="two nodes with a core each need two cores")
+@needs_two_cores
 def test_check_proves_every_node_of_an_encrypted_scheduler(
     encrypted: str, certificates: dict[str, str], tmp_path: Path
 ) -> None:

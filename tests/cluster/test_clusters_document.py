@@ -24,7 +24,6 @@ import numpy as np
 import pytest
 
 from bench_core.data import Problem
-from bench_core.machine import available_cores
 from bench_core.measure import FitSpec, seed_session
 from bench_core.measure.resume import RESUME
 from bench_core.measure.sweep_plan import SweepPlan
@@ -36,15 +35,12 @@ from bench_core.report.units import seconds_text
 from tests.cluster.asv_project import make_project
 from tests.cluster.document import commands, configuration, words
 from tests.cluster.running_scheduler import wait_for_workers
-from tests.cluster.slurm_site import NoSlurmError, missing, slurm_site
-from tests.cluster.ssh_hosts import INTERFACE, NoHostsError, ssh_hosts
-from tests.cluster.ssh_hosts import missing as ssh_missing
+from tests.cluster.sites import hosts_or_skip, slurm_or_skip
+from tests.cluster.ssh_hosts import INTERFACE
+from tests.cores import needs_two_cores
 from tests.lifeline import Lifeline
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(available_cores() < 2, reason="two nodes with a core each need two cores"),
-]
+pytestmark = [pytest.mark.slow, needs_two_cores]
 
 ROOT = Path(__file__).parents[2]
 SLURM, SWEEPS, SSH = "A Slurm site, step by step", "Sweeps on a cluster", "Hosts by SSH"
@@ -91,16 +87,12 @@ def own_variables(project: Path) -> dict[str, str]:
     """Return the environment of a user of the tests' own, who accepts a busy machine."""
     home = project / "home"
     home.mkdir(exist_ok=True)
-    # Loading the suites in this process names a folder of records, which is not this user's.
-    shared = {name: value for name, value in os.environ.items() if name != RECORDS}
-    return {**shared, "HOME": str(home), "XDG_CACHE_HOME": str(home), "COLUMNS": "200"}
+    return {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home), "COLUMNS": "200"}
 
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Start two Slurm nodes, and write the page's configuration with what is another here."""
-    if reason := missing():
-        pytest.skip(reason)
     pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is the slurm extra")
     folder = tmp_path_factory.mktemp("slurm")
     scratch = folder / "shared"
@@ -117,11 +109,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "activate": ["export RIDGEBENCH_TEST_ACTIVATED=yes"],
     }
     assert set(own) < set(values)
-    with contextlib.ExitStack() as stack:
-        try:
-            variables = stack.enter_context(slurm_site(folder / "slurm"))
-        except NoSlurmError as error:
-            pytest.skip(f"Slurm does not run here: {error}")
+    with slurm_or_skip(folder / "slurm") as variables:
         project = make_project(folder / "project")
         file = write_toml(project / "site.toml", values | own)
         yield Site(project, {**own_variables(project), **variables}, file)
@@ -239,8 +227,7 @@ def gated(tmp_path: Path, slurm: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     places = [str(info.parent), str(ROOT), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, places)))
-    for name in ("SLURM_CONF",):
-        monkeypatch.setenv(name, slurm.variables[name])
+    monkeypatch.setenv("SLURM_CONF", slurm.variables["SLURM_CONF"])
 
 
 def test_a_sweep_outlives_a_job_and_goes_on_with_what_is_missing(
@@ -359,18 +346,12 @@ def test_a_study_fits_on_the_nodes_of_a_slurm_site(slurm: Site) -> None:
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Make two hosts with SSH servers, and write the page's configuration with what is theirs."""
-    if reason := ssh_missing():
-        pytest.skip(reason)
     pytest.importorskip("asyncssh", reason="asyncssh is the ssh extra")
     folder = tmp_path_factory.mktemp("ssh")
     scratch = folder / "scratch"
     scratch.mkdir()
     values = configuration(SSH)
-    with contextlib.ExitStack() as stack:
-        try:
-            found = stack.enter_context(ssh_hosts(folder / "ssh"))
-        except NoHostsError as error:
-            pytest.skip(f"no network namespaces here: {error}")
+    with hosts_or_skip(folder / "ssh") as found:
         own = {
             "hosts": list(found.addresses),
             "interface": INTERFACE,

@@ -5,19 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from bench_core.data import Problem
-from bench_core.machine import available_cores
 from bench_core.measure import FitSpec, measure
 from tests.cluster.sites import ssh_site
+from tests.cores import needs_two_cores
 
 RATE = 1_000_000
 """Bytes per second of the limited link."""
 BURST = 16_000
 
 
-@pytest.mark.skipif(available_cores() < 2, reason="two nodes need two cores")
+@needs_two_cores
 def test_the_record_has_bytes_and_seconds_of_every_link(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     X, Y = rng.standard_normal((400, 150)), rng.standard_normal((400, 12))

@@ -26,14 +26,12 @@ from bench_core.machine import available_cores, cpu
 from bench_core.measure import FitSpec, measure
 from tests.cluster.running_scheduler import running_scheduler
 from tests.cluster.sites import NODES, scheduler_cluster, slurm_cluster, ssh_cluster
+from tests.cores import needs_two_cores
 
 THREADS = 1
 ALPHAS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 
-pytestmark = pytest.mark.skipif(
-    available_cores() < NODES, reason="two nodes with a core each need two cores"
-)
-
+pytestmark = needs_two_cores
 
 SITES = {
     "scheduler": scheduler_cluster,

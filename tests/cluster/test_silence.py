@@ -17,7 +17,7 @@ from bench_core.cluster.silence import (
     Silence,
     process_state,
 )
-from tests.faults.interventions import wait_until
+from tests.waiting import wait_until
 
 
 class Host:
@@ -55,7 +55,7 @@ def after(silence: Silence, seconds: float, *, patient: bool, sign: float = 1.0)
         ("unreachable", True, UNREACHABLE_S, "reached"),
         ("gone", True, SILENT_S, "ended"),
         ("unknown", False, UNKNOWN_S, "cannot be asked"),
-        (OSError("no way"), True, UNKNOWN_S, "cannot be asked"),
+        (OSError("no way"), True, UNKNOWN_S, "cannot be asked (OSError: no way)"),
     ],
 )
 def test_a_silent_node_is_lost_when_its_host_says_so(

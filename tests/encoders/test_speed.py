@@ -8,6 +8,7 @@ import pytest
 from tiny_encoder import irregular, video
 
 from bench_core.errors import InputError
+from bench_core.records.store import RECORDS
 from benchmarks.encoders import Encoders
 from encoders import speed
 from encoders.registry import make
@@ -62,6 +63,7 @@ def test_the_suite_reads_one_measurement(tmp_path: Path, monkeypatch: pytest.Mon
         return found
 
     monkeypatch.setattr(speed, "measured", known)
+    monkeypatch.setenv(RECORDS, str(tmp_path / "records"))
     suite = Encoders()
     parameters = [values[0] for values in suite.params]
     suite.setup(str(tmp_path), *parameters)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
 
 from tests.faults.traps import set_trap
+from tests.waiting import wait_until
 
 MARK = "RIDGEBENCH_TEST_MARK"
 
 TARGETS = 40
 """Of the problem in which traps are set."""
-
-R = TypeVar("R")
 
 
 @contextmanager
@@ -34,7 +32,6 @@ def once_held(
     for target in range(first, TARGETS):
         set_trap(traps, target, fault)
     held: list[int] = []
-    errors: list[Exception] = []
     over = threading.Event()
 
     def watch() -> None:
@@ -43,35 +40,22 @@ def once_held(
                 for path in traps.glob("*[0-9]"):
                     path.unlink(missing_ok=True)
                 held.append(int(pids[0]))
-                try:
-                    action(held[0])
-                except Exception as error:
-                    errors.append(error)
+                action(held[0])
                 return
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield held
-    finally:
-        over.set()
-        thread.join()
-    if errors:
-        raise errors[0]
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(watch)
+        try:
+            yield held
+        finally:
+            over.set()
+            watching.result()
 
 
 def clear(traps: Path) -> None:
     """Remove traps and what is left of them; a node that waits for that goes on."""
     for path in traps.iterdir():
         path.unlink()
-
-
-def wait_until(condition: Callable[[], R], seconds: float = 240) -> R:
-    """Return the condition once it holds, or as it is after so many seconds."""
-    limit = time.monotonic() + seconds
-    while not (found := condition()) and time.monotonic() < limit:
-        time.sleep(0.02)
-    return found
 
 
 def marked(mark: str) -> list[int]:

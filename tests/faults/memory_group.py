@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import wait_until
 
 PLACES = (
     (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
@@ -38,11 +39,16 @@ def memory_group(limit: int) -> Iterator[Path]:
         try:
             yield folder
         finally:
-            for pid in (folder / "cgroup.procs").read_text().split():
-                with suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
-            while (folder / "cgroup.procs").read_text():
-                time.sleep(0.01)
-            folder.rmdir()
+            _remove(folder)
         return
     pytest.skip(f"no control group with a limit of memory can be made: {'; '.join(reasons)}")
+
+
+def _remove(folder: Path) -> None:
+    """Kill what is left in a group, and remove the group once nothing is."""
+    members = folder / "cgroup.procs"
+    for pid in members.read_text().split():
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    wait_until(lambda: not members.read_text(), 60)
+    folder.rmdir()

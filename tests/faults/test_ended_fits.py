@@ -16,18 +16,18 @@ import pytest
 from bench_core.data import Problem
 from bench_core.errors import InputError, ResourceError
 from bench_core.fitting.run import fit
-from bench_core.machine import available_cores
 from bench_core.measure import FitSpec, measure
 from bench_core.records import Record, read
+from tests.cores import needs_two_cores
 from tests.faults.fits import ALPHAS, SECOND, assert_same, request
-from tests.faults.interventions import wait_until
 from tests.faults.memory_group import memory_group
 from tests.faults.traps import set_trap
 from tests.small_disk import small_disk
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.usefixtures("installed"),
-    pytest.mark.skipif(available_cores() < 2, reason="two nodes need two cores"),
+    needs_two_cores,
 ]
 
 

@@ -16,14 +16,15 @@ import pytest
 from bench_core import cluster
 from bench_core.cluster import ClusterSettings, Recovery
 from bench_core.fitting.run import FitFailedError, fit
-from bench_core.machine import available_cores
 from tests.cluster.sites import ssh_site
+from tests.cores import needs_two_cores
 from tests.faults.conftest import ROOT
 from tests.faults.fits import assert_same, assert_same_model, fit_on, request
-from tests.faults.interventions import MARK, assert_none_left, clear, once_held, wait_until
+from tests.faults.interventions import MARK, assert_none_left, clear, once_held
 from tests.faults.traps import ANY, FOLDER, set_trap
+from tests.waiting import wait_until
 
-pytestmark = pytest.mark.skipif(available_cores() < 2, reason="two nodes need two cores")
+pytestmark = needs_two_cores
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,15 +16,16 @@ from distributed import Client
 from bench_core import cluster
 from bench_core.cluster import ClusterSettings
 from bench_core.fitting.run import FitFailedError, fit
-from bench_core.machine import available_cores
 from bench_core.measure import FitSpec, measure
 from tests.cluster.running_scheduler import running_scheduler, wait_for_workers
+from tests.cores import needs_two_cores
 from tests.faults.fits import ALPHAS, DISTRIBUTED, assert_same, request
-from tests.faults.interventions import MARK, assert_none_left, clear, once_held, wait_until
+from tests.faults.interventions import MARK, assert_none_left, clear, once_held
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.usefixtures("installed"),
-    pytest.mark.skipif(available_cores() < 2, reason="two nodes need two cores"),
+    needs_two_cores,
 ]
 
 

@@ -16,15 +16,16 @@ from bench_core.cluster import ClusterSettings
 from bench_core.cluster.adopted import AdoptedCluster
 from bench_core.cluster.kinds.slurm import ask_in_job, job_fields
 from bench_core.fitting.run import fit
-from bench_core.machine import available_cores
 from bench_core.measure import FitSpec, measure
 from tests.cluster.sites import slurm_cluster
+from tests.cores import needs_two_cores
 from tests.faults.fits import ALPHAS, assert_same, request
-from tests.faults.interventions import MARK, assert_none_left, once_held, wait_until
+from tests.faults.interventions import MARK, assert_none_left, once_held
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.usefixtures("installed"),
-    pytest.mark.skipif(available_cores() < 2, reason="two nodes need two cores"),
+    needs_two_cores,
 ]
 
 

@@ -18,16 +18,17 @@ from bench_core import cluster
 from bench_core.cluster import Cluster, ClusterSettings, NodeLostError, Recovery, presence
 from bench_core.cluster import silence as silences
 from bench_core.cluster.kinds import ssh
-from bench_core.machine import available_cores
 from bench_core.measure import FitSpec, measure
 from tests.cluster.sites import ssh_site
 from tests.cluster.ssh_hosts import Hosts
+from tests.cores import needs_two_cores
 from tests.faults.conftest import ROOT
 from tests.faults.fits import ALPHAS, DISTRIBUTED, assert_same_model, fit_on
-from tests.faults.interventions import MARK, assert_none_left, clear, once_held, wait_until
+from tests.faults.interventions import MARK, assert_none_left, clear, once_held
 from tests.faults.traps import FOLDER
+from tests.waiting import wait_until
 
-pytestmark = pytest.mark.skipif(available_cores() < 2, reason="two nodes need two cores")
+pytestmark = needs_two_cores
 
 
 @dataclass(frozen=True)

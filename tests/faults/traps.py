@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 
 from bench_core.strategies import _shared_nodes, bmor, bmor_shared, mor
 from tests.small_disk import fill
+from tests.waiting import wait_until
 
 FOLDER = "RIDGEBENCH_TEST_TRAPS"
 ANY = 13
@@ -47,12 +47,10 @@ def spring(target: int) -> None:
         while True:
             eaten.append(np.ones(2**20))
     elif fault == "until":
-        while sprung.exists():  # until the test removes it
-            time.sleep(0.01)
+        assert wait_until(lambda: not sprung.exists(), 600)  # until the test removes it
     elif fault == "fill":
         disk = Path(sprung.with_suffix(".disk").read_text())
-        while not list(disk.glob("*.unfinished/batch-0.npz")):
-            time.sleep(0.01)
+        assert wait_until(lambda: list(disk.glob("*.unfinished/batch-0.npz")))
         fill(disk)
     elif fault == "driver":
         os.kill(os.getppid(), signal.SIGKILL)

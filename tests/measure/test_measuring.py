@@ -28,6 +28,7 @@ from bench_core.records import Record, read, read_folder, to_json
 from bench_core.runner import launcher, timing
 from bench_core.runner.launcher import launch
 from bench_core.runner.protocol import WorkerResult
+from tests.cores import needs_two_cores
 from tests.lifeline import Lifeline
 
 Run = Callable[..., Record]
@@ -147,7 +148,7 @@ def test_a_record_in_the_store_is_read_and_the_asking_suite_is_named(
     assert good in read_folder(store).records
 
 
-@pytest.mark.skipif(available_cores() < 2, reason="two nodes need two cores")
+@needs_two_cores
 def test_nodes_are_measured_together(run: Run) -> None:
     record = run("bmor", nodes=2)
     assert record.status == "ok"
