@@ -53,7 +53,7 @@ def validate(
     own, left_out = _comparable(calibration, fits)
     if not own:
         raise InputError(
-            f"none of {counted(len(fits), 'recorded fit')} is of {blas_text(calibration)}: "
+            f"none of {counted(len(fits), 'recorded fit')} is of {calibration.blas.text}: "
             f"{'; '.join(left_out) or 'measure some with `ridgebench bench`'}"
         )
     found = tuple(_predicted(one, calibration) for one in own)
@@ -72,12 +72,6 @@ def validate(
     )
 
 
-def blas_text(calibration: Calibration) -> str:
-    """Return the library of a calibration with its version and kernels."""
-    one = calibration.blas
-    return " ".join(word for word in (one.name, one.version, one.architecture) if word)
-
-
 def used(calibration: Calibration) -> UsedCalibration:
     """Return what a record keeps of a calibration."""
     return UsedCalibration(
@@ -85,7 +79,7 @@ def used(calibration: Calibration) -> UsedCalibration:
         machine=calibration.machine.name,
         cpu=calibration.machine.cpu,
         cores=calibration.machine.cores,
-        blas=blas_text(calibration),
+        blas=calibration.blas.text,
         started=calibration.started,
         seconds=calibration.seconds,
         spread=calibration.spread,
