@@ -158,6 +158,12 @@ def _comparable(
 def _predicted(one: RecordedFit, calibration: Calibration) -> PredictedFit:
     seen = one.observation
     found = predict(seen.cost, calibration, seen.threads, nodes_per_machine=seen.nodes_per_machine)
+    return predicted_fit(one, found.seconds, (found.low, found.high))
+
+
+def predicted_fit(one: RecordedFit, seconds: float, interval: tuple[float, float]) -> PredictedFit:
+    """Return a recorded fit beside what was predicted of it."""
+    seen = one.observation
     return PredictedFit(
         problem=one.problem,
         strategy=one.strategy,
@@ -167,8 +173,8 @@ def _predicted(one: RecordedFit, calibration: Calibration) -> PredictedFit:
         nodes=seen.cost.nodes,
         threads=seen.threads,
         measured_s=seen.seconds,
-        predicted_s=found.seconds,
-        low_s=found.low,
-        high_s=found.high,
+        predicted_s=seconds,
+        low_s=interval[0],
+        high_s=interval[1],
         source="A/A" if one.pair else "record",
     )

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from bench_core.advice import Curve, scaling_curve
 from bench_core.advice.candidates import ProblemSize
-from bench_core.advice.curve import as_dict
+from bench_core.advice.curve import STRATEGIES, as_dict
 from bench_core.advice.fitted import describe
 from bench_core.advice.recorded import RecordedFit, recorded_fits, recorded_kernels
-from bench_core.advice.validation import chosen_ways, prediction_errors
+from bench_core.advice.validation import chosen_ways, predicted_fit, prediction_errors
 from bench_core.cli.display import duration
 from bench_core.records import EnvironmentRun, codec, read_runs
 from bench_core.records.model import LONG_S, WITHIN, ChosenWay, PredictedFit, read_models
@@ -290,20 +290,8 @@ def _by_group(
 
 
 def _row(one: RecordedFit, seconds: float) -> PredictedFit:
-    return PredictedFit(
-        problem=one.problem,
-        strategy=one.strategy,
-        form=one.form,
-        dtype=one.dtype,
-        options=dict(one.free),
-        nodes=one.observation.cost.nodes,
-        threads=one.observation.threads,
-        measured_s=rounded(one.observation.seconds),
-        predicted_s=rounded(seconds),
-        low_s=seconds,
-        high_s=seconds,
-        source="record",
-    )
+    """Return a fit beside its prediction, which has no interval here."""
+    return _short(predicted_fit(one, seconds, (seconds, seconds)))
 
 
 def _plain(row: PredictedFit) -> dict[str, Any]:
@@ -363,15 +351,12 @@ def _short(row: PredictedFit) -> PredictedFit:
     return replace(row, measured_s=rounded(row.measured_s), predicted_s=rounded(row.predicted_s))
 
 
-CURVES = ("mor", "bmor", "bmor-shared")
-
-
 def curves() -> dict[str, Any]:
     """Return predicted whole-brain curves to 1,024 nodes of 32 threads, and draw them."""
     table = read_calibration("xeon-6130-mkl")
     fitted_shape = thesis_shape("whole-brain-bmor")
     size = ProblemSize(fitted_shape.t, fitted_shape.p, fitted_shape.s)
-    found = [scaling_curve(name, size, table, 32) for name in CURVES]
+    found = [scaling_curve(name, size, table, 32) for name in STRATEGIES]
     one = scaling_curve("ridgecv", size, table, 32).points[0]
     _draw(found, one.seconds)
     return {
