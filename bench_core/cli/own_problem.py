@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from bench_core.cli.display import console, print_table, say
-from bench_core.cli.options import listed_words
+from bench_core.cli.option_values import listed_words
 
 if TYPE_CHECKING:
     from bench_core.own_problem.budget import CaseTimes
