@@ -12,8 +12,9 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TextIO
 
 
@@ -84,6 +85,43 @@ def end_tree(pid: int) -> None:
         with suppress(psutil.Error):
             each.kill()
     psutil.wait_procs(family, timeout=5)
+
+
+def run_step(
+    command: Sequence[str],
+    limit_s: float,
+    *,
+    variables: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> str | None:
+    """Run a command that has ``limit_s`` seconds, and return why it failed; None if it did not.
+
+    variables : beside those of this process. folder : to run in; None for the working directory.
+
+    >>> run_step([sys.executable, "-c", ""], 60.0)
+    >>> run_step([sys.executable, "-c", "raise SystemExit('no numpy')"], 60.0)
+    'it ended with status 1: no numpy'
+    """
+    import subprocess  # which the commands that run none are quicker without
+
+    try:
+        done = subprocess.run(
+            list(command),
+            cwd=folder,
+            env={**os.environ, **(variables or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=limit_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"not done after {limit_s:.0f} s"
+    except OSError as error:
+        return str(error)
+    if done.returncode == 0:
+        return None
+    return describe_end(done.returncode, done.stderr or done.stdout)
 
 
 def describe_end(returncode: int, stderr: str) -> str:

@@ -123,8 +123,9 @@ def advise(
     """
     if not calibrations:
         raise InputError("no calibration: run `ridgebench calibrate`, or name one")
-    chosen = list(names) if names is not None else strategies.with_cost()
-    unknown = [name for name in chosen if name not in strategies.with_cost()]
+    known = strategies.with_cost()
+    chosen = list(names) if names is not None else known
+    unknown = [name for name in chosen if name not in known]
     if unknown or not chosen:
         raise InputError(f"{', '.join(unknown) or 'no strategy'}: says nothing of its cost")
     node_counts = nodes or powers_of_two(limits.nodes)

@@ -68,10 +68,8 @@ def _forms(name: str, size: ProblemSize) -> list[dict[str, Any]]:
     """Return the options that choose each form of a strategy which this shape allows."""
     kind = strategies.get(name)
     supports = kind.option_names()
-    # himalaya's strategies name their own solvers; ours have one for each form.
-    peers: tuple[str, ...] = getattr(kind, "solvers", ())
-    if peers:
-        return [{"solver": one} for one in reversed(peers) if one != "auto"]
+    if kind.solvers:  # a strategy's own; the common ones are one for each form
+        return [{"solver": one} for one in reversed(kind.solvers) if one != "auto"]
     if "solver" in supports:
         # With t ≤ p the primal form is the dual one's equal in nothing: the plan leaves it out.
         return [{"solver": "dual"}, *([{"solver": "primal"}] if size.t > size.p else [])]

@@ -9,6 +9,7 @@ from statistics import median
 from bench_core import strategies
 from bench_core.errors import RidgebenchError
 from bench_core.records import EnvironmentRun, Record
+from bench_core.records.runs import case_words
 from bench_core.scaling.operations import FitCost, Operation, alone, eigh, gemm, svd, syrk
 from bench_core.scaling.parameters import Observation
 
@@ -123,7 +124,7 @@ def paired_fits(runs: Iterable[EnvironmentRun]) -> Iterator[RecordedFit]:
     """
     found = list(runs)
     known = {
-        (run.environment, case_words(record)): record
+        (run.environment, case_words(record.case)): record
         for run in found
         for record in run.fits
         if record.status == "ok" and record.times is not None
@@ -139,14 +140,6 @@ def paired_fits(runs: Iterable[EnvironmentRun]) -> Iterator[RecordedFit]:
             )
             seen = replace(fit.observation, seconds=seconds)
             yield replace(fit, observation=seen, architecture=None, pair=True)
-
-
-def case_words(record: Record) -> str:
-    """Return the words by which an A/A pair names the case of this record."""
-    case, scale = record.case, record.case.problem.scale
-    options = [f"{name}={value}" for name, value in sorted(case.options.items())]
-    way = [case.strategy, *options, f"{case.nodes}×{case.threads}", case.problem.dtype]
-    return f"{case.problem.name} {1.0 if scale is None else scale:.4g}, {' '.join(way)}"
 
 
 def measured_beside(

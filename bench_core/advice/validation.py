@@ -53,7 +53,7 @@ def validate(
     own, left_out = _comparable(calibration, fits)
     if not own:
         raise InputError(
-            f"none of {counted(len(fits), 'recorded fit')} is of {blas_text(calibration)}: "
+            f"none of {counted(len(fits), 'recorded fit')} is of {calibration.blas.text}: "
             f"{'; '.join(left_out) or 'measure some with `ridgebench bench`'}"
         )
     found = tuple(_predicted(one, calibration) for one in own)
@@ -72,12 +72,6 @@ def validate(
     )
 
 
-def blas_text(calibration: Calibration) -> str:
-    """Return the library of a calibration with its version and kernels."""
-    one = calibration.blas
-    return " ".join(word for word in (one.name, one.version, one.architecture) if word)
-
-
 def used(calibration: Calibration) -> UsedCalibration:
     """Return what a record keeps of a calibration."""
     return UsedCalibration(
@@ -85,7 +79,7 @@ def used(calibration: Calibration) -> UsedCalibration:
         machine=calibration.machine.name,
         cpu=calibration.machine.cpu,
         cores=calibration.machine.cores,
-        blas=blas_text(calibration),
+        blas=calibration.blas.text,
         started=calibration.started,
         seconds=calibration.seconds,
         spread=calibration.spread,
@@ -164,6 +158,12 @@ def _comparable(
 def _predicted(one: RecordedFit, calibration: Calibration) -> PredictedFit:
     seen = one.observation
     found = predict(seen.cost, calibration, seen.threads, nodes_per_machine=seen.nodes_per_machine)
+    return predicted_fit(one, found.seconds, (found.low, found.high))
+
+
+def predicted_fit(one: RecordedFit, seconds: float, interval: tuple[float, float]) -> PredictedFit:
+    """Return a recorded fit beside what was predicted of it."""
+    seen = one.observation
     return PredictedFit(
         problem=one.problem,
         strategy=one.strategy,
@@ -173,8 +173,8 @@ def _predicted(one: RecordedFit, calibration: Calibration) -> PredictedFit:
         nodes=seen.cost.nodes,
         threads=seen.threads,
         measured_s=seen.seconds,
-        predicted_s=found.seconds,
-        low_s=found.low,
-        high_s=found.high,
+        predicted_s=seconds,
+        low_s=interval[0],
+        high_s=interval[1],
         source="A/A" if one.pair else "record",
     )

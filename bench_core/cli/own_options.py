@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -72,27 +72,31 @@ def own_options(function: F) -> F:
     return function
 
 
-def take_own(values: dict[str, Any]) -> dict[str, Any]:
+def take_own(ctx: click.Context, values: dict[str, Any]) -> dict[str, Any]:
     """Take the options of `own_options` out of a command's values and return them.
 
     Raises `UsageError` for any of them without a problem.
     """
     taken = {name: values.pop(name) for name in _NAMES}
     if taken["problem"] is None and taken["x"] is None and taken["y"] is None:
-        defaults = {"scale": 1.0, "subject": "sub-01", "split": "auto", "strategies": ()}
-        given = [name for name, value in taken.items() if value not in (None, defaults.get(name))]
-        if given:
-            raise click.UsageError(f"--{given[0]} goes with --problem, or with --x and --y")
+        for one in _given(ctx, _NAMES):
+            raise click.UsageError(f"{one.opts[0]} goes with --problem, or with --x and --y")
         return {}
     return taken
 
 
 def refuse_others(ctx: click.Context, *names: str) -> None:
     """Raise `UsageError` for an option of the suites that was given with a problem."""
+    for one in _given(ctx, names):
+        words = one.opts[0] if one.opts[0].startswith("-") else "asv's arguments"
+        raise click.UsageError(f"{words}: of the suites, not of --problem; leave it out")
+
+
+def _given(ctx: click.Context, names: Sequence[str]) -> Iterator[click.Parameter]:
+    """Yield the parameters of these names that the command line has values for."""
     from click.core import ParameterSource
 
-    for parameter in ctx.command.params:
-        given = ctx.get_parameter_source(str(parameter.name)) == ParameterSource.COMMANDLINE
-        if parameter.name in names and given and ctx.params[parameter.name] not in ((), None):
-            words = parameter.opts[0] if parameter.opts[0].startswith("-") else "asv's arguments"
-            raise click.UsageError(f"{words}: of the suites, not of --problem; leave it out")
+    for one in ctx.command.params:
+        named = ctx.get_parameter_source(str(one.name)) == ParameterSource.COMMANDLINE
+        if one.name in names and named and ctx.params[one.name] not in ((), None):
+            yield one

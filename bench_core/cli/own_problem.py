@@ -10,17 +10,18 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from bench_core.cli.display import console, print_table, say
-from bench_core.cli.options import listed_words
+from bench_core.cli.option_values import listed_words
 
 if TYPE_CHECKING:
+    from bench_core.own_problem.budget import CaseTimes
     from bench_core.own_problem.cases import SweepCase
     from bench_core.own_problem.environments import BlasEnvironment
     from bench_core.own_problem.model import Model
     from bench_core.own_problem.places import Places
     from bench_core.own_problem.problem import OwnProblem
     from bench_core.own_problem.request import SweepRequest
-    from bench_core.own_problem.sweep import Sweep
-    from bench_core.records.session import NotMeasured
+    from bench_core.own_problem.sweep import Side, Sweep
+    from bench_core.records.session import NotMeasured, SessionRecord
     from bench_core.runner.penalty_request import PenaltyRequest
 
 BUILD_PART = 0.5
@@ -171,8 +172,9 @@ def _session_record(
     session: str,
     started: datetime,
     seconds: float,
-) -> Any:
+) -> SessionRecord:
     from bench_core.own_problem.request import RUNS
+    from bench_core.records.provenance import without_paths
     from bench_core.records.session import SCHEMA_SESSION, SessionCase, SessionRecord
 
     return SessionRecord(
@@ -189,7 +191,7 @@ def _session_record(
         data=() if problem.named else tuple(map(_without_folder, problem.words)),
         within_s=request.within_s,
         not_measured=tuple(sweep.not_measured),
-        notes=tuple(sweep.notes),
+        notes=tuple(without_paths(sweep.notes)),
     )
 
 
@@ -263,9 +265,9 @@ def _bounds(one: NotMeasured) -> str:
 def _show_plan(
     problem: OwnProblem,
     cases: Sequence[SweepCase],
-    sides: Sequence[Any],
+    sides: Sequence[Side],
     refused: Sequence[NotMeasured],
-    times: Any,
+    times: CaseTimes,
 ) -> None:
     """Print the cases in their order, with predictions; nothing is measured."""
     from bench_core.report.units import seconds_text

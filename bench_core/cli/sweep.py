@@ -55,12 +55,12 @@ def make_plan(
     """Return the plan of a sweep; the environment says where, and how penalties are chosen."""
     from dataclasses import replace
 
-    from bench_core.cli.commands.calibrate import FOLDER
     from bench_core.cluster.settings import chosen_cluster
     from bench_core.measure.sweep_plan import plan_sweep
     from bench_core.measure.sweep_times import read_calibrations, with_times
     from bench_core.report.bench_request import is_selected, split_benchmarks
     from bench_core.report.site import environment_names
+    from bench_core.scaling.calibration import CALIBRATIONS
 
     patterns, _ = split_benchmarks(asv_arguments)
     plan, costs = plan_sweep(
@@ -71,7 +71,7 @@ def make_plan(
     )
     if not turns:  # asv runs every case in one process
         costs = [replace(one, case=replace(one.case, runs=1)) for one in costs]
-    calibrations, problems = read_calibrations(project.root / FOLDER)
+    calibrations, problems = read_calibrations(project.root / CALIBRATIONS)
     for problem in problems:
         say(f"warning: {problem}", "yellow", err=True)
     return with_times(

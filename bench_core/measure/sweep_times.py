@@ -37,11 +37,10 @@ def describe_calibration(calibration: Calibration) -> str:
     >>> describe_calibration(read_calibration("xeon-6130-mkl")).partition(",")[0]
     'mkl SkylakeX'
     """
-    blas, machine = calibration.blas, calibration.machine
-    library = " ".join(word for word in (blas.name, blas.version, blas.architecture) if word)
+    machine = calibration.machine
     where = machine.name or machine.cpu or "a machine without a name"
     day = "" if calibration.started is None else f", {calibration.started.partition('T')[0]}"
-    return f"{library}, {where}{day}"
+    return f"{calibration.blas.text}, {where}{day}"
 
 
 def choose_calibration(

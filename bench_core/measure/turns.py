@@ -26,6 +26,7 @@ from bench_core.measure.turns_plan import TurnsPlan, same_case, side_of_same
 from bench_core.processes import end_tree
 from bench_core.records import codec
 from bench_core.records.record import Record
+from bench_core.records.runs import case_words
 from bench_core.records.session import (
     SCHEMA_SESSION,
     SamePair,
@@ -33,7 +34,6 @@ from bench_core.records.session import (
     SessionRecord,
     Tick,
 )
-from bench_core.runner.spec import FitSpec
 
 WORKER = "bench_core.measure.turns_worker"
 #: Cases, in all their environments, between two fits of the reference.
@@ -269,15 +269,9 @@ def _same_pairs(plan: TurnsPlan, folder: Path) -> Iterator[SamePair]:
         if not shared:
             continue
         yield SamePair(
-            case=_words(spec),
+            case=case_words(first.case),
             key=first.key,
             first=tuple(runs[0][one] for one in shared),
             second=tuple(runs[1][one] for one in shared),
             disturbed=reasons[0] if reasons else None,
         )
-
-
-def _words(spec: FitSpec) -> str:
-    options = [f"{name}={value}" for name, value in sorted(spec.options.items())]
-    words = [spec.strategy, *options, f"{spec.nodes}×{spec.threads}", spec.dtype]
-    return f"{spec.problem} {spec.scale:.4g}, {' '.join(words)}"

@@ -10,12 +10,12 @@ import itertools
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bench_core import strategies
 from bench_core.advice.advise import powers_of_two
-from bench_core.errors import InputError, RidgebenchError, counted
+from bench_core.errors import InputError, counted
 from bench_core.measure.run import with_problem_spaces
+from bench_core.measure.sweep_plan import fit_cost
 from bench_core.own_problem.problem import OwnProblem
 from bench_core.own_problem.request import REPEATS, UNTIL, SweepRequest
 from bench_core.records.session import NotMeasured
@@ -162,15 +162,8 @@ def _refusal(
 
 def _cost(spec: FitSpec, problem: OwnProblem) -> FitCost | None:
     """Return the work of a case, None where its strategy says nothing of it."""
-    options: dict[str, Any] = dict(spec.options)
-    if by_run(options):
-        options["cv"] = max(2, problem.run_count)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model = strategies.get(spec.strategy)(spec.penalties, **options)
-            return model.cost(
-                problem.training_samples, problem.p, problem.s, spec.dtype, spec.nodes
-            )
-    except RidgebenchError:
-        return None  # the measurement itself says why it cannot be
+    if by_run(spec.options):
+        spec = replace(spec, options={**spec.options, "cv": max(2, problem.run_count)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return fit_cost(spec, problem.shape, problem.training_samples)

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import shutil
-import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import distributions, version
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from bench_core.blas.libraries import LIBRARIES
 from bench_core.blas.wheels import PACKAGES
 from bench_core.errors import RidgebenchError
 from bench_core.files import read_json, write_json, write_text
-from bench_core.processes import describe_end
+from bench_core.processes import run_step
 
 BUILT = "built.json"
 """Written last: a folder without it was interrupted, and is made anew."""
@@ -124,16 +123,14 @@ def prepare(
 
     Where none of them can be had, this environment is measured as it is, and a line says so.
     """
+    build = build or partial(build_environment, limit_s=limit_s)
     found, lines = [], []
     for name in dict.fromkeys(asked):
         if name == current:
             found.append(BlasEnvironment(name, sys.executable, "this environment"))
             continue
         try:
-            if build is None:
-                environment = build_environment(name, folder, limit_s=limit_s)
-            else:
-                environment = build(name, folder)
+            environment = build(name, folder)
         except EnvironmentNotBuiltError as error:
             lines.append(f"{name} is not measured: {error}")
             continue
@@ -222,21 +219,6 @@ def _run(
     variables: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> None:
-    try:
-        done = subprocess.run(
-            list(command),
-            cwd=folder,
-            env={**os.environ, **(variables or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=limit_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise EnvironmentNotBuiltError(f"{step}: not done after {limit_s:.0f} s") from None
-    except OSError as error:
-        raise EnvironmentNotBuiltError(f"{step}: {error}") from None
-    if done.returncode != 0:
-        ended = describe_end(done.returncode, done.stderr or done.stdout)
-        raise EnvironmentNotBuiltError(f"{step}: {ended}")
+    failed = run_step(command, limit_s, variables=variables, folder=folder)
+    if failed is not None:
+        raise EnvironmentNotBuiltError(f"{step}: {failed}")

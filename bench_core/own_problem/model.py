@@ -7,17 +7,16 @@ shipped table of another machine, and no case is left out for its prediction.
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench_core import strategies
 from bench_core.errors import RidgebenchError
 from bench_core.own_problem.cases import SweepCase
 from bench_core.own_problem.environments import BlasEnvironment
-from bench_core.processes import describe_end
+from bench_core.processes import run_step
 from bench_core.scaling.calibration import SHIPPED, Calibration, read_calibration
 from bench_core.scaling.prediction import Prediction, predict
 
@@ -84,6 +83,7 @@ def find_model(
     limit_s : seconds that a quick one may take; 0 for none.
     make : makes one; None for `calibrate_quickly`.
     """
+    make = make or partial(calibrate_quickly, limit_s=limit_s)
     label = environment.label
     for path in sorted(known.glob("*.json")):
         found = _readable(path)
@@ -95,10 +95,7 @@ def find_model(
     reason = "no time was left for a quick one"
     if (found is None or found.machine.cores != cores) and limit_s > 0:
         try:
-            if make is None:
-                calibrate_quickly(environment, path, limit_s)
-            else:
-                make(environment, path)
+            make(environment, path)
             found = _readable(path)
         except RidgebenchError as error:
             reason = str(error)
@@ -132,24 +129,9 @@ def calibrate_quickly(environment: BlasEnvironment, path: Path, limit_s: float =
     command += ["--out", str(path.absolute())]
     command += [] if environment.blas is None else ["--blas", environment.blas]
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        done = subprocess.run(
-            command,
-            cwd=path.parent,
-            env={**os.environ, **environment.variables},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=limit_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise RidgebenchError(f"a quick one was not done after {limit_s:.0f} s") from None
-    except OSError as error:
-        raise RidgebenchError(f"the quick calibration failed: {error}") from None
-    if done.returncode != 0:
-        ended = describe_end(done.returncode, done.stderr)
-        raise RidgebenchError(f"the quick calibration failed: {ended}")
+    failed = run_step(command, limit_s, variables=environment.variables, folder=path.parent)
+    if failed is not None:
+        raise RidgebenchError(f"the quick calibration failed: {failed}")
 
 
 def _readable(path: Path) -> Calibration | None:

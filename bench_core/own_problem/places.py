@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from bench_core.scaling.calibration import CALIBRATIONS
+
 STATE = Path(".asv", "own")
-CALIBRATIONS = Path(".asv", "calibration")
 
 
 @dataclass(frozen=True)

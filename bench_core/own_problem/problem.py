@@ -17,6 +17,7 @@ from bench_core.fitting.sources import ProblemSource
 from bench_core.leftovers import owned_folder
 from bench_core.progress import Progress, silent
 from bench_core.records.provenance import commit
+from bench_core.runner.spec import ProblemShape
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,14 @@ class OwnProblem:
     seed: int = 0
 
     @property
+    def shape(self) -> ProblemShape:
+        """The sizes."""
+        return ProblemShape(self.name, self.t, self.p, self.s, self.dtype)
+
+    @property
     def training_samples(self) -> int:
         """Samples that the default split trains on, about."""
-        return self.t - int(np.ceil(self.t * 0.1 - 1e-9))
+        return self.shape.training_samples("random")
 
 
 def open_problem(source: ProblemSource, state: Path, progress: Progress = silent) -> OwnProblem:

@@ -23,6 +23,7 @@ from bench_core.own_problem.model import Model
 from bench_core.own_problem.request import RUNS
 from bench_core.records import Record
 from bench_core.records.session import NotMeasured
+from bench_core.records.times import Times
 from bench_core.report.units import seconds_text
 from bench_core.scaling.prediction import Prediction
 
@@ -78,13 +79,16 @@ class Sweep:
 
     cases: Sequence[SweepCase]
     sides: Sequence[Side]
-    runs: Runs | None
+    runs: Runs
     budget: Budget
     times: CaseTimes
     say: Callable[[str], None]
     not_measured: list[NotMeasured] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     _predicted: dict[tuple[int, int], Prediction | None] = field(default_factory=dict, repr=False)
+    # What follows from all records, until one of them changes (`_run_more`).
+    _fastest: dict[bool, float | None] = field(default_factory=dict, repr=False)
+    _ratios: dict[int, float] = field(default_factory=dict, repr=False)
 
     def run(self) -> None:
         """Measure; `not_measured` and `notes` then say what was left out."""
@@ -113,13 +117,12 @@ class Sweep:
 
         One with RidgeCV's answer competes with its like alone; others with all.
         """
-        rivals = [
-            number
-            for number, one in enumerate(self.cases)
-            if one.ridgecv_answer or not case.ridgecv_answer
-        ]
-        found = [self._seconds(side, number) for side in self._all for number in rivals]
-        return min((one for one in found if one is not None), default=None)
+        like = case.ridgecv_answer
+        if like not in self._fastest:
+            rivals = [i for i, one in enumerate(self.cases) if one.ridgecv_answer or not like]
+            found = [self._seconds(side, number) for side in self._all for number in rivals]
+            self._fastest[like] = min((one for one in found if one is not None), default=None)
+        return self._fastest[like]
 
     def too_slow(self, side: int, number: int) -> str | None:
         """Return why the model rules a case out in an environment, None if it does not."""
@@ -140,32 +143,32 @@ class Sweep:
     def _all(self) -> range:
         return range(len(self.sides))
 
-    def _record(self, side: int, number: int) -> Record | None:
-        return None if self.runs is None else self.runs.record(side, number)
-
     def _timed(self, side: int, number: int) -> bool:
-        record = self._record(side, number)
+        record = self.runs.record(side, number)
         return record is not None and record.status in ("ok", "disturbed")
 
+    def _times(self, side: int, number: int) -> Times | None:
+        """Return the times of a valid record, None without one."""
+        record = self.runs.record(side, number)
+        return None if record is None or record.status != "ok" else record.times
+
     def _seconds(self, side: int, number: int) -> float | None:
-        record = self._record(side, number)
-        if record is None or record.status != "ok" or record.times is None:
-            return None
-        return record.times.median_s
+        times = self._times(side, number)
+        return None if times is None else times.median_s
 
     def _count(self, side: int, number: int) -> int:
-        record = self._record(side, number)
-        if record is None or record.status != "ok" or record.times is None:
-            return 0
-        return count_runs(record.times)
+        times = self._times(side, number)
+        return 0 if times is None else count_runs(times)
 
     def _measured_over_predicted(self, side: int) -> float:
-        found = []
-        for number in range(len(self.cases)):
-            seconds, predicted = self._seconds(side, number), self.prediction(side, number)
-            if seconds is not None and predicted is not None:
-                found.append(seconds / predicted.seconds)
-        return median(found) if found else 1.0
+        if side not in self._ratios:
+            found = []
+            for number in range(len(self.cases)):
+                seconds, predicted = self._seconds(side, number), self.prediction(side, number)
+                if seconds is not None and predicted is not None:
+                    found.append(seconds / predicted.seconds)
+            self._ratios[side] = median(found) if found else 1.0
+        return self._ratios[side]
 
     def _expected_s(self, side: int, number: int) -> float:
         """Return what measuring a case takes, by its own time or by the corrected prediction."""
@@ -177,7 +180,7 @@ class Sweep:
     def _first_run(self, number: int) -> None:
         sides = []
         for side in self._all:
-            record, reason = self._record(side, number), self.too_slow(side, number)
+            record, reason = self.runs.record(side, number), self.too_slow(side, number)
             if record is not None and record.status in SETTLED:
                 continue
             if reason is None or self._count(side, number):
@@ -196,7 +199,6 @@ class Sweep:
             late, sides = [one for one in (*late, *sides) if not self._count(one, number)], []
         for side in late:
             self._leave_out(side, number, self._no_time(side, number))
-        assert self.runs is not None
         for side in sides:  # a record of an interrupted turn has no partner
             self.runs.forget(side, number)
         found = [self._measure(side, number) for side in sides]
@@ -205,9 +207,8 @@ class Sweep:
 
     def _measure(self, side: int, number: int) -> Record | None:
         """Measure one run more, learn from it, and name it where it gave no record."""
-        assert self.runs is not None
-        began, left = self.budget.clock(), self.budget.left()
-        record = self.runs.measure(side, number, left) if left > 0 else None
+        began = self.budget.clock()
+        record = self._run_more(side, number)
         if record is None:
             over = self.budget.left() <= 0
             reason = "stopped: the time was over" if over else "its process died: see turns.log"
@@ -216,10 +217,17 @@ class Sweep:
             self.times.add(wall_s=self.budget.clock() - began, fit_s=record.times.median_s)
         return record
 
+    def _run_more(self, side: int, number: int) -> Record | None:
+        """Return the record after one run more; None if it did not end, or no time is left."""
+        self._fastest.clear()
+        self._ratios.clear()
+        left = self.budget.left()
+        return self.runs.measure(side, number, left) if left > 0 else None
+
     def _once_more(self, number: int) -> bool:
         case, fastest = self.cases[number], self.fastest_s(self.cases[number])
         for side in self._all:
-            record, seconds = self._record(side, number), self._seconds(side, number)
+            record, seconds = self.runs.record(side, number), self._seconds(side, number)
             if record is None or record.times is None or count_runs(record.times) >= RUNS:
                 continue
             if record.status == "disturbed" or case.reference:
@@ -233,10 +241,8 @@ class Sweep:
         sides = [side for side in reversed(self._all) if self._timed(side, number)]
         if sum(self._expected_s(side, number) for side in sides) > self.budget.left():
             return False
-        assert self.runs is not None
         for side in sides:
-            left = self.budget.left()
-            if left <= 0 or self.runs.measure(side, number, left) is None:
+            if self._run_more(side, number) is None:
                 return False  # the first run stands
         self.say(f"{self.cases[number].text}: timed in another process")
         return True

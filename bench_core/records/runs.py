@@ -153,3 +153,10 @@ def strategy_text(case: CaseRecord) -> str:
     """Return a strategy with the options that it was given: ``ridgecv gcv_mode=svd``."""
     options = [f"{key}={value}" for key, value in sorted(case.options.items())]
     return " ".join([case.strategy, *options])
+
+
+def case_words(case: CaseRecord) -> str:
+    """Return the words by which an A/A pair names a case: problem, scale, way and precision."""
+    problem, scale = case.problem, case.problem.scale
+    way = f"{strategy_text(case)} {case.nodes}×{case.threads} {problem.dtype}"
+    return f"{problem.name} {1.0 if scale is None else scale:.4g}, {way}"

@@ -14,12 +14,10 @@ from bench_core.errors import RidgebenchError
 from bench_core.phases import PHASES, Phase
 from bench_core.records.case import CaseRecord
 from bench_core.records.phases import ModelledPhases, PhaseSeconds, PhasesRecord
-from bench_core.scaling.calibration import Calibration, read_calibration
+from bench_core.scaling.calibration import CALIBRATIONS, Calibration, read_calibration
 from bench_core.scaling.node_plans import nominal_calibration
 from bench_core.scaling.operations import OVERHEADS, FitCost, Operation
 from bench_core.scaling.prediction import operation_seconds
-
-CALIBRATIONS = Path(".asv", "calibration")
 
 _PHASES: dict[str, Phase] = {
     "reading": "reading",

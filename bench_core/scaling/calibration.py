@@ -19,6 +19,10 @@ from bench_core.records.scalars import STRICT, Count, Positive, Seconds
 from bench_core.scaling.operations import Kernel
 
 SCHEMA_CALIBRATION: Final = "ridgebench-calibration/1"
+
+CALIBRATIONS = Path(".asv", "calibration")
+"""Folder of a project to which `ridgebench calibrate` writes, a file for each BLAS."""
+
 Rate = Annotated[float, Field(gt=0)]
 
 SHIPPED: dict[str, str] = {"xeon-6130-mkl": "mkl", "xeon-6130-openblas": "openblas"}
@@ -111,6 +115,11 @@ class CalibratedBlas:
     name: str
     version: str | None
     architecture: str | None
+
+    @property
+    def text(self) -> str:
+        """The library with its version and kernels, as far as they are known."""
+        return " ".join(word for word in (self.name, self.version, self.architecture) if word)
 
 
 @dataclass(frozen=True, config=STRICT)

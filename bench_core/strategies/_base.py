@@ -79,6 +79,8 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         number of folds, run of every sample), "scoring", "solver", "alpha_per_target" (a penalty
         for every target), "extend_alphas" (decades beyond the candidates) and "spaces" (feature
         spaces, as `bench_core.data.FeatureSpaces.of` takes them).
+    solvers : values of the option "solver" where the strategy has its own, as himalaya's have;
+        empty for the common ones.
     coef_ : B (s, p), perhaps memory-mapped. ``intercept_`` : b (s,).
     alpha_ : the chosen penalty, or that of every target (s,).
     cv_results_ : what the choice was made from; see the strategy.
@@ -105,6 +107,7 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
     distributed: ClassVar[bool] = False
     phased: ClassVar[bool] = False
     supports: ClassVar[frozenset[str]] = frozenset()
+    solvers: ClassVar[tuple[str, ...]] = ()
 
     phases: Phases = NO_PHASES
     _log: FitLog | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import Any
 
 from bench_core.errors import InputError, install_command, unknown
 from bench_core.ridge.arrays.backend import find_device
@@ -25,9 +25,6 @@ SCORE_FUNCTIONS = {
 
 class HimalayaStrategy(Strategy):
     """A fit by himalaya; constructors set ``cv``, ``scoring``, ``backend`` and ``solver``."""
-
-    solvers: ClassVar[tuple[str, ...]]
-    """Values of ``solver``."""
 
     cv: Any
     scoring: str

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench_core.advice.recorded import case_words, paired_fits, recorded_fit, recorded_fits
+from bench_core.advice.recorded import paired_fits, recorded_fit, recorded_fits
 from bench_core.advice.validation import chosen_ways, prediction_errors, validate
 from bench_core.errors import InputError
-from bench_core.measure.turns import _words
 from bench_core.records import EnvironmentRun, read_runs
 from bench_core.records.model import PredictedFit, read_models, write_model
+from bench_core.records.runs import case_words
 from bench_core.records.session import SCHEMA_SESSION, SamePair, SessionCase, SessionRecord
 from bench_core.runner.spec import FitSpec
 from bench_core.scaling.calibration import CalibratedBlas, Calibration, read_calibration
@@ -123,8 +123,8 @@ def test_a_pair_is_a_fit_of_its_case(fits):
     run = next(one for one in runs if any(fit.status == "ok" for fit in one.fits))
     record = next(one for one in run.fits if recorded_fit(one, "here") is not None)
     pairs = (
-        SamePair(case_words(record), "0" * 20, ((1.0, 2.0), (3.0,)), ((4.0,), (5.0,))),
-        SamePair(case_words(record), "1" * 20, ((9.0,),), ((9.0,),), disturbed="others"),
+        SamePair(case_words(record.case), "0" * 20, ((1.0, 2.0), (3.0,)), ((4.0,), (5.0,))),
+        SamePair(case_words(record.case), "1" * 20, ((9.0,),), ((9.0,),), disturbed="others"),
         SamePair("something unknown", "2" * 20, ((1.0,),), ((1.0,),)),
     )
     session = SessionRecord(
@@ -155,18 +155,24 @@ def test_a_pair_is_a_fit_of_its_case(fits):
 
 
 @pytest.mark.parametrize(
-    "spec",
+    ("spec", "words"),
     [
-        FitSpec("whole-brain-bmor", "bmor", nodes=2, scale=1 / 24),
-        FitSpec("parcels", "ridgecv", options={"gcv_mode": "svd"}, dtype="float32", threads=2),
+        (
+            FitSpec("whole-brain-bmor", "bmor", nodes=2, scale=1 / 24),
+            "whole-brain-bmor 0.04167, bmor 2×1 float64",
+        ),
+        (
+            FitSpec("parcels", "ridgecv", options={"gcv_mode": "svd"}, dtype="float32", threads=2),
+            "parcels 1, ridgecv gcv_mode=svd 1×2 float32",
+        ),
     ],
 )
-def test_pairs_and_records_have_the_same_words(spec):
+def test_pairs_have_the_words_of_committed_ones(spec, words):
     from bench_core.runner.run import start_record
     from bench_core.runner.spec import ProblemShape
 
     shape = ProblemShape(spec.problem, 100, 64, 9, spec.dtype, "sub-01", spec.scale)
-    assert case_words(start_record(spec, shape)) == _words(spec)
+    assert case_words(start_record(spec, shape).case) == words
 
 
 @pytest.mark.parametrize("blas", ["mkl", "openblas"])

@@ -9,7 +9,8 @@ import click
 import pytest
 
 from bench_core.cli import COMMANDS, cli
-from bench_core.cli.options import COMMON, named_values, renamed
+from bench_core.cli.option_values import named_values, renamed
+from bench_core.cli.options import COMMON
 
 #: (option, command) whose default, type or help differs, and the reason.
 EXCEPTIONS = {

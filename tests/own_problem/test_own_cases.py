@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,10 +83,10 @@ def test_nothing_that_can_run_is_an_error_with_the_reason(haxby: OwnProblem) -> 
     ],
 )
 def test_a_wrong_request_names_the_value(
-    values: dict[str, object], error: type[Exception], named: str
+    values: dict[str, Any], error: type[Exception], named: str
 ) -> None:
     with pytest.raises(error) as caught:
-        SweepRequest(HAXBY, **values)  # type: ignore[arg-type]
+        SweepRequest(HAXBY, **values)
     assert named in str(caught.value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,20 @@ def test_records_and_what_was_left_out_are_collected(bench: Bench) -> None:
         assert run.environment == BlasEnvironment(blas, "", "").name
 
 
+def test_records_do_not_say_where_a_calibration_lies(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = f"predicted by {bench.folder / 'openblas.json'}"
+    made = replace(shipped(), note=note)
+    monkeypatch.setattr(model, "find_model", lambda one, **_: made)
+    done = bench("ridgebench bench --problem haxby2001 --machine here --threads 1 --nodes 1")
+    assert note in done.stderr
+    for run in read_runs(bench.folder / "results", "here"):
+        (session,) = run.sessions
+        assert any("openblas.json" in text for text in session.notes)
+        assert not any(str(bench.folder) in text for text in session.notes)
+
+
 def test_a_blas_that_cannot_be_had_is_named_and_the_rest_measured(bench: Bench) -> None:
     bench.known_blas = []
     done = bench("ridgebench bench --problem haxby2001 --threads 1 --nodes 1")
@@ -171,6 +186,8 @@ def test_no_valid_fit_is_no_answer(bench: Bench) -> None:
         ("--strategies bmor", "--strategies"),
         ("--problem haxby2001 --profile medium", "--profile"),
         ("--problem haxby2001 --aa", "--aa"),
+        ("--problem haxby2001 --device torch", "--device"),
+        ("--scale 1/2", "--scale"),
         ("--problem haxby2001 -- --bench kernels", "asv"),
         ("--problem haxby2001 --x X.npy --y Y.npy", "haxby2001"),
         ("--problem haxby", "haxby2001"),

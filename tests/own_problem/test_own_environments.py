@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from bench_core.cli.parameters import Counts, Duration, Words
@@ -158,8 +159,6 @@ def test_values_of_options() -> None:
     ("kind", "text"),
     [(Counts(), "1,x"), (Counts(), "0"), (Words(), ","), (Duration(), "soon"), (Duration(), "0")],
 )
-def test_wrong_values_are_refused(kind: object, text: str) -> None:
-    import click
-
+def test_wrong_values_are_refused(kind: click.ParamType, text: str) -> None:
     with pytest.raises(click.BadParameter):
-        kind.convert(text, None, None)  # type: ignore[attr-defined]
+        kind.convert(text, None, None)

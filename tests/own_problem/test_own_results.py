@@ -7,6 +7,7 @@ import math
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,9 @@ NAMES = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_AUTHOR_DATE": "
 NAMES |= {key.replace("AUTHOR", "COMMITTER"): value for key, value in NAMES.items()}
 
 
-def line(seconds: float, commit: str, **case: object) -> str:
+def line(seconds: float, commit: str, **case: Any) -> str:
     spec = FitSpec("mine", "ridgecv", suite=SUITE, blas="openblas")
-    made = valid_record(replace(spec, **case), SHAPE, seconds)  # type: ignore[arg-type]
+    made = valid_record(replace(spec, **case), SHAPE, seconds)
     assert made.times is not None
     times = replace(made.times, fit_s=(seconds, 2 * seconds, 4 * seconds), median_s=2 * seconds)
     return record_line(replace(made, times=times, commit=commit, versions={"python": "3.12.1"}))

@@ -43,15 +43,9 @@ from bench_core.scaling.thesis import (
     thesis_calibration,
     thesis_shape,
 )
-from tests.scaling.predictions import (
-    PAGE,
-    RECORD,
-    by_amdahl,
-    by_equation,
-    filled,
-    fitted,
-    mape,
-)
+from tests.scaling.prediction_tables import PAGE, filled
+from tests.scaling.predictions import RECORD
+from tests.scaling.published_errors import by_amdahl, by_equation, fitted, mape
 
 
 @pytest.fixture(scope="module")

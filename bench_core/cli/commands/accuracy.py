@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench_core.cli.display import print_facts, print_table, progress, say
-from bench_core.cli.options import option, renamed
+from bench_core.cli.option_values import renamed
+from bench_core.cli.options import option
 from bench_core.errors import counted
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench_core.cli.display import duration, print_table, say
-from bench_core.cli.options import listed_words, option
+from bench_core.cli.option_values import listed_words
+from bench_core.cli.options import option
 from bench_core.cli.parameters import Bytes
 
 if TYPE_CHECKING:

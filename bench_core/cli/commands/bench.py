@@ -130,8 +130,9 @@ def command(
     from bench_core.report.terminal import print_summary
     from bench_core.runner.penalty_request import PenaltyRequest
 
-    if own := take_own(penalty):
-        refuse_others(ctx, "profile", "aa", "turns", "as_json", "cluster", "asv_arguments")
+    if own := take_own(ctx, penalty):
+        suites = ("profile", "aa", "turns", "device", "as_json", "cluster", "asv_arguments")
+        refuse_others(ctx, *suites)
         request = PenaltyRequest(**penalty)
         bench_own(own, request, machine=machine, accept_load=accept_load, again=again, plan=plan)
         return

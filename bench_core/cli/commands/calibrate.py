@@ -14,8 +14,6 @@ from bench_core.cli.options import option
 if TYPE_CHECKING:
     from bench_core.scaling.calibration import Calibration
 
-FOLDER = Path(".asv", "calibration")
-
 
 @click.command()
 @option("blas", "kernels", "scratch")
@@ -49,6 +47,7 @@ def command(
     Takes under two minutes. `ridgebench advise` predicts from the file that is written.
     """
     from bench_core.records import codec
+    from bench_core.scaling.calibration import CALIBRATIONS
 
     made: Calibration
     if from_records:
@@ -63,7 +62,7 @@ def command(
             made = calibrate(
                 blas=blas, kernels=kernels, scratch=scratch, quick=quick, progress=bars
             )
-    path = out or FOLDER / f"{made.blas.name}.json"
+    path = out or CALIBRATIONS / f"{made.blas.name}.json"
     codec.write(made, path)
     if as_json:
         click.echo(codec.to_json(made))
@@ -77,13 +76,13 @@ def chosen_calibrations(names: Sequence[str]) -> list[Calibration]:
     Raises `InputError` where there is none, and `UnknownNameError` for a name that is none.
     """
     from bench_core.errors import InputError
-    from bench_core.scaling.calibration import SHIPPED, read_calibration
+    from bench_core.scaling.calibration import CALIBRATIONS, SHIPPED, read_calibration
 
-    chosen: list[str | Path] = list(names) or sorted(FOLDER.glob("*.json"))
+    chosen: list[str | Path] = list(names) or sorted(CALIBRATIONS.glob("*.json"))
     if not chosen:
         raise InputError(
-            f"no calibration in {FOLDER}: run `ridgebench calibrate`, or take a shipped one with "
-            f"--calibration {next(iter(SHIPPED))}"
+            f"no calibration in {CALIBRATIONS}: run `ridgebench calibrate`, or take a shipped one "
+            f"with --calibration {next(iter(SHIPPED))}"
         )
     return [read_calibration(one) for one in chosen]
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bench_core.cli.display import print_facts, print_table, progress, say
-from bench_core.cli.options import option, threads_per_node
+from bench_core.cli.option_values import threads_per_node
+from bench_core.cli.options import option
 from bench_core.cli.parameters import ClusterChoice
 from bench_core.errors import counted, readable_bytes
 

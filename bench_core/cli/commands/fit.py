@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench_core.cli.display import print_facts, progress, say
-from bench_core.cli.options import PENALTY_OPTIONS, option, strategy_options, threads_per_node
+from bench_core.cli.option_values import strategy_options, threads_per_node
+from bench_core.cli.options import PENALTY_OPTIONS, option
 
 if TYPE_CHECKING:
     from bench_core.cluster.settings import ClusterSettings

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench_core.cli.display import print_table, progress
-from bench_core.cli.options import named_values, option
+from bench_core.cli.option_values import named_values
+from bench_core.cli.options import option
 from bench_core.errors import RidgebenchError, install_command, readable_bytes
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from bench_core.cli.options import PENALTY_OPTIONS, option, strategy_options
+from bench_core.cli.option_values import strategy_options
+from bench_core.cli.options import PENALTY_OPTIONS, option
 
 
 @click.command()

@@ -10,7 +10,8 @@ import click
 
 from bench_core.cli.commands._videogpt import follow, told
 from bench_core.cli.display import progress
-from bench_core.cli.options import named_values, option
+from bench_core.cli.option_values import named_values
+from bench_core.cli.options import option
 from bench_core.cli.parameters import Option
 from bench_core.errors import RidgebenchError, install_command
 

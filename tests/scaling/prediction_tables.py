@@ -1,0 +1,86 @@
+"""Tables of docs/scaling.md, from the figures of docs/scaling.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bench_core.cli.display import duration
+
+PAGE = Path(__file__).parents[2] / "docs" / "scaling.md"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1%}"
+
+
+def tables(kept: dict[str, Any]) -> dict[str, str]:
+    """Return the tables of docs/scaling.md by the names of their places."""
+    lines = [
+        "| predicted | from | times | mean error | largest | plain law's mean error |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    names = {"nodes": ("4, 6, 8 nodes", "1, 2 nodes"), "threads": ("16, 32 threads", "1 to 8")}
+    for part, (what, source) in names.items():
+        for strategy, one in kept["published"][part].items():
+            if isinstance(one, dict):
+                worst = _percent(one["worst"]) if "worst" in one else ""
+                lines.append(
+                    f"| {strategy}, {what} | {source} | {one['times']} | {_percent(one['mape'])} | "
+                    f"{worst} | {_percent(one['plain_mape'])} |"
+                )
+    lines += [
+        "",
+        "| recorded fits | fits | median error | 95th percentile | choices within 10 % of best |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    words = {"by_part": "by part", "by_problem": "by problem"}
+    for part, label in words.items():
+        found = kept["records"][part]
+        chosen = found["recommended"]
+        within = f"{chosen['within_10_percent']} of {chosen['choices']}"
+        for group, rest in (("all", ""), ("tenth_of_a_second_and_more", ", from 0.1 s")):
+            one = found[group]
+            lines.append(
+                f"| {label}{rest} | {one['count']} | {_percent(one['median'])} | "
+                f"{_percent(one['p95'])} | {within if group == 'all' else ''} |"
+            )
+    checked = [
+        "| machine | BLAS | fits | median error | 95th percentile | largest "
+        "| choices within 10 % of best |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for one in kept["calibrated"]["machines"]:
+        chosen = one["recommended"]
+        within = f"{chosen['within_10_percent']} of {chosen['choices']}"
+        for group, rest in (("all", ""), ("tenth_of_a_second_and_more", ", from 0.1 s")):
+            errors = one[group]
+            checked.append(
+                f"| {one['machine']}, {one['cpu']} | {one['blas']} | {errors['count']}{rest} | "
+                f"{_percent(errors['median'])} | {_percent(errors['p95'])} | "
+                f"{_percent(errors['worst'])} | {within if group == 'all' else ''} |"
+            )
+    ends = [
+        "| strategy | 1 node | 8 nodes | 1,024 nodes | where it stops |",
+        "|---|---:|---:|---:|---|",
+    ]
+    for curve in kept["curves"]["curves"]:
+        times = {one["nodes"]: duration(one["seconds"]) for one in curve["points"]}
+        ends.append(
+            f"| {curve['strategy']} | {times[1]} | {times[8]} | {times[1024]} | {curve['reason']} |"
+        )
+    return {
+        "errors": "\n".join(lines),
+        "calibrated": "\n".join(checked),
+        "curves": "\n".join(ends),
+    }
+
+
+def filled(page: str, kept: dict[str, Any]) -> str:
+    """Return the page with the tables in their places."""
+    for name, table in tables(kept).items():
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        before, rest = page.split(begin)
+        after = rest.split(end)[1]
+        page = f"{before}{begin}\n{table}\n{end}{after}"
+    return page
