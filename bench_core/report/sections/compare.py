@@ -18,11 +18,19 @@ from bench_core.comparison.compare import (
 from bench_core.comparison.pairing import Dimension, pair
 from bench_core.comparison.verdicts import VERDICTS
 from bench_core.errors import RidgebenchError, counted
-from bench_core.report.blocks import Block, Cell, Heading, Table, Text, number, rows_of
+from bench_core.report.blocks import (
+    Block,
+    Cell,
+    Heading,
+    Table,
+    Text,
+    number,
+    rows_of,
+    seconds_cell,
+)
 from bench_core.report.charts import Axis, Chart
 from bench_core.report.sections import Section
 from bench_core.report.site_data import SiteData
-from bench_core.report.units import seconds_text
 
 MOST_CASES = 1500
 """Cases that the page judges, all comparisons together: the command judges any."""
@@ -176,8 +184,7 @@ def _cases(data: SiteData, found: Sequence[tuple[Pair, Comparison]]) -> Table:
 
 
 def _side(data: SiteData, one: Measured) -> Cell:
-    value = seconds(one.runs)
-    return Cell(seconds_text(value), value, data.records.link(one.record.id))
+    return seconds_cell(seconds(one.runs), data.records.link(one.record.id))
 
 
 def _title(judged: Comparison) -> str:
