@@ -9,6 +9,7 @@ import difflib
 import json
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
+from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -92,19 +93,28 @@ def listed(wrong: Sequence[str], what: str, remedy: str) -> InputError:
     return InputError("\n  ".join([f"{what}: {remedy}", *wrong]))
 
 
+def installed_from() -> dict[str, Any]:
+    """Return where this installation came from (PEP 610, ``direct_url.json``).
+
+    That is a clone, a file or a repository; of a release from a package index nothing is known.
+    """
+    try:
+        text = distribution("ridgebench").read_text("direct_url.json")
+        found: dict[str, Any] = json.loads(text) if text else {}
+    except (PackageNotFoundError, ValueError):
+        return {}
+    return found
+
+
 def install_command(extras: str) -> str:
     """Return the command that adds optional packages to this installation, from where it came.
 
-    That is a clone or a file (PEP 610, ``direct_url.json``), or else the package index.
+    That is a clone or a file, or else the package index.
 
     >>> "[brain]" in install_command("brain")
     True
     """
-    try:
-        text = distribution("ridgebench").read_text("direct_url.json")
-        origin = json.loads(text) if text else {}
-    except (PackageNotFoundError, ValueError):
-        origin = {}
+    origin = installed_from()
     url = str(origin.get("url", ""))
     if not url.startswith("file:"):
         source = f" @ {url}" if url else ""

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 import shlex
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
 
 from bench_core import __version__
-from bench_core.errors import InputError, RidgebenchError, listed
+from bench_core.errors import InputError, RidgebenchError, installed_from, listed
 from bench_core.files import write_text
+from bench_core.toml import read_toml
 
 CONFIGURATION = "asv.conf.json"
 _SUITES, _ENVIRONMENTS, _IGNORED = "benchmarks", "envs", ".gitignore"
@@ -80,13 +79,9 @@ def write_project(folder: Path, requirement: str | None = None) -> Written:
 def installed_requirement() -> str:
     """Return the requirement that installs what is installed here, from where it came.
 
-    That is a file, a folder or a repository (PEP 610, ``direct_url.json``), else a release.
+    That is a file, a folder or a repository, else a release.
     """
-    try:
-        text = distribution("ridgebench").read_text("direct_url.json")
-        origin = json.loads(text) if text else {}
-    except (PackageNotFoundError, ValueError):
-        origin = {}
+    origin = installed_from()
     url = origin.get("url")
     if not url:
         return f"ridgebench=={__version__}"
@@ -123,10 +118,7 @@ def _package(folder: Path) -> str | None:
     path = folder / "pyproject.toml"
     if not path.is_file():
         return None
-    try:
-        name = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {}).get("name")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {error}") from None
+    name = read_toml(path).get("project", {}).get("name")
     if not isinstance(name, str):
         raise InputError(
             f"{path} has no project.name: give the package one, or take another folder"

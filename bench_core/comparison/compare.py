@@ -66,22 +66,7 @@ def compare(
     InputError : no case has valid times on both sides.
     """
     runs = list(runs)
-    return compare_measured(
-        measured_cases(runs), runs, dimension, first, second, rate=rate, margin=margin
-    )
-
-
-def compare_measured(
-    measured: Sequence[Measured],
-    runs: Sequence[EnvironmentRun],
-    dimension: Dimension,
-    first: str,
-    second: str,
-    *,
-    rate: float = RATE,
-    margin: float = MARGIN,
-) -> Comparison:
-    """Compare as `compare` does; ``measured`` : the cases of ``runs``, for several comparisons."""
+    measured = measured_cases(runs)
     found = pair(measured, dimension, first, second)
     if not found.pairs:
         lines = "\n  ".join(found.unpaired[:10]) or "nothing measured"
@@ -89,6 +74,19 @@ def compare_measured(
             f"no case has valid times with both {found.first} and {found.second}: measure both\n"
             f"  {lines}"
         )
+    return compare_paired(found, measured, runs, dimension, rate=rate, margin=margin)
+
+
+def compare_paired(
+    found: Pairing,
+    measured: Sequence[Measured],
+    runs: Sequence[EnvironmentRun],
+    dimension: Dimension,
+    *,
+    rate: float = RATE,
+    margin: float = MARGIN,
+) -> Comparison:
+    """Compare as `compare` does what is paired already; ``measured`` : the cases of ``runs``."""
     used = {id(one) for both in found.pairs for one in both}
     machines = {one.place.machine for both in found.pairs for one in both}
     others = [
@@ -98,30 +96,27 @@ def compare_measured(
     ]
     # Two strategies of a run are minutes apart: sides that follow each other differ by less.
     same = () if dimension == "strategy" else same_pairs(runs, machines)
-    judgement = judge_pairs(found.pairs, rate=rate, margin=margin, others=others, same=same)
-    together = sum(in_turn(one, other) is not None for one, other in found.pairs)
+    sides, together = _sides(found.pairs)
+    judgement = judge(
+        sides, rate=rate, margin=margin, others=others, interleaved=together, same=same
+    )
     problems = tuple(problem for run in runs for problem in run.problems)
-    return Comparison(dimension, found, judgement, rate, margin, problems, together)
+    return Comparison(dimension, found, judgement, rate, margin, problems, sum(together))
 
 
-def judge_pairs(
+def judge_pairs(pairs: Iterable[tuple[Measured, Measured]]) -> Judgement:
+    """Judge the second case of every pair against the first, by runs in turn where there are."""
+    sides, together = _sides(pairs)
+    return judge(sides, interleaved=together)
+
+
+def _sides(
     pairs: Iterable[tuple[Measured, Measured]],
-    *,
-    rate: float = RATE,
-    margin: float = MARGIN,
-    others: Sequence[Runs] = (),
-    same: Sequence[tuple[Runs, Runs]] = (),
-) -> Judgement:
-    """Judge the second case of every pair against the first, by runs in turn where there are any.
-
-    others, same : see `bench_core.comparison.verdicts.judge`.
-    """
-    sides, together = [], []
-    for one, other in pairs:
-        turns = in_turn(one, other)
-        together.append(turns is not None)
-        sides.append((one.runs, other.runs) if turns is None else turns)
-    return judge(sides, rate=rate, margin=margin, others=others, interleaved=together, same=same)
+) -> tuple[list[tuple[Runs, Runs]], list[bool]]:
+    """Return the runs to judge of every pair, and whether its sides were measured in turn."""
+    turns = [(one, other, in_turn(one, other)) for one, other in pairs]
+    sides = [(one.runs, other.runs) if both is None else both for one, other, both in turns]
+    return sides, [both is not None for *_, both in turns]
 
 
 def same_pairs(runs: Iterable[EnvironmentRun], machines: Iterable[str]) -> list[tuple[Runs, Runs]]:

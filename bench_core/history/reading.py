@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bench_core.errors import counted
-from bench_core.history.asv_results import full_hashes, read_asv_results
+from bench_core.history.asv_results import AsvResults, full_hashes, read_asv_results
 from bench_core.history.commits import order_commits
 from bench_core.history.regressions import RATE, Regressions, find_regressions
 from bench_core.history.series import CaseHistory, case_histories
@@ -26,18 +26,30 @@ def read_regressions(
     ``root`` is a git checkout that knows the order of commits, None for none.
     """
     runs = list(runs)
+    asv = [read_asv_results(folder, runs) for folder in folders]
+    return regressions_of(runs, asv, root=root, branch=branch, rate=rate)
+
+
+def regressions_of(
+    runs: Sequence[EnvironmentRun],
+    asv: Iterable[AsvResults],
+    *,
+    root: Path | None = None,
+    branch: str = "HEAD",
+    rate: float = RATE,
+) -> Regressions:
+    """Return what `read_regressions` does, of asv's results that were read already."""
     histories: list[CaseHistory] = case_histories(runs)
     full, dates = full_hashes(runs), dict[str, float]()
     notes = [problem for run in runs for problem in run.problems]
-    for folder in folders:
-        asv = read_asv_results(folder, runs)
-        histories += asv.histories
-        dates |= asv.dates
-        full |= asv.full
-        notes += asv.problems
+    for one in asv:
+        histories += one.histories
+        dates |= one.dates
+        full |= one.full
+        notes += one.problems
     started: dict[str, str] = {}
     for run in runs:
-        times = [one.started for one in run.fits] or [""]
+        times = [fit.started for fit in run.fits] or [""]
         earlier = started.get(run.commit[:8], min(times))
         started[run.commit[:8]] = min(earlier, *times)
     for history in histories:

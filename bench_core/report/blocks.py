@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
+from bench_core.errors import readable_bytes
 from bench_core.report.charts import Chart
+from bench_core.report.units import seconds_text
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,16 @@ def rows_of(rows: Iterable[Sequence[str | Cell]]) -> tuple[TableRow, ...]:
 def number(value: float | None, form: str) -> Cell:
     """Return the cell of a number in a format; empty for None."""
     return Cell("") if value is None else Cell(format(value, form), float(value))
+
+
+def seconds_cell(value: float, link: str = "") -> Cell:
+    """Return the cell of a time in seconds, with its unit."""
+    return Cell(seconds_text(value), value, link)
+
+
+def bytes_cell(count: int | None) -> Cell:
+    """Return the cell of a number of bytes, with its unit; empty for None."""
+    return Cell("") if count is None else Cell(readable_bytes(count), float(count))
 
 
 def as_csv(table: Table) -> str:

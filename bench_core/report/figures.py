@@ -105,7 +105,7 @@ def kernels_figure(runs: Iterable[EnvironmentRun]) -> str | None:
     for most in ("size", "threads"):
         frame = frame[frame[most] == frame[most].max()]
     threads = frame["threads"].iloc[0]
-    figure, axes = _panels(2)
+    figure, axes = themed_pyplot().subplots(1, 2, figsize=(_WIDTH, 3.6))
     for axis, precision in zip(axes, ("float64", "float32"), strict=True):
         sns.barplot(
             frame[frame["precision"] == precision],
@@ -158,29 +158,22 @@ def _errors(chosen: list[Row]) -> list[list[float]]:
     return [low, high]
 
 
-def _panels(count: int, height: float = 3.6) -> tuple[Figure, list[Axes]]:
+def themed_pyplot(font_scale: float = 0.8) -> Any:
+    """Return ``matplotlib.pyplot``, which opens no window, with the look of all figures."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
     import seaborn as sns
 
-    sns.set_theme(style="whitegrid", context="notebook", font_scale=0.8)
-    figure, axes = plt.subplots(1, count, figsize=(_WIDTH, height), squeeze=False)
-    return figure, list(axes[0])
+    sns.set_theme(style="whitegrid", context="notebook", font_scale=font_scale)
+    return plt
 
 
 def panel_rows(bars: list[int]) -> tuple[Figure, list[Axes]]:
     """Return a figure of panels below each other, each high enough for so many bars."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
-    sns.set_theme(style="whitegrid", context="notebook", font_scale=0.8)
     heights = [0.9 + 0.22 * count for count in bars]
-    figure, axes = plt.subplots(
+    figure, axes = themed_pyplot().subplots(
         len(bars),
         1,
         figsize=(_WIDTH, sum(heights) + 0.5),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench_core.report.figures import to_svg
+from bench_core.report.figures import themed_pyplot, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,18 +85,11 @@ def panels_figure(panels: Sequence[Panel]) -> str | None:
     panels = [one for one in panels if any(line.points for line in one.lines)][:MOST_PANELS]
     if not panels:
         return None
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
-    sns.set_theme(style="whitegrid", context="notebook", font_scale=0.75)
     columns = min(COLUMNS, len(panels))
     height = math.ceil(len(panels) / columns)
     labels = list(dict.fromkeys(line.label for one in panels for line in one.lines))
     legend = 0.18 * math.ceil((len(labels) + 1) / 2) + 0.2
-    figure, axes = plt.subplots(
+    figure, axes = themed_pyplot(0.75).subplots(
         height,
         columns,
         figsize=(PANEL[0] * max(columns, 2), PANEL[1] * height + legend),

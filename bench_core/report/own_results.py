@@ -22,18 +22,23 @@ AXES = ("problem", "strategy", "precision", "nodes", "threads")
 _VERSION = "1"
 
 
-def write_own(results_dir: Path, repository: Path) -> list[Path]:
+def write_own(
+    results_dir: Path, repository: Path, runs: Iterable[EnvironmentRun] | None = None
+) -> list[Path]:
     """Write the valid fits of one's own problems as asv results and return the files.
 
     Records of an unknown commit, or one that ``repository`` has not, are in no file: asv shows
     results at commits. Without any such fit nothing is written.
+
+    runs : those of ``results_dir``, where they were read already.
     """
     from asv.results import Results
     from asv.runner import BenchmarkResult
     from asv.util import write_json
 
-    runs = [(run, fits) for run in read_runs(results_dir) if (fits := own_fits(run))]
-    dated = [(run, fits, _date(repository, fits[0])) for run, fits in runs]
+    everything = read_runs(results_dir) if runs is None else runs
+    own = [(run, fits) for run in everything if (fits := own_fits(run))]
+    dated = [(run, fits, _date(repository, fits[0])) for run, fits in own]
     known = [(run, fits, date) for run, fits, date in dated if date is not None]
     if not known:
         return []

@@ -25,11 +25,8 @@ from bench_core.report.answers import Answer
 from bench_core.report.blocks import Block, Cell, Figure, Table, as_csv, rows_of
 from bench_core.report.charts import SCRIPT, Chart, bokeh_script, bokeh_version
 from bench_core.report.sections import all_sections
-from bench_core.report.site_data import SiteData
+from bench_core.report.site_data import INDEX, SiteData
 from bench_core.report.templating import render
-
-INDEX = "answer"
-"""Section whose page has the site's own address."""
 
 _STATIC = ("site.css", "tables.js", "chart.js")
 
@@ -158,8 +155,7 @@ def _write_static(files: Path, *, charts: bool) -> None:
         write_text(files / name, (static / name).read_text(encoding="utf-8"))
     bokeh = bokeh_script()
     if charts and bokeh is not None:
-        source = bokeh
-        replace_file(files / SCRIPT, lambda part: shutil.copyfile(source, part))
+        replace_file(files / SCRIPT, lambda part: shutil.copyfile(bokeh, part))
 
 
 def _write_data(page: Page, files: Path) -> None:

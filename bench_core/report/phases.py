@@ -60,6 +60,11 @@ class PhaseRow:
         return self.problem, Fraction(self.scale or 1), self.dtype
 
     @property
+    def title(self) -> str:
+        """The problem with its scale and precision."""
+        return " ".join(word for word in (self.problem, self.scale, self.dtype) if word)
+
+    @property
     def name(self) -> str:
         """Strategy, nodes and threads."""
         return f"{self.strategy}  {self.nodes} x {self.threads}"
@@ -132,9 +137,8 @@ def phases_text(rows: Iterable[PhaseRow]) -> str:
     sentences = []
     for row in _paths(rows):
         longest, spent = max(row.seconds.seconds.items(), key=lambda one: one[1])
-        problem = " ".join(word for word in (row.problem, row.scale, row.dtype) if word)
         sentences.append(
-            f"{problem}, {row.strategy} on {row.nodes} x {row.threads}, {row.environment}: "
+            f"{row.title}, {row.strategy} on {row.nodes} x {row.threads}, {row.environment}: "
             f"{PHASE_NAMES[longest]} {spent / row.seconds.total:.0%}"
             + (" (modelled)" if row.modelled is not None else "")
         )
@@ -192,8 +196,7 @@ def phases_figure(rows: Iterable[PhaseRow]) -> str | None:
                 lefts = [left + width for left, width in zip(lefts, widths, strict=True)]
         labels = [f"{row.name}  {row.environment}" if several else row.name for row in chosen]
         axis.set_yticks(range(len(chosen)), labels, fontsize=8)
-        title = " ".join(word for word in (panel[0], chosen[0].scale, panel[2]) if word)
-        axis.set(title=title, xlabel="seconds along the critical path")
+        axis.set(title=chosen[0].title, xlabel="seconds along the critical path")
         axis.grid(visible=False, axis="y")
     handles = [patch(_COLOURS[name], PHASE_NAMES[name]) for name in names]
     if any(row.modelled is not None for row in paths):

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench_core.errors import InputError
 from bench_core.files import write_text
-from bench_core.records import AnyRecord, SkipsRecord, identity, parse_record, record_line
+from bench_core.records import AnyRecord, record_line
+from bench_core.records.case_lines import CaseLines, each_line, record_or_none
 from bench_core.records.runs import SUFFIX, EnvironmentRun, latest, read_runs
-from bench_core.records.skips import merge_skips
 
 __all__ = ["SUFFIX", "EnvironmentRun", "collect", "latest", "read_runs"]
 
@@ -30,45 +29,18 @@ def collect(pending: Path, results_dir: Path, machine: str) -> list[Path]:
     for folder in sorted(pending.glob("*/*/")):
         environment, commit = folder.parent.name, folder.name
         target = results_dir / machine / f"{commit[:8]}-{environment}{SUFFIX}"
-        records: dict[str, AnyRecord] = {}
-        lines: dict[str, str] = {}
-        unread: dict[str, None] = {}
-        for line, record in (*_collected(target), *_pending(folder)):
-            if record is None:
-                unread[line] = None
-                continue
-            key = identity(record)
-            earlier = records.get(key)
-            if isinstance(record, SkipsRecord) and isinstance(earlier, SkipsRecord):
-                record = merge_skips(earlier, record)
-                line = record_line(record)
-            records[key], lines[key] = record, line
-        if not lines and not unread:
-            continue
-        write_text(target, "\n".join([*(lines[key] for key in sorted(lines)), *unread]) + "\n")
-        written.append(target)
+        before = target.read_text("utf-8", errors="replace") if target.is_file() else ""
+        kept = CaseLines()
+        for line, record in (*each_line(before), *_pending(folder)):
+            kept.add(line, record)
+        if kept.lines or kept.unread:
+            written.append(write_text(target, kept.text))
     return written
-
-
-def _collected(path: Path) -> Iterator[tuple[str, AnyRecord | None]]:
-    """Yield the lines of a collected file as they are, each with its record if it is one."""
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.strip():
-                yield line, _parsed(line)
 
 
 def _pending(folder: Path) -> Iterator[tuple[str, AnyRecord | None]]:
     """Yield every record of ``folder`` as a line; a text that is no record, its lines joined."""
     for path in sorted(folder.glob("[!.]*.json")):
         text = path.read_text(encoding="utf-8", errors="replace")
-        record = _parsed(text)
+        record = record_or_none(text)
         yield (" ".join(text.split()) if record is None else record_line(record)), record
-
-
-def _parsed(text: str) -> AnyRecord | None:
-    """Return the record in ``text``, None if it is none; `read_runs` gives the reason."""
-    try:
-        return parse_record(text, "line")
-    except InputError:
-        return None

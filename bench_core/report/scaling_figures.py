@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from bench_core.report.line_panels import LinePoint, Panel, PanelLine, panels_figure
 from bench_core.report.published_rows import published_rows
 from bench_core.report.rows import Row
+from bench_core.scaling.published_times import published_times, select
 
 Group = tuple[str, str, str]
 
@@ -23,16 +24,12 @@ def threads_time_panels(table: Iterable[Row]) -> list[Panel]:
     for (problem, scale, dtype), chosen in _groups(_threads(table)).items():
         whole = scale == "1"
         lines = [
-            PanelLine(label, tuple(_time(row) if whole else _relative_to_one(row) for row in own))
-            for label, own in _by_label(chosen).items()
-        ]
-        lines += [
             PanelLine(
-                _thesis(blas),
+                label,
                 tuple(_time(row) if whole else _relative_to_one(row) for row in own),
-                reference=True,
+                reference=thesis,
             )
-            for blas, own in _published("3.6", problem)
+            for label, own, thesis in _over_threads(chosen, problem)
         ]
         y = "seconds" if whole else "time relative to one thread"
         ideal = "" if whole else "1/x"
@@ -48,11 +45,7 @@ def threads_speed_up_panels(table: Iterable[Row]) -> list[Panel]:
         for (problem, scale, dtype), chosen in groups.items():
             lines = [
                 PanelLine(label, tuple(_speed_up(row, name) for row in own), reference=thesis)
-                for thesis, sides in (
-                    (False, _by_label(chosen).items()),
-                    (True, [(_thesis(blas), own) for blas, own in _published("3.6", problem)]),
-                )
-                for label, own in sides
+                for label, own, thesis in _over_threads(chosen, problem)
             ]
             title = _title(problem, scale, dtype)
             panels.append(Panel(title, "threads", name, tuple(lines), ideal))
@@ -162,6 +155,12 @@ def _groups(table: Iterable[Row]) -> dict[Group, list[Row]]:
     return {key: own for key, own in sorted(found.items()) if max(row.threads for row in own) > 1}
 
 
+def _over_threads(table: Iterable[Row], problem: str) -> list[tuple[str, list[Row], bool]]:
+    """Return every line's label, rows, and whether the thesis published it: in figure 3.6."""
+    measured = [(label, own, False) for label, own in _by_label(table).items()]
+    return [*measured, *((f"thesis, {blas}", own, True) for blas, own in _published(problem))]
+
+
 def _by_label(table: Iterable[Row]) -> dict[str, list[Row]]:
     """Return the rows of every BLAS, one for each number of threads."""
     found: dict[str, dict[int, Row]] = {}
@@ -207,8 +206,6 @@ def _over_nodes(title: str, own: list[Row], *, reference: bool) -> Panel:
 
 
 def _by_subject(title: str, own: list[Row]) -> Panel:
-    from bench_core.scaling.published_times import published_times, select
-
     names = sorted({row.subject for row in own} | {f"sub-{n:02}" for n in range(1, 7)})
     lines = []
     for (strategy, environment), mine in _split(own).items():
@@ -228,10 +225,11 @@ def _by_subject(title: str, own: list[Row]) -> Panel:
     return Panel(title, "subject", "distributed speed-up", tuple(lines), names=tuple(names))
 
 
-def _published(figure: str, problem: str) -> list[tuple[str, list[Row]]]:
+def _published(problem: str) -> list[tuple[str, list[Row]]]:
+    """Return the rows of figure 3.6 for every BLAS."""
     found: dict[str, list[Row]] = {}
     for row in published_rows():
-        if row.suite.endswith(figure) and row.problem == problem:
+        if row.suite == "figure 3.6" and row.problem == problem:
             found.setdefault(row.environment, []).append(row)
     return sorted(found.items())
 
@@ -242,10 +240,6 @@ def _figures(figure: str) -> tuple[str, ...]:
 
 def _family(strategy: str) -> str:
     return strategy.split(" ")[0]
-
-
-def _thesis(blas: str) -> str:
-    return f"thesis, {blas}"
 
 
 def _title(problem: str, scale: str, dtype: str) -> str:

@@ -15,7 +15,7 @@ from bench_core.errors import InputError, RidgebenchError, unknown
 from bench_core.files import write_text
 from bench_core.history.asv_results import read_asv_results
 from bench_core.history.atom import as_atom
-from bench_core.history.reading import read_regressions
+from bench_core.history.reading import regressions_of
 from bench_core.processes import end_tree
 from bench_core.records.model import read_models
 from bench_core.report.asv_pages import link_from_asv
@@ -210,18 +210,19 @@ def build_site(project: Project, machine: str, *, others: bool = False) -> list[
     _need_benchmarks(project.results)
     collect(project.pending, project.results, machine)
     write_published(project.results, project.root)
-    write_own(project.results, project.root)
-    asv(project, "publish", "--no-pull")
     everything = read_runs(project.results)
+    write_own(project.results, project.root, everything)
+    asv(project, "publish", "--no-pull")
     own = latest([run for run in everything if run.machine == machine])
     runs = own or latest(everything)
-    history = read_regressions(everything, [project.results], root=project.root)
+    beside = read_asv_results(project.results, everything)
+    history = regressions_of(everything, [beside], root=project.root)
     write_site(
         runs,
         project.page,
         history,
         everything=everything,
-        asv=read_asv_results(project.results, everything),
+        asv=beside,
         feed=project.feed.name,
         notes=link_from_asv(project.html, project.page.name),
         models=read_models(project.results),

@@ -17,6 +17,9 @@ from bench_core.report.answers import Answer, find_answers
 from bench_core.report.record_pages import RecordPages
 from bench_core.report.rows import Issue, Row, environment_label, find_issues, rows
 
+INDEX = "answer"
+"""Section whose page has the site's own address."""
+
 
 @dataclass(frozen=True)
 class SiteData:
@@ -67,21 +70,17 @@ class SiteData:
         return RecordPages(self.everything, self.stem)
 
     @cached_property
-    def _by_case(self) -> dict[tuple[str, str, str, Case], Record]:
+    def case_links(self) -> dict[tuple[str, str, str, str, str], str]:
+        """Address of the last record of a case: machine, commit, environment, case, its rest."""
         found: dict[tuple[str, str, str, Case], Record] = {}
         for run in self.everything:
             for one in run.fits:
                 key = (run.machine, run.commit[:8], run.environment, case_of(one))
                 if key not in found or one.started > found[key].started:
                     found[key] = one
-        return found
-
-    @cached_property
-    def case_links(self) -> dict[tuple[str, str, str, str, str], str]:
-        """Address of the last record of a case: machine, commit, environment, case, its rest."""
         return {
             (machine, commit, environment, str(case), case.rest): self.records.link(one.id)
-            for (machine, commit, environment, case), one in self._by_case.items()
+            for (machine, commit, environment, case), one in found.items()
         }
 
     @cached_property
@@ -106,7 +105,7 @@ class SiteData:
 
     def address(self, page: str) -> str:
         """Return the address of a page from another page of the site."""
-        return f"{self.stem}.html" if page == "answer" else f"{self.stem}-{page}.html"
+        return f"{self.stem}.html" if page == INDEX else f"{self.stem}-{page}.html"
 
 
 def _where_it_ran(record: Record) -> MachineRecord:

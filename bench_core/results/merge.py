@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench_core.errors import InputError, listed
 from bench_core.files import write_text
-from bench_core.records import (
-    AnyRecord,
-    Record,
-    SessionRecord,
-    SkipsRecord,
-    identity,
-    parse_record,
-    record_line,
-)
+from bench_core.records.case_lines import CaseLines, each_line
 from bench_core.records.runs import SUFFIX
-from bench_core.records.skips import merge_skips
 
 _MACHINE, _BENCHMARKS = "machine.json", "benchmarks.json"
 _HARDWARE = ("arch", "cpu", "num_cpu")
@@ -52,7 +43,8 @@ def merge_results(sources: Sequence[Path], target: Path) -> Merged:
     """Add the results of ``sources`` to ``target``, machine by machine.
 
     Records are of one case where kind, parameters, machine, commit and environment are the same.
-    The one that was started later stays. asv's results are merged by benchmark, likewise. Repeated
+    The one that was started later stays; of kernels' rates, which do not say when, that of the
+    later source. asv's results are merged by benchmark, likewise. Repeated
     measurements that are all to count are kept in folders of their own instead, and read together
     by ``--results``. Nothing is written where two machines of one name are not the same.
 
@@ -83,10 +75,10 @@ def merge_results(sources: Sequence[Path], target: Path) -> Merged:
             else:
                 files[name] = _asv(earlier, text, path, done)
     for source in sources:
-        if (source / _BENCHMARKS).is_file():
-            place = target / _BENCHMARKS
+        path, place = source / _BENCHMARKS, target / _BENCHMARKS
+        if path.is_file():
             earlier = files.get(_BENCHMARKS) or (_read(place) if place.is_file() else "{}")
-            known = {**_parsed(_read(source / _BENCHMARKS), source), **_parsed(earlier, place)}
+            known = {**_parsed(_read(path), path), **_parsed(earlier, place)}
             files[_BENCHMARKS] = json.dumps(known, indent=4, sort_keys=True)
     for name, text in files.items():
         path = target / name
@@ -120,38 +112,11 @@ def _difference(first: Path, second: Path) -> str | None:
 
 def _records(earlier: str, later: str, done: Merged) -> str:
     """Return the lines of two files of records, one for every case."""
-    kept: dict[str, AnyRecord] = {}
-    lines: dict[str, str] = {}
-    unread: dict[str, None] = {}
-    for line, record in (*_lines(earlier), *_lines(later)):
-        if record is None:
-            done.unread += line not in unread
-            unread[line] = None
-            continue
-        key = identity(record)
-        other = kept.get(key)
-        if isinstance(record, SkipsRecord) and isinstance(other, SkipsRecord):
-            record = merge_skips(other, record)
-            line = record_line(record)
-        elif other is not None and lines[key] != line:
-            done.replaced += 1
-            if _started(other) > _started(record):
-                continue
-        kept[key], lines[key] = record, line
-    return "\n".join([*(lines[key] for key in sorted(lines)), *unread]) + "\n"
-
-
-def _lines(text: str) -> Iterator[tuple[str, AnyRecord | None]]:
-    for line in text.splitlines():
-        if line.strip():
-            try:
-                yield line, parse_record(line, "line")
-            except InputError:
-                yield line, None
-
-
-def _started(record: AnyRecord) -> str:
-    return record.started if isinstance(record, Record | SessionRecord) else ""
+    kept = CaseLines()
+    for line, record in (*each_line(earlier), *each_line(later)):
+        done.replaced += kept.add(line, record, later_stays=True)
+    done.unread += len(kept.unread)
+    return kept.text
 
 
 def _asv(earlier: str, later: str, path: Path, done: Merged) -> str:

@@ -43,29 +43,36 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> MadeSite:
     return make_site(tmp_path_factory.mktemp("html") / "ridgebench.html")
 
 
+@pytest.fixture(scope="module")
+def pages(site: MadeSite) -> dict[str, SitePage]:
+    return _pages(site)
+
+
 def _pages(site: MadeSite) -> dict[str, SitePage]:
     return {path.name: SitePage(path.read_text("utf-8")) for path in site.pages}
 
 
-def test_every_section_with_content_is_a_page(site: MadeSite) -> None:
+def test_every_section_with_content_is_a_page(site: MadeSite, pages: dict[str, SitePage]) -> None:
     names = [path.stem.removeprefix("ridgebench-") for path in site.pages]
     assert [name for name in names if name in PAGES or name == "ridgebench"] == [
         "ridgebench",
         *PAGES[1:],
     ]
     for path in site.pages:
-        page = _pages(site)[path.name]
+        page = pages[path.name]
         assert page.source.count('aria-current="page"') == 1
         assert page.tags.count("h1") == 1
         linked = [one for one in page.links if one in {other.name for other in site.pages}]
         assert set(linked) == {other.name for other in site.pages}
 
 
-def test_every_address_is_there_and_none_is_elsewhere(site: MadeSite) -> None:
+def test_every_address_is_there_and_none_is_elsewhere(
+    site: MadeSite, pages: dict[str, SitePage]
+) -> None:
     folder = site.path.parent
     ids: dict[Path, set[str]] = {}
     for path in site.pages:
-        page = _pages(site)[path.name]
+        page = pages[path.name]
         for address in {*page.links, *page.fetched} - {"index.html", "feed.xml", "data:,"}:
             name, _, fragment = address.partition("#")
             target = folder / name if name else path
@@ -75,16 +82,18 @@ def test_every_address_is_there_and_none_is_elsewhere(site: MadeSite) -> None:
             assert not fragment or fragment in ids[target], (path.name, address)
 
 
-def test_ids_are_unique_and_every_figure_has_words(site: MadeSite) -> None:
-    for page in _pages(site).values():
+def test_ids_are_unique_and_every_figure_has_words(pages: dict[str, SitePage]) -> None:
+    for page in pages.values():
         assert len(page.ids) == len(set(page.ids))
         assert page.unnamed_figures == 0
         assert all(page.labels)
         assert page.events == []
 
 
-def test_the_numbers_of_the_table_are_those_of_the_records(site: MadeSite) -> None:
-    page = _pages(site)["ridgebench-fits.html"]
+def test_the_numbers_of_the_table_are_those_of_the_records(
+    site: MadeSite, pages: dict[str, SitePage]
+) -> None:
+    page = pages["ridgebench-fits.html"]
     head, *body = page.rows
     found = [dict(zip(head, row, strict=True)) for row in body]
     table = rows(site.runs)
@@ -99,8 +108,8 @@ def test_the_numbers_of_the_table_are_those_of_the_records(site: MadeSite) -> No
     assert [float(one["SU"]) for one in whole] == [row.su for row in table]
 
 
-def test_a_time_leads_to_its_record(site: MadeSite) -> None:
-    page = _pages(site)["ridgebench-fits.html"]
+def test_a_time_leads_to_its_record(site: MadeSite, pages: dict[str, SitePage]) -> None:
+    page = pages["ridgebench-fits.html"]
     links = [one for one in page.links if "records" in one]
     table = rows(site.runs)
     assert len(links) == len(table)
@@ -165,8 +174,8 @@ def test_the_thesis_figures_are_drawn_for_what_was_measured(site: MadeSite) -> N
     assert scaling_figures([]) == []
 
 
-def test_steps_and_commits_link_to_each_other(site: MadeSite) -> None:
-    page = _pages(site)["ridgebench-history.html"]
+def test_steps_and_commits_link_to_each_other(pages: dict[str, SitePage]) -> None:
+    page = pages["ridgebench-history.html"]
     assert set(COMMITS) <= set(page.ids)
     assert "worse" in page.text
     inside = {one[1:] for one in page.links if one.startswith("#")}
@@ -174,7 +183,7 @@ def test_steps_and_commits_link_to_each_other(site: MadeSite) -> None:
 
 
 def test_without_bokeh_the_site_says_so_and_has_all_figures(
-    site: MadeSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    site: MadeSite, pages: dict[str, SitePage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "bokeh", None)
     plain = make_site(tmp_path / "ridgebench.html")
@@ -183,7 +192,7 @@ def test_without_bokeh_the_site_says_so_and_has_all_figures(
     scaling = found["ridgebench-scaling.html"]
     assert "Bokeh was not installed" in scaling.text
     assert not (tmp_path / "ridgebench-files" / charts.SCRIPT).exists()
-    assert scaling.tags.count("svg") == _pages(site)["ridgebench-scaling.html"].tags.count("svg")
+    assert scaling.tags.count("svg") == pages["ridgebench-scaling.html"].tags.count("svg")
 
 
 def test_bokehs_script_is_the_packages_own(site: MadeSite) -> None:
@@ -242,16 +251,16 @@ def test_no_text_is_a_formula_of_a_spreadsheet(text: str) -> None:
     assert float(second) == -1.5
 
 
-def test_records_of_two_machines_are_told_apart(site: MadeSite) -> None:
-    page = _pages(site)["ridgebench-environments.html"]
+def test_records_of_two_machines_are_told_apart(pages: dict[str, SitePage]) -> None:
+    page = pages["ridgebench-environments.html"]
     machines = {row[0] for row in page.rows}
     assert {"here", "there"} <= machines
-    answer = _pages(site)["ridgebench.html"]
+    answer = pages["ridgebench.html"]
     assert " on there" in answer.text
 
 
-def test_environments_name_what_differs(site: MadeSite) -> None:
-    page = _pages(site)["ridgebench-environments.html"]
+def test_environments_name_what_differs(pages: dict[str, SitePage]) -> None:
+    page = pages["ridgebench-environments.html"]
     (numpy,) = [row for row in page.rows if row[0] == "numpy"]
     assert set(numpy[1:]) == {"2.0", "2.1"}
     assert not [row for row in page.rows if row[0] == "scipy"]

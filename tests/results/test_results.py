@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from bench_core.cli import cli
 from bench_core.errors import InputError
-from bench_core.records import EnvironmentRun, read_runs
+from bench_core.records import EnvironmentRun, make_figures, read_runs
 from bench_core.records.skips import make_skips
 from bench_core.results import inventory, merge_results
 from tests.comparison.made_runs import keep, make_record
@@ -84,6 +84,21 @@ def test_of_one_case_the_later_measurement_stays(tmp_path: Path, order: tuple[in
     assert sorted(one.times.median_s for one in found.fits) == [2.0, 4.0]
     assert {one.suite for one in found.skips[0].left_out} == {"threads", "solvers"}
     assert len(found.problems) == 1
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_the_figures_of_one_case_the_later_stay(tmp_path: Path, order: tuple[int, int]) -> None:
+    figures = [
+        make_figures("encoders", {"device": "cpu"}, {"both": (value, "s")}, started)
+        for value, started in ((1.0, "2026-01-01T00:00:00Z"), (2.0, "2026-02-01T00:00:00Z"))
+    ]
+    folders = [
+        keep(tmp_path / name, run("here", "aaaaaaaa", "env", one))
+        for name, one in zip("ab", figures, strict=True)
+    ]
+    assert merge_results([folders[n] for n in order], tmp_path / "all").replaced == 1
+    (found,) = read_runs(tmp_path / "all")
+    assert [one.figures["both"].value for one in found.figures] == [2.0]
 
 
 def test_asv_s_results_merge_by_benchmark(tmp_path: Path) -> None:

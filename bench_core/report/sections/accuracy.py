@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench_core.records import Record
-from bench_core.records.runs import problem_text, scale_text, strategy_text
+from bench_core.records import EnvironmentRun, Record
 from bench_core.report.blocks import Block, Cell, Figure, Table, Text, number, rows_of
 from bench_core.report.figures import accuracy_figure
-from bench_core.report.rows import environment_label, record_label
+from bench_core.report.fit_cells import FIT_HEADINGS, fit_cells
 from bench_core.report.sections import Section
 from bench_core.report.site_data import SiteData
 
 _HEADINGS = (
-    "machine",
-    "problem",
-    "scale",
-    "precision",
-    "strategy",
-    "BLAS",
-    "nodes",
-    "threads",
+    *FIT_HEADINGS,
     "mean r",
     "median r",
     "95 % r",
@@ -35,12 +27,7 @@ _HEADINGS = (
 
 
 def _build(data: SiteData) -> Sequence[Block]:
-    rows = [
-        (run.machine, record_label(one, environment_label(run)), one)
-        for run in data.runs
-        for one in run.fits
-        if one.accuracy is not None
-    ]
+    rows = [(run, one) for run in data.runs for one in run.fits if one.accuracy is not None]
     if not rows:
         return []
     blocks: list[Block] = [
@@ -58,25 +45,18 @@ def _build(data: SiteData) -> Sequence[Block]:
             "Held-out correlation beside its shuffled null: a fast answer must be the same answer."
         )
         blocks.append(Figure("accuracy", "Held-out r", svg, caption))
-    cells = [_cells(data, machine, label, one) for machine, label, one in rows]
+    cells = [_cells(data, run, one) for run, one in rows]
     blocks.append(Table("accuracy-table", _HEADINGS, rows_of(cells)))
     return blocks
 
 
-def _cells(data: SiteData, machine: str, label: str, record: Record) -> list[str | Cell]:
-    case, accuracy, null, agreement = record.case, record.accuracy, record.null, record.agreement
+def _cells(data: SiteData, run: EnvironmentRun, record: Record) -> list[str | Cell]:
+    accuracy, null, agreement = record.accuracy, record.null, record.agreement
     assert accuracy is not None
     same = None if agreement is None else agreement.same_penalty
     tied = agreement is not None and agreement.tie
     return [
-        machine,
-        Cell(problem_text(case.problem), link=data.records.link(record.id)),
-        scale_text(case.problem.scale),
-        case.problem.dtype,
-        strategy_text(case),
-        label,
-        number(case.nodes, "d"),
-        number(case.threads, "d"),
+        *fit_cells(run, record, data.records.link(record.id)),
         number(accuracy.mean, ".3f"),
         number(accuracy.median, ".3f"),
         number(accuracy.p95, ".3f"),

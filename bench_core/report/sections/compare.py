@@ -10,7 +10,7 @@ from itertools import combinations
 from bench_core.comparison.cases import Measured, measured_cases
 from bench_core.comparison.compare import (
     Comparison,
-    compare_measured,
+    compare_paired,
     noise_text,
     ratio_text,
     seconds,
@@ -18,11 +18,19 @@ from bench_core.comparison.compare import (
 from bench_core.comparison.pairing import Dimension, pair
 from bench_core.comparison.verdicts import VERDICTS
 from bench_core.errors import RidgebenchError, counted
-from bench_core.report.blocks import Block, Cell, Heading, Table, Text, number, rows_of
+from bench_core.report.blocks import (
+    Block,
+    Cell,
+    Heading,
+    Table,
+    Text,
+    number,
+    rows_of,
+    seconds_cell,
+)
 from bench_core.report.charts import Axis, Chart
 from bench_core.report.sections import Section
 from bench_core.report.site_data import SiteData
-from bench_core.report.units import seconds_text
 
 MOST_CASES = 1500
 """Cases that the page judges, all comparisons together: the command judges any."""
@@ -80,19 +88,16 @@ def comparisons(
     found, left_out = [], []
     for one in find_pairs(data, measured):
         try:
-            cases = len(pair(measured, one.dimension, one.first, one.second).pairs)
-            if cases == 0:
-                continue
-            if cases > most:
-                left_out.append(one)
-                continue
-            most -= cases
-            judged = compare_measured(
-                measured, data.everything, one.dimension, one.first, one.second
-            )
-            found.append((one, judged))
+            paired = pair(measured, one.dimension, one.first, one.second)
         except RidgebenchError:  # ambiguous names: the command says which
             left_out.append(one)
+            continue
+        cases = len(paired.pairs)
+        if cases > most:
+            left_out.append(one)
+        elif cases:
+            most -= cases
+            found.append((one, compare_paired(paired, measured, data.everything, one.dimension)))
     return found, left_out
 
 
@@ -115,15 +120,14 @@ def _build(data: SiteData) -> Sequence[Block]:
         notes = dict.fromkeys(text for _, one in found for text in one.pairing.notes)
         notes |= dict.fromkeys(f"{_title(one)}: {noise_text(one)}" for _, one in found)
         blocks += [Text(note, "faint") for note in notes]
-        unpaired = sum(len(one.pairing.unpaired) for _, one in found)
+        unpaired = [(_title(one), line) for _, one in found for line in one.pairing.unpaired]
         if unpaired:
-            lines = [(_title(one), line) for _, one in found for line in one.pairing.unpaired]
             blocks.append(
                 Table(
                     "unpaired",
                     ("comparison", "case, and why it has no pair"),
-                    rows_of(lines),
-                    folded=f"{counted(unpaired, 'case')} could not be compared",
+                    rows_of(unpaired),
+                    folded=f"{counted(len(unpaired), 'case')} could not be compared",
                 )
             )
     if left_out:
@@ -180,8 +184,7 @@ def _cases(data: SiteData, found: Sequence[tuple[Pair, Comparison]]) -> Table:
 
 
 def _side(data: SiteData, one: Measured) -> Cell:
-    value = seconds(one.runs)
-    return Cell(seconds_text(value), value, data.records.link(one.record.id))
+    return seconds_cell(seconds(one.runs), data.records.link(one.record.id))
 
 
 def _title(judged: Comparison) -> str:

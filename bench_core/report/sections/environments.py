@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bench_core.errors import readable_bytes
 from bench_core.records.machine import MachineRecord
-from bench_core.report.blocks import Block, Cell, Heading, Table, TableRow, Text, rows_of
+from bench_core.report.blocks import Block, Heading, Table, TableRow, Text, number, rows_of
 from bench_core.report.rows import environment_label, proved_libraries
 from bench_core.report.sections import Section
 from bench_core.report.site_data import SiteData
@@ -42,7 +42,7 @@ def proof_table(data: SiteData) -> Table:
                 library.architecture or "",
                 library.threading_layer or "",
                 (library.file or "").split("/")[-1],
-                Cell(str(records), float(records)),
+                number(records, "d"),
             ]
             for caller, library, records in proved
         )

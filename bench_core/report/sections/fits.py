@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench_core.errors import readable_bytes
-from bench_core.report.blocks import Block, Cell, Table, Text, number, rows_of
+from bench_core.report.blocks import Block, Table, Text, bytes_cell, number, rows_of, seconds_cell
 from bench_core.report.sections import Section
 from bench_core.report.site_data import SiteData
-from bench_core.report.units import seconds_text
 
 _HEADINGS = (
     "machine",
@@ -48,13 +46,11 @@ def fits_table(data: SiteData) -> Table:
                 row.environment,
                 number(row.nodes, "d"),
                 number(row.threads, "d"),
-                Cell(seconds_text(row.seconds), row.seconds, data.records.link(row.record)),
+                seconds_cell(row.seconds, data.records.link(row.record)),
                 number(row.su, ".2f"),
                 number(row.pe, ".2f"),
                 number(row.dsu, ".2f"),
-                Cell("")
-                if row.peak_bytes is None
-                else Cell(readable_bytes(row.peak_bytes), float(row.peak_bytes)),
+                bytes_cell(row.peak_bytes),
                 number(row.r_mean, ".3f"),
                 number(row.r_max, ".3f"),
                 number(row.null_max, ".3f"),

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench_core.errors import readable_bytes
 from bench_core.records import EnvironmentRun, KernelsRecord, Record
-from bench_core.records.runs import problem_text, scale_text, strategy_text
-from bench_core.report.blocks import Block, Cell, Figure, Heading, Table, Text, number, rows_of
+from bench_core.report.blocks import (
+    Block,
+    Cell,
+    Figure,
+    Heading,
+    Table,
+    Text,
+    bytes_cell,
+    number,
+    rows_of,
+    seconds_cell,
+)
 from bench_core.report.figures import kernels_figure
-from bench_core.report.rows import environment_label, record_label
+from bench_core.report.fit_cells import FIT_HEADINGS, fit_cells
+from bench_core.report.rows import environment_label
 from bench_core.report.sections import Section
 from bench_core.report.site_data import SiteData
-from bench_core.report.units import seconds_text
 
 _BYTES = {"float64": 8, "float32": 4}
 
@@ -63,14 +72,7 @@ def _build(data: SiteData) -> Sequence[Block]:
 
 
 _HEADINGS = (
-    "machine",
-    "problem",
-    "scale",
-    "precision",
-    "strategy",
-    "BLAS",
-    "nodes",
-    "threads",
+    *FIT_HEADINGS,
     "time",
     "GFLOP/s",
     "over gemm",
@@ -84,42 +86,27 @@ def _fit(data: SiteData, run: EnvironmentRun, record: Record) -> list[list[str |
     """Return the cells of a valid fit, nothing where neither limit is known."""
     if record.status != "ok" or record.times is None:
         return []
-    case, problem = record.case, record.case.problem
+    case = record.case
     flops = None if record.plan is None else record.plan.useful_flops
     rate = None if flops is None else flops / record.times.median_s / 1e9
     torch = None if record.blas is None else record.blas.in_torch
     cores = case.threads * case.nodes
-    gemm = torch.gflops if torch is not None else gemm_rate(run.kernels, problem.dtype, cores)
+    gemm = torch.gflops if torch is not None else gemm_rate(run.kernels, case.problem.dtype, cores)
     size = data_bytes(record)
     peak = None if record.memory is None else record.memory.peak_bytes
     if (rate is None or not gemm) and (size is None or peak is None):
         return []
     return [
         [
-            run.machine,
-            problem_text(problem),
-            scale_text(problem.scale),
-            problem.dtype,
-            strategy_text(case),
-            record_label(record, environment_label(run)),
-            number(case.nodes, "d"),
-            number(case.threads, "d"),
-            Cell(
-                seconds_text(record.times.median_s),
-                record.times.median_s,
-                data.records.link(record.id),
-            ),
+            *fit_cells(run, record),
+            seconds_cell(record.times.median_s, data.records.link(record.id)),
             number(rate, ".3g"),
             number(rate / gemm if rate is not None and gemm else None, ".2f"),
-            _size(peak),
-            _size(size),
+            bytes_cell(peak),
+            bytes_cell(size),
             number(peak / size if peak is not None and size else None, ".2f"),
         ]
     ]
-
-
-def _size(value: int | None) -> Cell:
-    return Cell("") if value is None else Cell(readable_bytes(value), float(value))
 
 
 def _kernels(runs: Sequence[EnvironmentRun]) -> Table:
@@ -131,7 +118,7 @@ def _kernels(runs: Sequence[EnvironmentRun]) -> Table:
             kernel,
             number(record.case.size, "d"),
             number(record.case.threads, "d"),
-            Cell(seconds_text(rate.seconds), rate.seconds),
+            seconds_cell(rate.seconds),
             number(rate.gflops, ".3g"),
             number(rate.fraction_of_gemm, ".2f"),
         ]

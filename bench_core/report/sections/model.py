@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bench_core.records.model import LONG_S, WITHIN, ModelRecord, PredictedCurve, PredictedFit
-from bench_core.report.blocks import Block, Cell, Figure, Heading, Table, Text, number, rows_of
+from bench_core.report.blocks import (
+    Block,
+    Cell,
+    Figure,
+    Heading,
+    Table,
+    Text,
+    number,
+    rows_of,
+    seconds_cell,
+)
 from bench_core.report.model import curves_figure, predictions_figure, summary_text
 from bench_core.report.sections import Section
 from bench_core.report.site_data import SiteData
-from bench_core.report.units import seconds_text
 
 _NODES = (1, 2, 8, 64, 1024)
 """Numbers of nodes that the table of curves shows; its picture has all."""
@@ -136,10 +145,10 @@ def _fits(models: Iterable[ModelRecord]) -> Table:
             model.blas,
             number(fit.nodes, ".0f"),
             number(fit.threads, ".0f"),
-            _seconds(fit.measured_s),
-            _seconds(fit.predicted_s),
-            _seconds(fit.low_s),
-            _seconds(fit.high_s),
+            seconds_cell(fit.measured_s),
+            seconds_cell(fit.predicted_s),
+            seconds_cell(fit.low_s),
+            seconds_cell(fit.high_s),
             number(fit.error, "+.0%"),
             fit.source,
         ]
@@ -166,16 +175,12 @@ def _ends(models: Iterable[ModelRecord]) -> Table:
 
 
 def _times(curve: PredictedCurve) -> list[Cell]:
-    times = {point.nodes: _seconds(point.seconds) for point in curve.points}
+    times = {point.nodes: seconds_cell(point.seconds) for point in curve.points}
     return [times.get(nodes, Cell("")) for nodes in _NODES]
 
 
 def _strategy(fit: PredictedFit) -> str:
     return " ".join([fit.strategy, *(f"{name}={value}" for name, value in fit.options.items())])
-
-
-def _seconds(value: float) -> Cell:
-    return Cell(seconds_text(value), value)
 
 
 SECTION = Section("Model", 78, _build)

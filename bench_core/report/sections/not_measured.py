@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench_core.records.session import NotMeasured, SessionRecord
-from bench_core.report.blocks import Block, Cell, Heading, Table, TableRow, Text
+from bench_core.report.blocks import Block, Cell, Heading, Table, TableRow, Text, seconds_cell
 from bench_core.report.sections import Section
 from bench_core.report.site_data import SiteData
-from bench_core.report.units import seconds_text
 
 
 def _build(data: SiteData) -> Sequence[Block]:
@@ -32,7 +31,7 @@ def _sweep(session: SessionRecord, number: int) -> list[Block]:
 
 def _cells(one: NotMeasured) -> tuple[Cell, ...]:
     low, middle, high = one.predicted_s or (None, None, None)
-    times = [Cell("") if t is None else Cell(seconds_text(t), t) for t in (middle, low, high)]
+    times = [Cell("") if t is None else seconds_cell(t) for t in (middle, low, high)]
     return (Cell(one.case), Cell(one.environment or "all"), *times, Cell(one.reason))
 
 

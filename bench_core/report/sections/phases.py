@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from bench_core.errors import counted
 from bench_core.records.phases import PHASE_NAMES
-from bench_core.report.blocks import Block, Cell, Figure, Table, rows_of
+from bench_core.report.blocks import Block, Cell, Figure, Table, rows_of, seconds_cell
 from bench_core.report.phases import drawn_rows, phase_rows, phases_figure, phases_text, used_phases
 from bench_core.report.sections import Section
 from bench_core.report.site_data import SiteData
-from bench_core.report.units import seconds_text
 
 
 def _build(data: SiteData) -> Sequence[Block]:
@@ -24,13 +23,13 @@ def _build(data: SiteData) -> Sequence[Block]:
     headings = ("problem", "strategy", "BLAS", "nodes × threads", "process", "fit")
     cells: list[list[str | Cell]] = [
         [
-            " ".join(word for word in (row.problem, row.scale, row.dtype) if word),
+            row.title,
             row.strategy,
             row.environment,
             f"{row.nodes} × {row.threads}",
             row.seconds.process + (", modelled" if row.modelled is not None else ""),
-            _seconds(row.whole),
-            *(_seconds(row.seconds.seconds[name]) for name in names),
+            seconds_cell(row.whole),
+            *(seconds_cell(row.seconds.seconds[name]) for name in names),
         ]
         for row in rows
     ]
@@ -48,10 +47,6 @@ def _build(data: SiteData) -> Sequence[Block]:
     )
     title = "Where the time goes"
     return [Figure("phases", title, svg, caption, phases_text(drawn), table)]
-
-
-def _seconds(value: float) -> Cell:
-    return Cell(seconds_text(value), value)
 
 
 SECTION = Section("Phases", 75, _build)

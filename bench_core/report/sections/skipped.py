@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench_core.report.blocks import Block, Cell, Table, TableRow
+from bench_core.report.blocks import Block, Cell, Table, TableRow, number
 from bench_core.report.rows import environment_label
 from bench_core.report.sections import Section
 from bench_core.report.site_data import SiteData
@@ -21,7 +21,7 @@ def _build(data: SiteData) -> Sequence[Block]:
                 Cell(one.status),
                 Cell(one.suite or ""),
                 Cell(one.reason),
-                Cell(str(one.count), float(one.count)),
+                number(one.count, "d"),
                 Cell(where(one, environments)),
             ),
             status=one.status,

@@ -1,0 +1,34 @@
+"""The columns that say which fit a row of a table is about."""
+
+from __future__ import annotations
+
+from bench_core.records import EnvironmentRun, Record
+from bench_core.records.runs import problem_text, scale_text, strategy_text
+from bench_core.report.blocks import Cell, number
+from bench_core.report.rows import environment_label, record_label
+
+FIT_HEADINGS = (
+    "machine",
+    "problem",
+    "scale",
+    "precision",
+    "strategy",
+    "BLAS",
+    "nodes",
+    "threads",
+)
+
+
+def fit_cells(run: EnvironmentRun, record: Record, link: str = "") -> list[str | Cell]:
+    """Return the cells of `FIT_HEADINGS`; ``link`` : address of its problem."""
+    case, problem = record.case, record.case.problem
+    return [
+        run.machine,
+        Cell(problem_text(problem), link=link),
+        scale_text(problem.scale),
+        problem.dtype,
+        strategy_text(case),
+        record_label(record, environment_label(run)),
+        number(case.nodes, "d"),
+        number(case.threads, "d"),
+    ]
