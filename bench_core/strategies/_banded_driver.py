@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -57,12 +56,10 @@ class NodesFit:
         progress("multiplying features", 0, 1)
         features = [self.submit(node, on_node.prepare) for node in range(len(self.shares))]
         self.cluster.wait(features)
-        scorers: Mapping[str, Any] = {
-            "shared": partial(_Sums, self, features),
-            "each": partial(_Each, self, features),
-        }
         plan = replace(self.job.plan, shape=self.shape)
-        found = search(lambda selection: scorers[selection](), plan, self.draws)
+        found = search(
+            partial(_Sums, self, features), partial(_Each, self, features), plan, self.draws
+        )
         # The kernels' scales are the same on every node.
         scales = self.cluster.gather([self.cluster.submit(0, _scales, features[0])])[0]
         chosen = choose(

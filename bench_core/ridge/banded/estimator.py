@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,13 @@ from bench_core.progress import Progress, silent
 from bench_core.ridge.arrays.backend import Array, find_device, full_float32_products, to_numpy
 from bench_core.ridge.arrays.coef_file import CoefFile, fresh_memory
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
-from bench_core.ridge.banded.candidates import given_candidates
 from bench_core.ridge.banded.features import PreparedFeatures
 from bench_core.ridge.banded.held_out import as_ranges
 from bench_core.ridge.banded.kernels import Columns, columns_of
 from bench_core.ridge.banded.planning import BandedPlan, BandedShape, make_plan
 from bench_core.ridge.banded.rounds import Chosen, Draws, choose, search
 from bench_core.ridge.banded.scores import Candidates, SearchSettings
-from bench_core.ridge.banded.search import make_scorer
+from bench_core.ridge.banded.search import EachTarget, sums_over_targets
 from bench_core.ridge.banded.solution import solve_blocks
 from bench_core.ridge.banded.variance import SpaceScores, space_scores
 from bench_core.ridge.formulas.scores import check_scoring
@@ -160,7 +160,7 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             p=p,
             s=s,
             spaces=len(spaces),
-            candidates=self._count(len(spaces)),
+            candidates=self.draws(len(spaces)).count,
             r=len(check_alphas(self.alphas)),
             folds=tuple(rows.stop - rows.start for rows in folds),
             dtype=product_dtype(self.dtype, dtype).name,
@@ -218,7 +218,8 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             )
             kernels = self._features.ordered(order)
             found = search(
-                lambda selection: make_scorer(selection, kernels, self._targets, settings),
+                partial(sums_over_targets, kernels, self._targets, settings),
+                partial(EachTarget, kernels, self._targets, settings),
                 plan,
                 self.draws(len(self._features.columns)),
             )
@@ -298,14 +299,6 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 "without gaps"
             )
         return columns_of(numbers.astype(np.intp), count)
-
-    def _count(self, spaces: int) -> int:
-        """Return how many weights are tried."""
-        if np.ndim(self.candidates):
-            drawn = len(given_candidates(self.candidates, spaces))
-        else:
-            drawn = 1 if spaces == 1 else self._whole("candidates", 1)
-        return drawn + (0 if spaces == 1 else self._whole("refine", 0))
 
     def _whole(self, name: str, least: int) -> int:
         value = getattr(self, name)
