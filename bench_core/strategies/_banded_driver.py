@@ -17,6 +17,7 @@ from bench_core.ridge.banded.scores import Candidates, FoldSums
 from bench_core.ridge.banded.variance import SpaceScores
 from bench_core.strategies import _banded_nodes as on_node
 from bench_core.strategies._banded_nodes import Job
+from bench_core.strategies._node_sums import summed
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -82,17 +83,6 @@ class NodesFit:
         """Start a task of `bench_core.strategies._banded_nodes` on a node."""
         return self.cluster.submit(node, function, self.job, *arguments)
 
-    def summed(self, parts: list[Future]) -> Future:
-        """Return the sum over nodes, added in pairs in the order of nodes."""
-        left = list(enumerate(parts))
-        while len(left) > 1:
-            pairs = zip(left[::2], left[1::2], strict=False)
-            sums = [
-                (node, self.cluster.submit(node, on_node.add, a, b)) for (node, a), (_, b) in pairs
-            ]
-            left = sums + left[len(left) - len(left) % 2 :]
-        return left[0][1]
-
 
 class _Sums:
     """Scores of all targets together: products summed over nodes, candidates divided among them."""
@@ -100,8 +90,10 @@ class _Sums:
     def __init__(self, fit: NodesFit, features: list[Future]) -> None:
         self.fit, self.features = fit, features
         self.unexplained = np.empty(0)
-        parts = [fit.submit(node, on_node.products, own) for node, own in enumerate(fit.shares)]
-        self._sums = fit.summed(parts)
+        parts = {
+            node: fit.submit(node, on_node.products, own) for node, own in enumerate(fit.shares)
+        }
+        self._sums = summed(fit.cluster, parts, on_node.add)
         fit.cluster.wait([self._sums])
 
     def score(self, found: Candidates, weights: NDArray[np.float64]) -> None:

@@ -28,7 +28,7 @@ from bench_core.ridge.banded.search import EachTarget, sums_over_targets
 from bench_core.ridge.banded.solution import solve_blocks
 from bench_core.ridge.banded.variance import SpaceScores, space_scores
 from bench_core.ridge.formulas.scores import check_scoring
-from bench_core.ridge.inputs import find_folds, product_dtype, safe_in_float32
+from bench_core.ridge.inputs import find_folds, product_dtype, safe_dtype
 from bench_core.ridge.penalty_grid import warn_at_edge
 from bench_core.ridge.solvers.targets import TargetColumns
 
@@ -180,9 +180,7 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         s = Y.shape[1]
         alphas = check_alphas(self.alphas)
         order, folds = self.ranges(t, groups)
-        dtype = product_dtype(self.dtype, X.dtype, Y.dtype)
-        if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
-            dtype = np.dtype(np.float64)
+        dtype = safe_dtype(self.dtype, X, Y)
         view_file = self.memory_limit is None and fits_in_memory(Y)
         in_file = isinstance(Y, np.memmap) and not view_file
         self.plan_ = plan = self.plan_shape(t, p, s, dtype, groups, in_file=in_file)
