@@ -14,11 +14,11 @@ from bench_core.errors import InputError, unknown
 def as_array(output: Any) -> NDArray[Any]:
     """Return a layer's output as a numpy array of at least single precision.
 
-    >>> as_array(np.zeros(2, np.float64)).dtype
-    dtype('float64')
+    >>> [as_array(np.zeros(2, dtype)).dtype.name for dtype in ("float16", "float64")]
+    ['float32', 'float64']
     """
     if isinstance(output, np.ndarray):
-        return output
+        return output.astype(np.promote_types(output.dtype, np.float32), copy=False)
     found: NDArray[Any] = output.detach().float().cpu().numpy()
     return found
 

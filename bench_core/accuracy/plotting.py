@@ -17,6 +17,15 @@ _DPI = 130
 _DEPTHS = 5
 
 
+def save_figure(figure: Any, path: Path, *, dpi: int = _DPI) -> None:
+    """Write a figure to ``path`` in the format of its suffix; the same figure, the same file."""
+    from matplotlib import rc_context
+
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "ridgebench"}):
+        metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+        figure.savefig(path, dpi=dpi, format=path.suffix[1:], metadata=metadata)
+
+
 def draw_slices(image: Any, path: Path, title: str, mni: bool) -> None:
     """Write axial slices through ``image`` to ``path``, over the MNI template if it is in MNI."""
     from nilearn import plotting

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +23,7 @@ from bench_core.accuracy.significance import (
     find_significance,
     reason_to_withhold,
 )
+from bench_core.accuracy.tables import number, plain, write_table
 from bench_core.data.problem import Problem
 from bench_core.data.rows import RowsOf
 from bench_core.disk import check_writable
@@ -126,11 +126,11 @@ def accuracy_report(
         columns |= {"ceiling": ceiling.ceiling, "normalised_r": maps["normalised_r"]}
     chosen = None if found is None else found.chosen
     with new_folder(folder / FOLDER, replace=True) as part:
-        _write_table(part / "targets.tsv", columns, zip(*columns.values(), strict=True))
+        write_table(part / "targets.tsv", columns, zip(*columns.values(), strict=True))
         if request.regions is not None:
             rows, maps["region_r"] = _regions(problem, r, chosen, request.regions)
             figures["regions"] = rows
-            _write_table(part / "regions.tsv", rows[0], (row.values() for row in rows))
+            write_table(part / "regions.tsv", rows[0], (row.values() for row in rows))
         if request.against:
             figures["between"] = _between(problem, r, request.against, result, open_problem)
         if problem.space is not None:
@@ -245,8 +245,8 @@ def _between(
     mean = mean_between(correlations)
     return {
         "maps": [str(own.problem), *map(str, against)],
-        "r": [[None if np.isnan(x) else float(x) for x in row] for row in correlations],
-        "mean": None if np.isnan(mean) else mean,
+        "r": plain(correlations),
+        "mean": number(mean),
     }
 
 
@@ -288,17 +288,3 @@ def _write_maps(
             left_out |= {f"{name} figures": written.not_drawn["figures"]}
     progress("drawing", len(maps), len(maps))
     return left_out
-
-
-def _write_table(path: Path, names: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
-        writer.writerow(list(names))
-        for row in rows:
-            writer.writerow([_cell(value) for value in row])
-
-
-def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return "n/a"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench_core.accuracy.plotting import COLOURS
+
 if TYPE_CHECKING:
     from bench_core.accuracy.subjects import SubjectsComparison
 
-COLOURS = "RdBu_r"
 MOST_NAMES = 40
 """Regions whose names are written; of more, every n-th one."""
 
@@ -85,15 +85,6 @@ def between_figure(found: SubjectsComparison) -> Any:
     axis.set_title(f"maps of r between subjects, mean {mean_between(values):.2f}", fontsize=10)
     figure.colorbar(picture, ax=axis, label="Pearson r of two maps")
     return figure
-
-
-def save(figure: Any, path: Path) -> None:
-    """Write a figure to ``path`` in the format of its suffix; the same figure, the same file."""
-    from matplotlib import rc_context
-
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "ridgebench"}):
-        metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-        figure.savefig(path, dpi=130, format=path.suffix[1:], metadata=metadata)
 
 
 def _means(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,8 +6,7 @@ between the maps of subjects).
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -22,6 +21,7 @@ from bench_core.accuracy.between_subjects import correlate_maps
 from bench_core.accuracy.correlation import summary
 from bench_core.accuracy.regions import by_region
 from bench_core.accuracy.result import DESCRIPTION, SHUFFLED, FitResult
+from bench_core.accuracy.tables import number, plain, write_table
 from bench_core.data.problem import Problem
 from bench_core.errors import InputError, install_command
 from bench_core.files import replace_file, write_json
@@ -129,12 +129,12 @@ class SubjectsComparison:
         }
         if self.between is not None:
             mean = mean_between(self.between)
-            found["between"] = {"r": _plain(self.between), "mean": _number(mean)}
+            found["between"] = {"r": plain(self.between), "mean": number(mean)}
         if self.regions is not None:
             table = self.regions
-            found["regions"] = {"names": list(table.names), "trained": _plain(table.trained)}
+            found["regions"] = {"names": list(table.names), "trained": plain(table.trained)}
             if table.shuffled is not None:
-                found["regions"]["shuffled"] = _plain(table.shuffled)
+                found["regions"]["shuffled"] = plain(table.shuffled)
         return found
 
 
@@ -143,10 +143,18 @@ def result_folders(folder: Path) -> dict[str, Path]:
 
     A folder that is itself the result of one fit has none.
     """
-    if not folder.is_dir() or (folder / DESCRIPTION).is_file():
+    return folders_in(folder, DESCRIPTION)
+
+
+def folders_in(folder: Path, description: str) -> dict[str, Path]:
+    """Return by name the folders in ``folder`` that have a file called ``description``.
+
+    {} for a folder that is not there, or that has the file itself.
+    """
+    if not folder.is_dir() or (folder / description).is_file():
         return {}
     inner = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    return {path.name: path for path in inner if (path / DESCRIPTION).is_file()}
+    return {path.name: path for path in inner if (path / description).is_file()}
 
 
 def open_subjects(
@@ -194,7 +202,11 @@ def compare_subjects(
 
 
 def write_subjects(
-    found: SubjectsComparison, folder: Path, *, figures: bool = True, further: Any = None
+    found: SubjectsComparison,
+    folder: Path,
+    *,
+    figures: bool = True,
+    further: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[str]:
     """Write tables and pictures into ``folder``, each whole or not at all; return their names.
 
@@ -203,6 +215,9 @@ def write_subjects(
 
     further : columns of the subjects' table, by the name of the subject.
     """
+    if figures and find_spec("matplotlib") is None:
+        figures = False
+        found.left_out["pictures"] = f"matplotlib is not installed: {install_command('report')}"
     values = found.to_json()
     own = further or {}
     values["subjects"] = [{**row, **own.get(row["subject"], {})} for row in values["subjects"]]
@@ -210,13 +225,13 @@ def write_subjects(
     rows = values["subjects"]
     names = list(dict.fromkeys(name for row in rows for name in row))
     cells = [[row.get(name) for name in names] for row in rows]
-    written.append(_write_table(folder / TABLES[1], names, cells))
+    save_table = partial(write_table, names=names, rows=cells)
+    written.append(replace_file(folder / TABLES[1], save_table))
     if found.regions is not None:
-        written.append(_write_regions(folder / "subject-regions.tsv", found))
-    if figures and find_spec("matplotlib") is None:
-        found.left_out["pictures"] = f"matplotlib is not installed: {install_command('report')}"
-    elif figures:
-        from bench_core.accuracy.subject_figures import between_figure, regions_figure, save
+        written.append(_write_regions(folder / "subject-regions.tsv", found.names, found.regions))
+    if figures:
+        from bench_core.accuracy.plotting import save_figure
+        from bench_core.accuracy.subject_figures import between_figure, regions_figure
 
         drawn = {
             "subject-regions": regions_figure(found),
@@ -226,7 +241,7 @@ def write_subjects(
             if figure is not None:
                 for kind in FORMATS:
                     path = folder / f"{name}.{kind}"
-                    written.append(replace_file(path, partial(save, figure)))
+                    written.append(replace_file(path, partial(save_figure, figure)))
     return [path.name for path in written]
 
 
@@ -284,41 +299,12 @@ def _common_names(subjects: Sequence[SubjectResult]) -> list[str] | None:
     return named[0]
 
 
-def _write_regions(path: Path, found: SubjectsComparison) -> Path:
-    table = found.regions
-    assert table is not None
-    names = ["region", *found.names]
+def _write_regions(path: Path, subjects: Sequence[str], table: RegionTable) -> Path:
+    names = ["region", *subjects]
     columns = [table.trained]
     if table.shuffled is not None:
-        names += [f"{name} shuffled" for name in found.names]
+        names += [f"{name} shuffled" for name in subjects]
         columns.append(table.shuffled)
     values = np.hstack(columns)
-    return _write_table(
-        path,
-        names,
-        [[name, *map(float, row)] for name, row in zip(table.names, values, strict=True)],
-    )
-
-
-def _write_table(path: Path, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Path:
-    def save(part: Path) -> None:
-        with part.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
-            writer.writerow(names)
-            writer.writerows([[_cell(value) for value in row] for row in rows])
-
-    return replace_file(path, save)
-
-
-def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return "n/a"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _plain(values: NDArray[np.float64]) -> list[list[float | None]]:
-    return [[_number(value) for value in row] for row in values]
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    rows = [[name, *map(float, row)] for name, row in zip(table.names, values, strict=True)]
+    return replace_file(path, partial(write_table, names=names, rows=rows))

@@ -67,6 +67,8 @@ def histogram(r: NDArray[np.float64], folder: Path, *, title: str) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
+    from bench_core.accuracy.plotting import save_figure
+
     defined = r[np.isfinite(r)]
     figure, axis = plt.subplots(figsize=(6, 3.6))
     low, high = (defined.min(), defined.max()) if defined.size else (-1.0, 1.0)
@@ -87,8 +89,5 @@ def histogram(r: NDArray[np.float64], folder: Path, *, title: str) -> None:
     )
     figure.tight_layout()
     for suffix in FORMATS:
-        with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ridgebench"}):
-            # No date: the same r, the same file.
-            metadata = {"Date": None} if suffix == "svg" else {"Software": None}
-            figure.savefig(folder / f"r-histogram.{suffix}", dpi=150, metadata=metadata)
+        save_figure(figure, folder / f"r-histogram.{suffix}", dpi=150)
     plt.close(figure)

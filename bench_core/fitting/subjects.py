@@ -15,18 +15,18 @@ from bench_core import strategies
 from bench_core.accuracy.subjects import (
     SubjectsComparison,
     compare_subjects,
+    folders_in,
     open_subjects,
     write_subjects,
 )
 from bench_core.data import names as problem_names
+from bench_core.data.folder import DESCRIPTION
 from bench_core.disk import check_writable
 from bench_core.errors import InputError, RidgebenchError
 from bench_core.fitting.request import FitRequest
 from bench_core.fitting.run import fit
 from bench_core.progress import Progress, silent
 from bench_core.records import Record, codec
-
-PROBLEM_FILE = "problem.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +60,8 @@ def subject_problems(problem: str | None) -> dict[str, str]:
     """
     if problem is None or problem in problem_names():
         return {}
-    folder = Path(problem)
-    if not folder.is_dir() or (folder / PROBLEM_FILE).is_file():
-        return {}
-    inner = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    return {path.name: str(path) for path in inner if (path / PROBLEM_FILE).is_file()}
+    inner = folders_in(Path(problem), DESCRIPTION)
+    return {name: str(path) for name, path in inner.items()}
 
 
 def fit_subjects(

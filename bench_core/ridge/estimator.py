@@ -31,7 +31,7 @@ from bench_core.ridge.inputs import (
     find_form,
     fit_shape,
     product_dtype,
-    safe_in_float32,
+    safe_dtype,
 )
 from bench_core.ridge.penalty_grid import PenaltyGrid, make_grid, warn_at_edge
 from bench_core.ridge.planning.flops import Selection
@@ -324,10 +324,8 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Y = Y[:, None] if self._one_target else Y
         check_xy(X, Y, finite=False)
         folds = find_folds(self.cv, X.shape[0], groups)
-        dtype = product_dtype(self.dtype, X.dtype, Y.dtype)
         with self.phases("reading"):
-            if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
-                dtype = np.dtype(np.float64)
+            dtype = safe_dtype(self.dtype, X, Y)
             held_out = None if test is None else self._held_out(test, Y.shape[1])
         given = None if out is None else self._given(out, X, Y)
         for name in ("coef_", "_solution", "_targets", "_intercept"):

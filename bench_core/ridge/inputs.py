@@ -48,6 +48,17 @@ def find_form(solver: str) -> Form | None:
     return None if solver == "auto" else cast(Form, solver)
 
 
+def safe_dtype(dtype: DTypeLike | None, *arrays: NDArray[Any]) -> np.dtype[Any]:
+    """Return the precision of products of ``arrays``: `product_dtype`, float64 where it is unsafe.
+
+    Raises `InputError` as `product_dtype`.
+    """
+    found = product_dtype(dtype, *(array.dtype for array in arrays))
+    if found == np.float32 and not all(map(safe_in_float32, arrays)):
+        return np.dtype(np.float64)
+    return found
+
+
 def safe_in_float32(array: NDArray[Any]) -> bool:
     """Return True if float32 squares of a sample of rows neither overflow nor vanish."""
     with open_columns(array) as source:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from bench_core.ridge.banded.scores import Candidates, FoldSums
 from bench_core.ridge.banded.variance import SpaceScores
 from bench_core.strategies import _banded_nodes as on_node
 from bench_core.strategies._banded_nodes import Job
+from bench_core.strategies._node_sums import summed
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -57,12 +57,10 @@ class NodesFit:
         progress("multiplying features", 0, 1)
         features = [self.submit(node, on_node.prepare) for node in range(len(self.shares))]
         self.cluster.wait(features)
-        scorers: Mapping[str, Any] = {
-            "shared": partial(_Sums, self, features),
-            "each": partial(_Each, self, features),
-        }
         plan = replace(self.job.plan, shape=self.shape)
-        found = search(lambda selection: scorers[selection](), plan, self.draws)
+        found = search(
+            partial(_Sums, self, features), partial(_Each, self, features), plan, self.draws
+        )
         # The kernels' scales are the same on every node.
         scales = self.cluster.gather([self.cluster.submit(0, _scales, features[0])])[0]
         chosen = choose(
@@ -85,17 +83,6 @@ class NodesFit:
         """Start a task of `bench_core.strategies._banded_nodes` on a node."""
         return self.cluster.submit(node, function, self.job, *arguments)
 
-    def summed(self, parts: list[Future]) -> Future:
-        """Return the sum over nodes, added in pairs in the order of nodes."""
-        left = list(enumerate(parts))
-        while len(left) > 1:
-            pairs = zip(left[::2], left[1::2], strict=False)
-            sums = [
-                (node, self.cluster.submit(node, on_node.add, a, b)) for (node, a), (_, b) in pairs
-            ]
-            left = sums + left[len(left) - len(left) % 2 :]
-        return left[0][1]
-
 
 class _Sums:
     """Scores of all targets together: products summed over nodes, candidates divided among them."""
@@ -103,8 +90,10 @@ class _Sums:
     def __init__(self, fit: NodesFit, features: list[Future]) -> None:
         self.fit, self.features = fit, features
         self.unexplained = np.empty(0)
-        parts = [fit.submit(node, on_node.products, own) for node, own in enumerate(fit.shares)]
-        self._sums = fit.summed(parts)
+        parts = {
+            node: fit.submit(node, on_node.products, own) for node, own in enumerate(fit.shares)
+        }
+        self._sums = summed(fit.cluster, parts, on_node.add)
         fit.cluster.wait([self._sums])
 
     def score(self, found: Candidates, weights: NDArray[np.float64]) -> None:

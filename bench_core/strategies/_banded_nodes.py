@@ -16,7 +16,7 @@ from bench_core.cluster.delivery import SentArray
 from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
 from bench_core.ridge.banded.features import PreparedFeatures
-from bench_core.ridge.banded.kernels import columns_of
+from bench_core.ridge.banded.kernels import Columns
 from bench_core.ridge.banded.planning import BandedPlan
 from bench_core.ridge.banded.scores import Candidates, SearchSettings
 from bench_core.ridge.banded.search import EachTarget, SumsOverTargets, target_products
@@ -34,13 +34,13 @@ class Job:
 
     Parameters
     ----------
-    spaces : number of the space of every feature (p,).
+    columns : of every feature space.
     plan : of one node.
     """
 
     X: ArrayRef | SentArray
     Y: ArrayRef | SentArray
-    spaces: NDArray[np.intp]
+    columns: list[Columns]
     settings: SearchSettings
     balanced: bool
     device: str
@@ -72,7 +72,7 @@ def prepare(job: Job) -> PreparedFeatures:
     with full_float32_products(device):
         found = PreparedFeatures.of(
             X,
-            columns_of(job.spaces, job.plan.shape.spaces),
+            job.columns,
             job.dtype,
             device,
             intercept=job.settings.intercept,

@@ -19,6 +19,7 @@ from bench_core.ridge.solvers.choice import Choice, choose
 from bench_core.ridge.solvers.penalty_scores import Scores, mean_scores
 from bench_core.ridge.solvers.trust import Method, Remedy, remedy, require_scores, too_inexact
 from bench_core.strategies import _shared_nodes as on_node
+from bench_core.strategies._node_sums import summed
 from bench_core.strategies._shared_nodes import Job, Penalties
 
 if TYPE_CHECKING:
@@ -98,24 +99,13 @@ class SharedFit:
             }
             several = f", pass {number + 1} of {plan.passes}" * (plan.passes > 1)
             self._watch(f"scoring targets{several}", list(parts.values()))
-            total = self._summed(parts)
+            total = summed(self.cluster, parts, on_node.add)
             # With "each", nodes have scored their targets: node 0 needs no factors for the mean.
             own = None if plan.selection == "each" else solvers[0]
             choice = self._submit(0, on_node.score, number, own, total)
             del parts, total
             found += self.cluster.gather([choice])
         return mean_scores(found)
-
-    def _summed(self, parts: dict[int, Future]) -> Future:
-        """Sum over nodes in pairs, in the order of nodes: half the nodes send in every round."""
-        left = sorted(parts.items())
-        while len(left) > 1:
-            pairs = zip(left[::2], left[1::2], strict=False)
-            sums = [
-                (node, self.cluster.submit(node, on_node.add, a, b)) for (node, a), (_, b) in pairs
-            ]
-            left = sums + left[len(left) - len(left) % 2 :]
-        return left[0][1]
 
     def _solved(
         self, rows: RowFile, solvers: dict[int, Future], alphas: Penalties

@@ -15,13 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from bench_core.checks import check_held_out, check_xy, unmasked
-from bench_core.data import FeatureSpaces
 from bench_core.progress import silent
 from bench_core.records.fit_plan import FitPlan
 from bench_core.ridge.banded.planning import BandedPlan, BandedShape, make_plan
 from bench_core.ridge.banded.scores import SearchSettings
 from bench_core.ridge.banded.variance import SpaceScores
-from bench_core.ridge.inputs import product_dtype, safe_in_float32
+from bench_core.ridge.inputs import safe_dtype
 from bench_core.ridge.penalty_grid import warn_at_edge
 from bench_core.strategies._banded_driver import FitOnNodes, NodesFit, explained
 from bench_core.strategies._banded_nodes import Job
@@ -106,9 +105,7 @@ class BandedShared(Banded):
         """Fit on the cluster; see `Strategy.fit_checked`."""
         cluster = self.running_cluster()
         check_xy(X, Y)
-        dtype = product_dtype(self.dtype, X.dtype, Y.dtype)
-        if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
-            dtype = np.dtype(np.float64)
+        dtype = safe_dtype(self.dtype, X, Y)
         (t, p), s = X.shape, Y.shape[1]
         estimator = self._estimator(t, p)
         order, folds = estimator.ranges(t, None)
@@ -133,7 +130,7 @@ class BandedShared(Banded):
                 job = Job(
                     X_ref,
                     Y_ref,
-                    FeatureSpaces.of_features(self.spaces, p).numbers(),
+                    estimator.columns(p),
                     settings,
                     self.balanced,
                     self.device,
@@ -153,6 +150,7 @@ class BandedShared(Banded):
         warn_at_edge(alphas, np.ravel(self.alpha_), stacklevel=3)
 
     def _shared(self, cluster: Cluster, X: Any, Y: Any) -> Any:
+        """Share X with the nodes, and with each its own columns of Y."""
         columns = [(one.start, one.stop) for one in self._shares]
         columns += [(0, 0)] * (cluster.nodes - len(columns))
         return cluster.shared(X, Y, nodes=range(len(self._shares)), columns=columns)
@@ -187,12 +185,9 @@ class BandedShared(Banded):
         X, Y = unmasked("X", X), unmasked("Y", Y)
         check_held_out(len(Y))
         cluster = self.running_cluster()
-        columns = [(one.start, one.stop) for one in self._shares]
-        columns += [(0, 0)] * (cluster.nodes - len(columns))
-        used = range(len(self._shares))
         with (
             self._shared(cluster, *self._data) as (X_ref, Y_ref),
-            cluster.shared(X, Y, nodes=used, columns=columns) as (X_new, Y_new),
+            self._shared(cluster, X, Y) as (X_new, Y_new),
         ):
             job = replace(self._job, X=X_ref, Y=Y_ref)
             work = partial(explained, cluster, job, self._shares, self._chosen, self._means)

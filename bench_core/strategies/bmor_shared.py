@@ -29,7 +29,7 @@ from bench_core.ridge.inputs import (
     find_form,
     fit_shape,
     product_dtype,
-    safe_in_float32,
+    safe_dtype,
 )
 from bench_core.ridge.penalty_grid import PenaltyGrid, make_grid
 from bench_core.ridge.planning.flops import Selection
@@ -215,10 +215,8 @@ class SharedBatches(Strategy):
     def fit_checked(self, X: NDArray[Any], Y: NDArray[Any], alphas: NDArray[np.float64]) -> None:
         """Fit on the cluster; see `Strategy.fit_checked`."""
         cluster = self.running_cluster()
-        dtype = product_dtype(self.dtype, X.dtype, Y.dtype)
         with self.phases("reading"):
-            if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
-                dtype = np.dtype(np.float64)
+            dtype = safe_dtype(self.dtype, X, Y)
         size = (X.shape[0], X.shape[1], Y.shape[1])
         folds = self._folds(X.shape[0])
         scoring = default_scoring(self.scoring, self.cv)

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 from bench_core.errors import InputError, ResourceError
-from bench_core.study.settings import FACTORS, StudySettings, chosen
+from bench_core.study.settings import StudySettings, chosen
 from encoders.videogpt.clips.store import ClipStore
 from encoders.videogpt.clips.subsets import Subset, all_frames, draw_subset
 from encoders.videogpt.config import VideoGPTConfig
@@ -52,9 +52,10 @@ def cells(settings: StudySettings) -> list[Cell]:
     return [_cell(settings, *each) for each in _grid(settings)]
 
 
-def _grid(settings: StudySettings) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _baseline(settings: StudySettings) -> dict[str, Any]:
+    """Return the level of every factor at the baseline."""
     gpt = settings.baseline.sizes.gpt
-    base = {
+    return {
         "training_frames": settings.baseline.training_frames,
         "hidden_dim": gpt.hidden_dim,
         "layers": gpt.layers,
@@ -62,6 +63,10 @@ def _grid(settings: StudySettings) -> Iterator[tuple[str, str, dict[str, Any]]]:
         "precision": settings.baseline.precision,
         "layer": settings.features.layer,
     }
+
+
+def _grid(settings: StudySettings) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    base = _baseline(settings)
     given = settings.factors.given()
     if settings.design == "one-factor":
         for factor, levels in given.items():
@@ -165,17 +170,8 @@ def training_data(settings: StudySettings, cell: Cell, store: ClipStore) -> Trai
 
 def at_baseline(settings: StudySettings, levels: dict[str, Any], but: str) -> bool:
     """Say whether all factors ``but`` one are at the baseline's level."""
-    gpt = settings.baseline.sizes.gpt
-    base = (
-        settings.baseline.training_frames,
-        gpt.hidden_dim,
-        gpt.layers,
-        gpt.heads,
-        settings.baseline.precision,
-    )
+    base = _baseline(settings)
+    at_base = {name: levels[name] == value for name, value in base.items()}
     # Rows have the module that was read, cells the word for it.
-    word = settings.features.layer
-    own = (word, _layer(word, "product", levels["layers"]))
-    at_base = {name: levels[name] == value for name, value in zip(FACTORS, base, strict=False)}
-    at_base["layer"] = levels["layer"] in own
+    at_base["layer"] |= levels["layer"] == _layer(base["layer"], "product", levels["layers"])
     return all(name == but or same for name, same in at_base.items())

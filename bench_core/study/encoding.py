@@ -150,9 +150,8 @@ def measure_encoding(case: EncodingCase, folder: Path) -> EncodingFigures:
     subjects = SUBJECTS if own is None else tuple(own.subjects)
     if case.subject not in subjects:
         raise unknown("subject", case.subject, subjects)
-    identity = {**asdict(case), "file": None}
-    if own is not None:
-        identity["file"] = digests.of_file(own.path)
+    file = None if own is None else digests.of_file(own.path)
+    identity = {**case.parameters(), "file": file}
     kept = folder / f"encoding-{digests.of_json(identity)[:16]}.json"
     if kept.is_file():
         return codec.read(EncodingFigures, kept)

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from bench_core.accuracy.plotting import save_figure
+
 STATISTICS = {"r_mean": "mean", "r_p95": "95th percentile", "r_max": "largest"}
 COLOURS = "tab10"
 
 
 def draw_layers(name: str, rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Write r of every layer to ``path``, with the bytes of its features and the fit's seconds."""
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4), layout="constrained")
@@ -35,8 +36,7 @@ def draw_layers(name: str, rows: Sequence[Mapping[str, Any]], path: Path) -> Non
     right.set_xticks(places)
     for axis in (left, right):
         axis.set_xticklabels([row["layer"] for row in rows], rotation=30, ha="right", fontsize=8)
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "ridgebench"}):
-        figure.savefig(path, format="svg", metadata={"Date": None})
+    save_figure(figure, path)
 
 
 def draw_preferred(image: Any, layers: Sequence[str], title: str, path: Path) -> None:

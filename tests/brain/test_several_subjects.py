@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -78,9 +82,6 @@ def test_targets_from_fmriprep_are_of_the_subject(tmp_path):
 
 @given(st.lists(st.from_regex(r"[A-Za-z0-9]{1,6}", fullmatch=True), unique=True, min_size=1))
 def test_every_label_gets_settings_of_its_own(labels):
-    import tempfile
-    from pathlib import Path
-
     with tempfile.TemporaryDirectory() as place:
         path = Path(place, "c.toml")
         path.write_text(CONFIG.replace('["01", "sub-02"]', repr(labels)), encoding="utf-8")
@@ -149,7 +150,7 @@ def test_a_problem_of_other_settings_is_not_taken_for_this_one(folder):
 
 def test_two_subjects_do_not_share_a_folder(folder):
     settings = ProblemSettings.read_all(folder / "films.toml")
-    same = [each.__class__(**{**vars(each), "out": folder / "one"}) for each in settings]
+    same = [replace(each, out=folder / "one") for each in settings]
     with pytest.raises(InputError, match="one"):
         subject_folders(same)
 

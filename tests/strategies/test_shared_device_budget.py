@@ -29,8 +29,9 @@ def gpu(monkeypatch):
     """Let plans be made for a GPU that is not here; return what is free on it."""
     free = SimpleNamespace(bytes=40 * GIB)
     monkeypatch.setattr(bmor_shared, "find_device", lambda name: Device("cuda:0"))
-    budget = lambda device: DeviceBudget("GPU-1", free.bytes, 0)  # noqa: E731
-    monkeypatch.setattr(bmor_shared, "device_budget", budget)
+    monkeypatch.setattr(
+        bmor_shared, "device_budget", lambda device: DeviceBudget("GPU-1", free.bytes, 0)
+    )
     return free
 
 
@@ -60,10 +61,7 @@ def test_every_way_of_a_limited_plan_keeps_to_it(factorise, per_target):
     whole = plan_nodes(shape, 3, factorise=factorise)
     for part in (0.9, 0.5, 0.3):
         limit = int(max(whole.node_bytes) * part)
-        try:
-            found = plan_nodes(shape, 3, factorise=factorise, memory_limit=limit)
-        except ResourceError:
-            continue
+        found = plan_nodes(shape, 3, factorise=factorise, memory_limit=limit)
         assert max(found.node_bytes) <= limit
         assert found.factorise == factorise
 

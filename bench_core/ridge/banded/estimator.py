@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,18 +18,17 @@ from bench_core.progress import Progress, silent
 from bench_core.ridge.arrays.backend import Array, find_device, full_float32_products, to_numpy
 from bench_core.ridge.arrays.coef_file import CoefFile, fresh_memory
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
-from bench_core.ridge.banded.candidates import given_candidates
 from bench_core.ridge.banded.features import PreparedFeatures
 from bench_core.ridge.banded.held_out import as_ranges
 from bench_core.ridge.banded.kernels import Columns, columns_of
 from bench_core.ridge.banded.planning import BandedPlan, BandedShape, make_plan
 from bench_core.ridge.banded.rounds import Chosen, Draws, choose, search
 from bench_core.ridge.banded.scores import Candidates, SearchSettings
-from bench_core.ridge.banded.search import make_scorer
+from bench_core.ridge.banded.search import EachTarget, sums_over_targets
 from bench_core.ridge.banded.solution import solve_blocks
 from bench_core.ridge.banded.variance import SpaceScores, space_scores
 from bench_core.ridge.formulas.scores import check_scoring
-from bench_core.ridge.inputs import find_folds, product_dtype, safe_in_float32
+from bench_core.ridge.inputs import find_folds, product_dtype, safe_dtype
 from bench_core.ridge.penalty_grid import warn_at_edge
 from bench_core.ridge.solvers.targets import TargetColumns
 
@@ -160,7 +160,7 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             p=p,
             s=s,
             spaces=len(spaces),
-            candidates=self._count(len(spaces)),
+            candidates=self.draws(len(spaces)).count,
             r=len(check_alphas(self.alphas)),
             folds=tuple(rows.stop - rows.start for rows in folds),
             dtype=product_dtype(self.dtype, dtype).name,
@@ -180,9 +180,7 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         s = Y.shape[1]
         alphas = check_alphas(self.alphas)
         order, folds = self.ranges(t, groups)
-        dtype = product_dtype(self.dtype, X.dtype, Y.dtype)
-        if dtype == np.float32 and not (safe_in_float32(X) and safe_in_float32(Y)):
-            dtype = np.dtype(np.float64)
+        dtype = safe_dtype(self.dtype, X, Y)
         view_file = self.memory_limit is None and fits_in_memory(Y)
         in_file = isinstance(Y, np.memmap) and not view_file
         self.plan_ = plan = self.plan_shape(t, p, s, dtype, groups, in_file=in_file)
@@ -218,7 +216,8 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             )
             kernels = self._features.ordered(order)
             found = search(
-                lambda selection: make_scorer(selection, kernels, self._targets, settings),
+                partial(sums_over_targets, kernels, self._targets, settings),
+                partial(EachTarget, kernels, self._targets, settings),
                 plan,
                 self.draws(len(self._features.columns)),
             )
@@ -298,14 +297,6 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 "without gaps"
             )
         return columns_of(numbers.astype(np.intp), count)
-
-    def _count(self, spaces: int) -> int:
-        """Return how many weights are tried."""
-        if np.ndim(self.candidates):
-            drawn = len(given_candidates(self.candidates, spaces))
-        else:
-            drawn = 1 if spaces == 1 else self._whole("candidates", 1)
-        return drawn + (0 if spaces == 1 else self._whole("refine", 0))
 
     def _whole(self, name: str, least: int) -> int:
         value = getattr(self, name)

@@ -194,9 +194,10 @@ def leave_one_out(K: Array, alpha: float, *, intercept: bool) -> list[LeaveOneOu
         if M is None:
             return None
         M = np.asfortranarray(mirror(M))
-        return [LeaveOneOut(M / np.diagonal(M)[:, None])]
+        M /= np.diagonal(M).copy()[:, None]
+        return [LeaveOneOut(M)]
     M = _inverse_by_torch(A, offset)
-    return None if M is None else [LeaveOneOut(M / M.diagonal()[:, None])]
+    return None if M is None else [LeaveOneOut(M.div_(M.diagonal().clone()[:, None]))]
 
 
 def _shifted(K: Array, alpha: float, *, intercept: bool) -> tuple[Array, float]:

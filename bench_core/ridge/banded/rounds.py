@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ UNEXPLAINED = {"float64": 1e-9, "float32": 1e-3}
 """Squared residuals over squared targets below which sums over targets have lost their digits."""
 
 
-class SharedScorer(Scorer):
+class SharedScorer(Scorer, Protocol):
     """A scorer from sums over all targets, which knows what every candidate leaves unexplained."""
 
     unexplained: NDArray[np.float64]
@@ -40,6 +40,14 @@ class Draws:
     seed: int
     spaces: int
 
+    @property
+    def count(self) -> int:
+        """Weights that are tried in all."""
+        first: Any = self.candidates
+        if np.ndim(first):
+            first = len(given_candidates(first, self.spaces))
+        return int(first) + self.refine
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -58,22 +66,23 @@ class Chosen:
 
 
 def search(
-    scorer: Callable[[str], Any],
+    shared: Callable[[], SharedScorer],
+    each: Callable[[], Scorer],
     plan: BandedPlan,
     draws: Draws,
 ) -> Candidates:
     """Return all candidates with their scores.
 
-    scorer : returns what scores them for "shared" (a `SharedScorer`) or "each". Where sums over
-        targets have lost their digits, every target is predicted instead.
+    shared, each : return what scores them from sums over targets, or by predicting every target,
+        as the plan says. Where sums have lost their digits, every target is predicted instead.
     """
     if plan.selection == "shared":
-        sums = scorer("shared")
+        sums = shared()
         found = _rounds(sums, plan, draws)
         exact = sums.unexplained[found.shared_best()] >= UNEXPLAINED[plan.shape.dtype]
         if exact or np.isnan(found.mean_scores).all():
             return found
-    return _rounds(scorer("each"), plan, draws)
+    return _rounds(each(), plan, draws)
 
 
 def _rounds(scorer: Scorer, plan: BandedPlan, draws: Draws) -> Candidates:
@@ -84,7 +93,7 @@ def _rounds(scorer: Scorer, plan: BandedPlan, draws: Draws) -> Candidates:
     else:
         weights = first_candidates(draws.spaces, draws.candidates, rng)
     scorer.score(found, weights)
-    left = draws.refine if draws.spaces > 1 else 0
+    left = draws.refine
     for number, concentration in enumerate(NEAR):
         chosen = found.counts(per_target=plan.shape.per_target)
         count = left // (len(NEAR) - number)

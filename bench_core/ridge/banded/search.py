@@ -27,15 +27,10 @@ from bench_core.ridge.solvers.targets import TargetColumns, scaled
 DOING = "comparing candidates"
 
 
-def make_scorer(
-    selection: str, kernels: SpaceKernels, targets: TargetColumns, settings: SearchSettings
-) -> EachTarget | SumsOverTargets:
-    """Return what scores candidates: "shared" from sums over targets, "each" by predicting them.
-
-    The sums are taken in a pass over the targets.
-    """
-    if selection == "each":
-        return EachTarget(kernels, targets, settings)
+def sums_over_targets(
+    kernels: SpaceKernels, targets: TargetColumns, settings: SearchSettings
+) -> SumsOverTargets:
+    """Return what scores candidates from sums over targets, taken in a pass over these."""
     sums = SumsOverTargets(kernels, targets.Y.shape[1], settings)
     sums.take(target_products(targets, settings))
     return sums

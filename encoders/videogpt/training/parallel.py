@@ -12,7 +12,9 @@ Checkpoints are whole: one written in any of these ways is read in any other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from inspect import signature
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +35,8 @@ from encoders.videogpt.attention import MultiHeadAttention
 from encoders.videogpt.training.phases import GPTPhase, Phase
 from encoders.videogpt.training.settings import Parallel
 from encoders.videogpt.transformer import AttentionBlock
+
+T = TypeVar("T", bound=Tensor)
 
 
 def divide(phase: Phase, parallel: Parallel, device: torch.device) -> None:
@@ -86,8 +90,7 @@ def batch_share(parallel: Parallel) -> tuple[int, int]:
 
 def groups(trained: list[nn.Parameter]) -> list[dict[str, list[nn.Parameter]]]:
     """Return the parameters in groups for an optimiser, whose kernels take one kind at a time."""
-    kinds = [[p for p in trained if isinstance(p, DTensor) == kind] for kind in (True, False)]
-    return [{"params": kind} for kind in kinds if kind]
+    return [{"params": kind} for kind in _by_kind(trained)]
 
 
 def whole(x: Tensor) -> Tensor:
@@ -104,17 +107,20 @@ def placed(x: Tensor, like: Tensor) -> Tensor:
 
 def total_norm(gradients: list[Tensor]) -> Tensor:
     """Return the norm of all gradients together, divided or not."""
-    kinds = [[g for g in gradients if isinstance(g, DTensor) == kind] for kind in (True, False)]
-    norms = [whole(nn.utils.get_total_norm(kind)) for kind in kinds if kind]
+    norms = [whole(nn.utils.get_total_norm(kind)) for kind in _by_kind(gradients)]
     return torch.linalg.vector_norm(torch.stack(norms))
 
 
 def clip(trained: list[nn.Parameter], largest: float, norm: Tensor) -> None:
     """Scale all gradients by ``largest`` / ``norm`` where that is below 1."""
-    for kind in (True, False):
-        same = [p for p in trained if isinstance(p, DTensor) == kind]
-        if same:
-            nn.utils.clip_grads_with_norm_(same, largest, norm)
+    for kind in _by_kind(trained):
+        nn.utils.clip_grads_with_norm_(kind, largest, norm)
+
+
+def _by_kind(tensors: Sequence[T]) -> list[list[T]]:
+    """Return the divided tensors and the others, each kind where there is one."""
+    kinds = [[x for x in tensors if isinstance(x, DTensor) == kind] for kind in (True, False)]
+    return [kind for kind in kinds if kind]
 
 
 def _divide_block(block: AttentionBlock, mesh: DeviceMesh) -> None:
