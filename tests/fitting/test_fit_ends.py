@@ -82,7 +82,7 @@ def test_what_a_killed_fit_leaves_goes_with_the_next(tmp_path):
     problem(tmp_path)
     fitting.fit(request(tmp_path, tmp_path / "next"), scratch=tmp_path / "scratch")
     assert sorted(os.listdir(tmp_path)) == ["next", "problem", "scratch"]
-    assert os.listdir(tmp_path / "scratch") == []
+    assert os.listdir(tmp_path / "scratch") == ["blas"]  # the proof, for the next fit
 
 
 def problem(folder: Path, s: int = 40) -> None:
@@ -161,7 +161,7 @@ def test_running_out_of_disk_is_an_error_that_names_the_file(tmp_path, monkeypat
             )
         assert "Traceback" not in str(error.value)
         assert os.listdir(disk) == ["filler"]
-    assert os.listdir(tmp_path / "scratch") == []
+    assert set(os.listdir(tmp_path / "scratch")) <= {"blas"}
 
 
 def test_a_copy_that_scratch_cannot_hold_is_refused(tmp_path):
