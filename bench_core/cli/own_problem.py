@@ -233,7 +233,7 @@ def _show(
         print_answer(answer, screen)
     say("")
     _show_not_measured(not_measured)
-    print_summary(runs, screen, profile="own problem", answers=False)
+    print_summary(runs, screen, profile="own problem", answers=())
     say(f"records: {places.results / machine}")
     try:
         say(f"page: {write_own_page(runs, answer, places.page(problem.name))}")

@@ -208,9 +208,9 @@ def command(
             return
     else:
         end_sweep(state)
-    runs = build_site(project, name)
-    if not any(run.fits or run.kernels for run in runs):
+    built = build_site(project, name)
+    if not any(run.fits or run.kernels for run in built.runs):
         say(f"Nothing was measured on {name}; .asv/run.log has asv's own words.")
-    print_summary(runs, screen, profile=profile)
+    print_summary(built.runs, screen, profile=profile, answers=built.answers)
     say(f"\nPage:        {project.page.relative_to(project.root)}")
-    say("asv's pages: asv preview (they load libraries from the internet)")
+    say(built.asv)
