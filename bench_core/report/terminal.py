@@ -120,12 +120,20 @@ def _print_origin(runs: list[EnvironmentRun], profile: str | None, console: Cons
         named = {one.profile for run in own for one in run.skips if one.profile is not None}
         parts = [
             f"machine {machine}",
-            f"commit {commit}",
+            _software(commit, own),
             " to ".join(dict.fromkeys(days[:1] + days[-1:])) or "no fit measured",
             f"profile {profile or ', '.join(sorted(named)) or 'not recorded'}",
         ]
         console.print(Text(", ".join(parts), "bold"), soft_wrap=True)
     console.print()
+
+
+def _software(commit: str, runs: list[EnvironmentRun]) -> str:
+    """Return the commit that was measured, or the releases where a package was installed."""
+    found = {one.versions.get("ridgebench", "") for run in runs for one in run.fits}
+    if commit != "unknown" or not (releases := sorted(found - {""})):
+        return f"commit {commit}"
+    return f"ridgebench {', '.join(releases)}"
 
 
 def print_answer(answer: Answer, console: Console, *, whole: bool = True) -> None:
