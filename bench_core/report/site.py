@@ -24,7 +24,7 @@ from bench_core.report.asv_pages import link_from_asv
 from bench_core.report.own_results import write_own
 from bench_core.report.pages import write_site
 from bench_core.report.published_results import write_published
-from bench_core.report.runs import EnvironmentRun, collect, latest, read_runs
+from bench_core.report.runs import EnvironmentRun, collect, latest, pending_folder, read_runs
 
 CONFIGURATION = "asv.conf.json"
 DEVICES = "envs/asv.devices.conf.json"
@@ -42,10 +42,13 @@ class Project:
     configuration: str = CONFIGURATION
     """File of the environments, below ``root``."""
 
+    label: str = ""
+    """Of how a sweep chooses penalties, empty for what holds without."""
+
     @property
     def pending(self) -> Path:
         """Folder in which the benchmarks leave their records."""
-        return self.root / ".asv" / "records"
+        return pending_folder(self.root, self.label)
 
     @property
     def page(self) -> Path:
