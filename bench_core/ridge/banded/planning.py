@@ -37,7 +37,8 @@ class BandedShape:
     per_target : every target chooses for itself. scoring : "r2" needs a Gram matrix of the targets
     for each fold, "pearson" predictions. coef : "memory", "file" or None. in_file : the targets
     are read from a file in every pass. permuted : the folds' rows do not lie together.
-    loo : leave-one-out, in one fold of all rows.
+    loo : leave-one-out, in one fold of all rows. on_gpu : memory is the GPU's, where coefficients
+    are never kept.
     """
 
     t: int
@@ -54,6 +55,7 @@ class BandedShape:
     in_file: bool = False
     permuted: bool = False
     loo: bool = False
+    on_gpu: bool = False
 
     @property
     def itemsize(self) -> int:
@@ -145,11 +147,13 @@ def make_plan(shape: BandedShape, *, memory_limit: int | None = None) -> BandedP
             if lean.peak_bytes <= memory_limit:
                 return lean
             leanest = min(leanest, lean, key=lambda one: one.peak_bytes)
-    remedies = ["raise memory_limit", "merge feature spaces"]
-    if shape.coef == "memory":
+    place = "of the GPU's memory" if shape.on_gpu else "of memory beyond X and Y"
+    remedies = ["use device='cpu' or a larger GPU" if shape.on_gpu else "raise memory_limit"]
+    remedies.append("merge feature spaces")
+    if shape.coef == "memory" and not shape.on_gpu:
         remedies.append("stream the coefficients to a file (coef=path)")
     raise ResourceError(
-        f"this fit needs {readable_bytes(leanest.peak_bytes)} of memory beyond X and Y "
+        f"this fit needs {readable_bytes(leanest.peak_bytes)} {place} "
         f"({leanest.peak_bytes} bytes) and the limit is {readable_bytes(memory_limit)}: "
         + ", or ".join(remedies)
     )
@@ -230,7 +234,7 @@ def _with_memory(plan: BandedPlan) -> BandedPlan:
         blocks = 4 * z * t * plan.width + 3 * z * held * plan.width
         scores = 24 * plan.together * len(w.folds) * plan.width
         search = one + plan.together * z * t * t + blocks + scores
-    rows = w.s if w.coef == "memory" else plan.solved
+    rows = w.s if w.coef == "memory" and not w.on_gpu else plan.solved
     coefficients = z * w.p * (rows if w.coef else 0)
     if w.coef is None:
         coefficients = z * t * w.s
