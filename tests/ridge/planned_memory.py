@@ -8,10 +8,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from bench_core.ridge import MultiTargetRidgeCV
+from bench_core.ridge.banded import BandedRidgeCV
 
 
 def planned_and_peak(
-    model: MultiTargetRidgeCV, X: NDArray[Any], Y: NDArray[Any]
+    model: MultiTargetRidgeCV | BandedRidgeCV, X: NDArray[Any], Y: NDArray[Any]
 ) -> tuple[int, int]:
     """Fit, and return the planned bytes and the most that was allocated at once."""
     model.fit(X, Y)  # imports and caches
@@ -21,5 +22,8 @@ def planned_and_peak(
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert model.plan_ == model.plan(X, Y)
+    if isinstance(model, BandedRidgeCV):
+        assert model.plan_ == model.plan_shape(*X.shape, Y.shape[1], X.dtype)
+    else:
+        assert model.plan_ == model.plan(X, Y)
     return model.plan_.peak_bytes, peak
