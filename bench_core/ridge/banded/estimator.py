@@ -17,6 +17,7 @@ from bench_core.errors import InputError
 from bench_core.progress import Progress, silent
 from bench_core.ridge.arrays.backend import Array, find_device, full_float32_products, to_numpy
 from bench_core.ridge.arrays.coef_file import CoefFile, fresh_memory
+from bench_core.ridge.arrays.device_memory import within_device
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
 from bench_core.ridge.banded.each_target import EachTarget
 from bench_core.ridge.banded.features import PreparedFeatures
@@ -138,11 +139,16 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ) -> BandedPlan:
         """Return what `fit` would do with t × p to t × s of ``dtype``; nothing is read.
 
-        Raises `ResourceError` when no plan fits ``memory_limit``, `InputError` for parameters that
-        no fit can use.
+        On a GPU what is free there is a limit too.
+
+        Raises `ResourceError` when no plan fits ``memory_limit`` or the GPU, `InputError` for
+        parameters that no fit can use.
         """
         shape = self.shape_of(t, p, s, dtype, groups, in_file=in_file)
-        return make_plan(shape, memory_limit=self.memory_limit)
+        limit = self.memory_limit
+        if shape.on_gpu:
+            limit = within_device(self.device, limit)
+        return make_plan(shape, memory_limit=limit)
 
     def shape_of(
         self,
@@ -172,6 +178,7 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             in_file=in_file,
             permuted=order is not None,
             loo=_is_loo(self.cv),
+            on_gpu=self.device.startswith("cuda"),
         )
 
     def fit(self, X: ArrayLike, Y: ArrayLike, groups: ArrayLike | None = None) -> BandedRidgeCV:

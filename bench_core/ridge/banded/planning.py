@@ -45,7 +45,8 @@ class BandedShape:
     per_target : every target chooses for itself. scoring : "r2" needs a Gram matrix of the targets
     for each fold, "pearson" predictions. coef : "memory", "file" or None. in_file : the targets
     are read from a file in every pass. permuted : the folds' rows do not lie together.
-    loo : leave-one-out, in one fold of all rows.
+    loo : leave-one-out, in one fold of all rows. on_gpu : memory is the GPU's, where coefficients
+    are never kept.
     """
 
     t: int
@@ -62,6 +63,7 @@ class BandedShape:
     in_file: bool = False
     permuted: bool = False
     loo: bool = False
+    on_gpu: bool = False
 
     @property
     def itemsize(self) -> int:
@@ -162,11 +164,13 @@ def make_plan(shape: BandedShape, *, memory_limit: int | None = None) -> BandedP
             if lean.peak_bytes <= memory_limit:
                 return lean
             leanest = min(leanest, lean, key=lambda one: one.peak_bytes)
-    remedies = ["raise memory_limit", "merge feature spaces"]
-    if shape.coef == "memory":
+    place = "of the GPU's memory" if shape.on_gpu else "of memory beyond X and Y"
+    remedies = ["use device='cpu' or a larger GPU" if shape.on_gpu else "raise memory_limit"]
+    remedies.append("merge feature spaces")
+    if shape.coef == "memory" and not shape.on_gpu:
         remedies.append("stream the coefficients to a file (coef=path)")
     raise ResourceError(
-        f"this fit needs {readable_bytes(leanest.peak_bytes)} of memory beyond X and Y "
+        f"this fit needs {readable_bytes(leanest.peak_bytes)} {place} "
         f"({leanest.peak_bytes} bytes) and the limit is {readable_bytes(memory_limit)}: "
         + ", or ".join(remedies)
     )
@@ -198,7 +202,10 @@ def _planned(shape: BandedShape, selection: str) -> BandedPlan:
             factors,
             flops,
             0,
-            whole=shape.per_target and shape.tried > 1 and solved < shape.s and not shape.in_file,
+            whole=shape.per_target
+            and shape.tried > 1
+            and solved < shape.s
+            and not (shape.in_file or shape.on_gpu),
             interpolate=interpolate
             and interpolation_pays(shape.t, shape.s, shape.tried, shape.folds, loo=shape.loo),
         )
@@ -208,7 +215,7 @@ def _planned(shape: BandedShape, selection: str) -> BandedPlan:
 def _leaner(plan: BandedPlan) -> Sequence[BandedPlan]:
     """Return the plan and leaner ones of the same flops, the leanest last."""
     found = [plan]
-    if plan.whole or plan.interpolate:
+    if (plan.whole or plan.interpolate) and not plan.shape.on_gpu:
         plan = _with_memory(replace(plan, whole=False, interpolate=False))
         found.append(plan)
     smallest = min(SMALLEST_WIDTH, plan.shape.s)
@@ -294,9 +301,11 @@ def _with_memory(plan: BandedPlan) -> BandedPlan:
         search = one + plan.together * z * t * t + blocks + scores
         if plan.interpolate:
             pilot = pilot_targets(w.tried, len(w.folds))
-            search += z * min(w.tried, MEMBERS) * w.s + 24 * w.s + int(FEW * z * t * w.s)
-            search += max(16 * pilot * t + square, 8 * 8 * w.tried * w.tried)
-    rows = w.s if w.coef == "memory" else plan.solved
+            search += 16 * pilot * t + square
+            if not w.on_gpu:
+                search += z * min(w.tried, MEMBERS) * w.s + 24 * w.s + int(FEW * z * t * w.s)
+                search += 64 * w.tried * w.tried
+    rows = w.s if w.coef == "memory" and not w.on_gpu else plan.solved
     coefficients = z * w.p * (rows if w.coef else 0)
     if w.coef is None:
         coefficients = z * t * w.s

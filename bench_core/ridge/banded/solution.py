@@ -15,6 +15,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from bench_core.errors import InputError
 from bench_core.progress import silent
 from bench_core.ridge.arrays.backend import Array, Device, cast, to_numpy
 from bench_core.ridge.arrays.target_blocks import Block
@@ -211,17 +212,33 @@ def _by_choice(
 
 
 def _cholesky(A: Array, alpha: float) -> Array:
-    """Return the factor of A + α I for A (t, t), which is overwritten."""
+    """Return the factor of A + α I for A (t, t), which is overwritten.
+
+    Raises `InputError` where α is lost in the rounding of A.
+    """
     if isinstance(A, np.ndarray):
         from scipy import linalg
 
         assert A.flags.c_contiguous
         A.reshape(-1)[:: A.shape[0] + 1] += alpha
-        return linalg.cholesky(A.T, lower=True, overwrite_a=True, check_finite=False)
+        try:
+            return linalg.cholesky(A.T, lower=True, overwrite_a=True, check_finite=False)
+        except linalg.LinAlgError as error:
+            raise _too_small(alpha) from error
     import torch
 
     A.diagonal().add_(alpha)
-    return torch.linalg.cholesky(A)
+    try:
+        return torch.linalg.cholesky(A)
+    except torch.linalg.LinAlgError as error:
+        raise _too_small(alpha) from error
+
+
+def _too_small(alpha: float) -> InputError:
+    return InputError(
+        f"penalty {alpha:g} is too small against the features for an exact solution: "
+        "leave out the smallest candidates"
+    )
 
 
 def _solve(factor: Array, Y: Array) -> Array:
