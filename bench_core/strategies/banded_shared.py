@@ -130,6 +130,7 @@ class BandedShared(Banded):
             self.alpha_per_target,
             plan.together,
             loo=plan.shape.loo,
+            interpolate=plan.interpolate,
         )
         coef = None if self.coef == MEMORY else self.coef
         rows = open_rows(cluster, coef, (s, p), float_dtype(X.dtype))
