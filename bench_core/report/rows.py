@@ -27,7 +27,7 @@ from bench_core.report.runs import EnvironmentRun
 from bench_core.scaling import distributed_speed_up, parallel_efficiency, speed_up
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One valid fit: configuration, seconds, ratios within its run, accuracy, proof.
 

@@ -2,6 +2,8 @@ import io
 import json
 import re
 import shlex
+from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
 from click.testing import CliRunner
@@ -62,6 +64,13 @@ def test_the_summary_ends_with_the_answer(runs):
     assert re.search(r"threads: parcels 1/16 float64", text)
     assert re.search(r"ridgecv +openblas +1×2 +3 s +2.00 +1.00", text)
     assert "numpy calls openblas 0.3.30, Haswell kernels" in text.replace("\n", "")
+
+
+def test_a_package_without_a_commit_is_named_by_its_release(record):
+    release = version("ridgebench")
+    first = EnvironmentRun("here", "unknown", "env-a", [record()])
+    assert f"machine here, ridgebench {release}, " in _printed([first])
+    assert "machine here, commit c0ffee00, " in _printed([replace(first, commit="c0ffee00")])
 
 
 def test_the_summary_fits_80_columns(runs):

@@ -122,6 +122,7 @@ def command(
     from bench_core.cluster.settings import MIXED, VARIABLE
     from bench_core.measure.resume import RESUME
     from bench_core.records.provenance import head
+    from bench_core.records.store import RECORDS
     from bench_core.report.bench_request import check_arguments, check_profile
     from bench_core.report.run_monitor import watch
     from bench_core.report.runs import collect
@@ -152,11 +153,14 @@ def command(
         machine = f"{machine_name(machine)}--{request.label}"
         text = f"Penalties are chosen otherwise than by default: results are those of {machine}"
         say(text, err=as_json)
+        project = replace(project, label=request.label)
     if not turns and aa:
         raise click.UsageError("--aa measures in turns: leave out --no-turns")
     if as_json and not plan:
         raise click.UsageError("--json prints a plan: give --plan too")
     chosen = request.environment()
+    if request.label:
+        chosen[RECORDS] = str(project.pending)
     if cluster is not None:
         chosen[VARIABLE] = cluster.source
     if allow_mixed:
@@ -208,9 +212,9 @@ def command(
             return
     else:
         end_sweep(state)
-    runs = build_site(project, name)
-    if not any(run.fits or run.kernels for run in runs):
+    built = build_site(project, name)
+    if not any(run.fits or run.kernels for run in built.runs):
         say(f"Nothing was measured on {name}; .asv/run.log has asv's own words.")
-    print_summary(runs, screen, profile=profile)
+    print_summary(built.runs, screen, profile=profile, answers=built.answers)
     say(f"\nPage:        {project.page.relative_to(project.root)}")
-    say("asv's pages: asv preview (they load libraries from the internet)")
+    say(built.asv)
