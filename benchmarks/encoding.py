@@ -1,8 +1,9 @@
 """From a film to r: every step timed on the example's films and fMRI, whose answer is planted.
 
 It needs the extras brain and films, and no torch: the example's encoder computes in numpy. With
-``RIDGEBENCH_ENCODING=FILE`` it also runs a user's own films, encoder and problems, as the file says
-(docs/encoders.md); envs/asv.encoding.conf.json has the packages of networks.
+``RIDGEBENCH_ENCODING=FILE`` it also runs a user's own films, encoder and problems, as the file
+says, or those of several files, one for each encoder (docs/encoders.md).
+envs/asv.encoding.conf.json has the packages of networks.
 """
 
 from __future__ import annotations
@@ -28,38 +29,37 @@ GRIDS: dict[str, list[Any]] = {
 }
 
 
-def own_grids() -> tuple[Path, dict[str, list[Any]]]:
-    """Return the file that RIDGEBENCH_ENCODING names, and its grids.
+def own_grids(given: str) -> dict[str, tuple[Path, dict[str, list[Any]]]]:
+    """Return the files that ``given`` names, separated as in PATH, and their grids, by problem.
 
     A relative path starts at the checkout.
     """
-    from bench_core.study.encoding_settings import VARIABLE, EncodingFile
+    from bench_core.study.encoding_settings import files_of
 
-    path = Path(__file__).parents[1] / os.environ[VARIABLE]
-    file = EncodingFile.read(path)
-    own = file.settings
-    return path, {
-        "problem": [file.name],
-        "layer": list(own.layers),
-        "reducer": list(own.reducers),
-        "strategy": list(own.strategies),
-        "subject": list(file.subjects),
-        "threads": GRIDS["threads"],
+    return {
+        file.name: (
+            file.path,
+            {
+                "problem": [file.name],
+                "layer": list(file.settings.layers),
+                "reducer": list(file.settings.reducers),
+                "strategy": list(file.settings.strategies),
+                "subject": list(file.subjects),
+                "threads": GRIDS["threads"],
+            },
+        )
+        for file in files_of(given, Path(__file__).parents[1])
     }
 
 
 # Of a user's own; nothing is imported for it where there is none.
-OWN = own_grids() if os.environ.get("RIDGEBENCH_ENCODING") else None
+_GIVEN = os.environ.get("RIDGEBENCH_ENCODING")
+OWN = own_grids(_GIVEN) if _GIVEN else {}
 
 
 def _grid(name: str) -> list[Any]:
-    own = [] if OWN is None else OWN[1][name]
+    own = [value for _, grids in OWN.values() for value in grids[name]]
     return list(dict.fromkeys([*GRIDS[name], *own]))
-
-
-def _own(problem: str) -> tuple[Path, dict[str, list[Any]]] | None:
-    """Return the file and grids of a user's own problem, None for the example's."""
-    return OWN if OWN is not None and problem in OWN[1]["problem"] else None
 
 
 class Encoding(Suite):
@@ -73,7 +73,7 @@ class Encoding(Suite):
         if absent:
             return f"{', '.join(absent)} not installed here: pip install 'ridgebench[brain,films]'"
         named = dict(zip(cls.param_names, parameters, strict=True))
-        own = _own(named["problem"])
+        own = OWN.get(named["problem"])
         grids = GRIDS if own is None else own[1]
         for key, value in named.items():
             if value not in grids[key]:
@@ -88,7 +88,7 @@ class Encoding(Suite):
         folder = Path(session) / "encoding"
         folder.mkdir(parents=True, exist_ok=True)
         named = dict(zip(self.param_names, parameters, strict=True))
-        own = _own(named["problem"])
+        own = OWN.get(named["problem"])
         case = EncodingCase(**named, file=None if own is None else own[0])
         self.figures = measure_encoding(case, folder)
         publish(self.figures.to_record(case))

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from inspect import Parameter, isclass, signature
 from typing import Any
 
-from bench_core.errors import unknown
+from bench_core.errors import RidgebenchError, install_command, unknown
 from bench_core.plugins import Registry
 from encoders.protocol import Encoder
 
 ENCODERS = Registry("encoder", "encoders.plugins", "ENCODER", "ridgebench.encoders")
+
+NETWORK_PACKAGES = ("torch", "safetensors")
+"""Packages that encoders with a network need, and others do not."""
 
 
 def names() -> list[str]:
@@ -33,9 +36,9 @@ def make(
         names are passed on to it.
 
     Raises `bench_core.errors.UnknownNameError`, with near names, for an unknown encoder, or an
-    option that it does not have.
+    option that it does not have, and `RidgebenchError` where it needs torch and that is absent.
     """
-    factory = ENCODERS.get(name)
+    factory = factory_of(name)
     named = signature(factory).parameters
     known = option_names(factory)
     for key in options:
@@ -44,6 +47,29 @@ def make(
     taken = {key: value for key, value in (offered or {}).items() if key in named}
     encoder: Encoder = factory(weights, **{**taken, **options})
     return encoder
+
+
+def factory_of(name: str) -> Any:
+    """Return what makes the encoder ``name``; raise as `make` does."""
+    try:
+        return ENCODERS.get(name)
+    except ModuleNotFoundError as error:
+        if error.name not in NETWORK_PACKAGES:
+            raise
+        raise RidgebenchError(
+            f"encoder {name} needs {error.name}: {install_command('encoders')}"
+        ) from error
+
+
+def summaries() -> dict[str, str]:
+    """Return a line on each encoder, or what it needs to be imported, by its name."""
+    found = {}
+    for name in names():
+        try:
+            found[name] = str(getattr(factory_of(name), "summary", ""))
+        except RidgebenchError as error:
+            found[name] = str(error)
+    return found
 
 
 def option_names(factory: Any) -> list[str] | None:

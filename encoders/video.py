@@ -26,6 +26,9 @@ from encoders.protocol import Frames, InputSpec
 _SAME = 1e-6
 _MISSING = 1.0  # seconds: more than any rounding of a last frame's duration
 
+BATCH_BYTES = 2**28
+"""Bytes of pixels at which a batch is full, however few its samples."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -194,11 +197,14 @@ def batches(
     start: int = 0,
     clock: str = "file",
 ) -> Iterator[tuple[NDArray[np.int64], Frames]]:
-    """Yield the TRs (n,) and `Frames` of up to ``size`` samples at a time; see `samples`."""
+    """Yield the TRs (n,) and `Frames` of up to ``size`` samples at a time; see `samples`.
+
+    Clips of large pictures come fewer at a time, once their pixels take `BATCH_BYTES`.
+    """
     held: list[Sample] = []
     for sample in samples(path, spec, tr=tr, phase=phase, start=start, clock=clock):
         held.append(sample)
-        if len(held) == size:
+        if len(held) == size or len(held) * sample.pixels.nbytes >= BATCH_BYTES:
             yield _batch(held)
             held = []
     if held:

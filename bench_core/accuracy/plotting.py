@@ -36,7 +36,7 @@ def draw_slices(image: Any, path: Path, title: str, mni: bool) -> None:
     if mni:
         display = plotting.plot_stat_map(filled, cut_coords=7, symmetric_cbar=True, **common)
     else:
-        display = plotting.plot_img(filled, cut_coords=_heights(image), **common)
+        display = plotting.plot_img(filled, cut_coords=slice_heights(image), **common)
     _save(display, figure, path)
 
 
@@ -168,7 +168,7 @@ def _limit(image: Any) -> float:
     return largest if largest > 0 else 1.0
 
 
-def _heights(image: Any) -> list[float]:
+def slice_heights(image: Any) -> list[float]:
     """Return up to seven heights in millimetres that have values, evenly spaced."""
     inside = np.argwhere(np.isfinite(np.asarray(image.dataobj)))
     heights = np.unique(inside @ image.affine[2, :3] + image.affine[2, 3])

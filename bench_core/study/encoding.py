@@ -77,7 +77,7 @@ class EncodingFigures:
 
     Parameters
     ----------
-    started : when, as ISO 8601 in UTC.
+    started : when, as ISO 8601 in UTC. encoder : its name.
     decode_s, network_s, reduce_s : seconds for all films, one after the other.
     fit_s, predict_s : of the fit. feature_bytes : of the stored features.
     r_mean, r_p95, r_max : over targets, of held-out runs. null_max : the largest r after training
@@ -87,6 +87,7 @@ class EncodingFigures:
     """
 
     started: str
+    encoder: str
     decode_s: float
     network_s: float
     reduce_s: float
@@ -119,7 +120,9 @@ class EncodingFigures:
             "planted r": (planted, "r"),
             "disagreement": (self.disagreement, ""),
         }
-        return make_figures("encoding", case.parameters(), figures, self.started)
+        problem, *rest = case.parameters().items()
+        parameters = dict([problem, ("encoder", self.encoder), *rest])
+        return make_figures("encoding", parameters, figures, self.started)
 
 
 @dataclass(frozen=True)
@@ -226,7 +229,8 @@ def _measured(case: EncodingCase, source: _Source, folder: Path) -> EncodingFigu
         scratch=folder / "scratch",
         thorough=True,
     )
-    return _figures(case, fitted, source, (decode, network, reduction), stored, started)
+    seconds = decode, network, reduction
+    return _figures(case, fitted, source, seconds, stored, (started, encoder.name))
 
 
 def _figures(
@@ -235,7 +239,7 @@ def _figures(
     source: _Source,
     seconds: tuple[float, float, float],
     stored: int,
-    started: str,
+    what: tuple[str, str],
 ) -> EncodingFigures:
     record = fitted.record
     if record.times is None:
@@ -243,7 +247,7 @@ def _figures(
     r = summary(fitted.r)
     ceiling = None if fitted.ceiling is None else float(np.nanpercentile(fitted.ceiling, 95))
     return EncodingFigures(
-        started,
+        *what,
         *seconds,
         record.times.median_s,
         record.times.predict_s,

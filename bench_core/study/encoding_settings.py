@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from encoders.reducers import parse
 from encoders.registry import names as encoder_names
 
 VARIABLE = "RIDGEBENCH_ENCODING"
-"""Environment variable that names the file."""
+"""Environment variable that names the file, or several separated as in PATH."""
 
 SECTIONS = ("options",)
 
@@ -103,3 +104,16 @@ class EncodingFile:
             given = ", ".join(map(str, self.settings.films))
             raise InputError(f"{self.path}: no file is named {given}: correct films")
         return {file.stem: file for file in found}
+
+
+def files_of(given: str, folder: Path) -> list[EncodingFile]:
+    """Return the files named in ``given``, separated as in PATH, relative to ``folder``.
+
+    Raises `InputError` for two files whose problems have one name, and as `EncodingFile.read`.
+    """
+    found = [EncodingFile.read(folder / path) for path in given.split(os.pathsep)]
+    names = [file.name for file in found]
+    for file in found:
+        if names.count(file.name) > 1:
+            raise InputError(f"{file.path}: another file has the name {file.name}: give it its own")
+    return found

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench_core.accuracy.plotting import save_figure
+from bench_core.accuracy.plotting import save_figure, slice_heights
 
 STATISTICS = {"r_mean": "mean", "r_p95": "95th percentile", "r_max": "largest"}
 COLOURS = "tab10"
@@ -39,8 +39,11 @@ def draw_layers(name: str, rows: Sequence[Mapping[str, Any]], path: Path) -> Non
     save_figure(figure, path)
 
 
-def draw_preferred(image: Any, layers: Sequence[str], title: str, path: Path) -> None:
-    """Write axial slices of the image of layers' numbers, each layer in a colour of its own."""
+def draw_preferred(image: Any, layers: Sequence[str], title: str, mni: bool, path: Path) -> None:
+    """Write axial slices of the image of layers' numbers, each layer in a colour of its own.
+
+    They are at heights that have a layer, over the MNI template if the image is in MNI space.
+    """
     import matplotlib.pyplot as plt
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
@@ -53,17 +56,20 @@ def draw_preferred(image: Any, layers: Sequence[str], title: str, path: Path) ->
     figure = plt.figure(figsize=(11, 3.2))
     display = plotting.plot_roi(
         new_img_like(image, numbers),
-        bg_img=None,
         display_mode="z",
-        cut_coords=7,
+        cut_coords=slice_heights(image),
+        black_bg=False,
+        alpha=1.0,
         cmap=ListedColormap(colours),
         vmin=1,
         vmax=max(2, len(layers)),
         colorbar=False,
         figure=figure,
-        title=title,
+        axes=(0, 0.12, 1, 0.78),
         resampling_interpolation="nearest",
+        **({} if mni else {"bg_img": None}),
     )
+    figure.suptitle(title, fontsize=11)
     handles = [
         Patch(color=colour, label=name) for colour, name in zip(colours, layers, strict=True)
     ]

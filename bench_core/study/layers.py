@@ -248,7 +248,8 @@ def write_comparison(found: LayerComparison, out: Path, *, figures: bool = True)
                 replace_file(folder / "preferred.nii.gz", image.to_filename)
                 if figures and np.isfinite(shown).any():
                     title = f"{found.name}: preferred layer"
-                    draw = partial(draw_preferred, image, found.layers, title)
+                    mni = (found.space.template or "").upper().startswith("MNI")
+                    draw = partial(draw_preferred, image, found.layers, title, mni)
                     replace_file(folder / "preferred.png", draw)
             if figures:
                 replace_file(folder / "layers.svg", partial(draw_layers, found.name, found.rows()))

@@ -62,6 +62,7 @@ class Good(TorchEncoder):
         ("vgg16-keras", {**SMALL, "interpolation": "bilinear"}),
         ("videogpt", {"preset": "tiny"}),
         ("videogpt", {"preset": "tiny", "attention": "reference"}),
+        ("motion-energy", {"tr": 0.5, "size": 32, "spatial_frequencies": (0, 4, 8)}),
     ],
 )
 def test_the_project_s_encoders_conform(name: str, options: dict) -> None:

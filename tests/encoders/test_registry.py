@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from bench_core.cli.commands.encode import command
-from bench_core.errors import UnknownNameError
-from encoders.registry import make, names
+from bench_core.errors import RidgebenchError, UnknownNameError, install_command
+from encoders.registry import make, names, summaries
 
 PACKAGE = '''
 """Somebody else's encoder, in a package of their own."""
@@ -36,6 +36,20 @@ class Means(TorchEncoder):
     def preprocess(self, frames):
         return torch.from_numpy(frames.pixels[:, 0]).permute(0, 3, 1, 2).float() / 255
 '''
+
+
+def test_without_torch_an_encoder_that_needs_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in ("vgg16", "vgg16_keras", "videogpt"):
+        monkeypatch.delitem(sys.modules, f"encoders.plugins.{name}", raising=False)
+    with pytest.raises(RidgebenchError) as error:
+        make("vgg16")
+    for word in ("vgg16", "torch", install_command("encoders")):
+        assert word in str(error.value)
+    assert make("motion-energy").name == "motion-energy"
+    found = summaries()
+    assert "torch" in found["videogpt"]
+    assert found["motion-energy"] == type(make("motion-energy")).summary
 
 
 @pytest.fixture

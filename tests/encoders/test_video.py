@@ -113,6 +113,22 @@ def test_batches_are_the_samples_in_order(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pixels, [each.pixels for each in single])
 
 
+def test_a_batch_of_large_pictures_has_fewer_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = video(tmp_path / "x.mp4", np.arange(30) / 30)
+    whole = list(batches(path, IMAGES, 5, tr=0.1))
+    monkeypatch.setattr("encoders.video.BATCH_BYTES", 2 * whole[0][1].pixels[0].nbytes)
+    small = list(batches(path, IMAGES, 5, tr=0.1))
+    assert [len(trs) for trs, _ in small] == [2] * 5
+    for part in (0, 1):
+        values = [
+            np.concatenate([each[0] if part == 0 else each[1].pixels for each in found])
+            for found in (whole, small)
+        ]
+        np.testing.assert_array_equal(*values)
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_a_video_cut_short_is_an_error_and_not_a_short_run(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"x{suffix}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,7 +15,7 @@ from bench_core.errors import InputError, RidgebenchError, UnknownNameError
 from bench_core.records import FiguresRecord
 from bench_core.study import encoding
 from bench_core.study.encoding import EncodingCase, measure_encoding
-from bench_core.study.encoding_settings import VARIABLE, EncodingFile
+from bench_core.study.encoding_settings import VARIABLE, EncodingFile, files_of
 
 ROOT = Path(__file__).parents[2]
 CASE = EncodingCase("parcels", "first", "none", "multitarget")
@@ -35,6 +36,8 @@ class NoTorch:
 sys.meta_path.insert(0, NoTorch())
 from bench_core.study import encoding
 from bench_core.study.encoding import EncodingCase, measure_encoding
+from encoders.registry import make
+make("motion-energy")
 for layer in ("first", "second"):
     measure_encoding(EncodingCase("parcels", layer, "none", "multitarget"), Path(sys.argv[1]))
 """
@@ -79,6 +82,7 @@ def test_the_record_has_the_parameters_and_the_figures(figures):
     record = figures["first"].to_record(CASE)
     assert isinstance(record, FiguresRecord)
     assert record.case.parameters["subject"] == "sub-01"
+    assert record.case.parameters["encoder"] == "bars"
     assert record.figures["decoding"].value == figures["first"].decode_s
     assert record.figures["planted r"].value == max(figures["first"].planted.values())
 
@@ -150,25 +154,38 @@ def test_what_no_suite_can_run_is_refused(own, old, new, words):
         EncodingFile.read(own).films()
 
 
-def test_the_suite_takes_the_file_s_cases_beside_the_example_s(own, monkeypatch):
-    monkeypatch.setenv(VARIABLE, str(own))
+def test_the_suite_takes_the_files_cases_beside_the_example_s(own, monkeypatch):
+    other = own.with_name("motion.toml")
+    motion = OWN.replace('"bars"\n', '"motion-energy"\n', 1).replace(
+        '["first", "bars"]', '["tf-2"]'
+    )
+    other.write_text(motion, encoding="utf-8")
+    monkeypatch.setenv(VARIABLE, os.pathsep.join([str(own), str(other)]))
     monkeypatch.setenv("RIDGEBENCH_PROFILE", "small")
     import benchmarks.encoding
 
     try:
         suite = importlib.reload(benchmarks.encoding).Encoding
         problems = suite.params[suite.param_names.index("problem")]
-        assert problems == ["parcels", "whole-brain", "films"]
+        assert problems == ["parcels", "whole-brain", "films", "motion"]
         example = ("parcels", "first", "none", "multitarget", "sub-01", 1)
         assert suite.reason_to_skip(*example) is None
         assert suite.reason_to_skip("films", "bars", "none", "ridgecv", "sub-02", 1) is None
         # Its strategies are those of the file.
-        other = suite.reason_to_skip("films", "bars", "none", "multitarget", "sub-02", 1)
-        assert "multitarget" in other
+        refused = suite.reason_to_skip("films", "bars", "none", "multitarget", "sub-02", 1)
+        assert "multitarget" in refused
+        # An encoder of its own has layers of its own.
+        assert suite.reason_to_skip("motion", "tf-2", "none", "ridgecv", "sub-02", 1) is None
+        assert "bars" in suite.reason_to_skip("motion", "bars", "none", "ridgecv", "sub-02", 1)
         assert "films" not in benchmarks.encoding.GRIDS["problem"]
     finally:
         monkeypatch.delenv(VARIABLE)
         importlib.reload(benchmarks.encoding)
+
+
+def test_two_files_of_one_name_are_refused(own):
+    with pytest.raises(InputError, match="films"):
+        files_of(os.pathsep.join([own.name, own.name]), own.parent)
 
 
 def test_options_are_a_table(own):

@@ -87,10 +87,12 @@ def command(
     """
     _needs()
     from encoders.alignment import THESIS_TR
-    from encoders.devices import checked_device
     from encoders.registry import default_layer, make
 
-    checked_device(device)  # before weights are fetched
+    if device != "cpu":  # before weights are fetched
+        from encoders.devices import checked_device
+
+        checked_device(device)
 
     # What the constructor of an encoder takes too is passed on to it.
     own: dict[str, Any] = {
@@ -155,10 +157,13 @@ def _encoder_options(pairs: tuple[tuple[str, Any], ...], taken: Sequence[str]) -
 
 
 def _needs() -> None:
-    """Say which extra to install when a package is absent, rather than fail on its import."""
+    """Say which extra to install when a package is absent, rather than fail on its import.
+
+    Encoders with a network need more, and say so (`encoders.registry.make`).
+    """
     from importlib.util import find_spec
 
-    absent = [name for name in ("av", "h5py", "safetensors", "torch") if find_spec(name) is None]
+    absent = [name for name in ("av", "h5py") if find_spec(name) is None]
     if absent:
         raise RidgebenchError(f"encode needs {', '.join(absent)}: {install_command('encoders')}")
 
@@ -180,12 +185,11 @@ def _runs(videos: Sequence[Path]) -> dict[str, Path]:
 
 
 def _list(make_encoder: Callable[[], Encoder] | None) -> None:
-    from encoders.registry import ENCODERS, default_layer, names, option_names
+    from encoders.registry import default_layer, factory_of, option_names, summaries
 
     if make_encoder is None:
         columns = ("encoder", "what it is")
-        rows = [(name, getattr(ENCODERS.get(name), "summary", "")) for name in names()]
-        print_table("", columns, rows, words=columns)
+        print_table("", columns, list(summaries().items()), words=columns)
         say("Layers: ridgebench encode --list --encoder NAME")
         return
     encoder = make_encoder()
@@ -196,7 +200,7 @@ def _list(make_encoder: Callable[[], Encoder] | None) -> None:
         + (f", {spec.frames} frames at {spec.frame_rate:g}/s" if spec.frame_rate else "")
     )
     say(f"preprocessing: {encoder.preprocessing}")
-    known = option_names(ENCODERS.get(encoder.name)) or []
+    known = option_names(factory_of(encoder.name)) or []
     own = [name for name in known if name not in ("seed", "device", "progress", "tr")]
     if own:
         say(f"options (--option NAME=VALUE): {', '.join(own)}")

@@ -120,7 +120,7 @@ def command(
 def _needs() -> None:
     from importlib.util import find_spec
 
-    absent = [name for name in ("av", "h5py", "torch", "nilearn") if find_spec(name) is None]
+    absent = [name for name in ("av", "h5py", "nilearn") if find_spec(name) is None]
     if absent:
         raise RidgebenchError(
             f"layers needs {', '.join(absent)}: {install_command('brain,encoders')}"
