@@ -82,7 +82,7 @@ class Site:
         return done.stdout
 
     def run_alone(self, line: list[str]) -> str:
-        """Run a command in a process of its own: it imports suites, and here are others."""
+        """Run a command in a process of its own, as a user does: some import other suites."""
         assert line[0] == "ridgebench"
         done = subprocess.run(
             [sys.executable, "-m", "bench_core.cli", *line[1:]],
@@ -199,7 +199,7 @@ def test_from_the_check_of_a_slurm_site_to_a_page_of_its_nodes(slurm: Site) -> N
     assert slurm.run_alone(arguments)
 
     slurm.run_alone(words(sweep, SIZES))
-    slurm.run(words(report, SIZES))
+    slurm.run_alone(words(report, SIZES))
     (run,) = read_runs(slurm.project / "results", "site")
     found = {
         (each.case.strategy, each.case.nodes, each.case.threads): each
@@ -327,7 +327,7 @@ def test_a_study_fits_on_the_nodes_of_a_slurm_site(slurm: Site) -> None:
         text = text.replace(old, new, 1)
     (folder / "study.toml").write_text(text, "utf-8")
     (line,) = commands(SWEEPS)
-    slurm.run(words(line, {"study.toml": "study/study.toml"}))
+    slurm.run_alone(words(line, {"study.toml": "study/study.toml"}))
     with (folder / "study" / "table.csv").open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
     assert (row["status"], row["reason"], row["subject"]) == ("ok", "", "sub-01")
@@ -342,7 +342,7 @@ def test_a_study_fits_on_the_nodes_of_a_slurm_site(slurm: Site) -> None:
     (found,) = (folder / "study" / "cells").glob("*_sub-01_r.npy")
     assert float(row["r_mean"]) == pytest.approx(np.load(found).mean())
     # What was fitted is not fitted again, wherever.
-    assert slurm.run(words(line, {"study.toml": "study/study.toml"}))
+    assert slurm.run_alone(words(line, {"study.toml": "study/study.toml"}))
     assert json.loads(path.read_text("utf-8"))["subjects"]["sub-01"]["record"] == kept
     shared = slurm.file.parent.parent / "shared"
     assert not list(shared.glob("problem-*"))
