@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,7 +131,7 @@ def spread(runs: Sequence[Floats]) -> tuple[float, int]:
 
 def location(runs: Runs) -> float:
     """Return the mean over runs of the logarithm of each run's median time."""
-    return float(np.mean([math.log(float(np.median(run))) for run in runs]))
+    return math.fsum(math.log(median(run)) for run in runs) / len(runs)
 
 
 def _moderated(one: tuple[float, int], variance: float, df: float) -> float:
