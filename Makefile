@@ -5,16 +5,22 @@ BIN := $(VENV)/bin
 PROFILE ?= small
 # Further options of `ridgebench bench`, such as BENCH='--machine NAME'.
 BENCH ?=
+# Processes of `make test`.
+WORKERS ?= 2
 # What the tests exercise: everything.
 EXTRAS := bench,report,conda,brain,docs,encoders,videogpt,games,peers,slurm,ssh,tls,dev
 
-.PHONY: bench test lint report docs clean help
+# Files stay together, the longest first (tests/longest_first.py).
+IN_PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+.PHONY: bench test durations lint report docs clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make bench    benchmark this machine: BLAS x threads x nodes x strategy (PROFILE=small)"
 	@echo "make report   publish the pages again from the recorded results"
 	@echo "make test     run the tests"
+	@echo "make durations  the same; writes down how long each file takes, for its order"
 	@echo "make lint     run ruff, mypy and import-linter"
 	@echo "make docs     build the documentation site: build/docs/index.html"
 	@echo "make clean    remove .venv, build outputs and caches; results stay"
@@ -40,7 +46,10 @@ report: $(VENV)/.bench
 	$(BIN)/ridgebench report
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest $(IN_PARALLEL)
+
+durations: $(VENV)/.dev
+	$(BIN)/python -m pytest $(IN_PARALLEL) --write-durations
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -34,6 +34,7 @@ __all__ = [
     "read_text",
     "replace_file",
     "reserved_file",
+    "user_cache",
     "write_bytes",
     "write_json",
     "write_reserved",
@@ -55,6 +56,18 @@ def replace_file(path: Path, save: Callable[[Path], object]) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+def user_cache(name: str) -> Path:
+    """Return the folder ``name`` of what is fetched once: in ``$RIDGEBENCH_CACHE``, or the user's.
+
+    The user's is ``$XDG_CACHE_HOME/ridgebench``, or ``~/.cache/ridgebench``.
+    """
+    chosen = os.environ.get("RIDGEBENCH_CACHE")
+    if chosen:
+        return Path(chosen) / name
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "ridgebench" / name
 
 
 def link_or_copy(path: Path, other: Path) -> None:

@@ -8,10 +8,12 @@ Listing names imports no plug-in, which keeps the command line quick.
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
+import sys
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +64,11 @@ class Registry:
         folders = tuple(importlib.import_module(self.package).__path__)
         return _modules(folders, tuple(_changed(folder) for folder in folders))
 
-    def _installed(self) -> dict[str, Any]:
+    def _installed(self) -> dict[str, EntryPoint]:
         if self.group is None:
             return {}
-        return {point.name: point for point in entry_points(group=self.group)}
+        folders = tuple(os.path.abspath(folder) for folder in sys.path)
+        return _points(self.group, folders, tuple(_changed(folder) for folder in folders))
 
 
 def _changed(folder: str) -> int:
@@ -74,6 +77,17 @@ def _changed(folder: str) -> int:
         return Path(folder).stat().st_mtime_ns
     except OSError:
         return 0
+
+
+@cache
+def _points(
+    group: str, folders: tuple[str, ...], changed: tuple[int, ...]
+) -> dict[str, EntryPoint]:
+    """Return the entry points of a group, which the folders of ``sys.path`` hold.
+
+    They are read once for every time of change: a file of every installed package is opened.
+    """
+    return {point.name: point for point in entry_points(group=group)}
 
 
 @cache

@@ -6,7 +6,6 @@ name the file and the tensor.
 
 from __future__ import annotations
 
-import os
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from bench_core.errors import InputError
-from bench_core.files import replace_file
+from bench_core.files import replace_file, user_cache
 from bench_core.progress import Progress, silent
 from encoders import digests
 from encoders.protocol import WeightsInfo
@@ -49,11 +48,7 @@ class Published:
 
 def cache_folder() -> Path:
     """Return the folder of downloaded weights, in ``$RIDGEBENCH_CACHE`` or the user's cache."""
-    chosen = os.environ.get("RIDGEBENCH_CACHE")
-    if chosen:
-        return Path(chosen) / "weights"
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "ridgebench" / "weights"
+    return user_cache("weights")
 
 
 def fetch(published: Published, progress: Progress = silent) -> Path:

@@ -17,10 +17,19 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Distributions:
-    """The source distribution, and the wheel that was built from it."""
+    """The source distribution, and the wheel that was built from it, in one folder."""
 
-    sdist: Path
-    wheel: Path
+    folder: Path
+
+    @property
+    def sdist(self) -> Path:
+        (found,) = self.folder.glob("*.tar.gz")
+        return found
+
+    @property
+    def wheel(self) -> Path:
+        (found,) = self.folder.glob("*.whl")
+        return found
 
 
 @dataclass(frozen=True)
@@ -30,8 +39,15 @@ class Installed:
     ``prefix`` is the environment's folder, ``home`` the home folder of what runs in it.
     """
 
-    prefix: Path
-    home: Path
+    folder: Path
+
+    @property
+    def prefix(self) -> Path:
+        return self.folder / "environment"
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
 
     @property
     def python(self) -> Path:
@@ -84,32 +100,29 @@ class Installed:
         return done
 
 
-def build(folder: Path) -> Distributions:
+def build(folder: Path) -> None:
     """Build the source distribution of this checkout and from that the wheel, without a network."""
     for package in ("build", "hatchling"):
         if find_spec(package) is None:
             pytest.skip(f"{package} is not installed (the dev extra)")
     _run(sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT))
-    (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
-    return Distributions(sdist, wheel)
 
 
-def install(wheel: Path, folder: Path) -> Installed:
+def install(wheel: Path, folder: Path) -> None:
     """Install a wheel into a new environment below ``folder``.
 
     What it depends on is taken from the environment of the tests, by a path: of that environment's
     own ridgebench nothing is seen, editable or not.
     """
-    prefix, home = folder / "environment", folder / "home"
-    home.mkdir(parents=True)
-    _run(sys.executable, "-m", "venv", "--without-pip", str(prefix))
-    python = str(prefix / "bin" / "python")
+    made = Installed(folder)
+    made.home.mkdir(parents=True)
+    _run(sys.executable, "-m", "venv", "--without-pip", str(made.prefix))
+    python = str(made.python)
     options = ("--no-deps", "--no-index", "--no-compile", "--quiet")
     _run(sys.executable, "-m", "pip", "--python", python, "install", *options, str(wheel))
-    (packages,) = prefix.glob("lib/python*/site-packages")
+    (packages,) = made.prefix.glob("lib/python*/site-packages")
     paths = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
     (packages / "dependencies.pth").write_text("\n".join(sorted(paths)) + "\n", encoding="utf-8")
-    return Installed(prefix, home)
 
 
 def _run(*words: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from bench_core import strategies
 from bench_core.advice.candidates import Candidate, ProblemSize, candidates
 from bench_core.errors import InputError, counted, readable_bytes
+from bench_core.records.fit_words import option_words
 from bench_core.scaling.calibration import Calibration
 from bench_core.scaling.prediction import Prediction, predict
 
@@ -41,8 +43,9 @@ class Predicted:
     """One way to fit with its predicted time.
 
     memory_bytes : that the fullest machine needs. excess_bytes : by how much that is too much; 0
-    where it fits. speed_up : time of ``ridgecv`` on one node and one thread, in float64, over this
-    one's. measured : medians of recorded fits of the same way, by machine, in seconds.
+    where it fits. speed_up : time of ``ridgecv`` on one node and one thread, in float64 and by
+    leave-one-out, over this one's. measured : medians of recorded fits of the same way, by machine,
+    in seconds.
 
     Examples
     --------
@@ -153,7 +156,7 @@ def advise(
         tuple(refused),
         best,
         _reason(ranked, best),
-        None if best is None else command(best, data),
+        None if best is None else command(best, data, size.penalty.alphas),
     )
 
 
@@ -167,9 +170,8 @@ def powers_of_two(most: int) -> tuple[int, ...]:
 
 
 def _reference(size: ProblemSize, calibration: Calibration) -> float:
-    """Return the seconds of ``ridgecv`` on one node and one thread."""
-    alphas: dict[str, Any] = {} if size.alphas is None else {"alphas": size.alphas}
-    cost = strategies.get("ridgecv")(**alphas).cost(size.t, size.p, size.s)
+    """Return the seconds of ``ridgecv`` on one node and one thread, by leave-one-out."""
+    cost = strategies.get("ridgecv")(**size.penalty.candidates).cost(size.t, size.p, size.s)
     assert cost is not None
     return predict(cost, calibration, 1).seconds
 
@@ -247,15 +249,15 @@ def way(found: Predicted) -> str:
     )
 
 
-def command(found: Predicted, data: str) -> str:
-    """Return the command that fits so."""
+def command(found: Predicted, data: str, alphas: Sequence[float] | None = None) -> str:
+    """Return the command that fits so; ``alphas`` are the candidates, None for the thesis's."""
     one = found.candidate
     words = ["ridgebench", "fit", one.strategy, data]
     if one.nodes > 1:
         words.append(f"--nodes {one.nodes}")
     words.append(f"--threads {one.threads}")
-    for name, value in one.options.items():
-        words.append(f"--option {name}={value}")
+    if options := option_words(one.options, alphas):
+        words.append(shlex.join(options))
     if one.dtype != "float64":
         words.append(
             f"--option dtype={one.dtype}"
@@ -272,6 +274,7 @@ def as_dict(advice: Advice) -> dict[str, Any]:
         "t": advice.size.t,
         "p": advice.size.p,
         "s": advice.size.s,
+        "penalty": {**advice.size.penalty.candidates, **advice.size.penalty.options},
         "limits": {
             "nodes": advice.limits.nodes,
             "threads": advice.limits.threads,

@@ -7,32 +7,36 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench_core import strategies
-from bench_core.errors import ResourceError
+from bench_core.errors import InputError, ResourceError
+from bench_core.runner.penalty_request import PenaltyRequest
+from bench_core.runner.planning import planned_options
 from bench_core.scaling.operations import FitCost
 
 
 @dataclass(frozen=True)
 class ProblemSize:
-    """Sizes of the training part of a problem, and its candidate penalties.
+    """Sizes of the training part of a problem, and how its penalties are to be chosen.
 
     Examples
     --------
     >>> ProblemSize(t=900, p=16_384, s=2000).t
     900
+    >>> ProblemSize(900, 16_384, 2000, PenaltyRequest(cv="gcv")).penalty.options
+    {'cv': 'gcv'}
     """
 
     t: int
     p: int
     s: int
-    alphas: tuple[float, ...] | None = None
+    penalty: PenaltyRequest = field(default_factory=PenaltyRequest)
 
 
 @dataclass(frozen=True)
 class Candidate:
     """One way to fit.
 
-    options : of the strategy, beyond its defaults. refused : why it cannot be fitted so; the cost
-    is then None.
+    options : of the strategy, beyond its defaults: what chooses penalties, and a form.
+    refused : why it cannot be fitted so; the cost is then None.
     """
 
     strategy: str
@@ -53,13 +57,19 @@ def candidates(
     nodes: Sequence[int],
     threads: Sequence[int],
 ) -> Iterator[Candidate]:
-    """Yield every way of these strategies to fit ``size``, those that are refused included."""
+    """Yield every way of these strategies to fit ``size``, those that are refused included.
+
+    Folds by run are as many as a synthetic problem of so many samples has runs.
+    """
     for name in names:
         kind = strategies.get(name)
+        unable = size.penalty.unable(name, size.t)
         for dtype in dtypes:
             for options in _forms(name, size):
                 for count in nodes if kind.distributed else (1,):
-                    cost, refused = _cost(name, size, options, dtype, count)
+                    cost, refused = None, unable
+                    if unable is None:
+                        cost, refused = _cost(name, size, options, dtype, count)
                     for each in threads:
                         yield Candidate(name, options, dtype, count, each, cost, refused)
 
@@ -67,15 +77,17 @@ def candidates(
 def _forms(name: str, size: ProblemSize) -> list[dict[str, Any]]:
     """Return the options that choose each form of a strategy which this shape allows."""
     kind = strategies.get(name)
-    supports = kind.option_names()
+    supports, asked = kind.option_names(), size.penalty.options_of(name)
     if kind.solvers:  # a strategy's own; the common ones are one for each form
-        return [{"solver": one} for one in reversed(kind.solvers) if one != "auto"]
-    if "solver" in supports:
+        found = [{"solver": one} for one in reversed(kind.solvers) if one != "auto"]
+    elif "solver" in supports:
         # With t ≤ p the primal form is the dual one's equal in nothing: the plan leaves it out.
-        return [{"solver": "dual"}, *([{"solver": "primal"}] if size.t > size.p else [])]
-    if "gcv_mode" in supports:
-        return [{}, {"gcv_mode": "svd"}]
-    return [{}]
+        found = [{"solver": "dual"}, *([{"solver": "primal"}] if size.t > size.p else [])]
+    elif "gcv_mode" in supports and "cv" not in asked:  # by folds scikit-learn has one form
+        found = [{}, {"gcv_mode": "svd"}]
+    else:
+        found = [{}]
+    return [{**asked, **one} for one in found]
 
 
 def _cost(
@@ -85,9 +97,8 @@ def _cost(
     reason = kind.skip(size.t, size.p, size.s, nodes, 1)
     if reason is not None:
         return None, reason
-    given: dict[str, Any] = {} if size.alphas is None else {"alphas": size.alphas}
-    model = kind(**given, **options)
     try:
+        model = kind(**size.penalty.candidates, **planned_options(options, size.t))
         return model.cost(size.t, size.p, size.s, dtype, nodes), None
-    except ResourceError as error:
+    except (InputError, ResourceError) as error:
         return None, str(error)

@@ -10,7 +10,8 @@ from typing import Any
 from bench_core import strategies
 from bench_core.advice.advise import largest
 from bench_core.advice.candidates import ProblemSize
-from bench_core.errors import counted, readable_bytes
+from bench_core.errors import InputError, counted, readable_bytes
+from bench_core.runner.planning import planned_options
 from bench_core.scaling.calibration import Calibration
 from bench_core.scaling.prediction import predict
 
@@ -66,13 +67,19 @@ def scaling_curve(
     most: int = MOST_NODES,
     options: dict[str, Any] | None = None,
 ) -> Curve:
-    """Return the predicted times of a strategy on 1, 2, 4, … nodes, each a machine of its own."""
+    """Return the predicted times of a strategy on 1, 2, 4, … nodes, each a machine of its own.
+
+    Raises `InputError` where the strategy cannot choose penalties as ``size.penalty`` says.
+    """
+    if (unable := size.penalty.unable(strategy, size.t)) is not None:
+        raise InputError(unable)
     kind = strategies.get(strategy)
     counts = [2**k for k in range(most.bit_length()) if 2**k <= most]
     points = []
-    alphas: dict[str, Any] = {} if size.alphas is None else {"alphas": size.alphas}
+    chosen = {**size.penalty.options_of(strategy), **(options or {})}
+    model = kind(**size.penalty.candidates, **planned_options(chosen, size.t))
     for nodes in counts if kind.distributed else [1]:
-        cost = kind(**alphas, **(options or {})).cost(size.t, size.p, size.s, dtype, nodes)
+        cost = model.cost(size.t, size.p, size.s, dtype, nodes)
         if cost is None:
             continue
         found = predict(cost, calibration, threads)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import Any
 
 from bench_core import strategies
 from bench_core.errors import RidgebenchError
+from bench_core.penalties import THESIS_ALPHAS
 from bench_core.records import EnvironmentRun, Record
 from bench_core.records.runs import case_words
 from bench_core.scaling.operations import FitCost, Operation, alone, eigh, gemm, svd, syrk
@@ -21,6 +23,7 @@ class RecordedFit:
     problem : its name, with scale. dtype : of the problem; ``form`` of the cost. free : its options
     without those that choose a form, which is told by ``form``. architecture : the kernels of the
     BLAS, None where that is not known. pair : one side of an A/A pair, and no record of its own.
+    alphas : its candidate penalties.
     """
 
     machine: str
@@ -34,6 +37,7 @@ class RecordedFit:
     observation: Observation
     architecture: str | None = None
     pair: bool = False
+    alphas: tuple[float, ...] = THESIS_ALPHAS
 
 
 def recorded_kernels(
@@ -100,7 +104,6 @@ def recorded_fit(record: Record, machine: str) -> RecordedFit | None:
     if cost is None:
         return None
     seconds = record.times.median_s
-    free = {name: str(value) for name, value in case.options.items() if name not in FORM_OPTIONS}
     scale = "" if problem.scale in (None, 1.0) else f" 1/{round(1 / float(problem.scale or 1))}"
     return RecordedFit(
         machine=machine,
@@ -108,12 +111,19 @@ def recorded_fit(record: Record, machine: str) -> RecordedFit | None:
         strategy=case.strategy,
         form=cost.form,
         dtype=problem.dtype,
-        free=tuple(sorted(free.items())),
+        free=_free(case.options),
         blas=record.blas.numpy.name,
         size=(t, p, s),
         observation=Observation(cost, case.threads, seconds, nodes_per_machine=case.nodes),
         architecture=record.blas.numpy.architecture,
+        alphas=THESIS_ALPHAS if case.alphas is None else case.alphas,
     )
+
+
+def _free(options: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the options that choose no form, sorted, their values as text."""
+    found = {name: str(value) for name, value in options.items() if name not in FORM_OPTIONS}
+    return tuple(sorted(found.items()))
 
 
 def paired_fits(runs: Iterable[EnvironmentRun]) -> Iterator[RecordedFit]:
@@ -152,18 +162,20 @@ def measured_beside(
     blas: str,
     nodes: int,
     threads: int,
+    options: Mapping[str, Any] | None = None,
+    alphas: Sequence[float] | None = None,
 ) -> tuple[tuple[str, float], ...]:
-    """Return the median seconds of recorded fits of the same way, by machine."""
+    """Return the median seconds of recorded fits of the same way, by machine.
+
+    options : of the strategy, those that choose its form among them.
+    alphas : candidates, None for the thesis's.
+    """
     found: dict[str, list[float]] = {}
+    way = (size, strategy, form, dtype, blas, _free(options or {}))
+    candidates = tuple(THESIS_ALPHAS if alphas is None else alphas)
     for one in fits:
-        same = (one.size, one.strategy, one.form, one.dtype, one.blas, one.free) == (
-            size,
-            strategy,
-            form,
-            dtype,
-            blas,
-            (),
-        )
+        same = (one.size, one.strategy, one.form, one.dtype, one.blas, one.free) == way
+        same &= one.alphas == candidates
         if same and (one.observation.cost.nodes, one.observation.threads) == (nodes, threads):
             found.setdefault(one.machine, []).append(one.observation.seconds)
     return tuple((machine, median(seconds)) for machine, seconds in sorted(found.items()))

@@ -75,7 +75,7 @@ def bench_own(
         penalty=penalty,
         within_s=given["within"],
     )
-    places, cores = find_places(Path.cwd()), available_cores()
+    places, cores = find_places(Path.cwd(), penalty.label), available_cores()
     problem = open_problem(request.source, places.state)
     cases, refused = make_cases(problem, request, cores)
     _tell(f"{problem.name}: {problem.t:,} samples × {problem.p:,} features × {problem.s:,} targets")
@@ -224,7 +224,7 @@ def _show(
         models,
         cores=cores,
         dtypes=request.dtypes or (problem.dtype,),
-        alphas=request.penalty.alphas,
+        penalty=request.penalty,
     )
     answer = own_answer(problem, runs, current=current, expected=expected)
     if answer is None:
@@ -233,7 +233,7 @@ def _show(
         print_answer(answer, screen)
     say("")
     _show_not_measured(not_measured)
-    print_summary(runs, screen, profile="own problem", answers=False)
+    print_summary(runs, screen, profile="own problem", answers=())
     say(f"records: {places.results / machine}")
     try:
         say(f"page: {write_own_page(runs, answer, places.page(problem.name))}")

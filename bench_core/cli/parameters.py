@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
-import math
 import re
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from bench_core.penalties import log_spaced
 
 if TYPE_CHECKING:
     from bench_core.cluster.settings import ClusterSettings
@@ -211,9 +212,4 @@ def _numbers(word: str) -> list[float]:
         return [float(word)]
     if len(parts) != 3:
         raise ValueError(word)
-    first, last, count = float(parts[0]), float(parts[1]), int(parts[2])
-    if not (0 < first < math.inf and 0 < last < math.inf) or count < 2:
-        raise ValueError(word)
-    step = math.log10(last / first) / (count - 1)
-    between = [float(f"{first * 10 ** (step * i):.15g}") for i in range(1, count - 1)]
-    return [first, *between, last]
+    return list(log_spaced(float(parts[0]), float(parts[1]), int(parts[2])))

@@ -26,18 +26,41 @@ from bench_core.errors import RidgebenchError
 _DASK = {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
 
 
+NODE = "RIDGEBENCH_NODE"
+"""Variable of a node's number, where its launcher was told it."""
+
+
 def launcher(
-    python: str, threads: int, kernels: str, blas: str | None, *, watch: bool = False
+    python: str,
+    threads: int,
+    kernels: str,
+    blas: str | None,
+    *,
+    watch: bool = False,
+    node: int | None = None,
 ) -> str:
     """Return the words that stand for a Python in a shell's command line.
 
-    watch : end with standard input.
+    watch : end with standard input. node : number that `launched_as` returns there.
 
     >>> launcher("python3", 2, "default", None)
     'python3 -m bench_core.cluster.launch 2 default -'
+    >>> launcher("python3", 2, "default", None, node=1)
+    'env RIDGEBENCH_NODE=1 python3 -m bench_core.cluster.launch 2 default -'
     """
-    words = [python, "-m", "bench_core.cluster.launch", str(threads), kernels, blas or "-"]
+    words = [] if node is None else ["env", f"{NODE}={node}"]
+    words += [python, "-m", "bench_core.cluster.launch", str(threads), kernels, blas or "-"]
     return shlex.join([*words, *(["--watch"] if watch else [])])
+
+
+def launched_as() -> int | None:
+    """Return the number of the node that this process was launched as; None without one.
+
+    >>> launched_as() is None
+    True
+    """
+    number = os.environ.get(NODE)
+    return None if number is None else int(number)
 
 
 def main() -> None:

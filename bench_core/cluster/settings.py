@@ -21,6 +21,9 @@ from bench_core.toml import read_section, read_toml
 
 VARIABLE = "RIDGEBENCH_CLUSTER"
 
+MIXED = "RIDGEBENCH_ALLOW_MIXED"
+"""Variable that is set where the suites accept nodes that differ."""
+
 KINDS = Registry("kind of cluster", "bench_core.cluster.kinds", "KIND", group="ridgebench.clusters")
 """Kinds of cluster by name, built in and installed."""
 
@@ -229,3 +232,8 @@ def chosen_cluster() -> ClusterSettings:
         return parse_cluster(text)
     except (InputError, LookupError) as error:
         raise type(error)(f"{VARIABLE}: {error}") from error
+
+
+def mixed_allowed() -> bool:
+    """Return whether ``RIDGEBENCH_ALLOW_MIXED`` accepts nodes that differ: it is set, to a text."""
+    return bool(os.environ.get(MIXED))

@@ -232,8 +232,11 @@ def _verdict(verdict: CaseVerdict) -> dict[str, Any]:
     }
 
 
-def as_markdown(comparison: Comparison) -> str:
-    """Return the comparison for a pull request: the answer, then the table, folded."""
+def as_markdown(comparison: Comparison, further: Iterable[str] = ()) -> str:
+    """Return the comparison for a pull request: the answer, then the table, folded.
+
+    further : lines that follow the notes.
+    """
     names = comparison.pairing
     lines = [
         f"**{_cell(answer(comparison))}**",
@@ -248,7 +251,7 @@ def as_markdown(comparison: Comparison) -> str:
         cells = [_cell(case_text(comparison, first)), *times, ratio_text(verdict), verdict.verdict]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "</details>", "", _cell(noise_text(comparison))]
-    lines += [f"- {_cell(note)}" for note in names.notes]
+    lines += [f"- {_cell(note)}" for note in (*names.notes, *further)]
     if names.unpaired or comparison.problems:
         said = [*names.unpaired, *comparison.problems]
         lines += ["", f"{counted(len(said), 'case')} could not be compared:", ""]

@@ -6,7 +6,7 @@ from bench_core.data.feature_spaces import FeatureSpaces
 from bench_core.data.generator import synthetic
 from bench_core.data.problem import Problem
 from bench_core.data.rows import RowsOf
-from bench_core.data.shapes import DELAYS, HAXBY, SUBJECTS, THESIS_ALPHAS, Shape, names, shape
+from bench_core.data.shapes import DELAYS, HAXBY, SUBJECTS, Shape, names, shape
 from bench_core.data.space import TargetSpace
 from bench_core.data.splits import (
     Split,
@@ -16,6 +16,7 @@ from bench_core.data.splits import (
     random_split,
     run_split,
 )
+from bench_core.penalties import THESIS_ALPHAS
 
 __all__ = [
     "DELAYS",

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 
 from bench_core.errors import InputError, unknown
 
-THESIS_ALPHAS: tuple[float, ...] = (0.1, 1, 100, 200, 300, 400, 600, 800, 900, 1000, 1200)
-"""The thesis's candidate penalties."""
-
 DELAYS: tuple[int, ...] = (1, 2, 3, 4)
 """The thesis's delays: every sample sees the features of the 4 samples before it."""
 

@@ -311,12 +311,12 @@ def _status_changes(
     measured: dict[tuple[str, str], list[int]],
 ) -> list[Change]:
     """Return where a case stopped to give figures, or gave them again, or was measured last."""
-    points = sorted((place[name], name) for name, _ in _known(history, place))
+    points = {place[name]: one for name, one in _known(history, place)}
     found: list[Change] = []
     good: int | None = None
     broken: Change | None = None
-    for at, name in points:
-        point = next(one for key, one in history.points.items() if key[:8] == name)
+    for at in sorted(points):
+        point = points[at]
         if point.trouble is None:
             if broken is not None:
                 found[-1] = replace(broken, undone=True)

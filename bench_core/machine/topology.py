@@ -7,13 +7,21 @@ Linux says them below ``/sys/devices/system``: the hardware threads of a core in
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from bench_core.errors import InputError
 from bench_core.machine.cgroup import limits
 from bench_core.machine.pinning import usable
+
+FIRST_CORE = "RIDGEBENCH_FIRST_CORE"
+"""Variable with the place of the core that is taken first, from 0.
+
+Runs that share a machine would else all be kept on its first cores while others are idle.
+"""
 
 _CPUS = Path("sys/devices/system/cpu")
 _DOMAINS = Path("sys/devices/system/node")
@@ -47,7 +55,8 @@ class Topology:
 
     Attributes
     ----------
-    threads : the hardware threads in its affinity, by socket, domain and core.
+    threads : the hardware threads in its affinity, by socket, domain and core; those before the
+        first core that is to be taken (`FIRST_CORE`) come last.
     quota : of its control groups, in cores; None without one.
     known : False where the system does not say which threads share a core. Every logical processor
         then counts as a core of one domain.
@@ -95,11 +104,27 @@ def read_topology(root: Path = Path("/"), cpus: Iterable[int] | None = None) -> 
     Parameters
     ----------
     root : folder below which ``sys`` and ``proc`` are read.
-    cpus : numbers of the logical processors; None for this process's affinity.
+    cpus : numbers of the logical processors; None for this process's affinity, from the core on
+        that `FIRST_CORE` names.
+
+    Raises
+    ------
+    InputError : that variable is no place.
     """
     numbers = tuple(sorted(usable() if cpus is None else set(cpus)))
     threads, known = _read(root, numbers)
-    return Topology(threads, limits(root).cores, known)
+    found = Topology(threads, limits(root).cores, known)
+    return found if cpus is not None else _from_first(found, os.environ.get(FIRST_CORE) or "0")
+
+
+def _from_first(machine: Topology, place: str) -> Topology:
+    """Return the topology with the cores before the one at ``place`` behind the others."""
+    if not place.isdecimal():
+        raise InputError(f"{FIRST_CORE} is {place!r}: give the place of a core, 0 for the first")
+    cores = machine.cores()
+    first = int(place) % max(len(cores), 1)
+    threads = [thread for core in cores[first:] + cores[:first] for thread in core]
+    return replace(machine, threads=tuple(threads))
 
 
 @lru_cache(maxsize=16)

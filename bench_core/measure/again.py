@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 
 from bench_core.cluster import NodeLostError
-from bench_core.cluster.settings import LOCAL, ClusterSettings
+from bench_core.cluster.settings import LOCAL, ClusterSettings, mixed_allowed
 from bench_core.errors import ResourceError
 from bench_core.measure.run import ACCEPT_LOAD
 from bench_core.progress import Progress, silent
@@ -31,6 +31,7 @@ def measure_again(
     timeout: float | None = None,
     accept_load: bool | None = None,
     cluster: ClusterSettings = LOCAL,
+    allow_mixed: bool | None = None,
 ) -> Record:
     """Return the record of ``spec`` with the times of one more run, and write it to ``store``.
 
@@ -41,7 +42,8 @@ def measure_again(
     Parameters
     ----------
     store : holds the record of the first run, from `bench_core.measure.measure`.
-    scratch, progress, timeout, accept_load, cluster : as there; ``spec`` names the cluster.
+    scratch, progress, timeout, accept_load, cluster, allow_mixed : as there; ``spec`` names the
+        cluster.
 
     Raises
     ------
@@ -59,6 +61,7 @@ def measure_again(
         progress=progress,
         accept_load=bool(os.environ.get(ACCEPT_LOAD)) if accept_load is None else accept_load,
         cluster=cluster,
+        allow_mixed=mixed_allowed() if allow_mixed is None else allow_mixed,
     )
     number = 1 + max((one.number for one in record.times.runs), default=0)
     try:

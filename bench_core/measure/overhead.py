@@ -47,6 +47,7 @@ def measure_overhead(
                 train=data.train,
                 test=data.test,
                 scratch=str(own),
+                kept=str(folder),
                 interval_ms=interval_ms,
                 pairs=pairs,
             ),

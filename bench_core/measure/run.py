@@ -59,7 +59,7 @@ def measure(
     interval_ms: float = INTERVAL_MS,
     accept_load: bool | None = None,
     cluster: ClusterSettings | None = None,
-    allow_mixed: bool = False,
+    allow_mixed: bool | None = None,
 ) -> Record:
     """Return the record of ``spec``: read from ``store`` if it is there, else measured now.
 
@@ -83,7 +83,8 @@ def measure(
         ``RIDGEBENCH_ACCEPT_LOAD`` says: it is set to accept, and not set otherwise.
     cluster : where the nodes are; None: this machine. A strategy of one process then runs on the
         first node.
-    allow_mixed : accept nodes that differ, and record how.
+    allow_mixed : accept nodes that differ, and record how. None for what the variable
+        ``RIDGEBENCH_ALLOW_MIXED`` says, in the same way.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def measure(
         return replace(record, case=replace(record.case, suite=spec.suite))
     check_writable(store)
     # What fits is imported here: most calls only read a record.
-    from bench_core.cluster.settings import LOCAL
+    from bench_core.cluster.settings import LOCAL, mixed_allowed
     from bench_core.runner.problem_cache import prepare_scratch
     from bench_core.runner.run import RunSettings
 
@@ -119,7 +120,7 @@ def measure(
             progress=progress or silent,
             interval_ms=interval_ms,
             cluster=cluster,
-            allow_mixed=allow_mixed,
+            allow_mixed=mixed_allowed() if allow_mixed is None else allow_mixed,
             accept_load=accept_load,
         )
         record = _measure_now(spec, settings)

@@ -2,8 +2,8 @@
 
 Run as ``python -m bench_core.measure.turns_worker FOLDER SESSION`` by `bench_core.measure.turns`,
 with the variables of the environment's plan, which lies in FOLDER; of these ``RIDGEBENCH_CLUSTER``
-says where the nodes are. It answers every line of JSON on
-stdin by one on stdout, and ends with its stdin.
+says where the nodes are, and ``RIDGEBENCH_ALLOW_MIXED`` that they may differ. It answers every line
+of JSON on stdin by one on stdout, and ends with its stdin.
 """
 
 from __future__ import annotations

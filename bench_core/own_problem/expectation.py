@@ -10,6 +10,7 @@ from bench_core.advice.candidates import ProblemSize
 from bench_core.own_problem.model import Model
 from bench_core.own_problem.problem import OwnProblem
 from bench_core.report.units import seconds_text
+from bench_core.runner.penalty_request import PenaltyRequest
 
 MORE_THREADS = 4
 """A machine with so many times the cores."""
@@ -24,9 +25,11 @@ def expectations(
     *,
     cores: int,
     dtypes: Sequence[str],
-    alphas: tuple[float, ...] | None = None,
+    penalty: PenaltyRequest | None = None,
 ) -> tuple[str, ...]:
     """Return a line for a larger machine, and one for several; none without a calibration.
+
+    penalty : how penalties are chosen; None for what holds without.
 
     The recommended way of each (`bench_core.advice.advise`), with its predicted time and interval.
     Threads beyond the cores that were calibrated are extrapolated by Amdahl's law.
@@ -34,7 +37,8 @@ def expectations(
     calibrations = [one.calibration for one in models if one.trusted]
     if not calibrations:
         return ("No calibration of this machine: nothing is expected of others",)
-    size = ProblemSize(problem.training_samples, problem.p, problem.s, alphas)
+    sizes = (problem.training_samples, problem.p, problem.s)
+    size = ProblemSize(*sizes, penalty or PenaltyRequest())
     memory = calibrations[0].machine.memory_bytes
     threads = MORE_THREADS * cores
     larger = advise(

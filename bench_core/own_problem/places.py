@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from bench_core.report.runs import pending_folder
 from bench_core.scaling.calibration import CALIBRATIONS
 
 STATE = Path(".asv", "own")
@@ -21,6 +22,7 @@ class Places:
     root : the clone, or the folder that the command runs in.
     results : collected records, ``MACHINE/COMMIT-ENVIRONMENT.records.jsonl``.
     clone : whether `asv` knows the results, too.
+    label : of how penalties are chosen, empty for what holds without.
 
     Examples
     --------
@@ -31,11 +33,12 @@ class Places:
     root: Path
     results: Path
     clone: bool
+    label: str = ""
 
     @property
     def pending(self) -> Path:
-        """Folder to which records are published as they are made."""
-        return self.root / ".asv" / "records"
+        """Folder to which records are published as they are made; another for other penalties."""
+        return pending_folder(self.root, self.label)
 
     @property
     def state(self) -> Path:
@@ -63,7 +66,7 @@ class Places:
         return (self.root / STATE if self.clone else self.root) / "pages" / readable / "answer.html"
 
 
-def find_places(here: Path) -> Places:
+def find_places(here: Path, label: str = "") -> Places:
     """Return the folders of a sweep that is started in ``here``.
 
     A clone of ridgebench has its suites, and asv is installed to read their configuration.
@@ -75,5 +78,5 @@ def find_places(here: Path) -> Places:
     if known and find_spec("asv") is not None:
         project = find_project(here)
         if (project.benchmarks / PROFILES).is_file():
-            return Places(project.root, project.results, clone=True)
-    return Places(here, here / "results", clone=False)
+            return Places(project.root, project.results, clone=True, label=label)
+    return Places(here, here / "results", clone=False, label=label)

@@ -63,7 +63,8 @@ def write_own_page(runs: list[EnvironmentRun], answer: Answer | None, path: Path
     """
     from bench_core.report.pages import write_site
 
-    return write_site(runs, path, answers=[] if answer is None else [answer])[0]
+    answers = [] if answer is None else [answer]
+    return write_site(runs, path, answers=answers, beside_asv=False)[0]
 
 
 def _belongs(record: object, session: str) -> bool:

@@ -80,6 +80,7 @@ def read_records(texts: Iterable[tuple[str, str]]) -> RecordSet:
     are merged.
     """
     found = RecordSet()
+    alike = _Alike()
     kept: dict[str, tuple[AnyRecord, str]] = {}
     for source, text in texts:
         try:
@@ -94,9 +95,32 @@ def read_records(texts: Iterable[tuple[str, str]]) -> RecordSet:
                 record = merge_skips(earlier, record)
             else:
                 found.problems.append(f"skipped: {where} has the same case as {source}")
+        alike.share(record)
         kept[key] = (record, source)
     found.records = [record for record, _ in kept.values()]
     return found
+
+
+class _Alike:
+    """Parts that many records have in common, such as their libraries: each is held once."""
+
+    NAMES = ("blas", "variables", "versions")
+    MOST = 8
+
+    def __init__(self) -> None:
+        self._kept: dict[str, list[Any]] = {name: [] for name in self.NAMES}
+
+    def share(self, record: AnyRecord) -> None:
+        """Let a fit's record hold those parts of earlier ones that equal its own."""
+        if not isinstance(record, Record):
+            return
+        for name, kept in self._kept.items():
+            own = getattr(record, name)
+            same = next((one for one in kept if one == own), None)
+            if same is None:
+                kept[:] = [own, *kept[: self.MOST - 1]]
+            else:
+                object.__setattr__(record, name, same)
 
 
 def read_lines(path: Path) -> RecordSet:

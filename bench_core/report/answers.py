@@ -7,7 +7,6 @@ the one with the smallest median. The others are judged against it by the same i
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 from collections.abc import Iterable, Sequence
@@ -20,6 +19,7 @@ from bench_core.comparison.noise import location
 from bench_core.comparison.verdicts import CaseVerdict
 from bench_core.errors import counted
 from bench_core.records import EnvironmentRun, Record
+from bench_core.records.fit_words import option_words
 from bench_core.records.statistics import few_samples
 from bench_core.report.units import seconds_text
 
@@ -145,6 +145,8 @@ def find_answers(runs: Iterable[EnvironmentRun], *, least: int = 2) -> list[Answ
 def fit_command(record: Record, data: Sequence[str] = ()) -> str:
     """Return the command that fits the problem of a record by its configuration.
 
+    Split, candidates and the strategy's options are those of the record.
+
     data : words that name the data, such as a folder, which keep their own precision; none for
     the problem's name.
     """
@@ -156,7 +158,7 @@ def fit_command(record: Record, data: Sequence[str] = ()) -> str:
         words += ["--subject", str(problem.subject)]
     if problem.dtype != "float64" and not data:
         words += ["--dtype", problem.dtype]
-    if case.split.kind != "random":
+    if case.split.kind != "auto" and case.split.reason is None:  # with a reason, auto chose it
         words += ["--split", case.split.kind]
     if case.nodes != 1:
         words += ["--nodes", str(case.nodes)]
@@ -167,9 +169,7 @@ def fit_command(record: Record, data: Sequence[str] = ()) -> str:
         words += ["--kernels", case.kernels]
     if case.blas is not None:
         words += ["--blas", case.blas]
-    for name, value in sorted(case.options.items()):
-        text = value if isinstance(value, str) else json.dumps(value)
-        words += ["--option", f"{name}={text}"]
+    words += option_words(case.options, case.alphas, fit_intercept=case.fit_intercept)
     return shlex.join([*words, "--out", "fitted"])
 
 

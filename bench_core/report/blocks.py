@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from bench_core.errors import readable_bytes
 from bench_core.report.charts import Chart
 from bench_core.report.units import seconds_text
+
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""With these a spreadsheet begins a formula."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Card:
     command: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One cell of a table.
 
@@ -86,7 +89,7 @@ class Cell:
     link: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TableRow:
     """Cells of a row, its address on the page, and its status ("failed", "skipped" …).
 
@@ -124,7 +127,7 @@ class Table:
     rows: tuple[TableRow, ...]
     caption: str = ""
     folded: str = ""
-    most: int = 2000
+    most: int = 500
 
     @property
     def numeric(self) -> tuple[bool, ...]:
@@ -160,6 +163,24 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Lists to choose two sides of a comparison from, and the comparisons, as JSON's own types.
+
+    ``static/choice.js`` shows them; `bench_core.report.choice` makes them.
+
+    Examples
+    --------
+    >>> Choice("choice", "Choose two", {"what": []}).kind
+    'choice'
+    """
+
+    kind: ClassVar[str] = "choice"
+    name: str
+    title: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Markup:
     """HTML that a template of ridgebench made, escaped there.
 
@@ -173,7 +194,7 @@ class Markup:
     html: str
 
 
-Block: TypeAlias = Text | Heading | Card | Table | Figure | Chart | Markup
+Block: TypeAlias = Text | Heading | Card | Table | Figure | Chart | Choice | Markup
 
 
 def rows_of(rows: Iterable[Sequence[str | Cell]]) -> tuple[TableRow, ...]:
@@ -203,15 +224,32 @@ def as_csv(table: Table) -> str:
 
     A text that begins with ``=``, ``+``, ``-`` or ``@`` gets an apostrophe in front.
     """
+    values = (
+        [cell.text if cell.value is None else cell.value for cell in row.cells]
+        for row in table.rows
+    )
+    return _csv(table.headings, values)
+
+
+def columns_csv(columns: Mapping[str, Sequence[str | float | None]]) -> str:
+    r"""Return columns of one length as CSV, as `as_csv`; None is an empty cell.
+
+    >>> columns_csv({"problem": ["parcels", None], "seconds": [1.5, None]})
+    'problem,seconds\nparcels,1.5\n,\n'
+    """
+    return _csv(tuple(columns), zip(*columns.values(), strict=True))
+
+
+def _csv(headings: Sequence[str], rows: Iterable[Iterable[str | float | None]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.headings)
-    for row in table.rows:
-        writer.writerow([_plain(one) for one in row.cells])
+    writer.writerow(headings)
+    for row in rows:
+        writer.writerow(["" if one is None else _plain(one) for one in row])
     return out.getvalue()
 
 
-def _plain(cell: Cell) -> str:
-    if cell.value is not None:
-        return repr(cell.value)
-    return f"'{cell.text}" if cell.text[:1] in tuple("=+-@\t\r") else cell.text
+def _plain(value: str | float) -> str:
+    if not isinstance(value, str):
+        return repr(float(value))
+    return f"'{value}" if value.startswith(_FORMULAS) else value

@@ -94,7 +94,7 @@ class Chart:
         """What the script in the page reads, as JSON's own types."""
         return {
             "name": self.name,
-            "columns": {name: _packed(values) for name, values in self.columns.items()},
+            "columns": {name: pack(values) for name, values in self.columns.items()},
             "length": self.length,
             "x": [vars(one) for one in self.x],
             "y": [vars(one) for one in self.y],
@@ -128,7 +128,7 @@ def bokeh_version() -> str:
     return str(bokeh.__version__)
 
 
-def _packed(values: Sequence[str | float | None]) -> dict[str, Any]:
+def pack(values: Sequence[str | float | None]) -> dict[str, Any]:
     """Return texts as numbers of a list of different ones, and numbers as they are."""
     if not any(isinstance(one, str) for one in values):
         return {"values": [_finite(one) for one in values]}
@@ -141,7 +141,10 @@ def _packed(values: Sequence[str | float | None]) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+    """Return a number with nine significant digits, which halves a page; CSV files have all."""
+    if value is None or not math.isfinite(value):
+        return None
+    return value if isinstance(value, int) else float(f"{value:.9g}")
 
 
 def _bokeh_item(chart: Chart) -> dict[str, Any] | None:

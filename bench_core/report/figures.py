@@ -24,7 +24,7 @@ _WIDTH = 10.0
 MOST_BARS = 30
 """Bars of one panel: more are not readable, and the page's table has all."""
 
-MOST_PANELS = 12
+MOST_PANELS = 8
 
 
 def strategies_figure(table: Iterable[Row]) -> str | None:
@@ -85,7 +85,7 @@ def kernels_figure(runs: Iterable[EnvironmentRun]) -> str | None:
 
     records = [
         {
-            "BLAS": f"{environment_label(run)}",
+            "BLAS": label,
             "precision": precision,
             "kernel": kernel,
             "threads": record.case.threads,
@@ -93,6 +93,7 @@ def kernels_figure(runs: Iterable[EnvironmentRun]) -> str | None:
             "GFLOP/s": rate.gflops,
         }
         for run in runs
+        for label in [environment_label(run)]
         for record in run.kernels
         if record.status == "ok" and record.rates is not None
         for precision, rates in record.rates.items()

@@ -1,12 +1,18 @@
-"""Tables of a reference run, as Markdown, for pages such as the README.
+"""Tables of collected runs, as Markdown, for pages such as the README.
 
-``python -m bench_core.report.markdown README.md MACHINE`` puts tables of the collected run of
-MACHINE between the markers of a file that name them, so that its figures are those of the
-committed records.
+A page says where a table goes, and which machine it is of::
+
+    <!-- solvers of epyc-2core: begin -->
+    <!-- solvers of epyc-2core: end -->
+
+``python -m bench_core.report.markdown README.md`` makes the tables of a page anew from the
+committed records; with the name of a machine after it, those of that machine take their places. A
+test holds the pages against the records.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from fractions import Fraction
@@ -15,7 +21,7 @@ from pathlib import Path
 from bench_core.errors import InputError
 from bench_core.report.rows import Row, rows
 from bench_core.report.runs import EnvironmentRun, latest, read_runs
-from bench_core.report.solver_table import solver_table
+from bench_core.report.solver_table import solver_runs, solver_table
 from bench_core.report.units import seconds_text
 
 #: The suites whose fits compare configurations; accuracy is about other figures.
@@ -46,34 +52,54 @@ def comparison(runs: list[EnvironmentRun]) -> str:
 
 
 TABLES: dict[str, Callable[[list[EnvironmentRun]], str]] = {
-    "reference run": comparison,
-    "solvers": solver_table,
+    "reference run": lambda runs: comparison(latest(runs)),
+    "solvers": lambda runs: solver_table(solver_runs(runs)),
 }
-"""What may stand between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->``."""
+"""Tables by name, each from all runs of a machine, of which it chooses its own."""
+
+_PLACE = re.compile(
+    r"<!-- (?P<table>[a-z ]+) of (?P<machine>\S+): begin -->\n.*?<!-- (?P=table) of (?P=machine): "
+    r"end -->",
+    re.DOTALL,
+)
 
 
-def replace(text: str, runs: list[EnvironmentRun], name: str) -> str:
-    """Return ``text`` with what stands between markers replaced by the tables of ``runs``.
+def replace(
+    text: str,
+    read: Callable[[str], list[EnvironmentRun]],
+    name: str,
+    machine: str | None = None,
+) -> str:
+    """Return ``text`` with the tables between its markers made anew.
+
+    Parameters
+    ----------
+    read : returns all runs of a machine. name : of the file.
+    machine : whose tables take the places; None for those that the markers name.
 
     Raises
     ------
-    InputError : the file, called ``name``, has no table's pair of markers.
+    InputError : the file has no table's pair of markers, or there is no run of the machine.
     """
-    found = False
-    for table, make in TABLES.items():
-        begin, end = (f"<!-- {table}: {which} -->" for which in ("begin", "end"))
-        head, started, rest = text.partition(begin)
-        _, ended, tail = rest.partition(end)
-        if started and ended:
-            found = True
-            text = f"{head}{begin}\n{make(runs)}\n{end}{tail}"
-    if not found:
-        known = ", ".join(repr(table) for table in TABLES)
+
+    def made(found: re.Match[str]) -> str:
+        table, of = found["table"], machine or found["machine"]
+        runs = read(of)
+        if table not in TABLES or not runs:
+            known = ", ".join(map(repr, TABLES))
+            reason = "no collected run of it" if table in TABLES else f"tables are {known}"
+            raise InputError(f"{name}: '{table} of {of}': {reason}")
+        marker = f"<!-- {table} of {of}: {{}} -->"
+        return f"{marker.format('begin')}\n{TABLES[table](runs)}\n{marker.format('end')}"
+
+    new, count = _PLACE.subn(made, text)
+    if not count:
+        known = ", ".join(map(repr, TABLES))
         raise InputError(
-            f"{name} has no lines '<!-- TABLE: begin -->' and '<!-- TABLE: end -->', where TABLE "
-            f"is one of {known}: put them where a table goes"
+            f"{name} has no lines '<!-- TABLE of MACHINE: begin -->' and '<!-- TABLE of MACHINE: "
+            f"end -->', where TABLE is one of {known}: put them where a table goes"
         )
-    return text
+    return new
 
 
 def _order(row: Row) -> tuple[int, str, Fraction, str, int, int]:
@@ -87,13 +113,11 @@ def _cell(row: Row | None) -> str:
     return seconds_text(row.seconds) + (f" ({row.dsu:.2f}×)" if row.dsu else "")
 
 
-def _main(path: Path, machine: str) -> None:
-    results = Path("results")
-    runs = latest(read_runs(results, machine))
-    if not runs:
-        raise SystemExit(f"no collected run of {machine} below {results.resolve()}")
-    path.write_text(replace(path.read_text(encoding="utf-8"), runs, path.name), encoding="utf-8")
+def _main(path: Path, machine: str | None = None) -> None:
+    text = path.read_text(encoding="utf-8")
+    new = replace(text, lambda of: read_runs(Path("results"), of), path.name, machine)
+    path.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]), sys.argv[2])
+    _main(Path(sys.argv[1]), *sys.argv[2:3])

@@ -22,13 +22,13 @@ from bench_core.history.regressions import Regressions
 from bench_core.records import EnvironmentRun
 from bench_core.records.model import ModelRecord
 from bench_core.report.answers import Answer
-from bench_core.report.blocks import Block, Cell, Figure, Table, as_csv, rows_of
+from bench_core.report.blocks import Block, Choice, Figure, Table, as_csv, columns_csv
 from bench_core.report.charts import SCRIPT, Chart, bokeh_script, bokeh_version
 from bench_core.report.sections import all_sections
 from bench_core.report.site_data import INDEX, SiteData
 from bench_core.report.templating import render
 
-_STATIC = ("site.css", "tables.js", "chart.js")
+_STATIC = ("site.css", "tables.js", "choice.js", "chart.js")
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,18 @@ class _Scripts:
     own: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Content:
+    """What a page is written from: ``body`` as HTML, ``data`` as texts by the names of files."""
+
+    name: str
+    title: str
+    address: str
+    scripts: _Scripts
+    body: str
+    data: dict[str, str]
+
+
 def write_site(
     runs: Sequence[EnvironmentRun],
     path: Path,
@@ -66,6 +78,7 @@ def write_site(
     feed: str = "",
     notes: Sequence[str] = (),
     answers: Sequence[Answer] | None = None,
+    beside_asv: bool = True,
     models: Sequence[ModelRecord] = (),
 ) -> list[Path]:
     """Write the site whose first page is ``path``, and return its pages, the first one first.
@@ -80,23 +93,25 @@ def write_site(
     asv : what asv's results have beside the records.
     feed : address of the Atom feed; empty for none.
     notes : shown below every page.
-    answers : of a site about one problem, which is not beside asv's; None for all that the records
-        give.
+    answers : to show; None for all that the records give.
+    beside_asv : whether asv's pages lie in the same folder.
     models : what the cost model says of machines; without any, that page is left out.
     """
     stem = path.stem
     whole = runs if everything is None else everything
     data = SiteData(runs, whole, stem, history, asv, chosen=answers, models=models)
-    pages = build_pages(data)
     folder = path.parent
+    files = folder / f"{stem}-files"
+    # The blocks of one page alone are in memory, and nothing is replaced before all are made.
+    pages = [_content(page, files.name) for page in _pages(data)]
     for old in [*folder.glob(f"{stem}-*.html"), *folder.glob(f"{stem}-records/*.html")]:
         old.unlink()
-    files = folder / f"{stem}-files"
-    _write_static(files, charts=any(_charts(page) for page in pages))
+    _write_static(files, charts=any(page.scripts.bokeh for page in pages))
     commits = next((one.address for one in pages if one.name == "history"), "")
     written = []
     for page in pages:
-        _write_data(page, files)
+        for name, text in page.data.items():
+            write_text(files / name, text)
         text = render(
             "page.html",
             version=__version__,
@@ -104,11 +119,10 @@ def write_site(
             pages=pages,
             page=page,
             files=files.name,
-            scripts=_scripts(page),
             feed=feed,
             history=commits if page.name == INDEX else "",
             notes=notes,
-            beside_asv=answers is None,
+            beside_asv=beside_asv,
         )
         written.append(write_text(folder / page.address, text))
     data.records.write(folder / f"{stem}-records", f"../{files.name}/site.css")
@@ -117,13 +131,21 @@ def write_site(
 
 def build_pages(data: SiteData) -> list[Page]:
     """Return the pages of all sections with content, the first one always."""
-    pages = []
+    return list(_pages(data))
+
+
+def _pages(data: SiteData) -> Iterator[Page]:
     for name, section in all_sections():
         blocks = tuple(section.build(data))
         if blocks or name == INDEX:
             named = tuple(_on_page(one) for one in blocks)
-            pages.append(Page(name, section.title, data.address(name), named))
-    return pages
+            yield Page(name, section.title, data.address(name), named)
+
+
+def _content(page: Page, files: str) -> _Content:
+    scripts = _scripts(page)
+    body = render("blocks.html", page=page, files=files, scripts=scripts)
+    return _Content(page.name, page.title, page.address, scripts, body, _data(page))
 
 
 def _on_page(block: Block) -> Block:
@@ -140,7 +162,8 @@ def _charts(page: Page) -> list[Chart]:
 
 
 def _scripts(page: Page) -> _Scripts:
-    own = ["tables.js"]
+    choices = any(isinstance(one, Choice) for one in page.blocks)
+    own = ["tables.js", *["choice.js"] * choices]
     if not _charts(page) or bokeh_script() is None:
         return _Scripts("", "", tuple(own))
     return _Scripts(SCRIPT, bokeh_version(), (*own, "chart.js"))
@@ -158,16 +181,14 @@ def _write_static(files: Path, *, charts: bool) -> None:
         replace_file(files / SCRIPT, lambda part: shutil.copyfile(bokeh, part))
 
 
-def _write_data(page: Page, files: Path) -> None:
-    """Write figures as SVG, and tables and points as CSV."""
-    for block in page.blocks:
-        if isinstance(block, Figure):
-            write_text(files / f"{block.name}.svg", _alone(block.svg))
+def _data(page: Page) -> dict[str, str]:
+    """Return figures as SVG, and tables and points as CSV, by the names of their files."""
+    found = {f"{one.name}.svg": _alone(one.svg) for one in page.blocks if isinstance(one, Figure)}
     for table in _tables(page.blocks):
-        write_text(files / f"{page.name}-{table.name}.csv", as_csv(table))
+        found[f"{page.name}-{table.name}.csv"] = as_csv(table)
     for chart in _charts(page):
-        points = _points(chart)
-        write_text(files / f"{page.name}-{points.name}.csv", as_csv(points))
+        found[f"{page.name}-{chart.name}-points.csv"] = columns_csv(chart.columns)
+    return found
 
 
 def _tables(blocks: Iterable[Block]) -> Iterator[Table]:
@@ -176,23 +197,6 @@ def _tables(blocks: Iterable[Block]) -> Iterator[Table]:
             yield block
         elif isinstance(block, Figure) and block.data is not None:
             yield block.data
-
-
-def _points(chart: Chart) -> Table:
-    """Return the points of a chart as a table."""
-    columns = list(chart.columns.values())
-    rows = [
-        [
-            Cell("")
-            if value is None
-            else Cell(value)
-            if isinstance(value, str)
-            else Cell(str(value), float(value))
-            for value in row
-        ]
-        for row in zip(*columns, strict=True)
-    ]
-    return Table(f"{chart.name}-points", tuple(chart.columns), rows_of(rows))
 
 
 def _alone(svg: str) -> str:

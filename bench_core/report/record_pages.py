@@ -40,19 +40,31 @@ class RecordPages:
         return "" if place is None else f"{self._stem}-records/{self._file(place)}#r{place}"
 
     def write(self, folder: Path, style: str) -> list[Path]:
-        """Write the pages to ``folder`` and return their files; ``style`` : address of the CSS."""
-        pages: dict[str, list[str]] = {}
-        written = set()
+        """Write the pages to ``folder`` and return their files; ``style`` : address of the CSS.
+
+        A page is written as soon as it is full: no more than one is in memory.
+        """
+        back = f"../{self._stem}.html"
+        files: list[Path] = []
+        articles: list[str] = []
+        done = 0
+
+        def flush() -> None:
+            if articles:
+                path = folder / self._file(done - 1)
+                files.append(write_text(path, _page(articles, style, back)))
+                articles.clear()
+
         for run, record in _each(self._runs):
             place = self._places[record.id]
-            if place not in written:
-                written.add(place)
-                pages.setdefault(self._file(place), []).append(_article(run, record, place))
-        back = f"../{self._stem}.html"
-        return [
-            write_text(folder / name, _page(articles, style, back))
-            for name, articles in pages.items()
-        ]
+            if place < done:  # the same record again
+                continue
+            articles.append(_article(run, record, place))
+            done += 1
+            if done % PER_PAGE == 0:
+                flush()
+        flush()
+        return files
 
     @staticmethod
     def _file(place: int) -> str:

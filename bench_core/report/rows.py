@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from bench_core.comparison.cases import case_of
 from bench_core.records import KernelsRecord, Record
 from bench_core.records.blas import LibraryRecord
 from bench_core.records.runs import (
@@ -26,7 +27,7 @@ from bench_core.report.runs import EnvironmentRun
 from bench_core.scaling import distributed_speed_up, parallel_efficiency, speed_up
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One valid fit: configuration, seconds, ratios within its run, accuracy, proof.
 
@@ -74,6 +75,7 @@ class Issue:
     """Measurements that gave no number, grouped: why, where, and how many in each environment.
 
     ``suite`` : that left them out; None where a record says so, whatever its suite.
+    ``case`` : in words, where they are grouped by it, and ``record`` the id of its first record.
     """
 
     environments: tuple[str, ...]
@@ -81,6 +83,8 @@ class Issue:
     suite: str | None
     reason: str
     count: int
+    case: str = ""
+    record: str = ""
 
     @property
     def text(self) -> str:
@@ -132,34 +136,56 @@ def rows(runs: Iterable[EnvironmentRun]) -> list[Row]:
     )
 
 
-def find_issues(runs: Iterable[EnvironmentRun]) -> list[Issue]:
-    """Return what was skipped, invalid, failed or no answer, grouped by reason; failures first."""
-    counts: Counter[tuple[str, str, str | None, str]] = Counter()
+def find_issues(runs: Iterable[EnvironmentRun], *, by_case: bool = False) -> list[Issue]:
+    """Return what was skipped, invalid, failed or no answer, grouped by reason; failures first.
+
+    by_case : group by case, too, and name it. What a suite left out has none.
+    """
+    counts: Counter[tuple[str, str, str | None, str, str]] = Counter()
+    first: dict[tuple[str, str, str], str] = {}
     for run in runs:
         label = environment_label(run)
         for skips in run.skips:
             for one in skips.left_out:
-                counts[label, skips.status, one.suite, one.reason] += one.count
+                counts[label, skips.status, one.suite, one.reason, ""] += one.count
         measured: list[Record | KernelsRecord] = [*run.fits, *run.kernels]
         for record in measured:
             own = record_label(record, label) if isinstance(record, Record) else label
             if record.status != "ok":
-                counts[own, record.status, None, str(record.reason)] += 1
-            elif isinstance(record, Record):
-                few = few_samples(record.case.problem.t_test)
-                if few is not None:
-                    counts[own, "no answer", None, few] += 1
+                status, reason = str(record.status), str(record.reason)
+            elif isinstance(record, Record) and (few := few_samples(record.case.problem.t_test)):
+                status, reason = "no answer", few
+            else:
+                continue
+            case = _case_text(record) if by_case else ""
+            counts[own, status, None, reason, case] += 1
+            if isinstance(record, Record):
+                first.setdefault((status, reason, case), record.id)
         for problem in run.problems:
-            counts[label, "unreadable", None, problem] += 1
-    places: dict[tuple[str, str | None, str, int], list[str]] = {}
-    for (label, status, suite, reason), count in sorted(
-        counts.items(), key=lambda one: (one[0][0], one[0][1], one[0][2] or "", one[0][3])
+            counts[label, "unreadable", None, problem, ""] += 1
+    places: dict[tuple[str, str | None, str, int, str], list[str]] = {}
+    for (label, status, suite, reason, case), count in sorted(
+        counts.items(), key=lambda one: (*one[0][:2], one[0][2] or "", *one[0][3:])
     ):
-        places.setdefault((status, suite, reason, count), []).append(label)
+        places.setdefault((status, suite, reason, count, case), []).append(label)
     order = ("failed", "invalid", "disturbed", "unreadable", "no answer", "skipped")
     ranks = {status: rank for rank, status in enumerate(order)}
-    found = [Issue(tuple(labels), *what) for what, labels in places.items()]
-    return sorted(found, key=lambda one: (ranks.get(one.status, 6), one.text, one.environments))
+    found = [
+        Issue(
+            tuple(labels), status, suite, reason, count, case, first.get((status, reason, case), "")
+        )
+        for (status, suite, reason, count, case), labels in places.items()
+    ]
+    return sorted(
+        found, key=lambda one: (ranks.get(one.status, 6), one.text, one.case, one.environments)
+    )
+
+
+def _case_text(record: Record | KernelsRecord) -> str:
+    """Return the case of a record in words."""
+    if isinstance(record, Record):
+        return str(case_of(record))
+    return f"kernels 1×{record.case.threads}"
 
 
 def _configuration(

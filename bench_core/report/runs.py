@@ -18,6 +18,15 @@ from bench_core.records.runs import SUFFIX, EnvironmentRun, latest, read_runs
 __all__ = ["SUFFIX", "EnvironmentRun", "collect", "latest", "read_runs"]
 
 
+def pending_folder(root: Path, label: str = "") -> Path:
+    """Return the folder below ``root`` to which records are published as they are made.
+
+    label : of what all fits have in common, such as other penalties: their records are collected
+    under another name of the machine, and so must lie apart.
+    """
+    return root / ".asv" / (f"records--{label}" if label else "records")
+
+
 def collect(pending: Path, results_dir: Path, machine: str) -> list[Path]:
     """Write what lies in ``pending`` to ``results_dir`` and return the files written.
 

@@ -18,11 +18,13 @@ from bench_core.history.atom import as_atom
 from bench_core.history.reading import regressions_of
 from bench_core.processes import end_tree
 from bench_core.records.model import read_models
+from bench_core.report.answers import Answer, find_answers
+from bench_core.report.asv_libraries import library_folder, use_libraries
 from bench_core.report.asv_pages import link_from_asv
 from bench_core.report.own_results import write_own
 from bench_core.report.pages import write_site
 from bench_core.report.published_results import write_published
-from bench_core.report.runs import EnvironmentRun, collect, latest, read_runs
+from bench_core.report.runs import EnvironmentRun, collect, latest, pending_folder, read_runs
 
 CONFIGURATION = "asv.conf.json"
 DEVICES = "envs/asv.devices.conf.json"
@@ -40,10 +42,13 @@ class Project:
     configuration: str = CONFIGURATION
     """File of the environments, below ``root``."""
 
+    label: str = ""
+    """Of how a sweep chooses penalties, empty for what holds without."""
+
     @property
     def pending(self) -> Path:
         """Folder in which the benchmarks leave their records."""
-        return self.root / ".asv" / "records"
+        return pending_folder(self.root, self.label)
 
     @property
     def page(self) -> Path:
@@ -202,10 +207,30 @@ def describe_machine(project: Project, wanted: str | None = None) -> str:
     return str(name)
 
 
-def build_site(project: Project, machine: str, *, others: bool = False) -> list[EnvironmentRun]:
-    """Collect this machine's records, publish everything, and return the runs to summarise.
+@dataclass(frozen=True)
+class Built:
+    """What was published.
 
-    others : return those of other machines where ``machine`` has none; the page shows them anyway.
+    Parameters
+    ----------
+    runs : to summarise. ``answers`` : of these.
+    asv : what asv's own pages need, in one sentence.
+
+    Examples
+    --------
+    >>> Built([], [], "").answers
+    []
+    """
+
+    runs: list[EnvironmentRun]
+    answers: list[Answer]
+    asv: str
+
+
+def build_site(project: Project, machine: str, *, others: bool = False) -> Built:
+    """Collect this machine's records, publish everything, and return what to summarise.
+
+    others : return runs of other machines where ``machine`` has none; the page shows them anyway.
     """
     _need_benchmarks(project.results)
     collect(project.pending, project.results, machine)
@@ -217,6 +242,9 @@ def build_site(project: Project, machine: str, *, others: bool = False) -> list[
     runs = own or latest(everything)
     beside = read_asv_results(project.results, everything)
     history = regressions_of(everything, [beside], root=project.root)
+    answers = find_answers(runs)
+    notes = link_from_asv(project.html, project.page.name)
+    needed = use_libraries(project.html, library_folder()).note
     write_site(
         runs,
         project.page,
@@ -224,11 +252,13 @@ def build_site(project: Project, machine: str, *, others: bool = False) -> list[
         everything=everything,
         asv=beside,
         feed=project.feed.name,
-        notes=link_from_asv(project.html, project.page.name),
+        answers=answers,
+        notes=[needed, *notes],
         models=read_models(project.results),
     )
     write_text(project.feed, as_atom(history, page=f"{project.page.stem}-history.html"))
-    return runs if others else own
+    shown = bool(own) or others
+    return Built(runs if shown else [], answers if shown else [], needed)
 
 
 def _need_benchmarks(results: Path) -> None:

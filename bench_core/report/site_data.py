@@ -56,8 +56,8 @@ class SiteData:
 
     @cached_property
     def issues(self) -> list[Issue]:
-        """What was skipped, invalid, failed or no answer."""
-        return find_issues(self.runs)
+        """What was skipped, invalid, failed or no answer, a line for every case."""
+        return find_issues(self.runs, by_case=True)
 
     @cached_property
     def answers(self) -> list[Answer]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 
 from rich.console import Console
@@ -43,7 +43,7 @@ def print_summary(
     *,
     profile: str | None = None,
     lines: int = SCREEN,
-    answers: bool = True,
+    answers: Sequence[Answer] | None = None,
 ) -> None:
     """Print whose results these are, proof, kernels, fits, what gave no number, and the answers.
 
@@ -51,7 +51,7 @@ def print_summary(
     answers, which come last, are cut last.
 
     profile : that was asked for, where this run did; else the one that the records name.
-    answers : False where they were printed already.
+    answers : to print, where they are known; none are printed where this is empty.
     """
     if not runs:
         console.print(Text("Nothing measured yet: run `ridgebench bench`."), soft_wrap=True)
@@ -64,7 +64,7 @@ def print_summary(
         for one in run.fits
     ]
     short = short_names(labels)
-    found = find_answers(runs) if answers else []
+    found = find_answers(runs) if answers is None else answers
     parts = [
         Part("Environments", 3, lambda: _print_origin(runs, profile, console)),
         Part("Environments", 5, lambda: _print_proof(runs, short, console)),

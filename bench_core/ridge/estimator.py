@@ -21,7 +21,7 @@ from bench_core.ridge.arrays.backend import (
     to_numpy,
 )
 from bench_core.ridge.arrays.coef_file import CoefFile, check_given, fresh_memory
-from bench_core.ridge.arrays.device_memory import free_device_memory
+from bench_core.ridge.arrays.device_memory import within_device
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
 from bench_core.ridge.formulas.scores import check_scoring
 from bench_core.ridge.inputs import (
@@ -281,9 +281,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if self.device.startswith("cuda"):
             # Coefficients are on the host: of them a block is on the GPU.
             shape = replace(shape, on_gpu=True)
-            limit = min(
-                (each for each in (limit, self._budget()) if each is not None), default=None
-            )
+            limit = within_device(self.device, limit)
         return make_plan(
             shape,
             memory_limit=limit,
@@ -292,16 +290,6 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             selection=method.selection or self._selection,
             joint=self._joint if method.joint is None else method.joint,
         )
-
-    def _budget(self) -> int | None:
-        """Return what is free on the GPU; None where there is none: plans are made elsewhere too.
-
-        The fit itself says what is missing.
-        """
-        try:
-            return free_device_memory(find_device(self.device))
-        except InputError:
-            return None
 
     def _fit(
         self,

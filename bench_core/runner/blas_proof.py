@@ -75,15 +75,15 @@ def _report(calls: BlasCalls) -> BlasReport:
     return BlasReport(Library(**vars(calls.numpy)), Library(**vars(calls.scipy)))
 
 
-def locate_calls(calls: BlasCalls, scratch: Path) -> BlasProof:
+def locate_calls(calls: BlasCalls, folder: Path) -> BlasProof:
     """Return the ``calls``, ``exceptions`` and ``relinked`` of `bench_core.blas.proof`.
 
     Reading every symbol of every extension module takes seconds, so the answer is kept in
-    ``scratch`` for as long as the same libraries answer and no extension module has changed.
+    ``folder`` for as long as the same libraries answer and no extension module has changed.
     """
     libraries = [[one.file, one.version] for one in (calls.numpy, calls.scipy)]
     state = json.dumps([libraries, _extension_modules()])
-    kept = scratch / "blas" / f"{hashlib.sha256(state.encode()).hexdigest()[:16]}.json"
+    kept = folder / "blas" / f"{hashlib.sha256(state.encode()).hexdigest()[:16]}.json"
     if kept.is_file():
         return codec.read(BlasProof, kept)
     whole = proof()

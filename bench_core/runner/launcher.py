@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -58,6 +58,7 @@ def launch(
     log: Path | None = None,
     timeout: float | None = None,
     progress: Progress = silent,
+    through: Sequence[str] = (),
 ) -> R:
     """Run ``module`` on ``job`` in a process of its own and return its result.
 
@@ -72,6 +73,7 @@ def launch(
         the process ended without one. What it had kept before comes back as invalid.
     log : file for what the process printed, written if it failed; None to discard it.
     progress : called from another thread.
+    through : words before ``-m module`` that start it, such as those of torchrun.
 
     Raises
     ------
@@ -83,9 +85,10 @@ def launch(
         write_text(folder / "job.json", codec.to_json(job))
         printed = folder / "printed"
         killed_before = oom_kills()
+        files = [str(folder / name) for name in ("job.json", "out.json")]
         with printed.open("wb") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-m", module, str(folder / "job.json"), str(folder / "out.json")],
+                [sys.executable, *through, "-m", module, *files],
                 env=dict(environment),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -77,7 +77,8 @@ class FitJob:
     ----------
     options : of the strategy, as they are passed to it.
     cluster : its configuration. allow_mixed : accept nodes that differ.
-    scratch : folder for shared arrays. interval_ms : between two samples of memory.
+    scratch : folder for shared arrays, which goes with the run. kept : folder that stays, for what
+        later runs find there. interval_ms : between two samples of memory.
     read_ahead : read X and Y once before the first fit, so that it does not wait for the disk.
     output : folder to save predictions, penalties, r and intercepts to; None for nowhere. A file
         ``HELD`` in it keeps their space, see `bench_core.disk.hold`.
@@ -95,6 +96,7 @@ class FitJob:
     train: ProblemRef
     test: ProblemRef
     scratch: str
+    kept: str
     interval_ms: float
     cluster: ClusterSettings = LOCAL
     allow_mixed: bool = False

@@ -257,6 +257,7 @@ def launch_fit(
             train=data.train,
             test=data.test,
             scratch=str(own),
+            kept=str(settings.scratch),
             interval_ms=settings.interval_ms,
             cluster=settings.cluster,
             allow_mixed=settings.allow_mixed,

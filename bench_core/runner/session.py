@@ -257,7 +257,7 @@ class Session:
     def _located(self, calls: BlasCalls) -> BlasProof:
         """Return where every call goes, in the environment in which the fit runs."""
         if self.cluster is None or not self.elsewhere:
-            return locate_calls(calls, Path(self.job.scratch))
+            return locate_calls(calls, Path(self.job.kept))
         task = self.cluster.submit(0, _locate_there, self.job.spec.blas, str(self.cluster.scratch))
         found: BlasProof = self.cluster.gather([task])[0]
         return found

@@ -17,7 +17,8 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.data.shapes import THESIS_ALPHAS, shape
+from bench_core.data.shapes import shape
+from bench_core.penalties import THESIS_ALPHAS
 from bench_core.ridge.planning.flops import FitShape
 from bench_core.scaling.calibration import CalibratedBlas, CalibratedMachine, Calibration
 from bench_core.scaling.costs import ridgecv as costs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from distributed import Future
 
     from bench_core.cluster import Cluster
+
+
+Arrays = tuple[NDArray[Any], ...]
+
+_SCORES = "scores"
+"""Name in a ledger of the scores of all candidates, which are most of the work."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +59,26 @@ class NodesFit:
     progress: Progress
 
     def run(self, rows: RowFile) -> FitOnNodes:
-        """Return the choice and the intercepts; the coefficients are in ``rows``."""
+        """Return the choice and the intercepts; the coefficients are in ``rows``.
+
+        Where the cluster has a ledger, the scores of all candidates and every node's targets whose
+        coefficients are written are kept in it, and not found again.
+        """
         settings, progress = self.job.settings, self.progress
+        every = range(len(self.shares))
+        kept = self._find(_SCORES)
+        parts = {node: self._find(f"{node}") if kept is not None else None for node in every}
+        left = [node for node in every if parts[node] is None]
         progress("multiplying features", 0, 1)
-        features = [self.submit(node, on_node.prepare) for node in range(len(self.shares))]
-        self.cluster.wait(features)
-        plan = replace(self.job.plan, shape=self.shape)
-        found = search(
-            partial(_Sums, self, features), partial(_Each, self, features), plan, self.draws
-        )
-        # The kernels' scales are the same on every node.
-        scales = self.cluster.gather([self.cluster.submit(0, _scales, features[0])])[0]
+        features = {
+            node: self.submit(node, on_node.prepare) for node in (every if kept is None else left)
+        }
+        self.cluster.wait(list(features.values()))
+        if kept is None:
+            kept = self._scores(list(features.values()))
+            self._keep(_SCORES, kept)
+        weights, means, best, score, lost, scales = kept
+        found = Candidates(weights, means, best, score, int(lost))
         chosen = choose(
             found,
             settings.alphas,
@@ -72,12 +88,47 @@ class NodesFit:
         )
         progress("solving", 0, 1)
         tasks = [
-            self.submit(node, on_node.solve, features[node], own, _of(chosen, own), rows)
-            for node, own in enumerate(self.shares)
+            self.submit(
+                node,
+                on_node.solve,
+                features[node],
+                self.shares[node],
+                _of(chosen, self.shares[node]),
+                rows,
+            )
+            for node in left
         ]
-        intercepts, means = zip(*self.cluster.gather(tasks), strict=True)
+        for place, result in self._finished(tasks):
+            parts[left[place]] = result
+            self._keep(f"{left[place]}", result)
+        intercepts, means = zip(*(parts[node] for node in every), strict=True)
         progress("solving", 1, 1)
         return FitOnNodes(chosen, found, np.concatenate(intercepts), np.concatenate(means))
+
+    def _scores(self, features: list[Future]) -> Arrays:
+        """Return the arrays of `Candidates`, and the scales of the kernels."""
+        plan = replace(self.job.plan, shape=self.shape)
+        found = search(
+            partial(_Sums, self, features), partial(_Each, self, features), plan, self.draws
+        )
+        # The kernels' scales are the same on every node.
+        scales = self.cluster.gather([self.cluster.submit(0, _scales, features[0])])[0]
+        lost = np.asarray(found.lost)
+        return found.weights, found.mean_scores, found.best, found.score, lost, scales
+
+    def _find(self, name: str) -> Arrays | None:
+        recovery = self.cluster.recovery
+        return None if recovery is None else recovery.ledger.find(name)
+
+    def _keep(self, name: str, result: Arrays) -> None:
+        if self.cluster.recovery is not None:
+            self.cluster.recovery.ledger.keep(name, result)
+
+    def _finished(self, tasks: list[Future]) -> Iterator[tuple[int, Arrays]]:
+        """Return places and results of all tasks: as they are done, where results are kept."""
+        if self.cluster.recovery is None:
+            return enumerate(self.cluster.gather(tasks))
+        return self.cluster.finished(tasks)
 
     def submit(self, node: int, function: Any, *arguments: Any) -> Future:
         """Start a task of `bench_core.strategies._banded_nodes` on a node."""

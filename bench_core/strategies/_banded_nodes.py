@@ -15,11 +15,12 @@ from bench_core.cluster import ArrayRef, RowFile, forget_pages
 from bench_core.cluster.delivery import SentArray
 from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
+from bench_core.ridge.banded.each_target import EachTarget
 from bench_core.ridge.banded.features import PreparedFeatures
 from bench_core.ridge.banded.kernels import Columns
 from bench_core.ridge.banded.planning import BandedPlan
 from bench_core.ridge.banded.scores import Candidates, SearchSettings
-from bench_core.ridge.banded.search import EachTarget, SumsOverTargets, target_products
+from bench_core.ridge.banded.search import SumsOverTargets, target_products
 from bench_core.ridge.banded.solution import Choice, solve_blocks
 from bench_core.ridge.banded.variance import SpaceScores, space_scores
 from bench_core.ridge.solvers.targets import TargetColumns
@@ -158,7 +159,9 @@ def solve(
 
     with full_float32_products(features.device):
         along = features.along_means() if job.settings.intercept else None
-        return solve_blocks(solution, job.targets(columns, job.plan.solved), along, keep)
+        return solve_blocks(
+            solution, job.targets(columns, job.plan.solved), along, keep, whole=job.plan.whole
+        )
 
 
 def explain(

@@ -11,7 +11,7 @@ import operator
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from bench_core.cluster import ArrayRef, RowFile, forget_pages, task_phases
 from bench_core.cluster.delivery import SentArray, own_path
 from bench_core.phases import Phases
 from bench_core.ridge.arrays.backend import find_device, full_float32_products, to_numpy
-from bench_core.ridge.arrays.device_memory import DeviceBudget, device_budget
+from bench_core.ridge.arrays.device_memory import DeviceBudget, device_budget, smallest_share
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
 from bench_core.ridge.formulas.eigensystem import Eigh
 from bench_core.ridge.planning.nodes import NodePlan
@@ -29,6 +29,9 @@ from bench_core.ridge.solvers.base import Factors, Fold, Solution, factor_arrays
 from bench_core.ridge.solvers.dual import TO_SOLVE, DualSolution
 from bench_core.ridge.solvers.penalty_scores import Scores
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums
+
+if TYPE_CHECKING:
+    from bench_core.cluster import Cluster
 
 Penalties = float | NDArray[np.float64]
 """One penalty for all targets, or that of every target."""
@@ -101,6 +104,13 @@ def save_folds(folder: str, folds: list[Fold]) -> None:
 def budget(device: str) -> DeviceBudget | None:
     """Return the memory of this node's GPU; None for the processor."""
     return device_budget(find_device(device))
+
+
+def smallest_budget(cluster: Cluster, device: str) -> int | None:
+    """Return what each node may use of its GPU, which nodes may share; None without GPUs."""
+    if not device.startswith("cuda"):
+        return None
+    return smallest_share(cluster.run(budget, device))
 
 
 def factorise(job: Job) -> Solver:

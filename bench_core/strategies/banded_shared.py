@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from bench_core.checks import check_held_out, check_xy, unmasked
 from bench_core.progress import silent
 from bench_core.records.fit_plan import FitPlan
+from bench_core.ridge.arrays.device_memory import least, within_device
 from bench_core.ridge.banded.planning import BandedPlan, BandedShape, make_plan
 from bench_core.ridge.banded.scores import SearchSettings
 from bench_core.ridge.banded.variance import SpaceScores
@@ -26,6 +27,7 @@ from bench_core.strategies._banded_driver import FitOnNodes, NodesFit, explained
 from bench_core.strategies._banded_nodes import Job
 from bench_core.strategies._base import Strategy
 from bench_core.strategies._coef_rows import float_dtype, keep_rows, open_rows
+from bench_core.strategies._shared_nodes import smallest_budget
 from bench_core.strategies.banded import Banded
 from bench_core.strategies.bmor import batch_boundaries
 
@@ -44,7 +46,9 @@ class BandedShared(Banded):
 
     Parameters
     ----------
-    cluster : where to run. memory_limit : bytes beyond X and Y, all nodes together.
+    cluster : where to run.
+    memory_limit : bytes beyond X and Y, all nodes together. On a GPU what is free there is a limit
+        too; nodes that share one share that.
     coef : a path ending in .npy that every node sees, to keep the file; else it is on scratch.
     others : as for `Banded`.
 
@@ -60,7 +64,8 @@ class BandedShared(Banded):
     def plan(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> FitPlan:
         """Return what `fit` would do on ``nodes`` nodes with arrays of these shapes."""
         shape = self._estimator(t, p).shape_of(t, p, s, dtype)
-        return self._on_nodes(self._node_plan(shape, nodes), shape, nodes)
+        free = within_device(self.device, None, nodes) if shape.on_gpu else None
+        return self._on_nodes(self._node_plan(shape, nodes, free), shape, nodes)
 
     def carried_out(self) -> FitPlan:
         """Return the plan that `fit` carried out."""
@@ -73,15 +78,18 @@ class BandedShared(Banded):
         own = cls().plan(t, p, s, np.dtype(dtype).name, nodes).peak_bytes
         return (t * p + t * s) * np.dtype(dtype).itemsize + own
 
-    def _node_plan(self, shape: BandedShape, nodes: int) -> BandedPlan:
-        """Return the plan of a node, for its share of the targets or of the candidates."""
+    def _node_plan(self, shape: BandedShape, nodes: int, on_gpu: int | None) -> BandedPlan:
+        """Return the plan of a node, for its share of the targets or of the candidates.
+
+        on_gpu : bytes that the node may use of its GPU; None without one.
+        """
         own = replace(shape, s=-(-shape.s // min(nodes, shape.s)), coef="file")
         # Sums over targets arrive from another node and are copied, as they are needed again.
         summed = not shape.per_target and shape.scoring != "pearson"
         folds = len(shape.folds) if shape.scoring == "r2" else 1
         arrived = 8 * shape.t**2 * folds if summed else 0
-        limit = None if self.memory_limit is None else self.memory_limit // nodes - arrived
-        plan = make_plan(own, memory_limit=limit)
+        limit = least(None if self.memory_limit is None else self.memory_limit // nodes, on_gpu)
+        plan = make_plan(own, memory_limit=None if limit is None else max(0, limit - arrived))
         return replace(plan, peak_bytes=plan.peak_bytes + arrived)
 
     def _on_nodes(self, plan: BandedPlan, shape: BandedShape, nodes: int) -> FitPlan:
@@ -111,7 +119,8 @@ class BandedShared(Banded):
         order, folds = estimator.ranges(t, None)
         # Y is mapped by every node: a pass reads it from memory, or from the page cache.
         self._shape = estimator.shape_of(t, p, s, dtype)
-        self.plan_ = plan = self._node_plan(self._shape, cluster.nodes)
+        free = smallest_budget(cluster, self.device)
+        self.plan_ = plan = self._node_plan(self._shape, cluster.nodes, free)
         settings = SearchSettings(
             alphas,
             folds,
@@ -121,6 +130,7 @@ class BandedShared(Banded):
             self.alpha_per_target,
             plan.together,
             loo=plan.shape.loo,
+            interpolate=plan.interpolate,
         )
         coef = None if self.coef == MEMORY else self.coef
         rows = open_rows(cluster, coef, (s, p), float_dtype(X.dtype))

@@ -21,8 +21,7 @@ from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
 from bench_core.progress import Progress, silent
 from bench_core.records.fit_plan import FitPlan
-from bench_core.ridge.arrays.backend import find_device
-from bench_core.ridge.arrays.device_memory import device_budget, smallest_share
+from bench_core.ridge.arrays.device_memory import within_device
 from bench_core.ridge.inputs import (
     by_gcv,
     find_folds,
@@ -146,25 +145,12 @@ class SharedBatches(Strategy):
         return costs.bmor_shared(self._node_plan(t, p, s, dtype, nodes))
 
     def _node_plan(self, t: int, p: int, s: int, dtype: str, nodes: int) -> NodePlan:
-        products = product_dtype(self.dtype, dtype)
-        return self._plan((t, p, s), self._folds(t), Method(products), nodes, self._guess(nodes))
-
-    def _guess(self, nodes: int) -> int | None:
-        """Return what each of ``nodes`` may use of the GPU here; None where there is none.
-
-        Plans are made where no GPU is, too. `fit` asks the nodes.
-        """
-        try:
-            here = device_budget(find_device(self.device))
-        except InputError:
-            return None
-        return smallest_share([here] * nodes)
+        products, limit = product_dtype(self.dtype, dtype), within_device(self.device, None, nodes)
+        return self._plan((t, p, s), self._folds(t), Method(products), nodes, limit)
 
     def _limit(self, cluster: Cluster) -> int | None:
         """Return what each node may use of its GPU, which nodes may share; None without one."""
-        if not self.device.startswith("cuda"):
-            return None
-        return smallest_share(cluster.run(on_node.budget, self.device))
+        return on_node.smallest_budget(cluster, self.device)
 
     def carried_out(self) -> FitPlan:
         """Return the plan that `fit` carried out."""

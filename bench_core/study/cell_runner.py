@@ -7,12 +7,9 @@ its last checkpoint.
 
 from __future__ import annotations
 
-import csv
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -20,30 +17,27 @@ import torch
 
 from bench_core import machine
 from bench_core.brain.stored_features import StoreSettings
-from bench_core.errors import InputError, RidgebenchError
+from bench_core.errors import RidgebenchError
 from bench_core.files import replace_file
 from bench_core.progress import Progress
-from bench_core.study.cells import Cell, TrainingData, layers_of_network
+from bench_core.study.cells import Cell, layers_of_network
 from bench_core.study.context import Study
+from bench_core.study.factors import of_kind
 from bench_core.study.settings import StudySettings
 from bench_core.study.subjects import fit_subject
-from encoders import registry
+from bench_core.study.training import trained_gpt, trained_vqvae
 from encoders.encode import encode
+from encoders.plugins.videogpt import VideoGPTEncoder
 from encoders.reducers import parse
 from encoders.store import FeatureStore
 from encoders.videogpt import codes
-from encoders.videogpt.checkpoint import load_vqvae
 from encoders.videogpt.clips.export import export_run
 from encoders.videogpt.clips.store import ClipStore
 from encoders.videogpt.gpt import VideoGPT
-from encoders.videogpt.training import state
 from encoders.videogpt.training.launch import process_group
 from encoders.videogpt.training.phases import GPTPhase
-from encoders.videogpt.training.runs import Data, train_gpt, train_vqvae
+from encoders.videogpt.training.runs import Data
 from encoders.videogpt.training.sources import CodeSource
-from encoders.videogpt.vqvae import VQVAE
-
-_LAST = 50  # steps whose losses are averaged for the record
 
 
 def compute(settings: StudySettings, cell: Cell, notify: Progress) -> dict[str, Any]:
@@ -57,46 +51,37 @@ def compute(settings: StudySettings, cell: Cell, notify: Progress) -> dict[str, 
     keys, found = study.keys(cell), study.data(cell)
     out = settings.out
     with process_group(settings.device) as place:
-        vqvae, seconds_vqvae, loss_vqvae = _vqvae(study, cell, found, keys, place, notify)
-        assert cell.config is not None
-        recipe = settings.recipes(found.steps, cell.levels["precision"])["gpt"]
-        folder = out / "training" / f"gpt-{keys['gpt'][:16]}"
-        trained = train_gpt(
-            found.data,
-            vqvae,
-            cell.config,
-            recipe,
-            cache=out / "codes",
-            folder=folder,
-            device=place,
-            on_step=_steps(notify, "GPT", recipe.steps),
-            progress=notify,
-        )
-        assert isinstance(trained.model, VideoGPT)
-        seconds_gpt, loss_gpt = _history(folder)
+        vqvae = trained_vqvae(study, cell, place, notify)
+        trained = trained_gpt(study, cell, vqvae.model, place, notify)
+        encoder = encoder_of(study, cell, trained.checkpoint, place)
         held = None
         if study.held is not None:
             notify("held-out loss", 0, 1)
-            held = held_out_loss(trained.model, study.held, out / "codes", recipe.batch_size, place)
+            assert isinstance(encoder.network, VideoGPT)
+            batch = settings.recipes(1)["gpt"].batch_size
+            held = held_out_loss(encoder.network, study.held, out / "codes", batch, place)
         started = time.perf_counter()
-        features, notes = encode_features(study, cell, folder / state.NAME, keys, place, notify)
+        features, notes = encode_features(study, cell, encoder, keys, notify)
         seconds_encode = time.perf_counter() - started
         gpu = torch.cuda.max_memory_allocated(place) if place.type == "cuda" else None
     subjects = _fits(study, features, keys["cell"], notify)
     return {
-        "loss_gpt_train": loss_gpt,
+        "loss_gpt_train": trained.loss,
         "loss_gpt_held_out": held,
-        "loss_vqvae_train": loss_vqvae,
-        "seconds_vqvae": seconds_vqvae,
-        "seconds_gpt": seconds_gpt,
+        "loss_vqvae_train": vqvae.loss,
+        "seconds_vqvae": vqvae.seconds,
+        "seconds_gpt": trained.seconds,
+        "seconds_teacher": trained.seconds_teacher,
         "seconds_encode": seconds_encode,
-        "peak_memory_bytes": machine.peak_memory(),
-        "peak_gpu_bytes": gpu,
+        # Processes that train together do so at the same time; this one before and after.
+        "peak_memory_bytes": max(machine.peak_memory(), sum(trained.peaks)),
+        "peak_gpu_bytes": None if gpu is None else max(gpu, sum(trained.gpu_peaks)),
+        "weight_bytes": encoder.weight_bytes(),
         "device": str(place),
         "data": trained.sizes,
         "samples": found.samples,
         "steps": found.steps,
-        "checkpoint": str((folder / state.NAME).relative_to(out)),
+        "checkpoint": str(trained.checkpoint.relative_to(out)),
         "films": notes,
         "subjects": subjects,
     }
@@ -150,48 +135,23 @@ def held_out_loss(
     return total / len(source)
 
 
-def _vqvae(
-    study: Study,
-    cell: Cell,
-    found: TrainingData,
-    keys: dict[str, str],
-    place: torch.device,
-    notify: Progress,
-) -> tuple[VQVAE, float | None, float | None]:
-    """Return the frozen VQ-VAE, and the seconds and the loss of its training if it was ours."""
-    settings = study.settings
+def encoder_of(study: Study, cell: Cell, checkpoint: Path, place: torch.device) -> VideoGPTEncoder:
+    """Return the cell's network as an encoder, with the options that are its levels."""
     assert cell.config is not None
-    if settings.vqvae.checkpoint is not None:
-        given = load_vqvae(settings.vqvae.checkpoint)
-        if given.config != cell.config.vqvae:
-            raise InputError(
-                f"{settings.vqvae.checkpoint} has sizes {given.config}, [baseline] asks for "
-                f"{cell.config.vqvae}: give its sizes in [baseline]"
-            )
-        return given, None, None
-    recipe = settings.recipes(1)["vqvae"]
-    folder = settings.out / "training" / f"vqvae-{keys['vqvae'][:16]}"
-    own = settings.vqvae.frames == "cell"
-    data = found.data if own else Data(study.train, None, found.data.stride)
-    trained = train_vqvae(
-        data,
-        cell.config,
-        recipe,
-        folder=folder,
+    return VideoGPTEncoder(
+        checkpoint,
         device=place,
-        on_step=_steps(notify, "VQ-VAE", recipe.steps),
-        progress=notify,
+        tr=study.settings.samples.tr,
+        attention=cell.config.gpt.attention,
+        **of_kind(cell.levels, "encoder"),
     )
-    assert isinstance(trained.model, VQVAE)
-    return trained.model, *_history(folder)
 
 
 def encode_features(
     study: Study,
     cell: Cell,
-    checkpoint: Path,
+    encoder: VideoGPTEncoder,
     keys: dict[str, str],
-    place: torch.device,
     notify: Progress,
 ) -> tuple[StoreSettings, dict[str, list[str]]]:
     """Store the features of every stimulus at the cell's layer.
@@ -207,9 +167,6 @@ def encode_features(
             everything = ClipStore(settings.clips.folder)
             export_run(everything, name, path)
             everything.close()
-    encoder = registry.make(
-        "videogpt", checkpoint, device=place, tr=settings.samples.tr, attention="sdpa"
-    )
     reducers = parse(settings.features.reduce)
     folder = settings.out / "features" / keys["features"][:16]
 
@@ -239,18 +196,3 @@ def encode_features(
         keys=tuple(each.features.key for each in encoded),
     )
     return found, notes
-
-
-def _steps(notify: Progress, what: str, total: int) -> Callable[[dict[str, float | int]], None]:
-    def show(row: dict[str, float | int]) -> None:
-        notify(f"{what}, loss {row['loss']:.3f}", int(row["step"]) + 1, total)
-
-    return show
-
-
-def _history(folder: Path) -> tuple[float, float]:
-    """Return the seconds of all steps, of earlier sessions too, and the mean of the last losses."""
-    with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    seconds = sum(float(row["seconds"]) for row in rows)
-    return seconds, fmean(float(row["loss"]) for row in rows[-_LAST:])

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 from bench_core.errors import InputError, ResourceError
+from bench_core.study.baseline import network_sizes
+from bench_core.study.factors import named, of_kind
 from bench_core.study.settings import StudySettings, chosen
 from encoders.videogpt.clips.store import ClipStore
 from encoders.videogpt.clips.subsets import Subset, all_frames, draw_subset
 from encoders.videogpt.config import VideoGPTConfig
 from encoders.videogpt.training.runs import Data
+from encoders.videogpt.training.settings import TrainSettings
 
 # Table 4.4 of the thesis: the block that is read, by the number of layers, where layers vary. The
 # other figures read block 4 of 8.
@@ -46,6 +49,11 @@ class Cell:
         """Name of the cell in tables."""
         return self.level if self.factor == "product" else f"{self.factor} {self.level}"
 
+    @property
+    def processes(self) -> int:
+        """Number of processes that train the GPT together."""
+        return int(self.levels["processes"])
+
 
 def cells(settings: StudySettings) -> list[Cell]:
     """Return the cells in the order of the file; what cannot be built has its reason."""
@@ -54,40 +62,65 @@ def cells(settings: StudySettings) -> list[Cell]:
 
 def _baseline(settings: StudySettings) -> dict[str, Any]:
     """Return the level of every factor at the baseline."""
-    gpt = settings.baseline.sizes.gpt
-    return {
-        "training_frames": settings.baseline.training_frames,
-        "hidden_dim": gpt.hidden_dim,
-        "layers": gpt.layers,
-        "heads": gpt.heads,
-        "precision": settings.baseline.precision,
-        "layer": settings.features.layer,
-    }
+    return settings.baseline.all_levels(settings.features.layer)
 
 
 def _grid(settings: StudySettings) -> Iterator[tuple[str, str, dict[str, Any]]]:
     base = _baseline(settings)
-    given = settings.factors.given()
+    given = settings.factors.levels
     if settings.design == "one-factor":
         for factor, levels in given.items():
             for level in levels:
-                yield factor, str(level), {**base, factor: level}
+                yield factor, named(level), {**base, factor: level}
         return
     for combination in product(*given.values()):
         chosen_levels = dict(zip(given, combination, strict=True))
-        text = " ".join(f"{name}={level}" for name, level in chosen_levels.items())
+        text = " ".join(f"{name}={named(level)}" for name, level in chosen_levels.items())
         yield "product", text, {**base, **chosen_levels}
 
 
 def _cell(settings: StudySettings, factor: str, level: str, levels: dict[str, Any]) -> Cell:
-    sizes = {name: levels[name] for name in ("hidden_dim", "layers", "heads")}
     layer = _layer(levels["layer"], factor, levels["layers"])
     try:
-        _check_block(layer, levels["layers"])
-        config = settings.baseline.sizes.with_sizes(**sizes)
+        # A student's teacher has to be possible, too.
+        settings.baseline.sizes.with_sizes(**of_kind(levels, "size"))
+        config = settings.baseline.sizes.with_sizes(**network_sizes(levels, settings.student))
+        layer = _layer(levels["layer"], factor, config.gpt.layers)
+        _check_block(layer, config.gpt.layers)
+        found = Cell(factor, level, levels, config, layer)
+        process_recipe(settings, found, 1)
     except InputError as error:
         return Cell(factor, level, levels, None, layer, str(error))
-    return Cell(factor, level, levels, config, layer)
+    return found
+
+
+def teacher_of(settings: StudySettings, cell: Cell) -> Cell | None:
+    """Return the cell whose network teaches the one of ``cell``; None where none does."""
+    if cell.levels["distillation"] != "distilled":
+        return None
+    return _cell(settings, cell.factor, cell.level, {**cell.levels, "distillation": "none"})
+
+
+def process_recipe(settings: StudySettings, cell: Cell, steps: int) -> TrainSettings:
+    """Return the settings of the GPT's training on each of the cell's processes.
+
+    ``gpt.batch_size`` is that of all processes together, whatever their number: they train as one.
+
+    Raises `InputError` for a number of processes that cannot share a batch, or the heads.
+    """
+    assert cell.config is not None
+    recipe, count = settings.recipes(steps, cell.levels)["gpt"], cell.processes
+    if count == 1:
+        return recipe
+    shared, size = "heads", cell.config.gpt.heads
+    if recipe.parallel != "tensor":
+        shared, size = "samples of a batch", recipe.batch_size
+    if size % count:
+        raise InputError(
+            f"{count} processes cannot share {size} {shared} ({recipe.parallel}): give a number "
+            "that divides them"
+        )
+    return recipe if recipe.parallel == "tensor" else replace(recipe, batch_size=size // count)
 
 
 def _layer(wanted: str, factor: str, layers: int) -> str:
@@ -173,5 +206,6 @@ def at_baseline(settings: StudySettings, levels: dict[str, Any], but: str) -> bo
     base = _baseline(settings)
     at_base = {name: levels[name] == value for name, value in base.items()}
     # Rows have the module that was read, cells the word for it.
-    at_base["layer"] |= levels["layer"] == _layer(base["layer"], "product", levels["layers"])
+    layers = network_sizes({name: levels[name] for name in base}, settings.student)["layers"]
+    at_base["layer"] |= levels["layer"] == _layer(base["layer"], "product", layers)
     return all(name == but or same for name, same in at_base.items())

@@ -11,7 +11,8 @@ from typing import Any
 from bench_core.brain.bids import Pattern
 from bench_core.brain.settings import ProblemSettings
 from bench_core.errors import InputError
-from bench_core.study.cells import Cell, TrainingData, open_clips, training_data
+from bench_core.study.cells import Cell, TrainingData, open_clips, teacher_of, training_data
+from bench_core.study.factors import changed
 from bench_core.study.settings import StudySettings, chosen
 from bench_core.study.subjects import Subject, open_subject
 from encoders import digests
@@ -19,6 +20,7 @@ from encoders.devices import checked_device
 from encoders.reducers import parse
 from encoders.videogpt.clips.store import ClipStore
 from encoders.videogpt.training.settings import FREE, TrainSettings
+from encoders.videogpt.training.state import NAME
 
 FORMAT = "ridgebench-study/3"
 
@@ -68,7 +70,7 @@ class Study:
         """Return the digests that the cell and its parts are kept under."""
         assert cell.config is not None
         settings, found = self.settings, self.data(cell)
-        recipes = settings.recipes(found.steps, cell.levels["precision"])
+        recipes = settings.recipes(found.steps, cell.levels)
         subset = [found.subset.wanted, found.subset.seed, settings.clips.block, found.data.stride]
         everything: list[Any] = [None, None, None, found.data.stride]
         own = settings.vqvae.frames == "cell"
@@ -77,7 +79,7 @@ class Study:
         else:
             vqvae = {
                 "sizes": asdict(cell.config.vqvae),
-                "attention": cell.config.gpt.attention,
+                "attention": settings.baseline.sizes.gpt.attention,
                 "recipe": _deciding(recipes["vqvae"]),
                 "subset": subset if own else everything,
                 "data": self.train.digest(),
@@ -90,6 +92,7 @@ class Study:
                 "recipe": _deciding(recipes["gpt"]),
                 "subset": subset,
                 "data": self.train.digest(),
+                **self._further(cell),
             }
         )
         features = {k: str(v) for k, v in asdict(settings.features).items() if k != "videos"}
@@ -97,6 +100,7 @@ class Study:
         keys["features"] = digests.of_json(
             {**features, "layer": "", "tr": settings.samples.tr, "train": self.training_stimuli}
         )
+        encoder = changed(cell.levels, "encoder")
         keys["cell"] = digests.of_json(
             {
                 "format": FORMAT,
@@ -108,9 +112,33 @@ class Study:
                 "fit": fit,
                 "subjects": {subject.name: subject.key for subject in self.subjects},
                 "held": None if self.held is None else self.held.digest(),
+                **({"encoder": encoder} if encoder else {}),
             }
         )
         return keys
+
+    def _further(self, cell: Cell) -> dict[str, Any]:
+        """Return what else decides a GPT, or what its training costs: nothing at the defaults."""
+        found: dict[str, Any] = {}
+        teacher = teacher_of(self.settings, cell)
+        if teacher is not None:
+            student = self.settings.student
+            found["teacher"] = self.keys(teacher)["gpt"]
+            found |= {"weight": student.weight, "temperature": student.temperature}
+        if cell.processes > 1:
+            found |= {"processes": cell.processes, "parallel": cell.levels["parallel"]}
+        return found
+
+    def vqvae_path(self, cell: Cell) -> Path:
+        """Return the checkpoint of the cell's VQ-VAE: the one that is given, or ours."""
+        given = self.settings.vqvae.checkpoint
+        key = self.keys(cell)["vqvae"]
+        ours = self.settings.out / "training" / f"vqvae-{key[:16]}" / NAME
+        return ours if given is None else given
+
+    def gpt_folder(self, cell: Cell) -> Path:
+        """Return the folder in which the cell's GPT is trained."""
+        return self.settings.out / "training" / f"gpt-{self.keys(cell)['gpt'][:16]}"
 
     @cached_property
     def _stimuli(self) -> dict[str, str]:

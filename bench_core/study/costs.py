@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 
-from bench_core.study.settings import Baseline
 from encoders.videogpt.config import VideoGPTConfig
 from encoders.videogpt.gpt import VideoGPT
 
@@ -62,13 +61,3 @@ def operations_per_second(device: str) -> float:
         (a @ a).sum().item()  # waits for the device
         best = min(best, time.perf_counter() - started)
     return _REACHED * 2 * _SIDE**3 / best
-
-
-def baseline_words(baseline: Baseline) -> str:
-    """Return the baseline in a line."""
-    gpt = baseline.sizes.gpt
-    frames = "all" if baseline.training_frames is None else f"{baseline.training_frames:,}"
-    return (
-        f"{frames} frames, hidden_dim {gpt.hidden_dim}, {gpt.layers} layers, {gpt.heads} heads, "
-        f"{baseline.precision}"
-    )

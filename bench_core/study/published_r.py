@@ -7,16 +7,6 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 LABEL = "thesis (behaves like the maximum over parcels)"
-FIGURES = {
-    "training_frames": "4.2",
-    "hidden_dim": "4.3",
-    "layers": "4.4",
-    "heads": "4.5",
-    "precision": "4.6",
-    "layer": "4.7",
-}
-"""The thesis's figure for every factor; of 4.7 no values were released."""
-
 _UNITS = {"K": 1_000, "M": 1_000_000}
 
 

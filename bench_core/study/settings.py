@@ -14,49 +14,23 @@ from bench_core.cluster.settings import LOCAL, ClusterSettings
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError, unknown
 from bench_core.records import codec
+from bench_core.study.baseline import Baseline, Student
+from bench_core.study.factors import StudyFactors, of_kind
 from bench_core.toml import read_section, read_toml
 from encoders.alignment import THESIS_TR
-from encoders.videogpt.config import PRESETS, GPTConfig, VideoGPTConfig, VQVAEConfig
-from encoders.videogpt.training.settings import PRECISIONS, TrainSettings, thesis_settings
+from encoders.videogpt.training.settings import TrainSettings, thesis_settings
 
-FACTORS = ("training_frames", "hidden_dim", "layers", "heads", "precision", "layer")
-SECTIONS = ("factors", "baseline", "clips", "vqvae", "gpt", "features", "samples", "fit")
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudyFactors:
-    """``[factors]``: the levels of what is varied; a factor without levels stays as it is."""
-
-    training_frames: Annotated[tuple[int, ...], "frames to train on"] = ()
-    hidden_dim: Annotated[tuple[int, ...], "widths of the GPT"] = ()
-    layers: Annotated[tuple[int, ...], "blocks of the GPT"] = ()
-    heads: Annotated[tuple[int, ...], "attention heads of the GPT"] = ()
-    precision: Annotated[tuple[str, ...], "precisions of the GPT's training"] = ()
-    layer: Annotated[tuple[str, ...], "what is read of one network; see features.layer"] = ()
-
-    def __post_init__(self) -> None:
-        for name in FACTORS:
-            levels = getattr(self, name)
-            if len(set(levels)) < len(levels):
-                raise InputError(f"factors.{name} {list(levels)} repeats a level: give each once")
-        for level in self.precision:
-            if level not in PRECISIONS:
-                raise unknown("level of factors.precision", level, PRECISIONS)
-        if not any(getattr(self, name) for name in FACTORS):
-            raise InputError(f"[factors] has no levels: give some of {', '.join(FACTORS)}")
-
-    def given(self) -> dict[str, tuple[Any, ...]]:
-        """Return the factors that have levels."""
-        return {name: getattr(self, name) for name in FACTORS if getattr(self, name)}
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """``[baseline]``: a preset with some sizes changed, and the levels of the other factors."""
-
-    sizes: VideoGPTConfig
-    training_frames: int | None
-    precision: str
+SECTIONS = (
+    "factors",
+    "baseline",
+    "student",
+    "clips",
+    "vqvae",
+    "gpt",
+    "features",
+    "samples",
+    "fit",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +171,7 @@ class StudySettings:
     threads: int | None
     factors: StudyFactors
     baseline: Baseline
+    student: Student
     clips: Clips
     vqvae: VQVAETraining
     gpt: GPTTraining
@@ -228,8 +203,9 @@ class StudySettings:
                 seed=top.seed,
                 device=top.device,
                 threads=top.threads,
-                factors=read_section(StudyFactors, sections["factors"], "factors", base),
-                baseline=_baseline(sections["baseline"]),
+                factors=StudyFactors.read(sections["factors"], base),
+                baseline=Baseline.read(sections["baseline"]),
+                student=read_section(Student, sections["student"], "student", base),
                 clips=read_section(Clips, sections["clips"], "clips", base),
                 vqvae=read_section(VQVAETraining, sections["vqvae"], "vqvae", base),
                 gpt=read_section(GPTTraining, sections["gpt"], "gpt", base),
@@ -240,6 +216,8 @@ class StudySettings:
             )
             found.samples.settings().alignment()
             found.recipes(1)
+            own = found.baseline.levels["distillation"]
+            found.student.check_given([own, *found.factors.levels.get("distillation", ())])
         except (InputError, LookupError) as error:
             raise type(error)(f"{path}: {error}") from error
         # Numbers of the declared types: 100 and 100.0 are one penalty, and have one digest. A
@@ -247,14 +225,19 @@ class StudySettings:
         settings: StudySettings = codec.from_json(cls, codec.to_json(found), str(path))
         return settings
 
-    def recipes(self, gpt_steps: int, precision: str | None = None) -> dict[str, TrainSettings]:
-        """Return the settings of both phases; raise `InputError` for values that make none."""
+    def recipes(
+        self, gpt_steps: int, levels: Mapping[str, Any] | None = None
+    ) -> dict[str, TrainSettings]:
+        """Return the settings of both phases, of the GPT's at ``levels``; None for the baseline's.
+
+        Raises `InputError` for values that make none.
+        """
         own: dict[str, Any] = {"seed": self.seed}
-        precision = precision or self.baseline.precision
+        at = of_kind(self.baseline.levels if levels is None else levels, "recipe")
         vqvae = self.vqvae.recipe("vqvae", self.vqvae.steps or 1, **own)
         return {
             "vqvae": replace(vqvae, precision=self.vqvae.precision),
-            "gpt": self.gpt.recipe("gpt", gpt_steps, precision=precision, **own),
+            "gpt": self.gpt.recipe("gpt", gpt_steps, **at, **own),
         }
 
 
@@ -267,36 +250,6 @@ def chosen(names: list[str], patterns: tuple[str, ...], key: str) -> list[str]:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise unknown(f"run in {key}", pattern, names)
     return [name for name in names if any(fnmatchcase(name, each) for each in patterns)]
-
-
-def _baseline(table: Any) -> Baseline:
-    if not isinstance(table, dict):
-        raise InputError(f"baseline is {table!r}: it must be a table, [baseline]")
-    rest = dict(table)
-    name = rest.pop("preset", "thesis")
-    if name not in PRESETS:
-        raise unknown("baseline.preset", str(name), PRESETS)
-    frames, precision = rest.pop("training_frames", None), rest.pop("precision", "fp32")
-    if frames is not None and (not isinstance(frames, int) or isinstance(frames, bool)):
-        raise InputError(f"baseline.training_frames is {frames!r}: it must be an integer")
-    if precision not in PRECISIONS:
-        raise unknown("baseline.precision", str(precision), PRECISIONS)
-    defaults = {**asdict(VQVAEConfig()), **asdict(GPTConfig())}
-    for key, value in rest.items():
-        if key not in defaults:
-            raise unknown("key in [baseline]", key, ["preset", *FACTORS[::4], *defaults])
-        kind = type(defaults[key])
-        fits = (
-            isinstance(value, list) and all(type(each) is int for each in value)
-            if kind is tuple
-            else isinstance(value, (int, float) if kind is float else kind)
-            and (kind is bool or not isinstance(value, bool))
-        )
-        if not fits:
-            raise InputError(
-                f"baseline.{key} is {value!r}: it must be like {defaults[key]!r}, the thesis's"
-            )
-    return Baseline(PRESETS[name].with_sizes(**rest), frames, precision)
 
 
 def _subjects(table: Any, base: Path) -> dict[str, Path]:

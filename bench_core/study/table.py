@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_core.files import replace_file
-from bench_core.study.settings import FACTORS
+from bench_core.study.factors import FACTORS
 
 Row = dict[str, Any]
 
@@ -33,10 +33,12 @@ COLUMNS = (
     "seconds",
     "seconds_vqvae",
     "seconds_gpt",
+    "seconds_teacher",
     "seconds_encode",
     "seconds_fit",
     "peak_memory_bytes",
     "peak_gpu_bytes",
+    "weight_bytes",
     "parameters_gpt",
     "parameters_with_vqvae",
     "frames",
@@ -48,15 +50,20 @@ COLUMNS = (
     "device",
     "cell",
 )
+PARTS = ("vqvae", "gpt", "teacher", "encode", "fit")
+"""Parts of a cell's seconds, each a column of its own."""
+
 _FROM_RECORD = (
     "loss_gpt_train",
     "loss_gpt_held_out",
     "loss_vqvae_train",
     "seconds_vqvae",
     "seconds_gpt",
+    "seconds_teacher",
     "seconds_encode",
     "peak_memory_bytes",
     "peak_gpu_bytes",
+    "weight_bytes",
     "parameters_gpt",
     "parameters_with_vqvae",
     "samples",
@@ -82,8 +89,7 @@ def rows_of(
             r = own.get("r", {})
             row |= {f"r_{name}": r.get(name) for name in ("mean", "median", "p95", "max")}
             row |= {"targets": r.get("defined"), "targets_undefined": r.get("undefined")}
-            parts = ("seconds_vqvae", "seconds_gpt", "seconds_encode", "seconds_fit")
-            row["seconds"] = sum(row[name] or 0.0 for name in parts)
+            row["seconds"] = sum(row[f"seconds_{part}"] or 0.0 for part in PARTS)
         rows.append(row)
     return rows
 

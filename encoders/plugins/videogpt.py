@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bench_core.errors import InputError
+from bench_core.errors import InputError, unknown
+from encoders import digests
 from encoders.alignment import THESIS_TR, Alignment
 from encoders.base import TorchEncoder
+from encoders.int8_linear import quantise_linears, weight_bytes
 from encoders.outputs import check_layers
 from encoders.protocol import Frames, InputSpec
 from encoders.videogpt.attention import MultiHeadAttention, Product
 from encoders.videogpt.checkpoint import load_gpt
 from encoders.videogpt.clips.resize import RECIPE, resize
-from encoders.videogpt.config import Attention, preset
+from encoders.videogpt.config import QUANTISATIONS, Attention, Quantisation, preset
 from encoders.videogpt.gpt import VideoGPT
 from encoders.videogpt.vqvae import to_video
 from encoders.weights import file_info, random_info
@@ -43,8 +46,11 @@ class VideoGPTEncoder(TorchEncoder):
     preset : sizes of the random network: thesis, thesis-4.3c, tiny.
     tr : duration of a clip in seconds.
     attention : ``"reference"`` computes the attention matrix, the layer ``….attn.attn.softmax``.
+    quantisation : ``"int8"`` runs the GPT's linear layers in int8 (`encoders.int8_linear`); the
+        VQ-VAE, whose codes would change, stays as it is.
 
-    Raises `InputError` for a TR that is not above 0 and for a file that is no checkpoint of a GPT.
+    Raises `InputError` for a TR that is not above 0 and for a file that is no checkpoint of a GPT,
+    `UnknownNameError` for another quantisation.
 
     Examples
     --------
@@ -67,11 +73,19 @@ class VideoGPTEncoder(TorchEncoder):
         preset: str = "thesis",
         tr: float = THESIS_TR,
         attention: Attention = "sdpa",
+        quantisation: Quantisation = "none",
     ) -> None:
         if not 0 < tr < float("inf"):
             raise InputError(f"TR {tr} s must be above 0 and finite")
+        if quantisation not in QUANTISATIONS:
+            raise unknown("quantisation", quantisation, QUANTISATIONS)
         self.tr = tr
         network = _network(weights, seed, preset, attention)
+        info = random_info(network) if weights is None else file_info(weights)
+        if quantisation == "int8":
+            quantise_linears(network, but=["vqvae"])
+            # Other weights: features of the float network are not theirs.
+            info = replace(info, digest=digests.of_json([info.digest, "int8, channels and rows"]))
         sizes = network.config.vqvae
         frames, side = sizes.sequence_length, sizes.resolution
         block = min(THESIS_BLOCK, network.config.gpt.layers - 1)
@@ -81,10 +95,15 @@ class VideoGPTEncoder(TorchEncoder):
                 "clips", (side, side), frames=2 * frames, frame_rate=frames / tr, lead=frames
             ),
             preprocessing=f"{RECIPE}, {side} px, values in [-0.5, 0.5]",
-            weights=random_info(network) if weights is None else file_info(weights),
+            weights=info,
             device=device,
             aliases={"features": f"attn_stack.attn_nets.{block}.post_fc_dp"},
         )
+
+    def weight_bytes(self) -> int:
+        """Return the bytes of the GPT's weights as it runs, without the VQ-VAE."""
+        assert isinstance(self.network, VideoGPT)
+        return weight_bytes(self.network) - weight_bytes(self.network.vqvae)
 
     def channel_axis(self, layer: str) -> int:
         """Return the channel axis of ``layer``'s output.

@@ -22,6 +22,8 @@ from encoders.videogpt.size_checks import (
 
 Attention = Literal["sdpa", "flash", "efficient", "math", "reference"]
 ATTENTIONS = ("sdpa", "flash", "efficient", "math", "reference")
+Quantisation = Literal["none", "int8"]
+QUANTISATIONS = ("none", "int8")
 LayerNormKind = Literal["standard", "published"]
 Grid = tuple[int, int, int]
 

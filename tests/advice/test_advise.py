@@ -14,7 +14,9 @@ from bench_core.advice.candidates import ProblemSize, candidates
 from bench_core.advice.fitted import calibrate_from_records
 from bench_core.advice.recorded import measured_beside, recorded_fits
 from bench_core.errors import InputError, UnknownNameError
+from bench_core.penalties import THESIS_ALPHAS, log_spaced
 from bench_core.records import read_runs
+from bench_core.runner.penalty_request import PenaltyRequest
 from bench_core.scaling.calibration import Calibration, read_calibration
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -90,6 +92,78 @@ def test_wrong_requests_are_named(table):
         advise(WHOLE_BRAIN, [table], THESIS, names=["nothing-of-the-kind"])
 
 
+@pytest.mark.parametrize(
+    ("penalty", "able"),
+    [
+        (PenaltyRequest(cv="gcv"), {"multitarget", "bmor-shared"}),
+        (PenaltyRequest(alpha_per_target=True), {"multitarget", "bmor-shared", "ridgecv"}),
+        (PenaltyRequest(extend_alphas=2), {"multitarget", "bmor-shared"}),
+        (PenaltyRequest(cv=5, scoring="r2"), {"multitarget", "bmor-shared", "ridgecv", "bmor"}),
+        (PenaltyRequest(cv="loo"), {"multitarget", "bmor-shared", "ridgecv", "bmor"}),
+    ],
+)
+def test_only_ways_that_can_choose_penalties_so_are_predicted(table, penalty, able):
+    names = ["ridgecv", "bmor", "bmor-shared", "multitarget", "himalaya"]
+    size = ProblemSize(400, 300, 2000, penalty)
+    limits = Limits(2, 2, 2**34)
+    advice = advise(size, [table], limits, names=names, dtypes=["float64"])
+    found = {one.candidate.strategy for one in advice.predicted} - {"himalaya"}
+    assert found == able
+    refused = dict(advice.refused)
+    assert set(refused) | found >= set(names) - {"himalaya"}
+    for one in advice.predicted:
+        kind = strategies.get(one.candidate.strategy)
+        asked = penalty.options_of(one.candidate.strategy)
+        assert asked.items() <= one.candidate.options.items()
+        kind(**one.candidate.options).check_options(size.t)
+    assert advice.best.candidate.strategy in found
+
+
+def test_what_is_predicted_is_the_cost_of_what_was_asked_for(table):
+    """Against the costs of the strategy itself, with the same options."""
+    limits = Limits(1, 1, 2**34)
+    grid = log_spaced(1e-3, 1e7, 40)
+    requests = [
+        PenaltyRequest(),
+        PenaltyRequest(alphas=grid),
+        PenaltyRequest(alpha_per_target=True),
+        PenaltyRequest(cv=10, scoring="pearson"),
+        PenaltyRequest(cv="gcv", alpha_per_target=True),
+    ]
+    seconds = []
+    for request in requests:
+        size = ProblemSize(400, 900, 20_000, request)
+        advice = advise(size, [table], limits, names=["multitarget"], dtypes=["float64"])
+        (one,) = advice.predicted
+        model = strategies.get("multitarget")(
+            request.alphas or THESIS_ALPHAS, solver="dual", **request.options
+        )
+        assert one.candidate.cost == model.cost(400, 900, 20_000)
+        seconds.append(one.prediction.seconds)
+    shared, many, each, folds, gcv = seconds
+    assert shared < many < folds
+    assert shared < gcv < each
+
+
+def test_the_command_says_how_penalties_are_chosen(table):
+    request = PenaltyRequest(alphas=log_spaced(1e-3, 1e7, 15), cv="run", alpha_per_target=True)
+    size = ProblemSize(400, 300, 2000, request)
+    advice = advise(size, [table], Limits(1, 1, 2**34), names=["multitarget"])
+    words = advice.command.split()
+    assert words[words.index("--alphas") + 1] == "0.001:10000000:15"
+    assert words[words.index("--cv") + 1] == "run"
+    assert "--alpha-per-target" in words
+
+
+def test_a_curve_of_a_strategy_that_cannot_is_refused(table):
+    size = replace(WHOLE_BRAIN, penalty=PenaltyRequest(alpha_per_target=True))
+    with pytest.raises(InputError, match="bmor has no alpha_per_target"):
+        scaling_curve("bmor", size, table, 32)
+    plain = scaling_curve("bmor-shared", WHOLE_BRAIN, table, 32, most=2)
+    each = scaling_curve("bmor-shared", size, table, 32, most=2)
+    assert each.points[0].seconds > plain.points[0].seconds
+
+
 def test_bmor_stops_where_every_node_repeats_the_factorisation(table):
     curve = scaling_curve("bmor", WHOLE_BRAIN, table, 32)
     times = [one.seconds for one in curve.points]
@@ -126,6 +200,11 @@ def test_recorded_fits_stand_beside_predictions():
     )
     assert [machine for machine, _ in found] == ["reference-2core"]
     assert found[0][1] > 0
+    way = {"size": (374, 680, 11_033), "strategy": "bmor", "form": "gram", "dtype": "float64"}
+    way |= {"blas": "openblas", "nodes": 2, "threads": 1}
+    assert measured_beside(fits, **way, alphas=THESIS_ALPHAS) == found
+    assert measured_beside(fits, **way, alphas=(1.0, 10.0)) == ()
+    assert measured_beside(fits, **way, options={"cv": 5}) == ()
 
 
 def test_a_calibration_from_records_needs_a_machine_that_was_recorded():

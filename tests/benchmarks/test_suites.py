@@ -7,6 +7,7 @@ import importlib
 import inspect
 import itertools
 import json
+import math
 import os
 import pkgutil
 import re
@@ -17,8 +18,10 @@ from pathlib import Path
 import pytest
 
 import benchmarks
+from bench_core.data import shape
 from bench_core.errors import UnknownNameError
 from bench_core.records.skips import make_skips
+from bench_core.records.statistics import few_samples
 from bench_core.records.store import RECORDS
 from benchmarks import common
 
@@ -75,7 +78,22 @@ def test_profiles_name_values_of_the_grids(name, monkeypatch):
             if inspect.isclass(item) and getattr(item, "suite", None) == section
         ]
         for key, values in allowed.items():
-            assert any(set(values) <= set(grid.get(key, ())) for grid in grids), (section, key)
+            known = {value for grid in grids for value in grid.get(key, ())}
+            assert set(values) <= known, (section, key)
+
+
+@pytest.mark.parametrize("name", ["small", "medium"])
+def test_every_case_holds_out_enough_samples_for_r_to_mean_something(name, monkeypatch):
+    """A fit whose r says nothing is no answer, so there is no use in timing it."""
+    monkeypatch.setenv("RIDGEBENCH_PROFILE", name)
+    monkeypatch.setattr(common, "available_cores", lambda: 8)
+    seen = set()
+    for case in common.cases_in_turn():
+        size = shape(case.problem, scale=case.scale, subject=case.subject)
+        held_out = math.ceil(size.t * 0.1 - 1e-9)
+        assert few_samples(held_out) is None, case
+        seen.add((case.suite, case.problem))
+    assert ("nodes_mor", "whole-brain-mor") in seen
 
 
 @pytest.mark.parametrize(("name", "subjects"), [("small", 0), ("medium", 2), ("full", 6)])

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -9,36 +10,58 @@ from bench_core.cli import COMMANDS, cli
 HEAVY = ("numpy", "scipy", "sklearn", "dask", "distributed", "torch", "asv", "pandas", "matplotlib")
 
 
-def _run(code):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+# Answers in children of one interpreter, each as it is after the command line was imported.
+ANSWERS = """
+import json, os, sys
+from bench_core.cli import cli
+asked = json.loads(sys.argv[1])
+for words in asked:
+    print("ASKED", json.dumps(words), flush=True)
+    child = os.fork()
+    if not child:
+        try:
+            cli.main(words)
+        except SystemExit as ended:
+            print("MODULES", *sys.modules, flush=True)
+            os._exit(ended.code or 0)
+    _, status = os.waitpid(child, 0)
+    assert status == 0, (words, status)
+"""
 
 
-def test_help_imports_nothing_heavy_and_no_command():
-    """`ridgebench --help` has to answer at once."""
-    done = _run(
-        "import sys; from bench_core.cli import cli\n"
-        "try: cli.main(['--help'])\n"
-        "except SystemExit: pass\n"
-        "print('MODULES', *sys.modules)"
+@pytest.fixture(scope="module")
+def helps():
+    """Return the text of ``--help`` and the modules that it imports, of all and of each command."""
+    asked = [["--help"], *([name, "--help"] for name in COMMANDS.names())]
+    done = subprocess.run(
+        [sys.executable, "-c", ANSWERS, json.dumps(asked)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    help_text, modules = done.stdout.split("MODULES")
-    assert not set(modules.split()) & set(HEAVY)
-    assert not [name for name in modules.split() if name.startswith("bench_core.cli.commands.")]
+    found = {}
+    for part in done.stdout.split("ASKED ")[1:]:
+        words, _, rest = part.partition("\n")
+        text, modules = rest.split("MODULES")
+        found[" ".join(json.loads(words))] = text, set(modules.split())
+    return found
+
+
+def test_help_imports_nothing_heavy_and_no_command(helps):
+    """`ridgebench --help` has to answer at once."""
+    text, modules = helps["--help"]
+    assert not modules & set(HEAVY)
+    assert not [name for name in modules if name.startswith("bench_core.cli.commands.")]
     for name in COMMANDS.names():
-        assert f"\n  {name} " in help_text
+        assert f"\n  {name} " in text
 
 
 @pytest.mark.parametrize("name", COMMANDS.names())
-def test_every_command_explains_itself_without_heavy_imports(name):
-    done = _run(
-        "import sys; from bench_core.cli import cli\n"
-        f"try: cli.main([{name!r}, '--help'])\n"
-        "except SystemExit: pass\n"
-        "print('MODULES', *sys.modules)"
-    )
-    text, modules = done.stdout.split("MODULES")
+def test_every_command_explains_itself_without_heavy_imports(helps, name):
+    text, modules = helps[f"{name} --help"]
     assert "Usage:" in text
-    assert not set(modules.split()) & set(HEAVY)
+    assert f"bench_core.cli.commands.{name.replace('-', '_')}" in modules
+    assert not modules & set(HEAVY)
 
 
 def test_an_unknown_command_offers_near_ones():

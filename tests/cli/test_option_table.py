@@ -71,6 +71,12 @@ def test_a_common_option_is_the_same_everywhere(name: str) -> None:
         assert option.multiple == expected.multiple, command
 
 
+def test_what_takes_a_cluster_accepts_nodes_that_differ() -> None:
+    takes = set(OPTIONS["--cluster"])
+    assert {"measure", "fit", "study", "bench"} <= takes
+    assert takes <= set(OPTIONS["--allow-mixed"])
+
+
 def test_every_exception_is_needed() -> None:
     for flag, command in EXCEPTIONS:
         own = [one for name, one in OPTIONS[flag].items() if name.split()[0] == command]

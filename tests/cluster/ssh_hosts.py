@@ -105,7 +105,7 @@ def ssh_hosts(
     number = next(_NUMBERS)  # the system removes links of the last ones in its own time
     tag = f"rb{os.getpid() % 100_000}{number}"
     net = f"10.{200 + number % 50}.{os.getpid() % 250}"
-    addresses = (f"{net}.2", f"{net}.3")
+    addresses = (f"{net}.3", f"{net}.2")  # nodes are in the order of hosts, not of addresses
     host_key = (folder / "host.pub").read_text().rpartition(" ")[0]
     known = folder / "known_hosts"
     known.write_text("".join(f"{address} {host_key}\n" for address in addresses))

@@ -6,14 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from bench_core.cli import cli, sweep
 from bench_core.cluster import LOCAL, ClusterSettings, chosen_cluster, parse_cluster, read_cluster
 from bench_core.cluster.capacity import Capacity, HostCapacity
 from bench_core.cluster.comm_bytes import between, links
 from bench_core.cluster.inspection import NodeFacts, differences, differences_from_here, look
 from bench_core.cluster.kinds.slurm import SlurmSettings
 from bench_core.cluster.placing import place_on_hosts
-from bench_core.cluster.settings import default_threads
+from bench_core.cluster.settings import MIXED, VARIABLE, default_threads, mixed_allowed
 from bench_core.errors import InputError, ResourceError, UnknownNameError
 from bench_core.machine.topology import HardwareThread, Topology
 from bench_core.records import codec
@@ -98,6 +100,28 @@ def test_what_is_wrong_is_named_with_the_file(
 def test_memory_is_in_slurm_s_units(text: str, bytes_: int) -> None:
     own = SlurmSettings(nodes=1, cores=1, memory=text, interface="lo", scratch=Path("/s"))
     assert own.memory_bytes == bytes_
+
+
+def test_bench_hands_cluster_and_mixed_nodes_on_to_the_suites(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[dict[str, str]] = []
+    monkeypatch.chdir(Path(__file__).parents[2])
+
+    def show_plan(_: object, __: str, chosen: dict[str, str], *___: object, **____: object) -> None:
+        given.append(chosen)
+
+    monkeypatch.setattr(sweep, "show_plan", show_plan)
+    address = "tcp://127.0.0.1:8786"
+    for more in ([], ["--allow-mixed"]):
+        done = CliRunner().invoke(cli, ["bench", "--plan", "--cluster", address, *more])
+        assert done.exit_code == 0, done.output
+    plain, mixed = given
+    assert (plain[VARIABLE], MIXED in plain) == (address, False)
+    for name, value in mixed.items():
+        monkeypatch.setenv(name, value)
+    assert chosen_cluster() == parse_cluster(address)
+    assert mixed_allowed()
 
 
 def test_words_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

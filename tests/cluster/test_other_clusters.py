@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -118,6 +119,10 @@ def test_nodes_are_pinned_and_have_their_threads_and_the_verified_blas(
     assert (running.data, running.sees_scratch) == (site.data, site.data == "path")
     assert running.differences == []
     assert running.host_names() == ["host 0"] * NODES  # two nodes, one machine
+    if site.settings.kind == "ssh":
+        addresses = [urlsplit(node.address).hostname for node in running.workers]
+        assert addresses == list(site.settings.values["hosts"])
+        assert addresses != sorted(addresses, key=str)
 
 
 def test_tasks_go_to_their_nodes_and_bytes_are_counted(running: AdoptedCluster) -> None:
@@ -130,20 +135,23 @@ def test_tasks_go_to_their_nodes_and_bytes_are_counted(running: AdoptedCluster) 
     assert after["total"] == sum(after[way] for way in ways)
 
 
+@pytest.mark.parametrize("name", ["mor", "bmor", "bmor-shared"])
 def test_each_array_travels_once_to_each_node_that_needs_it(
-    site: Site, running: AdoptedCluster
+    name: str, site: Site, running: AdoptedCluster
 ) -> None:
     rng = np.random.default_rng(2)
-    X, Y = rng.standard_normal((2000, 40)), rng.standard_normal((2000, 60))
+    X, Y = rng.standard_normal((10_000, 40)), rng.standard_normal((10_000, 24))
     before = running.bytes_moved()["total"]
-    model = strategies.get("bmor")(alphas=ALPHAS, cluster=running).fit(X, Y)
+    model = strategies.get(name)(alphas=ALPHAS, cluster=running).fit(X, Y)
     moved = running.bytes_moved()["total"] - before
     coef = np.asarray(model.coef_).nbytes
     if site.data == "path":
-        assert moved < X.nbytes / 10
+        assert moved < X.nbytes / 4  # tasks and results of all targets and rounds
     else:
         needed = NODES * X.nbytes + Y.nbytes + coef
-        assert needed <= moved < 1.1 * needed
+        # Targets of mor travel with their tasks, by way of the scheduler, which is elsewhere here.
+        twice = Y.nbytes if name == "mor" else 0
+        assert needed <= moved < 1.1 * (needed + twice)
 
 
 def test_every_node_is_proven(site: Site, running: AdoptedCluster) -> None:
@@ -226,16 +234,6 @@ def test_a_measurement_names_hosts_and_processors(
     assert record.bytes_moved["total"] > 0
 
 
-def test_a_worker_that_is_killed_is_named_with_its_host(tmp_path: Path) -> None:
-    with running_scheduler(tmp_path / "dask", workers=1) as address:
-        settings = cluster.parse_cluster(address)
-        with cluster.start(settings, 1, 1, scratch=tmp_path) as running:
-            pid, host = running.workers[0].pid, running.workers[0].host
-            with pytest.raises(NodeLostError, match=rf"node 0 \(host {host}, pid {pid}"):
-                running.map(os.kill, [(pid, signal.SIGKILL)])
-    assert [path.name for path in tmp_path.iterdir()] == ["dask"]
-
-
 def test_nodes_that_differ_are_an_error_or_noted(tmp_path: Path) -> None:
     if detect().numpy.name != "openblas" or "avx2" not in cpu().features:
         pytest.skip("needs an OpenBLAS with other kernels to choose")
@@ -254,13 +252,14 @@ def test_nodes_that_differ_are_an_error_or_noted(tmp_path: Path) -> None:
             assert len(mixed.differences) == 2  # numpy's and scipy's
 
 
-def test_work_goes_on_without_a_worker_that_is_gone(tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_is_named_and_work_goes_on_without_it(tmp_path: Path) -> None:
     with running_scheduler(tmp_path / "dask", workers=2) as address:
         settings = cluster.parse_cluster(address)
         with cluster.start(settings, 2, 1, scratch=tmp_path) as running:
+            gone, host = running.workers[1].pid, running.workers[1].host
+            with pytest.raises(NodeLostError, match=rf"node 1 \(host {host}, pid {gone},"):
+                running.map(os.kill, [(os.getpid(), 0), (gone, signal.SIGKILL)])
             running.recovery = Recovery(retries=1)
-            gone = running.workers[1].pid
-            os.kill(gone, signal.SIGKILL)
             assert running.map(divmod, [(7, 3), (8, 3), (9, 3)]) == [(2, 1), (2, 2), (3, 0)]
             assert running.living == [0]
             (lost,) = running.recovery.lost
@@ -273,6 +272,7 @@ def test_work_goes_on_without_a_worker_that_is_gone(tmp_path: Path) -> None:
             running.recovery = None
             with pytest.raises(NodeLostError, match=f"pid {gone},"):
                 running.map(divmod, [(7, 3)])
+    assert [path.name for path in tmp_path.iterdir()] == ["dask"]
 
 
 def test_a_worker_of_several_tasks_is_refused(tmp_path: Path) -> None:

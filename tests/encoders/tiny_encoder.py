@@ -13,8 +13,6 @@ from encoders.protocol import Frames, InputSpec
 from encoders.synthetic import numbered, read_number, write_video
 from encoders.weights import random_info
 
-torch.set_num_threads(2)
-
 
 class Net(nn.Module):
     def __init__(self) -> None:

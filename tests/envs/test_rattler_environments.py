@@ -41,7 +41,7 @@ pytestmark = [
 MACHINE = "bench"
 SUITE = "nodes_mor.MultiOutput.track_time"
 # Its smallest fit, by the way of every other: the problem, the worker, the proof, the agreement.
-SELECTION = rf"{SUITE}\('ridgecv', 1, 1, '1/32'\)"
+SELECTION = rf"{SUITE}\('ridgecv', 1, 1, '1/7'\)"
 NO_BETTER_KERNELS = "no better kernels to choose"
 
 

@@ -19,7 +19,9 @@ from bench_core.cli import cli
 from bench_core.cli.commands.fit import _show, command
 from bench_core.data import THESIS_ALPHAS, Problem, make
 from bench_core.errors import InputError, ResourceError, RidgebenchError, UnknownNameError
+from bench_core.fitting.request import FitRequest
 from bench_core.fitting.run import FitOutcome
+from bench_core.fitting.sources import ProblemSource
 from bench_core.records import Record, read
 from tests.lifeline import Lifeline
 
@@ -133,38 +135,41 @@ def test_array_files_on_two_nodes_without_coefficients(run, problem, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("runs", "options", "kind", "test"),
+    ("runs", "test_runs", "kind", "test"),
     [
-        ([1, 2, 3, 4], [], "run", [4]),
-        ([1, 2, 3, 4], ["--test-runs", "1,3"], "run", [1, 3]),
-        ([1, 2], [], "random", None),
-        ([1], [], "random", None),
+        ([1, 2, 3, 4], None, "run", [4]),
+        ([1, 2, 3, 4], (1, 3), "run", [1, 3]),
+        ([1, 2], None, "random", None),
+        ([1], None, "random", None),
     ],
 )
-def test_the_split_that_nobody_asked_for_is_said_with_its_reason(
-    run, tmp_path, runs, options, kind, test
-):
+def test_the_split_that_nobody_asked_for_has_a_reason(tmp_path, runs, test_runs, kind, test):
     rng = np.random.default_rng(0)
-    t = 120
-    given = np.repeat(runs, t // len(runs))
-    for name, array in {"X": rng.standard_normal((t, 5)), "Y": rng.standard_normal((t, 3))}.items():
-        np.save(tmp_path / f"{name}.npy", array)
-    np.savetxt(tmp_path / "runs.txt", given, "%d")
+    given = np.repeat(runs, 120 // len(runs))
+    own = Problem(rng.standard_normal((120, 5)), rng.standard_normal((120, 3)), given)
+    source = ProblemSource(x="X.npy", y="Y.npy")
+    split = FitRequest("ridgecv", source, tmp_path, test_runs=test_runs).split_rows(own)
+    assert split.kind == kind
+    assert split.reason
+    if test is None:
+        assert len(split.test) == 12
+    else:
+        assert sorted(set(given[split.test])) == test
+        assert len(split.test) == sum(np.isin(given, test))
+
+
+def test_the_reason_for_a_split_is_said_and_recorded(run, problem, tmp_path):
+    problem.save(tmp_path / "problem")
     result = run(
-        "ridgecv", "--x", tmp_path / "X.npy", "--y", tmp_path / "Y.npy", "--no-figures",
-        "--runs", tmp_path / "runs.txt", "--out", tmp_path / "out", *options,
-    )  # fmt: skip
+        "ridgecv", tmp_path / "problem", "--no-figures", "--no-coef", "--out", tmp_path / "out"
+    )
     assert result.exit_code == 0, result.output
     fitted = FitResult.open(tmp_path / "out")
     split = read(Record, tmp_path / "out" / "record.json").case.split
-    assert (split.kind, split.reason) == (kind, fitted.meta["split"]["reason"])
+    assert (split.kind, split.reason) == ("run", fitted.meta["split"]["reason"])
     assert split.reason
     assert " ".join(split.reason.split()) in " ".join(result.output.split())
-    if test is None:
-        assert len(fitted.test) == 12
-    else:
-        assert sorted(set(given[fitted.test])) == test
-        assert len(fitted.test) == sum(np.isin(given, test))
+    assert sorted(set(problem.runs[fitted.test])) == [3]
 
 
 def test_named_problem_and_a_strategy_without_a_plan(run, tmp_path):

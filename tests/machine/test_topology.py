@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench_core.cluster import place_nodes
-from bench_core.errors import ResourceError
-from bench_core.machine.topology import HardwareThread, Topology, read_topology
+from bench_core.errors import InputError, ResourceError
+from bench_core.machine import topology
+from bench_core.machine.topology import FIRST_CORE, HardwareThread, Topology, read_topology
 
 #: A core: its socket, its NUMA domain, the numbers of its hardware threads.
 Core = tuple[int, int, Sequence[int]]
@@ -174,3 +175,30 @@ def test_no_cpu_is_given_twice(nodes: int, threads: int, smt: int, lost: set[int
         assert set(given_out) <= {thread.number for thread in every}
         if not shared:
             assert len({cpu // smt for cpu in given_out}) == nodes * threads
+
+
+@pytest.mark.parametrize(
+    ("place", "first"), [(None, 0), ("", 0), ("0", 0), ("3", 3), ("8", 0), ("13", 5)]
+)
+def test_cores_are_taken_from_the_one_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str | None, first: int
+) -> None:
+    if place is None:
+        monkeypatch.delenv(FIRST_CORE, raising=False)
+    else:
+        monkeypatch.setenv(FIRST_CORE, place)
+    monkeypatch.setattr(topology, "usable", lambda: set(range(16)))
+    root = write_machine(tmp_path, [(0, 0, (core, core + 8)) for core in range(8)])
+    found = read_topology(root)
+    order = [core % 8 for core in range(first, first + 8)]
+    assert place_nodes(found, 8, 1) == [[core] for core in order]
+    assert found.capacity(hardware_threads=True) == 16
+    # Processors that are named are those that were asked about.
+    assert read_topology(root, range(16)).threads == tuple(sorted(found.threads))
+
+
+@pytest.mark.parametrize("place", ["-1", "first", "1.5", "0-3"])
+def test_a_place_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setenv(FIRST_CORE, place)
+    with pytest.raises(InputError, match=f"{FIRST_CORE}.*{place}"):
+        read_topology()

@@ -2,11 +2,14 @@
 
 Run as ``python -m tests.measure.penalty_choices`` on a machine that does little else; about ten
 minutes. All ways are timed in turns, and a plain matrix product before, between and after them.
+The record goes to docs/penalty-choices.json, and its table to docs/ridge.md; with ``--page`` the
+table is made anew from the record that is there.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -21,8 +24,11 @@ from bench_core import machine
 from bench_core.measure import FitSpec, measure
 from bench_core.records import provenance
 from benchmarks.penalty_choices import WAYS
+from tests.pages import filled
 
 RECORD = Path(__file__).parents[2] / "docs" / "penalty-choices.json"
+PAGE = RECORD.with_name("ridge.md")
+PLACE = "penalty choices"
 PROBLEM, SCALE, THREADS = "whole-brain-bmor", 1 / 8, 2
 ROUNDS = 2
 ONCE = ("ridgecv, per target",)  # minutes for one fit
@@ -67,22 +73,44 @@ def fit(way: str, store: Path) -> dict[str, Any]:
 
 
 def table(record: dict[str, Any]) -> str:
-    """Return the Markdown table of docs/ridge.md."""
-    rows = ["| way | seconds | peak memory | against | times as fast |", "|---|---:|---:|---|---:|"]
+    """Return what docs/ridge.md shows of the record: where it is from, and a row for every way."""
+    rates = record["product_gflops"]
+    others = max(fit["others_cores"] or 0.0 for fits in record["fits"].values() for fit in fits)
+    rows = [
+        f"{record['problem']} at scale 1/{round(1 / record['scale'])}, {record['threads']} "
+        f"threads, {record['cpu']}, commit {record['commit'][:8]}, {record['started'][:10]}; a "
+        f"product of order 4,096 in float32 made {min(rates):.0f} to {max(rates):.0f} Gflop/s; "
+        f"others used at most {others:.2g} cores during a fit:",
+        "",
+        "| way | precision | seconds | flops over gemm | peak memory | against | times as fast |",
+        "|---|---|---:|---:|---:|---|---:|",
+    ]
     times = {way: median(fit["seconds"] for fit in fits) for way, fits in record["fits"].items()}
     for way, seconds in times.items():
-        fits = record["fits"][way]
+        fits, (_, _, dtype, held_against) = record["fits"][way], WAYS[way]
         each = " and ".join(f"{fit['seconds']:.3g}" for fit in fits)
+        flops = fits[0]["gflop"]
+        rate = "" if flops is None else f"{flops / seconds / median(rates):.2f}"
         memory = f"{max(fit['peak_bytes'] for fit in fits) / 2**30:.2f} GiB"
-        peers = [peer for peer in WAYS[way][3] if peer in times]
-        against = ", ".join(peers)
-        ratio = ", ".join(f"{times[peer] / seconds:.1f}" for peer in peers)
-        rows.append(f"| {way} | {each} | {memory} | {against} | {ratio} |")
+        peers = [peer for peer in held_against if peer in times]
+        ratios = ", ".join(f"{times[peer] / seconds:.1f}×" for peer in peers)
+        cells = (way, dtype, each, rate, memory, "; ".join(peers), ratios)
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
+def page(text: str) -> str:
+    """Return the text of docs/ridge.md with the table of the committed record in its place."""
+    return filled(text, {PLACE: table(json.loads(RECORD.read_text(encoding="utf-8")))})
+
+
+def write_page() -> None:
+    """Put the table into docs/ridge.md."""
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
 def main() -> None:
-    """Measure all ways in turns and write the record."""
+    """Measure all ways in turns; write the record and its table."""
     fits: dict[str, list[dict[str, Any]]] = {}
     started = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     rates = [product_rate()]
@@ -106,8 +134,9 @@ def main() -> None:
         "fits": {way: fits[way] for way in WAYS if way in fits},
     }
     RECORD.write_text(json.dumps(record, indent=1) + "\n")
+    write_page()
     print(table(record))
 
 
 if __name__ == "__main__":
-    main()
+    write_page() if "--page" in sys.argv[1:] else main()

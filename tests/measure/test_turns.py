@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench_core.cluster.settings import LOCAL, VARIABLE, parse_cluster
+from bench_core.blas import detect
+from bench_core.cluster.settings import LOCAL, MIXED, VARIABLE, parse_cluster
+from bench_core.machine import cpu
 from bench_core.measure import FitSpec, turns_worker
 from bench_core.measure.run import ACCEPT_LOAD
 from bench_core.measure.turns import CLOCK_EVERY, SIDES, schedule, take_turns
@@ -167,17 +169,23 @@ def test_an_environment_with_itself_gives_pairs(
 def test_turns_are_taken_on_a_cluster(
     problem_folder: Path, scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a real helper and a real scheduler: every run on its nodes, and judged on their host."""
+    """With a real helper and a real scheduler: every run on its nodes, and judged on their host.
+
+    The nodes differ where this machine's OpenBLAS has other kernels, which the suites accept.
+    """
     monkeypatch.setenv("RIDGEBENCH_SCRATCH", str(scratch))
     monkeypatch.setenv("RIDGEBENCH_RECORDS", str(tmp_path / "records"))
     monkeypatch.setenv(ACCEPT_LOAD, "1")
     monkeypatch.setenv("ASV_ENV_NAME", "env-a")
-    with running_scheduler(tmp_path / "dask", workers=1) as address:
-        wait_for_workers(address, 1)
+    monkeypatch.setenv(MIXED, "1")
+    mixed = detect().numpy.name == "openblas" and "avx2" in cpu().features
+    other = [{"OPENBLAS_CORETYPE": "Sandybridge"}] * mixed
+    with running_scheduler(tmp_path / "dask", workers=2, variables=other) as address:
+        wait_for_workers(address, 2)
         settings = parse_cluster(address)
         monkeypatch.setenv(VARIABLE, settings.source)
         case = FitSpec(
-            str(problem_folder), "bmor", null="skip", split="run", cluster=settings.label
+            str(problem_folder), "bmor", nodes=2, null="skip", split="run", cluster=settings.label
         )
         folder = tmp_path / "session" / "env-a"
         folder.mkdir(parents=True)
@@ -189,6 +197,7 @@ def test_turns_are_taken_on_a_cluster(
     assert record.case.cluster == settings.label
     assert record.cluster is not None
     assert record.cluster.kind == "scheduler"
+    assert bool(record.cluster.differences) == mixed
     assert record.times is not None
     assert [one.number for one in record.times.runs] == [0, 1]
     assert [[one.host for one in run.hosts] for run in record.times.runs] == [["host 0"]] * 2

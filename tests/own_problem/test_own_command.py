@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from bench_core.cli import cli
 from bench_core.own_problem import budget, environments, measuring, model, summary
 from bench_core.own_problem.environments import BlasEnvironment, EnvironmentNotBuiltError
+from bench_core.penalties import log_spaced
 from bench_core.records import SessionRecord, read_runs
 from tests.own_problem.fakes import Clock, FakeRuns, modelled, shipped
 
@@ -99,6 +100,33 @@ def test_the_commands_of_the_page_begin_with_the_answer(bench: Bench, command: s
     assert "asv's pages</a>" not in page
     assert f"Sweep of {name}" in (pages / "answer-not-measured.html").read_text("utf-8")
     assert not (bench.folder / ".git").exists()
+
+
+def test_penalties_are_chosen_as_is_asked_and_the_command_says_so(bench: Bench) -> None:
+    where = "ridgebench bench --problem haxby2001 --machine here --threads 1 --nodes 1"
+    asked = "--alpha-per-target --cv gcv --alphas 1e-3:1e7:15 --extend-alphas 2"
+    assert bench(where).exit_code == 0
+    done = bench(f"{where} {asked}")
+    assert done.exit_code == 0, done.output
+    plain, chosen = bench.made
+    assert not {one.spec.key() for one in plain.cases} & {one.spec.key() for one in chosen.cases}
+    assert all(one.spec.penalties == log_spaced(1e-3, 1e7, 15) for one in chosen.cases)
+    options = {"alpha_per_target": True, "cv": "gcv", "extend_alphas": 2}
+    assert all(options.items() <= one.spec.options.items() for one in chosen.cases)
+    assert {one.spec.strategy for one in chosen.cases} == {"bmor-shared", "multitarget"}
+    shown = next(line for line in done.stdout.splitlines() if line.startswith("  $ "))
+    for words in ("--alpha-per-target", "--cv gcv", "--alphas 0.001:10000000:15"):
+        assert words in shown
+    assert "mor has no" in done.stdout  # it is named, with what it lacks
+    # Records of other choices lie beside, under a name that says so.
+    folders = sorted(path.name for path in (bench.folder / "results").iterdir())
+    assert len(folders) == 2
+    assert folders[0] == "here"
+    assert folders[1].startswith("here--alphas-")
+    for run in read_runs(bench.folder / "results", folders[1]):
+        for record in run.fits:
+            assert options.items() <= record.case.options.items()
+            assert record.case.alphas == log_spaced(1e-3, 1e7, 15)
 
 
 def test_records_and_what_was_left_out_are_collected(bench: Bench) -> None:

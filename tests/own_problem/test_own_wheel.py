@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-import sysconfig
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,40 +11,17 @@ import numpy as np
 import pytest
 
 from bench_core.data import Problem
-from bench_core.own_problem.environments import show_folders
 from bench_core.records import codec, read_runs
 from bench_core.scaling.calibration import read_calibration
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the Python of an environment with the wheel, and what it needs from this one."""
-    folder = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    built = subprocess.run(
-        [*pip, "wheel", "--quiet", "--no-deps", "-w", str(folder), str(ROOT)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if built.returncode != 0:
-        pytest.skip(f"no wheel can be built here: {built.stderr.strip().splitlines()[-1]}")
-    (wheel,) = folder.glob("ridgebench-*.whl")
-    place = folder / "env"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
-    python = place / "bin" / "python"
-    install = [*pip, "--python", str(python), "install", "--quiet", "--no-deps", str(wheel)]
-    subprocess.run(install, check=True)
-    show_folders(place, [sysconfig.get_path("purelib")])
-    return python
+from tests.installed import Installed
 
 
-def ridgebench(python: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def ridgebench(
+    installed: Installed, folder: Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(
-        [str(python.parent / "ridgebench"), *arguments],
+        [str(installed.prefix / "bin" / "ridgebench"), *arguments],
         cwd=folder,
         env={**variables, "RIDGEBENCH_SCRATCH": str(folder / "scratch"), "PATH": "/nowhere"},
         capture_output=True,
@@ -64,7 +39,7 @@ def on_one_core() -> None:
 
 
 @pytest.mark.slow
-def test_a_sweep_in_an_empty_folder_without_git(installed: Path, tmp_path: Path) -> None:
+def test_a_sweep_in_an_empty_folder_without_git(installed: Installed, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 8))
     Y = X @ rng.standard_normal((8, 5)) + rng.standard_normal((300, 5))

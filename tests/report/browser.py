@@ -172,9 +172,12 @@ class Tab:
         """Move, press or release the mouse at a place of the window."""
         self._ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, **values)
 
-    def screenshot(self, path: Path) -> None:
-        """Write the whole page as a PNG."""
-        found = self._ask("Page.captureScreenshot", captureBeyondViewport=True)
+    def screenshot(self, path: Path, most: int = 2400) -> None:
+        """Write the page as a PNG, ``most`` pixels of its height."""
+        width, height = self.run("[innerWidth, document.documentElement.scrollHeight]")
+        clip = {"x": 0, "y": 0, "width": width, "height": min(height, most), "scale": 1}
+        found = self._ask("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(found["data"]))
 
     def print_media(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -25,10 +27,14 @@ from bench_core.records.blas import BlasCalls
 from bench_core.records.phases import PhaseSeconds, PhasesRecord
 from bench_core.records.skips import make_skips
 from bench_core.report.pages import write_site
+from bench_core.report.pairs import compare_all
+from bench_core.report.sections import compare as compare_section
 from tests.comparison.made_runs import make_record
 
 COMMITS = [f"{number:08x}" + 32 * "0" for number in range(1, 13)]
 PLAIN = "parcels"
+PAIRS = 12
+"""Pairs that the page Compare has: not all, so that some are left out."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +129,14 @@ def make_site(path: Path, name: str = PLAIN) -> MadeSite:
     assert value is not None
     encoder.figures[figure.name] = figure
     encoder.points[COMMITS[-1][:8]] = Point({figure.name: value}, None, "env-openblas", {}, "")
-    pages = write_site(
-        runs,
-        path,
-        history,
-        everything=everything,
-        asv=AsvResults([encoder], {COMMITS[-1][:8]: 1.0}),
-        feed="feed.xml",
-    )
+    few = partial(compare_all, most_pairs=PAIRS)
+    with mock.patch.object(compare_section, "compare_all", few):
+        pages = write_site(
+            runs,
+            path,
+            history,
+            everything=everything,
+            asv=AsvResults([encoder], {COMMITS[-1][:8]: 1.0}),
+            feed="feed.xml",
+        )
     return MadeSite(path, pages, runs, everything, history)

@@ -84,6 +84,7 @@ def publish(results: Path, html: Path) -> dict[str, Any]:
     from rich.console import Console
 
     from bench_core.history.reading import read_regressions
+    from bench_core.report.answers import find_answers
     from bench_core.report.pages import write_site
     from bench_core.report.runs import latest, read_runs
     from bench_core.report.terminal import print_summary
@@ -99,17 +100,17 @@ def publish(results: Path, html: Path) -> dict[str, Any]:
     history = read_regressions(everything, [results], root=None)
     done("regressions")
     runs = latest(everything)
-    write_site(runs, html / "ridgebench.html", history, everything=everything)
+    answers = find_answers(runs)
+    done("answers")
+    write_site(runs, html / "ridgebench.html", history, everything=everything, answers=answers)
     done("pages")
     with (html / "summary.txt").open("w", encoding="utf-8") as file:
-        print_summary(runs, Console(file=file, width=100))
+        print_summary(runs, Console(file=file, width=100), answers=answers)
     done("summary")
     records = html / "ridgebench-records"
-    sizes = {
-        path: path.stat().st_size
-        for path in html.rglob("*")
-        if path.is_file() and path.suffix != ".csv" and path.parent != records
-    }
+    files = {path: path.stat().st_size for path in html.rglob("*.*") if path.is_file()}
+    data = {path: size for path, size in files.items() if path.suffix == ".csv"}
+    sizes = {path: size for path, size in files.items() if path.parent != records}
     return {
         "records": sum(len(run.records) for run in everything),
         "processor_s": {name: round(seconds, 2) for name, seconds in parts.items()},
@@ -117,6 +118,9 @@ def publish(results: Path, html: Path) -> dict[str, Any]:
         "wall_s": round(time.perf_counter() - began[1], 2),
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "summary_lines": len((html / "summary.txt").read_text("utf-8").splitlines()),
+        "site_bytes": sum(sizes.values()) - sum(data.values()),
+        "csv_bytes": sum(data.values()),
+        "records_bytes": sum(files.values()) - sum(sizes.values()),
         "largest_page_bytes": max(size for path, size in sizes.items() if path.suffix == ".html"),
         "bokeh_bytes": sizes.get(html / "ridgebench-files" / "bokeh.min.js", 0),
     }

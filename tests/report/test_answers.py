@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from bench_core.cli.commands.fit import command as fit_command_line
+from bench_core.penalties import log_spaced
 from bench_core.records.statistics import median_interval
 from bench_core.report.answers import find_answers, fit_command
 from bench_core.report.runs import EnvironmentRun
@@ -149,6 +150,62 @@ def test_the_command_is_one_that_the_command_line_takes(record):
     assert float(context.params["scale"]) == pytest.approx(1 / 24)
     refused = CliRunner().invoke(fit_command_line, [*words[2:], "--nosuch"])
     assert refused.exit_code == 2
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Return a function that gives the request which a command makes of `fit`; none is fitted."""
+
+    def request_of(words):
+        found = []
+
+        def fit(request, **_):
+            found.append(request)
+            raise SystemExit(0)
+
+        monkeypatch.setattr("bench_core.fitting.run.fit", fit)
+        done = CliRunner().invoke(fit_command_line, words)
+        assert done.exit_code == 0, done.output + str(done.exception)
+        return found[0]
+
+    return request_of
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {},
+        {"alphas": (1.0, 10.0)},
+        {"alphas": log_spaced(1e-3, 1e7, 15)},
+        {"alphas": (3.0,), "fit_intercept": False},
+        {"options": {"cv": "gcv", "alpha_per_target": True}},
+        {"options": {"cv": 5, "scoring": "pearson", "extend_alphas": 3, "coef": None}},
+        {"options": {"cv": "run", "memory_limit": 5 * 2**30, "device": "cpu", "solver": "dual"}},
+        {"split": {"kind": "run"}},
+        {"split": {"kind": "random", "reason": "two runs are too few to hold one out"}},
+    ],
+    ids=str,
+)
+def test_the_command_asks_for_the_very_case(record, asked, case):
+    """Whatever the record was measured with is in the request that its command makes."""
+    options = case.get("options", {})
+    made = record(1.0, strategy="multitarget", **{"options": options, "blas": None} | case_of(case))
+    if "split" in case:
+        split = replace(made.case.split, **case["split"])
+        made = replace(made, case=replace(made.case, split=split))
+    request = asked(shlex.split(fit_command(made))[2:])
+    kept = {name: value for name, value in options.items() if name != "coef"}
+    limit = kept.pop("memory_limit", None)
+    assert dict(request.options) == kept
+    assert (request.memory_limit, request.coef) == (limit, "coef" not in options)
+    assert tuple(request.alphas) == tuple(made.case.alphas)
+    assert request.fit_intercept == made.case.fit_intercept
+    reason = made.case.split.reason
+    assert request.split == ("auto" if reason is not None else made.case.split.kind)
+
+
+def case_of(case):
+    return {name: value for name, value in case.items() if name not in ("options", "split")}
 
 
 def test_hostile_names_are_quoted_in_the_command(record):

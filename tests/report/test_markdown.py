@@ -6,11 +6,11 @@ import pytest
 from bench_core.errors import InputError
 from bench_core.records import SCHEMA_KERNELS, KernelCase, KernelRate, KernelsRecord
 from bench_core.records.record import PlanRecord
-from bench_core.report.markdown import comparison, replace
-from bench_core.report.runs import EnvironmentRun, latest, read_runs
-from bench_core.report.solver_table import solver_table
+from bench_core.report.markdown import TABLES, comparison, replace
+from bench_core.report.runs import EnvironmentRun, read_runs
+from bench_core.report.solver_table import solver_runs, solver_table
 
-BEGIN, END = "<!-- reference run: begin -->", "<!-- reference run: end -->"
+BEGIN, END = "<!-- reference run of here: begin -->", "<!-- reference run of here: end -->"
 ROOT = Path(__file__).parents[2]
 
 
@@ -32,23 +32,66 @@ def test_a_row_per_configuration_with_its_speed_up(runs):
 
 def test_only_what_is_between_the_markers_changes(runs):
     text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    new = replace(text, runs, "README.md")
+    new = replace(text, lambda machine: runs, "README.md")
     assert new == f"before\n{BEGIN}\n{comparison(runs)}\n{END}\nafter\n"
-    assert replace(new, runs, "README.md") == new
+    assert replace(new, lambda machine: runs, "README.md") == new
 
 
-def test_a_file_without_markers_is_refused(runs):
-    with pytest.raises(InputError, match=r"README\.md has no lines"):
-        replace("nothing", runs, "README.md")
+def test_another_machine_takes_the_place(runs):
+    asked = []
+
+    def read(machine):
+        asked.append(machine)
+        return runs
+
+    text = f"{BEGIN}\nold\n{END}\n"
+    new = replace(text, read, "README.md", "there")
+    assert asked == ["there"]
+    assert new == f"{text}".replace("here", "there").replace("old", comparison(runs))
+    replace(new, read, "README.md")
+    assert asked == ["there", "there"]
 
 
 @pytest.mark.parametrize(
-    ("page", "machine"), [("README.md", "epyc-2core"), ("docs/ridge.md", "reference-2core")]
+    ("text", "named"),
+    [
+        ("nothing", "README.md"),
+        (f"{BEGIN}\n", "README.md"),
+        ("<!-- solver of here: begin -->\n<!-- solver of here: end -->", "solver of here"),
+        ("<!-- solvers of mars: begin -->\n<!-- solvers of mars: end -->", "solvers of mars"),
+    ],
 )
-def test_pages_show_the_committed_reference_run(page, machine):
+def test_a_file_without_a_place_or_a_run_is_refused(runs, text, named):
+    with pytest.raises(InputError) as error:
+        replace(text, lambda machine: runs if machine == "here" else [], "README.md")
+    assert named in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("page", "tables"), [("README.md", ["reference run"]), ("docs/ridge.md", ["solvers"])]
+)
+def test_pages_show_the_committed_records(page, tables):
     """Nobody edits a figure by hand."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    assert replace(text, latest(read_runs(ROOT / "results", machine)), page) == text
+    assert all(f"<!-- {table} of " in text for table in tables)
+    assert set(tables) <= set(TABLES)
+    assert replace(text, lambda machine: read_runs(ROOT / "results", machine), page) == text
+
+
+def test_a_run_of_fewer_problems_does_not_take_the_place_of_the_whole_suite(record):
+    def run(commit, started, *names):
+        fits = [record(1.0, suite="solvers", problem={"name": name}) for name in names]
+        fits = [changed(one, started=f"2026-01-0{started}T00:00:00Z") for one in fits]
+        return EnvironmentRun("here", commit, "env-a", fits)
+
+    whole = run("aaaaaaaa", 2, "parcels", "roi", "whole-brain-bmor")
+    older = run("bbbbbbbb", 1, "parcels", "roi", "whole-brain-bmor")
+    small = run("cccccccc", 3, "whole-brain-bmor")
+    other = EnvironmentRun("here", "aaaaaaaa", "env-b", [])
+    assert solver_runs([older, small, whole, other]) == [whole, other]
+    assert solver_runs([small]) == [small]
+    assert solver_runs([other]) == []
+    assert solver_table([other]) == ""
 
 
 def test_solvers_are_compared_with_scikit_learn_and_with_the_gemm(record):
@@ -75,9 +118,10 @@ def test_solvers_are_compared_with_scikit_learn_and_with_the_gemm(record):
         KernelCase(2, 4096, None, "default", ("gemm",)),
         {kind: {"gemm": rate} for kind in ("float64", "float32")},
     )
-    line = solver_table(
-        [EnvironmentRun("here", "c0ffee00", "env-a", [*solvers, gemm])]
-    ).splitlines()[-1]
+    table = solver_table([EnvironmentRun("here", "c0ffee00", "env-a", [*solvers, gemm])])
+    source, line = table.splitlines()[0], table.splitlines()[-1]
+    for part in ("openblas", "here (A test's CPU)", "commit c0ffee00", "2026-01-01 00:00"):
+        assert part in source
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[1].startswith("multitarget, ")
     assert cells[3:7] == ["2 s", "2.5 s", "3.0×", "8.0×"]

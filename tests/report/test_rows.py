@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bench_core.comparison.cases import case_of
 from bench_core.records.blas import GpuRecord, LibraryRecord, TorchRecord
 from bench_core.records.skips import make_skips
 from bench_core.records.statistics import few_samples, r_error
@@ -14,6 +15,8 @@ from bench_core.report.rows import (
     scale_text,
 )
 from bench_core.report.runs import EnvironmentRun
+from bench_core.report.sections import skipped
+from bench_core.report.site_data import SiteData
 
 
 def test_ratios_are_within_one_run(record):
@@ -91,6 +94,20 @@ def test_find_issues_are_counted_by_reason(record):
     failed = record(status="failed", reason="boom")
     found = find_issues([EnvironmentRun("m", "c", "env-a", [record(), *skipped, failed])])
     assert [(one.status, one.count) for one in found] == [("failed", 1), ("skipped", 3)]
+
+
+def test_the_table_of_what_failed_names_every_case_and_leads_to_its_record(record):
+    lost = [record(status="failed", reason="node lost", strategy="bmor", nodes=n) for n in (2, 4)]
+    lost = [replace(one, id=f"lost-{one.case.nodes}") for one in lost]
+    runs = [EnvironmentRun("m", "c", "env-a", [record(), *lost])]
+    assert [(one.count, one.case) for one in find_issues(runs)] == [(2, "")]
+    data = SiteData(runs, runs, "site")
+    (table,) = skipped.SECTION.build(data)
+    at = table.headings.index("case")
+    assert [(row.status, row.cells[at].text, row.cells[at].link) for row in table.rows] == [
+        ("failed", str(case_of(one)), data.records.link(one.id)) for one in lost
+    ]
+    assert all(row.cells[at].link for row in table.rows)
 
 
 def test_the_same_trouble_everywhere_is_said_once(record):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bench_core.comparison.compare import answer, compare
+from bench_core.report.asv_libraries import use_libraries
 from bench_core.report.charts import bokeh_script
 from bench_core.report.rows import rows
-from tests.report.browser import Browser, Tab, find_browser
+from tests.installed import ROOT
+from tests.report.browser import Browser, Tab
 from tests.report.made_site import COMMITS, MadeSite, make_site
 
 HOSTILE = "".join(
@@ -21,21 +25,6 @@ HOSTILE = "".join(
         "{{ 7 * 7 }}javascript:document.title='hit'",
     )
 )
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = find_browser()
-    if program is None:
-        pytest.skip("no chromium here: pages are checked by the parser alone")
-    started = Browser(program, tmp_path_factory.mktemp("chromium") / "profile")
-    yield started
-    started.close()
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> MadeSite:
-    return make_site(tmp_path_factory.mktemp("html") / "ridgebench.html")
 
 
 needs_bokeh = pytest.mark.skipif(
@@ -90,10 +79,15 @@ LOOK = """(() => {
 })()"""
 
 
+SCREENSHOTS = Path(os.environ.get("RIDGEBENCH_SCREENSHOTS") or ROOT / "build" / "screenshots")
+"""Where pictures of all pages are left: on a wide light screen, and on a dark phone."""
+
+
 @pytest.mark.parametrize("width", [1300, 400])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_page_renders(browser: Browser, site: MadeSite, width: int, dark: bool) -> None:
     tab = Tab(browser, width=width, dark=dark)
+    kept = (width, dark) in ((1300, False), (400, True))
     for path in site.pages:
         tab.open(path)
         found = tab.run(LOOK)
@@ -106,6 +100,10 @@ def test_every_page_renders(browser: Browser, site: MadeSite, width: int, dark: 
             if bokeh_script() is not None:
                 assert points > 0, (path.name, name)
                 assert 0 < across <= width
+        if kept:
+            picture = SCREENSHOTS / f"{path.stem}-{width}-{'dark' if dark else 'light'}.png"
+            tab.screenshot(picture)
+            assert picture.read_bytes()[:4] == b"\x89PNG"
     assert tab.errors == []
     folder = site.path.parent.as_uri()
     assert {one for one in tab.requests if not one.startswith((folder, "data:", "about:"))} == set()
@@ -161,12 +159,92 @@ def test_a_table_is_sorted_and_filtered(tab: Tab, site: MadeSite) -> None:
     assert tab.run("document.querySelector('#fits output').textContent").startswith("4 of ")
 
 
+CHOOSE = """((name, value) => {
+  const list = ridgebenchChoices[0].lists[name];
+  list.value = value; list.dispatchEvent(new Event("change"));
+  return document.querySelector(".choice .answer").textContent; })"""
+
+
+def test_any_two_are_chosen_and_compared_either_way(tab: Tab, site: MadeSite) -> None:
+    tab.open(site.path.with_name("ridgebench-compare.html"))
+    tab.run(f"{CHOOSE}('what', 'strategy')")
+    names = tab.run("ridgebenchChoices[0].sides.map((one) => one[0])")
+    tab.run(f"{CHOOSE}('first', {names.index('ridgecv')})")
+    text = tab.run(f"{CHOOSE}('second', {names.index('bmor')})")
+    judged = compare(site.everything, "strategy", "ridgecv", "bmor")
+    assert text.startswith(answer(judged))
+    cells = """Array.from(document.querySelectorAll(".choice tbody tr"),
+      (row) => [Number(row.cells[4].dataset.v), row.cells[7].textContent])"""
+    found = tab.run(cells)
+    wanted = [(verdict.ratio, verdict.verdict) for *_, verdict in judged.rows()]
+    assert [one[0] for one in found] == pytest.approx([one[0] for one in wanted], rel=1e-4)
+    assert [one[1] for one in found] == [one[1] for one in wanted]
+
+    tab.run(f"{CHOOSE}('first', {names.index('bmor')})")
+    text = tab.run(f"{CHOOSE}('second', {names.index('ridgecv')})")
+    turned = compare(site.everything, "strategy", "bmor", "ridgecv")
+    assert text.partition(",")[0] == answer(turned).partition(",")[0]
+    opposite = {"faster": "slower", "slower": "faster"}
+    found = tab.run(cells)
+    assert [one[0] for one in found] == pytest.approx([1 / one[0] for one in wanted], rel=1e-4)
+    assert [one[1] for one in found] == [opposite.get(one[1], one[1]) for one in wanted]
+    assert "choose two" in tab.run(f"{CHOOSE}('first', {names.index('ridgecv')})")
+    assert tab.errors == []
+
+
+def test_two_are_chosen_by_keyboard(tab: Tab, site: MadeSite) -> None:
+    tab.open(site.path.with_name("ridgebench-compare.html"))
+    tab.run(f"{CHOOSE}('what', 'commit')")
+    before = tab.run("ridgebenchChoices[0].lists.first.value")
+    tab.run("ridgebenchChoices[0].lists.first.focus()")
+    tab.press("ArrowDown", 40)
+    chosen = int(tab.run("ridgebenchChoices[0].lists.first.value"))
+    assert chosen == int(before) + 1
+    name = COMMITS[::-1][chosen][:8]
+    assert f"against {name}: " in tab.run("document.querySelector('.choice .answer').textContent")
+    assert tab.run("Number(document.querySelector('.choice').dataset.rows)") == 18
+
+
+def test_what_the_page_has_no_room_for_has_its_command(tab: Tab, site: MadeSite) -> None:
+    tab.open(site.path.with_name("ridgebench-compare.html"))
+    tab.run(f"{CHOOSE}('what', 'commit')")
+    tab.run(f"{CHOOSE}('first', {len(COMMITS) - 1})")
+    tab.run(f"{CHOOSE}('second', {len(COMMITS) - 2})")
+    command = f"ridgebench compare --commit {COMMITS[0][:8]} {COMMITS[1][:8]}"
+    assert tab.run("document.querySelector('.choice .answer code').textContent") == command
+    left_out = "Array.from(document.querySelectorAll('#left-out tbody tr'), (r) => r.textContent)"
+    assert sum(row.endswith(command) for row in tab.run(left_out)) == 1
+    assert tab.errors == []
+
+
+def test_asvs_pages_load_their_libraries_from_beside_them(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "html").mkdir()
+    (tmp_path / "kept").mkdir()
+    page = tmp_path / "html" / "index.html"
+    page.write_text(
+        '<!doctype html><script src="https://example.org/a.js" crossorigin="anonymous"></script>'
+        "<title>asv</title><link rel=icon href='data:,'>"
+    )
+    (tmp_path / "kept" / "a.js").write_text("window.loaded = true;")
+    tab = Tab(browser)
+    tab.open(page)
+    assert tab.run("window.loaded") is None  # the network is refused
+    assert use_libraries(page.parent, tmp_path / "kept").missing == ()
+    tab.errors.clear()
+    tab.open(page)
+    assert tab.run("window.loaded") is True
+    assert tab.errors == []
+    tab.close()
+
+
 @needs_bokeh
 def test_the_chart_shows_the_records_figures(tab: Tab, site: MadeSite) -> None:
     tab.open(site.path.with_name("ridgebench-scaling.html"))
     points = "ridgebenchCharts[0].points.data"
     table = rows(site.runs)
-    assert sorted(tab.run(f"{points}.y")) == sorted(row.seconds for row in table)
+    assert sorted(tab.run(f"{points}.y")) == pytest.approx(
+        sorted(row.seconds for row in table), rel=1e-8
+    )
     choose = """((label, value) => {
       const found = Array.from(document.querySelectorAll(".controls label"))
         .find((one) => one.firstChild.textContent === label).querySelector("select");
@@ -176,7 +254,7 @@ def test_the_chart_shows_the_records_figures(tab: Tab, site: MadeSite) -> None:
     tab.run(f"{choose}('Published times', '=no')")
     tab.run(f"{choose}('Strategy', '=bmor')")
     wanted = [row.dsu for row in table if (row.machine, row.strategy) == ("there", "bmor")]
-    assert sorted(tab.run(f"{points}.y")) == sorted(wanted)
+    assert sorted(tab.run(f"{points}.y")) == pytest.approx(sorted(wanted), rel=1e-8)
     assert tab.run("ridgebenchCharts[0].plot.left[0].axis_label").startswith("DSU")
     tab.run(f"{choose}('Published times', '=yes')")
     tab.run(f"{choose}('Strategy', '=ridgecv')")

@@ -239,7 +239,7 @@ LIMITED = """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and sets RLIMIT_DATA")
-@pytest.mark.parametrize(("t", "p", "s"), [(500, 700, 30_000), (900, 300, 20_000)])
+@pytest.mark.parametrize(("t", "p", "s"), [(500, 700, 16_000), (900, 300, 16_000)])
 def test_memory_stays_within_the_plan(tmp_path, t, p, s):
     """Y and the coefficients are several times larger than what the process may allocate."""
     X, Y = data(t, p, s)

@@ -50,9 +50,9 @@ def problem(tmp_path_factory):
         ("ridgecv", "auto"),  # by run: the problem has 5
     ],
 )
-def test_measure_and_fit_find_the_same(problem, tmp_path, strategy, split):
+def test_measure_and_fit_find_the_same(problem, scratch, tmp_path, strategy, split):
     spec = FitSpec(str(problem), strategy, null="skip", split=split)
-    measured = to_dict(measure(spec, store=tmp_path / "store", scratch=tmp_path / "scratch"))
+    measured = to_dict(measure(spec, store=tmp_path / "store", scratch=scratch))
     request = FitRequest(
         strategy,
         ProblemSource(str(problem)),
@@ -60,7 +60,7 @@ def test_measure_and_fit_find_the_same(problem, tmp_path, strategy, split):
         split=split,
         figures=False,
     )
-    fitted = to_dict(fit(request, scratch=tmp_path / "scratch").record)
+    fitted = to_dict(fit(request, scratch=scratch).record)
     assert measured["status"] == fitted["status"] == "ok"
     for record in (measured, fitted):
         assert set(record["times"]) == set(measured["times"])
@@ -88,15 +88,16 @@ def test_measure_and_fit_find_the_same(problem, tmp_path, strategy, split):
         fitted.pop("memory_needed", None)
     for name in set(measured) - OWN:
         assert measured[name] == fitted[name], name
+    assert len(list((scratch / "blas").iterdir())) == 1  # both found the proof that was kept
 
 
 @pytest.mark.parametrize(
     ("strategy", "changes"),
     [("short", {}), ("shifted", {})],
 )
-def test_a_wrong_answer_is_invalid_in_both(problem, tmp_path, oddities, strategy, changes):
+def test_a_wrong_answer_is_invalid_in_both(problem, scratch, tmp_path, oddities, strategy, changes):
     spec = FitSpec(str(problem), strategy, null="skip", **changes)
-    record = measure(spec, store=tmp_path / "store", scratch=tmp_path / "scratch")
+    record = measure(spec, store=tmp_path / "store", scratch=scratch)
     assert record.status == "invalid"
     request = FitRequest(
         strategy, ProblemSource(str(problem)), tmp_path / "out", figures=False, **changes
@@ -105,17 +106,17 @@ def test_a_wrong_answer_is_invalid_in_both(problem, tmp_path, oddities, strategy
         from bench_core.fitting.run import FitFailedError
 
         with pytest.raises(FitFailedError) as error:
-            fit(request, scratch=tmp_path / "scratch")
+            fit(request, scratch=scratch)
         assert str(record.reason) in str(error.value)
         assert not (tmp_path / "out").exists()
     else:
-        outcome = fit(request, scratch=tmp_path / "scratch")
+        outcome = fit(request, scratch=scratch)
         assert (outcome.record.status, outcome.record.reason) == ("invalid", record.reason)
 
 
-def test_the_recorded_plan_is_for_the_samples_that_trained(problem, tmp_path):
+def test_the_recorded_plan_is_for_the_samples_that_trained(problem, scratch, tmp_path):
     spec = FitSpec(str(problem), "multitarget", null="skip", split="run", options={"coef": None})
-    record = measure(spec, store=tmp_path / "store", scratch=tmp_path / "scratch")
+    record = measure(spec, store=tmp_path / "store", scratch=scratch)
     size = record.case.problem
     assert size.t_train < size.t * 0.9 + 1
     model = strategies.get("multitarget")(spec.penalties, coef=None)

@@ -20,7 +20,7 @@ from benchmarks.threads import Threads
 requests = st.builds(
     PenaltyRequest,
     alphas=st.none() | st.lists(st.floats(1e-6, 1e6), min_size=1, unique=True).map(tuple),
-    cv=st.sampled_from([None, "gcv", "run", 5]),
+    cv=st.sampled_from([None, "loo", "gcv", "run", 5]),
     scoring=st.sampled_from([None, "r2", "pearson"]),
     alpha_per_target=st.booleans(),
     extend_alphas=st.integers(0, 9),
@@ -31,7 +31,9 @@ requests = st.builds(
 def test_a_request_survives_the_environment(request: PenaltyRequest) -> None:
     variables = request.environment()
     assert (requested(variables) or PenaltyRequest()) == request
-    assert bool(variables) == bool(request.label)
+    assert bool(variables) == (request != PenaltyRequest())
+    # Leave-one-out is what holds without it: results are those of the plain name.
+    assert bool(request.label) == (request not in (PenaltyRequest(), PenaltyRequest(cv="loo")))
     assert not set(request.label) & set("/\\ ")
 
 
@@ -51,6 +53,23 @@ def test_a_case_keeps_what_its_suite_names() -> None:
     assert PenaltyRequest(cv="loo").applied(spec) == spec
 
 
+def test_leave_one_out_is_said_where_it_is_not_the_default() -> None:
+    request = PenaltyRequest(cv="loo")
+    plain = FitSpec("parcels", "multitarget", scale=1 / 24)
+    assert request.applied(plain) == plain
+    assert request.options_of("mor") == {}
+    assert request.options_of("himalaya") == {"cv": "loo"}
+    assert "leave-one-out" in str(request.unable("himalaya", 100))
+
+
+def test_what_the_command_line_leaves_out_is_nothing() -> None:
+    """Click gives None for options that were not given."""
+    bare = PenaltyRequest(**dict.fromkeys(("alphas", "cv", "scoring", "extend_alphas")))
+    assert bare == PenaltyRequest()
+    asked = PenaltyRequest(cv=5, extend_alphas=None)  # type: ignore[arg-type]
+    assert requested(asked.environment()) == asked
+
+
 @pytest.mark.parametrize(
     ("strategy", "request_", "named"),
     [
@@ -60,6 +79,7 @@ def test_a_case_keeps_what_its_suite_names() -> None:
         ("ridgecv", PenaltyRequest(cv=3, alpha_per_target=True), "alpha_per_target"),
         ("multitarget", PenaltyRequest(cv="gcv", scoring="pearson"), "pearson"),
         ("mor", PenaltyRequest(alpha_per_target=True), "alpha_per_target"),
+        ("himalaya", PenaltyRequest(cv="loo"), "leave-one-out"),
     ],
 )
 def test_what_a_strategy_cannot_do_is_a_reason_to_skip(
@@ -68,6 +88,10 @@ def test_what_a_strategy_cannot_do_is_a_reason_to_skip(
     found = request_.refusal(FitSpec("parcels", strategy, scale=1 / 24))
     assert (found is None) == (named is None)
     assert named is None or named in str(found)
+    # The same without a problem, as `advise` asks.
+    alone = request_.unable(strategy, 1000)
+    assert (alone is None) == (named is None)
+    assert named is None or named in str(alone)
 
 
 def test_suites_read_it(monkeypatch: pytest.MonkeyPatch) -> None:

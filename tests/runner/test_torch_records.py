@@ -127,6 +127,38 @@ def test_the_device_is_the_one_that_was_seen(declared, seen, device):
     assert doubted == (declared is not None and declared not in seen)
 
 
+@needs_torch
+def test_a_record_names_the_gpu_its_driver_and_its_libraries(monkeypatch):
+    from bench_core.blas import torch_proof as proving
+    from bench_core.blas.report import Library
+    from bench_core.machine.gpu import Gpu
+
+    gpu = Gpu(1, "NVIDIA H100", 85 * 10**9, "9.0", "550.54.15", "12.8")
+    library = Library("cublas", "12.8.4", "sm_90", None, None, "libcublas.so.12", None)
+    asked = []
+
+    def prove(device, dtype, precision):
+        asked.append((device, dtype, precision))
+        return proving.TorchProof(device, library, {"cuda": "12.8"}, precision, True, gpu=gpu)
+
+    monkeypatch.setattr(proving, "prove_torch", prove)
+    seen = TorchProducts()
+    for device, name, precision in (
+        ("cuda:1", "mm", "highest"),
+        ("cuda:1", "_linalg_eigh", "high"),
+        ("cpu", "mm", "highest"),
+    ):
+        seen.add(device, name, precision)
+    found = torch_proof.torch_record("cuda:1", "float32", seen)
+    assert asked == [("cuda:1", "float32", "high")]  # as loosely as the fit multiplied
+    assert vars(found.gpu) == vars(gpu)
+    assert (found.library.name, found.library.version) == ("cublas", "12.8.4")
+    assert (found.precision, found.allow_tf32) == ("high", True)
+    assert found.products == {"_linalg_eigh": 1, "mm": 1}
+    # Threads are the processor's affair.
+    assert torch_proof.wrong_torch([found], 16) is None
+
+
 def test_a_probe_that_fails_is_a_reason_and_no_crash():
     pytest.importorskip("torch", reason="torch is not installed")
     record = torch_proof.torch_record("cuda:99", "float64")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_core.cli.display import duration
+from tests.pages import filled as with_tables
 
 PAGE = Path(__file__).parents[2] / "docs" / "scaling.md"
 
@@ -78,9 +79,4 @@ def tables(kept: dict[str, Any]) -> dict[str, str]:
 
 def filled(page: str, kept: dict[str, Any]) -> str:
     """Return the page with the tables in their places."""
-    for name, table in tables(kept).items():
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        before, rest = page.split(begin)
-        after = rest.split(end)[1]
-        page = f"{before}{begin}\n{table}\n{end}{after}"
-    return page
+    return with_tables(page, tables(kept))

@@ -9,6 +9,7 @@ import pytest
 
 from bench_core import strategies
 from bench_core.cli import cli
+from bench_core.cluster import Ledger, Recovery
 from bench_core.data import FeatureSpaces, Problem
 from bench_core.errors import InputError, ResourceError
 from bench_core.records import Record, read
@@ -93,6 +94,39 @@ def test_explained_completely_every_target_is_predicted_instead(cluster_of):
     found = data(noise=0.0)
     one, many = both(cluster_of(2), found.X, found.Y - 2.0)
     assert np.array_equal(one.chosen_alphas(), many.chosen_alphas())
+
+
+@pytest.mark.parametrize("per_target", [False, True])
+def test_finished_work_is_used_and_not_done_again(cluster_of, tmp_path, monkeypatch, per_target):
+    """An interruption after every step; the next process begins with what is on the disk."""
+    found, cluster = data(), cluster_of(2)
+    X, Y = found.X[:60], found.Y[:60]
+    _, expected = both(cluster, X, Y, alpha_per_target=per_target)
+
+    class Interrupting(Ledger):
+        def keep(self, name, result):
+            super().keep(name, result)
+            raise KeyboardInterrupt
+
+    times, resumed = {}, []
+    for kind in (Interrupting, Interrupting, Interrupting, Ledger):
+        ledger = kind(tmp_path)
+        monkeypatch.setattr(cluster, "recovery", Recovery(2, ledger))
+        if kind is Interrupting:
+            with pytest.raises(KeyboardInterrupt):
+                both(cluster, X, Y, alpha_per_target=per_target)
+        else:
+            _, again = both(cluster, X, Y, alpha_per_target=per_target)
+        resumed.append(ledger.resumed)
+        now = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("batch-*")}
+        assert now | times == now  # none was written anew
+        times = now
+    assert resumed == [0, 1, 2, 3]
+    assert set(times) == {"batch-scores.npz", "batch-0.npz", "batch-1.npz"}
+    for name in ("alpha_", "penalties_", "coef_", "intercept_"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(expected, name))
+    scores = expected.cv_results_["mean_scores"]
+    np.testing.assert_array_equal(again.cv_results_["mean_scores"], scores)
 
 
 def test_the_plan_keeps_every_node_within_its_part_of_the_memory(cluster_of):

@@ -9,11 +9,12 @@ import pytest
 
 from bench_core import strategies
 from bench_core.errors import ResourceError
+from bench_core.ridge.arrays import device_memory
 from bench_core.ridge.arrays.backend import Device
 from bench_core.ridge.arrays.device_memory import DEVICE_ROOM, DeviceBudget
 from bench_core.ridge.planning.flops import FitShape
 from bench_core.scaling.node_plans import plan_nodes
-from bench_core.strategies import _shared_nodes, bmor_shared
+from bench_core.strategies import _shared_nodes
 
 GIB = 2**30
 SIZE = (4000, 16_384, 264_805, "float32")
@@ -28,9 +29,9 @@ def strategy(**options):
 def gpu(monkeypatch):
     """Let plans be made for a GPU that is not here; return what is free on it."""
     free = SimpleNamespace(bytes=40 * GIB)
-    monkeypatch.setattr(bmor_shared, "find_device", lambda name: Device("cuda:0"))
+    monkeypatch.setattr(device_memory, "find_device", lambda name: Device("cuda:0"))
     monkeypatch.setattr(
-        bmor_shared, "device_budget", lambda device: DeviceBudget("GPU-1", free.bytes, 0)
+        device_memory, "device_budget", lambda device: DeviceBudget("GPU-1", free.bytes, 0)
     )
     return free
 
@@ -95,3 +96,28 @@ def test_without_a_gpu_here_plans_are_made_all_the_same():
     free = strategies.get("bmor-shared")(np.logspace(0, 4, 11), device="cuda")
     assert free.plan(*SIZE, nodes=2).peak_bytes > 0
     assert _shared_nodes.budget("cpu") is None
+
+
+def banded(**options):
+    spaces = {"a": 4096, "b": 12_288}
+    return strategies.get("banded-shared")(
+        np.logspace(0, 4, 11), device="cuda", spaces=spaces, candidates=4, refine=0, **options
+    )
+
+
+@pytest.mark.parametrize("per_target", [False, True])
+def test_banded_nodes_keep_to_their_share(gpu, per_target):
+    model = banded(alpha_per_target=per_target)
+    free = model.plan(*SIZE, nodes=2)
+    # Coefficients, 16 GiB, are on scratch.
+    assert max(free.node_bytes) < 8 * GIB
+    gpu.bytes = 2 * int(max(free.node_bytes) * 0.95 / (1 - DEVICE_ROOM))
+    tight = model.plan(*SIZE, nodes=2)
+    assert max(tight.node_bytes) <= 0.95 * max(free.node_bytes) + 1
+    limited = banded(alpha_per_target=per_target, memory_limit=2 * max(tight.node_bytes))
+    assert limited.plan(*SIZE, nodes=2).node_bytes == tight.node_bytes
+    gpu.bytes = GIB // 8
+    with pytest.raises(ResourceError, match="GPU"):
+        model.plan(*SIZE, nodes=2)
+    on_processor = strategies.get("banded-shared")(np.logspace(0, 4, 11))
+    assert on_processor.plan(*SIZE, nodes=2).peak_bytes > 0

@@ -9,8 +9,10 @@ them. Mean r of 12 planted targets over seeds 10–14: −0.03, −0.03, −0.12
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,12 @@ import psutil
 import pytest
 import torch
 from click.testing import CliRunner
+from study_small import Silent, changed, computed_here, fitted_here, small_study
 
 from bench_core.cli.commands.study import command
 from bench_core.errors import InputError
-from bench_core.study import cell_runner
+from bench_core.runner.run import run_fit
+from bench_core.study import cell_runner, subjects
 from bench_core.study import run as running
 from bench_core.study.cells import Cell
 from bench_core.study.context import Study
@@ -38,36 +42,13 @@ pytestmark = pytest.mark.slow
 SMALL, LARGE = 48, 4608
 
 
-class Silent:
-    """Progress that keeps what it was told."""
-
-    def __init__(self) -> None:
-        self.ended: list[tuple[str, str]] = []
-        self.seen: list[str] = []
-        self.noted: list[str] = []
-
-    def cell(self, name: str, number: int, total: int) -> None:
-        pass
-
-    def within(self, what: str, done: int = 0, total: int = 0, /) -> None:
-        self.seen.append(what)
-
-    def finished(self, name: str, status: str, reason: str | None) -> None:
-        self.ended.append((name, status))
-
-    def note(self, text: str) -> None:
-        self.noted.append(text)
-
-
-def changed(config: Path, name: str, changes: dict[str, str]) -> StudySettings:
-    """Return the settings of a copy of ``config`` with some text replaced."""
-    text = config.read_text(encoding="utf-8")
-    for old, new in changes.items():
-        assert old in text, old
-        text = text.replace(old, new, 1)
-    path = config.with_name(name)
-    path.write_text(text, encoding="utf-8")
-    return StudySettings.read(path)
+@pytest.fixture(scope="module", autouse=True)
+def _in_this_process() -> Iterator[None]:
+    """Cells are computed and subjects are fitted here; two tests below start the processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "in_process", computed_here)
+        patch.setattr(subjects, "run_fit", fitted_here)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +112,7 @@ def test_the_table(study: tuple[StudySettings, list[dict[str, Any]]]) -> None:
         assert float(row["r_p95"]) == pytest.approx(np.percentile(r, 95))
         assert float(row["r_max"]) == pytest.approx(r.max())
         parts = [float(row[f"seconds_{part}"]) for part in ("vqvae", "gpt", "encode", "fit")]
+        assert row["seconds_teacher"] == ""
         assert float(row["seconds"]) == pytest.approx(sum(parts))
         assert float(row["peak_memory_bytes"]) > 50 * 2**20
     assert not list((settings.out / "scratch").glob("problem-*"))
@@ -301,17 +283,20 @@ def test_a_process_that_is_killed_is_a_failure_with_its_reason(
 
 
 def test_bmor_shared_gives_the_same_r(
-    study: tuple[StudySettings, list[dict[str, Any]]], tmp_path: Path
+    study: tuple[StudySettings, list[dict[str, Any]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The pipeline's fit, in its processes, against scikit-learn's in this one."""
+    monkeypatch.setattr(subjects, "run_fit", run_fit)
     settings, _ = study
     opened = Study.open(settings)
     cell = next(each for each in planned(opened) if each.cell.level == str(LARGE))
     keys = opened.keys(cell.cell)
     assert cell.record is not None
     checkpoint = settings.out / cell.record["checkpoint"]
-    features, notes = cell_runner.encode_features(
-        opened, cell.cell, checkpoint, keys, torch.device("cpu"), lambda *_: None
-    )
+    encoder = cell_runner.encoder_of(opened, cell.cell, checkpoint, torch.device("cpu"))
+    features, notes = cell_runner.encode_features(opened, cell.cell, encoder, keys, lambda *_: None)
     assert notes == {} == cell.record["films"]
     fit = replace(settings.fit, strategy="bmor-shared", threads=1)
     found = fit_subject(
@@ -322,13 +307,33 @@ def test_bmor_shared_gives_the_same_r(
     assert found.record.blas.proof is not None
     assert found.record.case.threads == 1
     assert found.record.case.options == {"coef": None}
-    own = cell.record["subjects"]["sub-01"]["record"]
-    assert own["agreement"]["agrees"]
-    assert own["blas"]["proof"]["calls"]["numpy"]
     key = keys["cell"][:16]
     np.testing.assert_allclose(
         found.r, np.load(settings.out / "cells" / f"{key}_sub-01_r.npy"), atol=1e-4
     )
+
+
+def test_a_cell_s_own_process_gives_the_row_that_this_one_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = small_study(
+        tmp_path / "example", "heads = [1]\n", {"[fit]": '[fit]\nstrategy = "ridgecv"'}
+    )
+    (here,) = run_study(replace(settings, out=tmp_path / "here"), Silent())
+    monkeypatch.setattr(running, "in_process", in_process)
+    (there,) = run_study(settings, Silent())
+    assert (there["status"], there["reason"]) == ("ok", None)
+    assert there["loss_gpt_train"] == pytest.approx(here["loss_gpt_train"], rel=1e-5)
+    for name in ("r_mean", "r_max", "targets", "weight_bytes", "cell"):
+        assert there[name] == pytest.approx(here[name], abs=1e-4), name
+    # The process had nothing but the cell in it.
+    assert there["peak_memory_bytes"] > 50 * 2**20
+    (path,) = (settings.out / "cells").glob("*.json")
+    fitted = json.loads(path.read_text(encoding="utf-8"))["subjects"]["sub-01"]["record"]
+    parts = ("vqvae", "gpt", "encode", "fit")
+    assert there["seconds"] == pytest.approx(sum(there[f"seconds_{part}"] for part in parts))
+    assert fitted["agreement"]["agrees"]
+    assert fitted["blas"]["proof"]["calls"]["numpy"]
 
 
 def test_the_example_tells_nothing_by_pictures() -> None:

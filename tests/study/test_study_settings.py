@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from bench_core.errors import RidgebenchError
 from bench_core.records import from_json, to_json
 from bench_core.study.cells import cells
+from bench_core.study.factors import FACTORS
 from bench_core.study.process import CellJob
 from bench_core.study.settings import StudySettings
 
@@ -45,8 +47,8 @@ def test_defaults_are_the_thesis_s(tmp_path: Path) -> None:
     recipe = found.recipes(7)["gpt"]
     assert (recipe.schedule, recipe.schedule_steps, recipe.clip_gradient) == ("cosine", 200_000, 1)
     assert recipe.precision == "fp32"
-    assert found.recipes(7, "bf16")["gpt"].precision == "bf16"
-    assert found.recipes(7, "bf16")["vqvae"].precision == "fp32"
+    half = found.recipes(7, {"precision": "bf16", "heads": 2})
+    assert (half["gpt"].precision, half["vqvae"].precision) == ("bf16", "fp32")
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,18 @@ def test_defaults_are_the_thesis_s(tmp_path: Path) -> None:
         ('preset = "tiny"', 'layers = "two"', ["baseline.layers", "'two'", "8"]),
         ('preset = "tiny"', "layer = 2", ["[baseline]", "layer", "layers"]),
         ('preset = "tiny"', "n_hiddens = 25", ["n_hiddens 25", "24 or 26"]),
+        ("heads = [1, 2]", 'attention = ["fast"]', ["factors.attention", "fast", "flash"]),
+        ("heads = [1, 2]", "checkpointing = [1]", ["factors.checkpointing", "true or false"]),
+        ("heads = [1, 2]", "processes = [0]", ["factors.processes", "0", "1 or more"]),
+        ("heads = [1, 2]", 'parallel = ["dp"]', ["factors.parallel", "dp", "ddp"]),
+        ("heads = [1, 2]", 'quantisation = ["int4"]', ["quantisation", "int4", "int8"]),
+        ("heads = [1, 2]", 'distillation = ["student"]', ["distillation", "[student]"]),
+        ('preset = "tiny"', 'distillation = "distilled"', ["distillation", "[student]"]),
+        ('preset = "tiny"', "processes = true", ["baseline.processes", "True", "integer"]),
+        ('preset = "tiny"', 'quantisation = "int2"', ["baseline.quantisation", "int2", "int8"]),
+        ("[subjects]", "[student]\nweight = 0.0\n[subjects]", ["student.weight", "0"]),
+        ("[subjects]", "[student]\ntemperature = 0.0\n[subjects]", ["student.temperature"]),
+        ("[subjects]", "[student]\nwidth = 2\n[subjects]", ["[student]", "width", "hidden_dim"]),
         ("[gpt]\nsteps = 7", "[gpt]", ["[gpt]", "steps", "epochs"]),
         ("[gpt]\nsteps = 7", "[gpt]\nsteps = 7\nepochs = 1", ["[gpt]", "steps", "epochs"]),
         ("[gpt]\nsteps = 7", "[gpt]\nepochs = 0", ["gpt.epochs", "more than 0"]),
@@ -97,3 +111,16 @@ def test_the_process_of_a_cell_gets_the_same_settings(tmp_path: Path) -> None:
     for cell in cells(settings):
         job = CellJob(settings, cell)
         assert repr(from_json(CellJob, to_json(job), "job")) == repr(job)
+
+
+def test_the_factors_of_the_page_are_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "study.md").read_text(encoding="utf-8")
+    (block,) = (
+        each for each in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "[student]" in each
+    )
+    rest = STUDY.replace("[factors]\nhidden_dim = [6, 48]\nheads = [1, 2]\n", block)
+    settings = StudySettings.read(write(tmp_path, rest))
+    assert settings.student.sizes() == {"hidden_dim": 12, "layers": 1}
+    assert {cell.factor for cell in cells(settings)} == set(settings.factors.levels)
+    for name in FACTORS:
+        assert f"`{name}`" in page

@@ -192,3 +192,27 @@ def test_features_are_the_thesis_s_layer(layers, block, tmp_path):
     torch.save({**content, "state_dict": model.state_dict()}, tmp_path / "gpt.pt")
     encoder = registry.make("videogpt", tmp_path / "gpt.pt")
     assert encoder.aliases["features"] == f"attn_stack.attn_nets.{block}.post_fc_dp"
+
+
+def test_int8_features_are_near_the_float_ones_and_kept_apart(checkpoint, video, tmp_path):
+    path, _ = checkpoint
+    source, _ = video
+    layer = "attn_stack.attn_nets.1.post_fc_dp"
+    read, bytes_ = {}, {}
+    for quantisation in ("none", "int8"):
+        encoder = registry.make("videogpt", path, tr=TR, quantisation=quantisation)
+        (found,) = encode({"run-1": source}, encoder, [layer], FeatureStore(tmp_path), tr=TR)
+        assert found.computed > 0  # not the other's, out of the store
+        read[quantisation] = found.features.read().ravel()
+        bytes_[quantisation] = encoder.weight_bytes()
+    assert 0.99 < np.corrcoef(read["none"], read["int8"])[0, 1] < 1
+    # Linear layers have most of the weights, and theirs take a quarter.
+    assert bytes_["none"] / bytes_["int8"] > 1.5
+    float_gpt = registry.make("videogpt", path, tr=TR).network
+    assert bytes_["none"] == 4 * sum(
+        p.numel() for name, p in float_gpt.named_parameters() if not name.startswith("vqvae.")
+    )
+    vqvae = registry.make("videogpt", path, tr=TR, quantisation="int8").network.vqvae
+    assert not any(type(module).__name__ == "Int8Linear" for module in vqvae.modules())
+    with pytest.raises(UnknownNameError, match="int8"):
+        registry.make("videogpt", path, tr=TR, quantisation="int4")

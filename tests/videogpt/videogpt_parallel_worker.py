@@ -1,6 +1,5 @@
-"""Trains in one way of sharing and saves losses and whole weights: run by torchrun, or alone."""
+"""Trains in every way of sharing and saves losses and whole weights: run by `videogpt_worker`."""
 
-import sys
 from pathlib import Path
 
 import torch
@@ -11,7 +10,7 @@ from encoders.videogpt import distributed
 from encoders.videogpt.clips.store import ClipStore
 from encoders.videogpt.gpt import VideoGPT
 from encoders.videogpt.training import parallel, state
-from encoders.videogpt.training.launch import process_group
+from encoders.videogpt.training.distillation import Distillation, DistillationPhase
 from encoders.videogpt.training.loop import Trainer
 from encoders.videogpt.training.phases import GPTPhase, VQVAEPhase
 from encoders.videogpt.training.runs import Data, train_gpt
@@ -19,7 +18,14 @@ from encoders.videogpt.training.settings import TrainSettings
 from encoders.videogpt.vqvae import VQVAE
 
 TOGETHER = 4
-CASES = (("gpt", "fsdp"), ("gpt", "tensor"), ("vqvae", "fsdp"))
+CASES = (
+    ("gpt", "fsdp"),
+    ("gpt", "tensor"),
+    ("vqvae", "fsdp"),
+    ("distilled", "ddp"),
+    ("distilled", "fsdp"),
+    ("distilled", "tensor"),
+)
 
 
 def settings(way: str, **changes: object) -> TrainSettings:
@@ -36,6 +42,11 @@ def phase_of(name: str, **sizes: object) -> VQVAEPhase | GPTPhase:
         return VQVAEPhase(VQVAE(small().vqvae))
     phase = GPTPhase(VideoGPT(small(**sizes)))
     torch.nn.init.normal_(phase.model.fc_out.weight, std=0.3)
+    if name == "distilled":
+        teacher = VideoGPT(small(hidden_dim=48))
+        torch.nn.init.normal_(teacher.fc_out.weight, std=0.3)
+        teacher.vqvae.load_state_dict(phase.model.vqvae.state_dict())
+        return DistillationPhase(phase.model, Distillation(teacher))
     return phase
 
 
@@ -75,9 +86,3 @@ def _resumed(data: Data, folder: Path, ways: tuple[str, str]) -> None:
             recipe = settings(way, steps=steps, precision="bf16")
             done = train_gpt(data, vqvae, small(), recipe, folder=folder / part)
         torch.save(done.model.state_dict(), folder / f"{part}-{distributed.rank()}.pt")
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    with process_group("cpu"):
-        run(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,9 +1,13 @@
-"""Trains both phases for a few steps and saves gradients, losses and weights: run by torchrun."""
+"""Trains both phases for a few steps and saves gradients, losses and weights: run by torchrun.
+
+Started as a program it runs `videogpt_parallel_worker` too: starting two processes takes seconds.
+"""
 
 import sys
 from pathlib import Path
 
 import torch
+import videogpt_parallel_worker
 from videogpt_small import small
 
 from encoders.videogpt import distributed
@@ -68,4 +72,6 @@ def run(clips: Path, out: Path) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with process_group("cpu"):
-        run(Path(sys.argv[1]), Path(sys.argv[2]))
+        clips, out = Path(sys.argv[1]), Path(sys.argv[2])
+        run(clips, out / "batches")
+        videogpt_parallel_worker.run(clips, out / "ways")

@@ -11,7 +11,7 @@ import click
 
 from bench_core.cli.display import duration, print_table, say
 from bench_core.cli.option_values import listed_words
-from bench_core.cli.options import option
+from bench_core.cli.options import PENALTY_OPTIONS, option
 from bench_core.cli.parameters import Bytes
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _ROWS = 14
 @click.option("-t", "--t", "--samples", "t", type=click.IntRange(min=2), help="Training samples.")
 @click.option("-p", "--p", "--features", "p", type=click.IntRange(min=1), help="Features.")
 @click.option("-s", "--s", "--targets", "s", type=click.IntRange(min=1), help="Targets.")
-@option("alphas")
+@option(*(name for name in PENALTY_OPTIONS if name != "spaces"))
 @option("test-fraction")
 @option(
     "nodes",
@@ -57,7 +57,6 @@ def command(
     t: int | None,
     p: int | None,
     s: int | None,
-    alphas: tuple[float, ...] | None,
     test_fraction: float,
     nodes: int | None,
     threads: int | None,
@@ -69,8 +68,11 @@ def command(
     curve: bool,
     show_all: bool,
     as_json: bool,
+    **penalty: Any,
 ) -> None:
     """Predict every way to fit PROBLEM (a name or a folder), or --t × --p to --t × --s.
+
+    Strategies that cannot choose penalties as is asked are named, with the reason.
 
     Nothing is measured: times come from a calibration (`ridgebench calibrate`). The recommended way
     is the fastest that fits in memory and gives RidgeCV's answer. The exit status is 1 where
@@ -84,10 +86,11 @@ def command(
     from bench_core.advice.curve import STRATEGIES
     from bench_core.advice.curve import as_dict as curve_dict
     from bench_core.cli.commands.calibrate import chosen_calibrations
+    from bench_core.runner.penalty_request import PenaltyRequest
 
     names = listed_words(strategies)
     sizes, data = _size(problem or named, scale, subject, (t, p, s), test_fraction)
-    size = ProblemSize(*sizes, alphas=alphas)
+    size = ProblemSize(*sizes, PenaltyRequest(**penalty))
     found = chosen_calibrations(calibrations)
     first = found[0].machine
     limits = Limits(
@@ -97,10 +100,15 @@ def command(
         machines=machines or first.nodes,
     )
     if curve:
+        unable = {name: size.penalty.unable(name, size.t) for name in names or STRATEGIES}
+        for name, reason in unable.items():
+            if reason is not None:
+                say(f"not predicted: {name}: {reason}", err=as_json)
         curves = [
             scaling_curve(name, size, one, limits.threads)
             for one in found
-            for name in names or STRATEGIES
+            for name, reason in unable.items()
+            if reason is None
         ]
         if as_json:
             click.echo(json.dumps([curve_dict(one) for one in curves], indent=1))
@@ -167,6 +175,8 @@ def _with_measured(
             blas=one.blas,
             nodes=way.nodes,
             threads=way.threads,
+            options=way.options,
+            alphas=size.penalty.alphas,
         )
         found.append(replace(one, measured=measured))
     return found

@@ -52,7 +52,13 @@ KEPT = (
     type=click.Choice(["cuda", "torch"]),
     help="Compare fits on a GPU (cuda), or in torch on the processor, with numpy's: nothing else.",
 )
-@option("json", "again", "cluster", *(name for name in PENALTY_OPTIONS if name != "spaces"))
+@option(
+    "json",
+    "again",
+    "cluster",
+    "allow-mixed",
+    *(name for name in PENALTY_OPTIONS if name != "spaces"),
+)
 @own_options
 @click.argument("asv_arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
@@ -68,6 +74,7 @@ def command(
     as_json: bool,
     again: bool,
     cluster: ClusterSettings | None,
+    allow_mixed: bool,
     asv_arguments: tuple[str, ...],
     **penalty: Any,
 ) -> None:
@@ -112,9 +119,10 @@ def command(
 
     from bench_core.cli.sweep import show_plan
     from bench_core.cli.turns import bench_in_turns, print_same
-    from bench_core.cluster.settings import VARIABLE
+    from bench_core.cluster.settings import MIXED, VARIABLE
     from bench_core.measure.resume import RESUME
     from bench_core.records.provenance import head
+    from bench_core.records.store import RECORDS
     from bench_core.report.bench_request import check_arguments, check_profile
     from bench_core.report.run_monitor import watch
     from bench_core.report.runs import collect
@@ -131,8 +139,8 @@ def command(
     from bench_core.runner.penalty_request import PenaltyRequest
 
     if own := take_own(ctx, penalty):
-        suites = ("profile", "aa", "turns", "device", "as_json", "cluster", "asv_arguments")
-        refuse_others(ctx, *suites)
+        suites = ("profile", "aa", "turns", "device", "as_json", "cluster", "allow_mixed")
+        refuse_others(ctx, *suites, "asv_arguments")
         request = PenaltyRequest(**penalty)
         bench_own(own, request, machine=machine, accept_load=accept_load, again=again, plan=plan)
         return
@@ -145,13 +153,18 @@ def command(
         machine = f"{machine_name(machine)}--{request.label}"
         text = f"Penalties are chosen otherwise than by default: results are those of {machine}"
         say(text, err=as_json)
+        project = replace(project, label=request.label)
     if not turns and aa:
         raise click.UsageError("--aa measures in turns: leave out --no-turns")
     if as_json and not plan:
         raise click.UsageError("--json prints a plan: give --plan too")
     chosen = request.environment()
+    if request.label:
+        chosen[RECORDS] = str(project.pending)
     if cluster is not None:
         chosen[VARIABLE] = cluster.source
+    if allow_mixed:
+        chosen[MIXED] = "1"
     if device is not None:
         chosen["RIDGEBENCH_DEVICE"] = device
         project = replace(project, configuration=DEVICES)
@@ -199,9 +212,9 @@ def command(
             return
     else:
         end_sweep(state)
-    runs = build_site(project, name)
-    if not any(run.fits or run.kernels for run in runs):
+    built = build_site(project, name)
+    if not any(run.fits or run.kernels for run in built.runs):
         say(f"Nothing was measured on {name}; .asv/run.log has asv's own words.")
-    print_summary(runs, screen, profile=profile)
+    print_summary(built.runs, screen, profile=profile, answers=built.answers)
     say(f"\nPage:        {project.page.relative_to(project.root)}")
-    say("asv's pages: asv preview (they load libraries from the internet)")
+    say(built.asv)

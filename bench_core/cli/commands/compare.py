@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,23 +57,27 @@ def command(
     """Compare the times of SECOND with those of FIRST, two environments, by collected records.
 
     An environment is named by the BLAS that answered in it (mkl, openblas), or by its whole name.
+    Of two commits it is also said how their runs agree: medians that differ, winners that flip.
     The exit status is 0, 1 if --fail-on says so, and 2 for names that are not known.
     """
     import json
 
     from bench_core.cli.collected import collected_runs
     from bench_core.comparison import compare as texts
+    from bench_core.comparison.cases import measured_cases
+    from bench_core.comparison.two_runs import two_runs, two_runs_dict, two_runs_text
 
     dimension, first, second = _sides(environments, strategy, machine, commit)
-    found = texts.compare(
-        collected_runs(results), dimension, first, second, rate=error_rate, margin=margin
-    )
+    runs = collected_runs(results)
+    found = texts.compare(runs, dimension, first, second, rate=error_rate, margin=margin)
+    agreement = two_runs(found.pairing, measured_cases(runs), runs) if dimension == "commit" else ()
     if as_json:
-        click.echo(json.dumps(texts.as_dict(found), indent=1, allow_nan=False))
+        values = texts.as_dict(found) | {"two_runs": [two_runs_dict(one) for one in agreement]}
+        click.echo(json.dumps(values, indent=1, allow_nan=False))
     elif as_markdown:
-        click.echo(texts.as_markdown(found))
+        click.echo(texts.as_markdown(found, [two_runs_text(one) for one in agreement]))
     else:
-        _show(found, show_all)
+        _show(found, show_all, [two_runs_text(one) for one in agreement])
     raise SystemExit(int(any(_fails(found, what) for what in fail_on)))
 
 
@@ -93,7 +98,7 @@ def _sides(
     return "environment", environments[0], environments[1]
 
 
-def _show(found: Comparison, show_all: bool) -> None:
+def _show(found: Comparison, show_all: bool, further: Sequence[str]) -> None:
     from bench_core.comparison import compare as texts
     from bench_core.errors import counted
 
@@ -134,6 +139,8 @@ def _show(found: Comparison, show_all: bool) -> None:
             say(f"  {text}")
         if len(unpaired) > len(shown):
             say(f"  … {len(unpaired) - len(shown)} more (--all)")
+    for text in further:
+        say(text)
     say(texts.noise_text(found))
     say(texts.answer(found), "bold")
 

@@ -126,7 +126,6 @@ def _print(rows: list[Row]) -> None:
 
 def _dry_run(settings: StudySettings) -> None:
     from bench_core.study.context import Study
-    from bench_core.study.costs import baseline_words
     from bench_core.study.run import estimates
 
     columns = ("cell", "GPT", "+ VQ-VAE", "frames", "steps", "memory", "time", "")
@@ -153,7 +152,7 @@ def _dry_run(settings: StudySettings) -> None:
     print_table(f"{settings.name}: {settings.design}", columns, rows, words=("cell", ""))
     for line in refused:
         click.echo(line)
-    click.echo(f"baseline: {baseline_words(settings.baseline)}")
+    click.echo(f"baseline: {settings.baseline.words()}")
     click.echo(f"training of the GPTs that are left, roughly: {duration(total)}")
     click.echo(
         "memory: weights, gradients and Adam, without activations; time: operations at 30 % of "

@@ -220,10 +220,23 @@ def job_ending(job: str) -> str:
     limit = time.monotonic() + _ENDED_S
     while True:
         fields = job_fields(job)
-        state = fields.get("JobState", "unknown to Slurm")
-        if state not in ("RUNNING", "COMPLETING") or time.monotonic() > limit:
-            break
+        if fields.get("JobState") not in ("RUNNING", "COMPLETING") or time.monotonic() > limit:
+            return describe_ending(job, fields)
         time.sleep(0.1)
+
+
+def describe_ending(job: str, fields: Mapping[str, str]) -> str:
+    """Return how a job has ended as text, from what `job_fields` returns.
+
+    >>> describe_ending("7", {"JobState": "TIMEOUT", "TimeLimit": "02:00:00"})
+    'its job 7 is TIMEOUT: it has reached its walltime of 02:00:00'
+    >>> describe_ending("7", {"JobState": "CANCELLED", "Reason": "None"})
+    'its job 7 is CANCELLED'
+    """
+    state = fields.get("JobState", "unknown to Slurm")
+    if state == "TIMEOUT":
+        limit = fields.get("TimeLimit", "unknown length")
+        return f"its job {job} is {state}: it has reached its walltime of {limit}"
     reason = fields.get("Reason", "None")
     return f"its job {job} is {state}" + ("" if reason == "None" else f" ({reason})")
 

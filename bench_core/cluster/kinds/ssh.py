@@ -63,6 +63,7 @@ class SshSettings(TlsSettings):
 def start(settings: SshSettings, request: NodeRequest) -> Cluster:
     """Start a node on one host after the other; see `bench_core.cluster.start`."""
     from bench_core.cluster.adopted import AdoptedCluster
+    from bench_core.cluster.launch import launched_as
     from bench_core.cluster.silence import HostAnswer
 
     if importlib.util.find_spec("asyncssh") is None:
@@ -71,62 +72,67 @@ def start(settings: SshSettings, request: NodeRequest) -> Cluster:
     class SshCluster(AdoptedCluster):
         kind = "ssh"
         running: Any
-        hosts: tuple[_Host, ...] = ()
+        remotes: tuple[_Remote, ...] = ()
 
         def connect(self) -> Any:
             return _connect(settings, self)
 
+        def choose(self, workers: dict[str, dict[str, Any]]) -> list[str]:
+            """Return the workers in the order of ``hosts``: Dask names them by address alone."""
+            found = self.client.run(launched_as, workers=list(workers), on_error="return")
+            # What has no number cannot run ridgebench, which is said of it next.
+            numbers = {at: one for at, one in found.items() if isinstance(one, int)}
+            return sorted(workers, key=lambda at: numbers.get(at, len(workers)))
+
         def _start(self) -> None:
             super()._start()
-            self.hosts = _look_at_hosts(self.running)
+            self.remotes = tuple(
+                _Remote(self.running, self.running.workers[node]) for node in range(self.nodes)
+            )
+            for each in self.remotes:
+                each.oom_kills = each.count_oom_kills()
             self._open.callback(self._kill_silent)
 
         def _kill_silent(self) -> None:
             """Kill nodes that do not answer: SSH's own signals do not reach what is stopped."""
-            for node, facts in enumerate(self.facts):
-                host = self._host(node)
-                if host is not None and self._presence.is_silent(node):
+            for node, remote in enumerate(self.remotes):
+                if self._presence.is_silent(node):
                     with suppress(OSError):
-                        host.ask(f"kill -KILL {facts.pid}")
-
-        def _host(self, node: int) -> _Host | None:
-            return next((one for one in self.hosts if one.name == self.facts[node].host), None)
+                        remote.ask(f"kill -KILL {self.facts[node].pid}")
 
         def ending(self, node: int) -> str:
-            host = self._host(node)
-            return (None if host is None else host.ending()) or super().ending(node)
+            known = self.remotes[node].ending() if self.remotes else None
+            return known or super().ending(node)
 
         def ask_host(self, node: int) -> HostAnswer:
-            found, host = super().ask_host(node), self._host(node)
-            if found == "unknown" and host is not None:
-                return host.state(self.facts[node].pid)
+            found = super().ask_host(node)
+            if found == "unknown" and self.remotes:
+                return self.remotes[node].state(self.facts[node].pid)
             return found
 
     return SshCluster(settings, request)
 
 
 @dataclass
-class _Host:
-    """A host of nodes, over the SSH connections that have started them.
+class _Remote:
+    """A node's process on its host, over the SSH connection that has started it.
 
     Parameters
     ----------
-    running : the SSHCluster. processes : its workers there, whose ends are told once.
+    running : the SSHCluster. process : its worker.
     oom_kills : processes that were killed there for want of memory before the fit.
     """
 
-    name: str
     running: Any
-    processes: list[Any]
+    process: Any
     oom_kills: int | None = None
 
     def ask(self, command: str) -> str:
         """Return what a command prints there; raise `OSError` where the host is out of reach."""
         import asyncssh
 
-        connection = self.processes[0].connection
         try:
-            done = self.running.sync(connection.run, command, callback_timeout=_ASK_S)
+            done = self.running.sync(self.process.connection.run, command, callback_timeout=_ASK_S)
         except asyncssh.Error as error:
             raise OSError(str(error)) from error
         return str(done.stdout)
@@ -147,41 +153,21 @@ class _Host:
         return None
 
     def ending(self) -> str | None:
-        """Return how a worker has ended there, None where none has by its SSH connection."""
+        """Return how the process has ended by its SSH connection, None where that knows nothing."""
         from bench_core.cluster.health import describe_signal
 
         limit = time.monotonic() + _ENDED_S  # Dask may know before SSH does
-        while True:
-            ended = [one for one in self.processes[:] if one.proc.exit_status is not None]
-            if ended or time.monotonic() > limit:
-                break
+        while self.process.proc.exit_status is None:
+            if time.monotonic() > limit:
+                return None
             time.sleep(0.05)
-        if not ended:
-            return None
-        if len(self.processes) > 1:
-            self.processes.remove(ended[0])
-        found = ended[0].proc.exit_signal
+        found = self.process.proc.exit_signal
         if found is None:
-            return f"ended with status {ended[0].proc.exit_status}"
+            return f"ended with status {self.process.proc.exit_status}"
         number = getattr(signal, f"SIG{found[0]}", None)
         if number is None:
             return f"was killed by signal {found[0]}"
         return f"was killed by {describe_signal(number, self.oom_kills, self.count_oom_kills)}"
-
-
-def _look_at_hosts(running: Any) -> tuple[_Host, ...]:
-    """Return the hosts of a cluster's workers, by the names that they call themselves."""
-    found: dict[str, _Host] = {}
-    for process in running.workers.values():
-        host = _Host("", running, [process])
-        with suppress(OSError):  # its state is then unknown
-            host.name = host.ask("uname -n").strip()
-            if host.name in found:
-                found[host.name].processes.append(process)
-            else:
-                found[host.name] = host
-                host.oom_kills = host.count_oom_kills()
-    return tuple(found.values())
 
 
 def _connect(settings: SshSettings, cluster: Any) -> Any:
@@ -209,7 +195,7 @@ def _connect(settings: SshSettings, cluster: Any) -> Any:
                 worker_class="distributed.Worker",  # a nanny would start a lost node again
                 remote_python=[
                     launcher(python, 1, "default", None, watch=True),
-                    *[launcher(python, *chosen, watch=True)] * len(used),
+                    *(launcher(python, *chosen, watch=True, node=i) for i in range(len(used))),
                 ],
                 silence_logs=logging.CRITICAL,
                 security=security(settings),

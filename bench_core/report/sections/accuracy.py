@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench_core.records import EnvironmentRun, Record
+from bench_core.records import Record
 from bench_core.report.blocks import Block, Cell, Figure, Table, Text, number, rows_of
 from bench_core.report.figures import accuracy_figure
 from bench_core.report.fit_cells import FIT_HEADINGS, fit_cells
+from bench_core.report.rows import environment_label
 from bench_core.report.sections import Section
 from bench_core.report.site_data import SiteData
 
@@ -27,8 +28,14 @@ _HEADINGS = (
 
 
 def _build(data: SiteData) -> Sequence[Block]:
-    rows = [(run, one) for run in data.runs for one in run.fits if one.accuracy is not None]
-    if not rows:
+    cells = [
+        _cells(data, run.machine, label, one)
+        for run in data.runs
+        for label in [environment_label(run)]
+        for one in run.fits
+        if one.accuracy is not None
+    ]
+    if not cells:
         return []
     blocks: list[Block] = [
         Text(
@@ -45,18 +52,17 @@ def _build(data: SiteData) -> Sequence[Block]:
             "Held-out correlation beside its shuffled null: a fast answer must be the same answer."
         )
         blocks.append(Figure("accuracy", "Held-out r", svg, caption))
-    cells = [_cells(data, run, one) for run, one in rows]
     blocks.append(Table("accuracy-table", _HEADINGS, rows_of(cells)))
     return blocks
 
 
-def _cells(data: SiteData, run: EnvironmentRun, record: Record) -> list[str | Cell]:
+def _cells(data: SiteData, machine: str, label: str, record: Record) -> list[str | Cell]:
     accuracy, null, agreement = record.accuracy, record.null, record.agreement
     assert accuracy is not None
     same = None if agreement is None else agreement.same_penalty
     tied = agreement is not None and agreement.tie
     return [
-        *fit_cells(run, record, data.records.link(record.id)),
+        *fit_cells(machine, label, record, data.records.link(record.id)),
         number(accuracy.mean, ".3f"),
         number(accuracy.median, ".3f"),
         number(accuracy.p95, ".3f"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 from bench_core.records import EnvironmentRun, KernelsRecord, Record
 from bench_core.report.blocks import (
@@ -55,7 +56,7 @@ def _build(data: SiteData) -> Sequence[Block]:
             "What each BLAS reaches on the operations that a ridge is made of, in one process."
         )
         blocks.append(Figure("kernels", "Kernels", svg, caption, data=_kernels(data.runs)))
-    rows = [cells for run in data.runs for one in run.fits for cells in _fit(data, run, one)]
+    rows = [cells for run in data.runs for cells in _fits(data, run)]
     if rows:
         blocks += [
             Heading("Fits against the limits", "limits"),
@@ -82,7 +83,25 @@ _HEADINGS = (
 )
 
 
-def _fit(data: SiteData, run: EnvironmentRun, record: Record) -> list[list[str | Cell]]:
+def _fits(data: SiteData, run: EnvironmentRun) -> list[list[str | Cell]]:
+    """Return the cells of the valid fits of a run of which a limit is known."""
+    label, kernels = environment_label(run), run.kernels
+
+    @cache
+    def gemm(dtype: str, cores: int) -> float | None:
+        return gemm_rate(kernels, dtype, cores)
+
+    found = [_fit(data, run.machine, label, one, gemm) for one in run.fits]
+    return [cells for cells in found if cells]
+
+
+def _fit(
+    data: SiteData,
+    machine: str,
+    label: str,
+    record: Record,
+    gemm_of: Callable[[str, int], float | None],
+) -> list[str | Cell]:
     """Return the cells of a valid fit, nothing where neither limit is known."""
     if record.status != "ok" or record.times is None:
         return []
@@ -91,21 +110,19 @@ def _fit(data: SiteData, run: EnvironmentRun, record: Record) -> list[list[str |
     rate = None if flops is None else flops / record.times.median_s / 1e9
     torch = None if record.blas is None else record.blas.in_torch
     cores = case.threads * case.nodes
-    gemm = torch.gflops if torch is not None else gemm_rate(run.kernels, case.problem.dtype, cores)
+    gemm = torch.gflops if torch is not None else gemm_of(case.problem.dtype, cores)
     size = data_bytes(record)
     peak = None if record.memory is None else record.memory.peak_bytes
     if (rate is None or not gemm) and (size is None or peak is None):
         return []
     return [
-        [
-            *fit_cells(run, record),
-            seconds_cell(record.times.median_s, data.records.link(record.id)),
-            number(rate, ".3g"),
-            number(rate / gemm if rate is not None and gemm else None, ".2f"),
-            bytes_cell(peak),
-            bytes_cell(size),
-            number(peak / size if peak is not None and size else None, ".2f"),
-        ]
+        *fit_cells(machine, label, record),
+        seconds_cell(record.times.median_s, data.records.link(record.id)),
+        number(rate, ".3g"),
+        number(rate / gemm if rate is not None and gemm else None, ".2f"),
+        bytes_cell(peak),
+        bytes_cell(size),
+        number(peak / size if peak is not None and size else None, ".2f"),
     ]
 
 
@@ -113,7 +130,7 @@ def _kernels(runs: Sequence[EnvironmentRun]) -> Table:
     rows: list[list[str | Cell]] = [
         [
             run.machine,
-            environment_label(run),
+            label,
             precision,
             kernel,
             number(record.case.size, "d"),
@@ -123,6 +140,7 @@ def _kernels(runs: Sequence[EnvironmentRun]) -> Table:
             number(rate.fraction_of_gemm, ".2f"),
         ]
         for run in runs
+        for label in [environment_label(run)]
         for record in run.kernels
         if record.status == "ok" and record.rates is not None
         for precision, rates in record.rates.items()

@@ -20,6 +20,7 @@ def _build(data: SiteData) -> Sequence[Block]:
             (
                 Cell(one.status),
                 Cell(one.suite or ""),
+                Cell(one.case, link=data.records.link(one.record)),
                 Cell(one.reason),
                 number(one.count, "d"),
                 Cell(where(one, environments)),
@@ -28,7 +29,8 @@ def _build(data: SiteData) -> Sequence[Block]:
         )
         for one in data.issues
     )
-    headings = ("status", "suite", "reason, and what would make it run", "count in each", "where")
+    reason = "reason, and what would make it run"
+    headings = ("status", "suite", "case", reason, "count in each", "where")
     return [Table("issues", headings, rows)]
 
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench_core.ridge.arrays.backend import Device
+from bench_core.errors import InputError
+from bench_core.ridge.arrays.backend import Device, find_device
 
 DEVICE_ROOM = 0.05
 """Part of a GPU's free memory that is left to torch's libraries and to gaps between its blocks."""
@@ -57,6 +58,34 @@ def free_device_memory(device: Device, cuda: Any = None) -> int | None:
     """
     budget = device_budget(device, cuda)
     return None if budget is None else smallest_share([budget])
+
+
+def budget_here(name: str) -> DeviceBudget | None:
+    """Return the memory of the GPU called ``name``; None for the processor, or where it is not.
+
+    Plans are made where no GPU is, too. The fit itself says what is missing.
+    """
+    try:
+        return device_budget(find_device(name))
+    except InputError:
+        return None
+
+
+def within_device(name: str, limit: int | None = None, processes: int = 1) -> int | None:
+    """Return the bytes that each of ``processes`` on the GPU called ``name`` may use.
+
+    The lesser of their share and of ``limit``; ``limit`` where no GPU is.
+    """
+    return least(limit, smallest_share([budget_here(name)] * processes))
+
+
+def least(*limits: int | None) -> int | None:
+    """Return the smallest of the limits that there are; None without any.
+
+    >>> least(None, 7, 5), least(None)
+    (5, None)
+    """
+    return min((one for one in limits if one is not None), default=None)
 
 
 def smallest_share(budgets: Sequence[DeviceBudget | None]) -> int | None:

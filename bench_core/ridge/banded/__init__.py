@@ -2,8 +2,9 @@
 
 `BandedRidgeCV` is the estimator. `candidates` draws weights of the spaces, `kernels` sums their
 Gram matrices, `held_out` gives the residuals of held-out rows from one factorisation, `search`
-scores candidates, `solution` fits the chosen ones, `variance` divides what is explained among the
-spaces, `planning` knows flops and memory.
+scores candidates for all targets together and `each_target` for each, where `skeleton` finds
+candidates that give the others' scores. `solution` fits the chosen ones, `variance` divides what is
+explained among the spaces, `planning` knows flops and memory.
 """
 
 from __future__ import annotations

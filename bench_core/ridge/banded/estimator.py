@@ -17,14 +17,16 @@ from bench_core.errors import InputError
 from bench_core.progress import Progress, silent
 from bench_core.ridge.arrays.backend import Array, find_device, full_float32_products, to_numpy
 from bench_core.ridge.arrays.coef_file import CoefFile, fresh_memory
+from bench_core.ridge.arrays.device_memory import within_device
 from bench_core.ridge.arrays.target_blocks import fits_in_memory
+from bench_core.ridge.banded.each_target import EachTarget
 from bench_core.ridge.banded.features import PreparedFeatures
 from bench_core.ridge.banded.held_out import as_ranges
 from bench_core.ridge.banded.kernels import Columns, columns_of
 from bench_core.ridge.banded.planning import BandedPlan, BandedShape, make_plan
 from bench_core.ridge.banded.rounds import Chosen, Draws, choose, search
 from bench_core.ridge.banded.scores import Candidates, SearchSettings
-from bench_core.ridge.banded.search import EachTarget, sums_over_targets
+from bench_core.ridge.banded.search import sums_over_targets
 from bench_core.ridge.banded.solution import solve_blocks
 from bench_core.ridge.banded.variance import SpaceScores, space_scores
 from bench_core.ridge.formulas.scores import check_scoring
@@ -71,7 +73,8 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     best_score_ : its score, or (s,).
     coef_ : (s, p); absent with ``coef=None``. intercept_ : (s,).
     cv_results_ : "alphas" (r,), "weights" (n, spaces), "mean_scores" (n, r): means over folds and
-        targets; NaN for a candidate that was not tried.
+        targets; NaN for a candidate that was not tried. "interpolated" how many candidates'
+        scores came from those of others (`bench_core.ridge.banded.skeleton`).
     plan_ : the plan that was carried out.
 
     Raises
@@ -136,11 +139,16 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ) -> BandedPlan:
         """Return what `fit` would do with t × p to t × s of ``dtype``; nothing is read.
 
-        Raises `ResourceError` when no plan fits ``memory_limit``, `InputError` for parameters that
-        no fit can use.
+        On a GPU what is free there is a limit too.
+
+        Raises `ResourceError` when no plan fits ``memory_limit`` or the GPU, `InputError` for
+        parameters that no fit can use.
         """
         shape = self.shape_of(t, p, s, dtype, groups, in_file=in_file)
-        return make_plan(shape, memory_limit=self.memory_limit)
+        limit = self.memory_limit
+        if shape.on_gpu:
+            limit = within_device(self.device, limit)
+        return make_plan(shape, memory_limit=limit)
 
     def shape_of(
         self,
@@ -170,6 +178,7 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             in_file=in_file,
             permuted=order is not None,
             loo=_is_loo(self.cv),
+            on_gpu=self.device.startswith("cuda"),
         )
 
     def fit(self, X: ArrayLike, Y: ArrayLike, groups: ArrayLike | None = None) -> BandedRidgeCV:
@@ -213,6 +222,7 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 plan.together,
                 progress,
                 loo=plan.shape.loo,
+                interpolate=plan.interpolate,
             )
             kernels = self._features.ordered(order)
             found = search(
@@ -321,6 +331,7 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             "alphas": check_alphas(self.alphas),
             "weights": found.weights,
             "mean_scores": found.mean_scores,
+            "interpolated": found.interpolated,
         }
 
     def _solve(self, file: CoefFile | None, dtype: np.dtype[Any]) -> None:
@@ -345,7 +356,7 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         wide = replace(targets, width=self.plan_.solved)
         along = self._features.along_means()
         intercept, self._y_mean = solve_blocks(
-            solution, wide, along if self.fit_intercept else None, keep
+            solution, wide, along if self.fit_intercept else None, keep, whole=self.plan_.whole
         )
         for name in ("coef_", "_dual"):
             self.__dict__.pop(name, None)

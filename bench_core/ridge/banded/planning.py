@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench_core.errors import ResourceError, counted, readable_bytes
+from bench_core.ridge.banded.skeleton import FEW, MEMBERS
 
 WIDTH = 1024
 """Targets that are predicted at once: their residuals stay in the cache."""
@@ -28,6 +29,13 @@ FILE_BYTES = 256 * 2**20
 """Bytes of operators that are held at once where every pass reads the targets from a file."""
 
 
+LEAST_PILOT = 64
+"""Fewest targets that are predicted with every candidate to find a skeleton."""
+
+LEAST_CANDIDATES = 24
+"""Fewest candidates, weights × penalties, of which some may give the others' scores."""
+
+
 @dataclass(frozen=True)
 class BandedShape:
     """The shape of a fit, all that a plan depends on.
@@ -37,7 +45,8 @@ class BandedShape:
     per_target : every target chooses for itself. scoring : "r2" needs a Gram matrix of the targets
     for each fold, "pearson" predictions. coef : "memory", "file" or None. in_file : the targets
     are read from a file in every pass. permuted : the folds' rows do not lie together.
-    loo : leave-one-out, in one fold of all rows.
+    loo : leave-one-out, in one fold of all rows. on_gpu : memory is the GPU's, where coefficients
+    are never kept.
     """
 
     t: int
@@ -54,6 +63,7 @@ class BandedShape:
     in_file: bool = False
     permuted: bool = False
     loo: bool = False
+    on_gpu: bool = False
 
     @property
     def itemsize(self) -> int:
@@ -72,8 +82,11 @@ class BandedPlan:
 
     selection : "shared" (from sums over targets) or "each" (every target is predicted).
     together : candidates that one pass over the targets scores. width, solved : targets per block
-    when scoring and when solving. factors : Cholesky factors kept when solving. peak_bytes :
-    memory beyond X, Y and the process as it was.
+    when scoring and when solving. factors : Cholesky factors kept when solving. whole : the dual
+    weights of all targets are held, so that targets of one choice are solved together.
+    interpolate : some candidates may give the scores of the others
+    (`bench_core.ridge.banded.skeleton`); how many depends on the data, and ``flops`` counts all of
+    them. peak_bytes : memory beyond X, Y and the process as it was.
 
     Examples
     --------
@@ -90,6 +103,8 @@ class BandedPlan:
     factors: int
     flops: float
     peak_bytes: int
+    whole: bool = False
+    interpolate: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain values, for a record."""
@@ -103,6 +118,8 @@ class BandedPlan:
             "width": self.width,
             "solved": self.solved,
             "factors": self.factors,
+            "whole": self.whole,
+            "interpolate": self.interpolate,
         }
 
     def __str__(self) -> str:
@@ -112,6 +129,8 @@ class BandedPlan:
             if self.selection == "shared"
             else "by predicting every target with every candidate"
         )
+        if self.interpolate:
+            how = "by predicting every target, with the candidates that give the others' scores"
         where = {"memory": "kept in memory", "file": "streamed to a file", None: "not formed"}
         criterion = "leave-one-out" if w.loo else counted(len(w.folds), "fold")
         whose = "for every target" if w.per_target else "for all targets"
@@ -145,11 +164,13 @@ def make_plan(shape: BandedShape, *, memory_limit: int | None = None) -> BandedP
             if lean.peak_bytes <= memory_limit:
                 return lean
             leanest = min(leanest, lean, key=lambda one: one.peak_bytes)
-    remedies = ["raise memory_limit", "merge feature spaces"]
-    if shape.coef == "memory":
+    place = "of the GPU's memory" if shape.on_gpu else "of memory beyond X and Y"
+    remedies = ["use device='cpu' or a larger GPU" if shape.on_gpu else "raise memory_limit"]
+    remedies.append("merge feature spaces")
+    if shape.coef == "memory" and not shape.on_gpu:
         remedies.append("stream the coefficients to a file (coef=path)")
     raise ResourceError(
-        f"this fit needs {readable_bytes(leanest.peak_bytes)} of memory beyond X and Y "
+        f"this fit needs {readable_bytes(leanest.peak_bytes)} {place} "
         f"({leanest.peak_bytes} bytes) and the limit is {readable_bytes(memory_limit)}: "
         + ", or ".join(remedies)
     )
@@ -170,12 +191,33 @@ def _planned(shape: BandedShape, selection: str) -> BandedPlan:
     if shape.per_target:
         factors = max(1, min(shape.tried, shape.s, FACTOR_BYTES // (8 * shape.t**2)))
     flops = _flops(shape, selection)
-    return _with_memory(BandedPlan(shape, selection, together, width, solved, factors, flops, 0))
+    interpolate = shape.per_target and shape.scoring != "pearson"
+    return _with_memory(
+        BandedPlan(
+            shape,
+            selection,
+            together,
+            width,
+            solved,
+            factors,
+            flops,
+            0,
+            whole=shape.per_target
+            and shape.tried > 1
+            and solved < shape.s
+            and not (shape.in_file or shape.on_gpu),
+            interpolate=interpolate
+            and interpolation_pays(shape.t, shape.s, shape.tried, shape.folds, loo=shape.loo),
+        )
+    )
 
 
 def _leaner(plan: BandedPlan) -> Sequence[BandedPlan]:
     """Return the plan and leaner ones of the same flops, the leanest last."""
     found = [plan]
+    if (plan.whole or plan.interpolate) and not plan.shape.on_gpu:
+        plan = _with_memory(replace(plan, whole=False, interpolate=False))
+        found.append(plan)
     smallest = min(SMALLEST_WIDTH, plan.shape.s)
     while plan.together > 1 or plan.factors > 1 or max(plan.width, plan.solved) > smallest:
         plan = _with_memory(
@@ -191,12 +233,39 @@ def _leaner(plan: BandedPlan) -> Sequence[BandedPlan]:
     return found
 
 
+def pilot_targets(candidates: int, folds: int) -> int:
+    """Return how many targets are predicted with so many candidates to find their skeleton.
+
+    Each gives a loss in every fold, and candidates are told apart by twice as many as they are.
+    """
+    return max(LEAST_PILOT, -(-2 * candidates // folds))
+
+
+def interpolation_pays(t: int, s: int, candidates: int, folds: Sequence[int], *, loo: bool) -> bool:
+    """Return True if half of the candidates may be left out at less than a quarter of the cost.
+
+    The pilot targets take float64 products with all candidates; operators of those that are then
+    predicted are formed a second time, in smaller steps than a product's.
+    """
+    if candidates < LEAST_CANDIDATES:
+        return False
+    operator, product = _candidate_flops(t, folds, loo=loo)
+    pilot = pilot_targets(candidates, len(folds))
+    return s * product > 8 * pilot * product + 6 * operator
+
+
+def _candidate_flops(t: int, folds: Sequence[int], *, loo: bool) -> tuple[float, float]:
+    """Return the flops of a candidate's operators, and of their products with one target."""
+    operator, product = float(t) ** 3, 2.0 * t * t
+    if not loo:
+        operator += sum(n**3 / 3 + 2 * n * n * (t - n) for n in folds)
+        product = float(sum(2 * n * (t - n) for n in folds))
+    return operator, product
+
+
 def _flops(shape: BandedShape, selection: str) -> float:
     t, p, s = float(shape.t), float(shape.p), float(shape.s)
-    operator, product = t**3, 2 * t * t
-    if not shape.loo:
-        operator += sum(n**3 / 3 + 2 * n * n * (t - n) for n in shape.folds)
-        product = sum(2 * n * (t - n) for n in shape.folds)
+    operator, product = _candidate_flops(shape.t, shape.folds, loo=shape.loo)
     passes = len(shape.folds) if shape.scoring == "r2" else 1
     scores = shape.tried * product * (t if selection == "shared" else s)
     if selection == "shared":
@@ -230,9 +299,16 @@ def _with_memory(plan: BandedPlan) -> BandedPlan:
         blocks = 4 * z * t * plan.width + 3 * z * held * plan.width
         scores = 24 * plan.together * len(w.folds) * plan.width
         search = one + plan.together * z * t * t + blocks + scores
-    rows = w.s if w.coef == "memory" else plan.solved
+        if plan.interpolate:
+            pilot = pilot_targets(w.tried, len(w.folds))
+            search += 16 * pilot * t + square
+            if not w.on_gpu:
+                search += z * min(w.tried, MEMBERS) * w.s + 24 * w.s + int(FEW * z * t * w.s)
+                search += 64 * w.tried * w.tried
+    rows = w.s if w.coef == "memory" and not w.on_gpu else plan.solved
     coefficients = z * w.p * (rows if w.coef else 0)
     if w.coef is None:
         coefficients = z * t * w.s
     solve = (1 + plan.factors) * square + (4 * 8 + 2 * z) * t * plan.solved + coefficients
+    solve += z * t * (w.s + plan.solved) if plan.whole else 0
     return replace(plan, peak_bytes=int(small + kept + max(form, search, solve)))

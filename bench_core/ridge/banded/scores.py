@@ -25,6 +25,8 @@ class SearchSettings:
     scoring : see `bench_core.ridge.formulas.scores`.
     per_target : keep the best candidate of every target.
     together : candidates whose operators are held at once.
+    interpolate : let some candidates give the scores of the others, where that is worth it: see
+        `bench_core.ridge.banded.skeleton`.
     """
 
     alphas: NDArray[np.float64]
@@ -36,6 +38,7 @@ class SearchSettings:
     together: int
     progress: Progress = silent
     loo: bool = False
+    interpolate: bool = False
 
 
 @dataclass
@@ -49,6 +52,7 @@ class Candidates:
     best, score : of every target (s,), the number i · r + j of its best candidate and its score;
         with one choice for all targets they stay as they were made.
     lost : candidates that were not tried, as their penalty was too small.
+    interpolated : candidates whose scores came from those of others, but for a few targets.
     """
 
     weights: NDArray[np.float64]
@@ -56,6 +60,7 @@ class Candidates:
     best: NDArray[np.intp]
     score: NDArray[np.float64]
     lost: int = 0
+    interpolated: int = 0
 
     @classmethod
     def none(cls, spaces: int, r: int, s: int) -> Candidates:

@@ -7,14 +7,18 @@ With K = Σ γ_g K_g the dual weights of a target are a = (K + α I)⁻¹ Yc, it
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from bench_core.errors import InputError
+from bench_core.progress import silent
 from bench_core.ridge.arrays.backend import Array, Device, cast, to_numpy
+from bench_core.ridge.arrays.target_blocks import Block
 from bench_core.ridge.banded.kernels import Columns, SpaceKernels
 from bench_core.ridge.solvers.targets import TargetColumns
 
@@ -37,7 +41,7 @@ class Choice:
     ) -> None:
         self.weights, self.alphas, self.index = weights, alphas, index
 
-    def target_weights(self, columns: slice) -> NDArray[np.float64]:
+    def target_weights(self, columns: slice | NDArray[np.intp]) -> NDArray[np.float64]:
         """Return γ (b, spaces) of a block of targets."""
         found: NDArray[np.float64] = self.weights[self.index[columns]]
         return found
@@ -73,7 +77,9 @@ class BandedSolution:
         self._kept = kept
         self._factors: OrderedDict[tuple[int, int | None], Array] = OrderedDict()
 
-    def dual(self, Y: Array, columns: slice, without: int | None = None) -> Array:
+    def dual(
+        self, Y: Array, columns: slice | NDArray[np.intp], without: int | None = None
+    ) -> Array:
         """Return the dual weights (t, b), float64, of centred targets Y (t, b).
 
         without : a space whose kernel is left out, the other penalties as they are.
@@ -148,18 +154,24 @@ def solve_blocks(
     targets: TargetColumns,
     along: NDArray[np.float64] | None,
     keep: Callable[[slice, Array], None],
+    *,
+    whole: bool = False,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Solve all targets block by block; return their intercepts (s,) and means (s,).
 
     Parameters
     ----------
     along : of `PreparedFeatures.along_means`; None without an intercept.
-    keep : called with the columns of every block and its dual weights (t, b).
+    keep : called with the columns of every block, in order, and its dual weights (t, b).
+    whole : solve targets of one choice together, so that each factor is formed once, and hold the
+        dual weights of all targets in the precision of the products.
     """
-    s = targets.Y.shape[1]
+    t, s = targets.Y.shape
     intercept, mean = np.zeros(s), np.zeros(s)
-    for block in targets.blocks("solving"):
-        columns, Y = block.columns, block.values
+    dual = np.empty((t, s), targets.dtype) if whole else None
+    blocks = _by_choice(solution.choice.index, targets) if whole else _in_order(targets)
+    for columns, block in blocks:
+        Y = block.values
         if along is not None:
             mean[columns] = means = block.means()
             offset = 0.0 if block.offset is None else block.offset
@@ -168,22 +180,65 @@ def solve_blocks(
         if along is not None:
             shift = (to_numpy(a).T @ along) * solution.choice.target_weights(columns)
             intercept[columns] = mean[columns] - shift.sum(axis=1)
-        keep(columns, a)
+        if dual is not None:
+            dual[:, columns] = to_numpy(a)
+        elif isinstance(columns, slice):
+            keep(columns, a)
+    if dual is not None:
+        for first in range(0, s, targets.width):
+            own = slice(first, min(first + targets.width, s))
+            keep(own, targets.device.put(dual[:, own]))
     return intercept, mean
 
 
+def _in_order(targets: TargetColumns) -> Iterator[tuple[slice, Block]]:
+    for block in targets.blocks("solving"):
+        yield block.columns, block
+
+
+def _by_choice(
+    index: NDArray[np.intp], targets: TargetColumns
+) -> Iterator[tuple[NDArray[np.intp], Block]]:
+    """Yield the targets in the order of their choices: columns, and a block of them."""
+    order = np.argsort(index, kind="stable").astype(np.intp)
+    starts = range(0, len(order), targets.width)
+    for done, first in enumerate(starts):
+        targets.progress("solving", done, len(starts))
+        columns = order[first : first + targets.width]
+        Y = np.take(np.asarray(targets.Y), columns, axis=1)
+        for block in replace(targets, Y=Y, progress=silent).blocks("solving"):
+            yield columns, block
+    targets.progress("solving", len(starts), len(starts))
+
+
 def _cholesky(A: Array, alpha: float) -> Array:
-    """Return the factor of A + α I for A (t, t), which is overwritten."""
+    """Return the factor of A + α I for A (t, t), which is overwritten.
+
+    Raises `InputError` where α is lost in the rounding of A.
+    """
     if isinstance(A, np.ndarray):
         from scipy import linalg
 
         assert A.flags.c_contiguous
         A.reshape(-1)[:: A.shape[0] + 1] += alpha
-        return linalg.cholesky(A.T, lower=True, overwrite_a=True, check_finite=False)
+        try:
+            return linalg.cholesky(A.T, lower=True, overwrite_a=True, check_finite=False)
+        except linalg.LinAlgError as error:
+            raise _too_small(alpha) from error
     import torch
 
     A.diagonal().add_(alpha)
-    return torch.linalg.cholesky(A)
+    try:
+        return torch.linalg.cholesky(A)
+    except torch.linalg.LinAlgError as error:
+        raise _too_small(alpha) from error
+
+
+def _too_small(alpha: float) -> InputError:
+    return InputError(
+        f"penalty {alpha:g} is too small against the features for an exact solution: "
+        "leave out the smallest candidates"
+    )
 
 
 def _solve(factor: Array, Y: Array) -> Array:
