@@ -3,6 +3,7 @@
 asv's ``index.html`` names its JavaScript libraries by addresses on the internet, each with the
 digest that browsers check (Subresource Integrity, W3C 2016). No package of pip has all of them. So
 `fetch_libraries` fills a folder once, and `use_libraries` copies what the page names beside it.
+Files of the same name serve too, such as those of npm's packages, which are not minified.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import re
 import shutil
 import urllib.request
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -64,6 +65,42 @@ class Library:
         return any(_digest(one.partition("-")[0], content) == one for one in self.integrity.split())
 
 
+@dataclass(frozen=True)
+class Used:
+    """What became of the libraries of asv's pages.
+
+    Parameters
+    ----------
+    missing : those that the folder has not; then nothing was changed.
+    alike : those that a file of the same name stands for, with another content or version.
+
+    Examples
+    --------
+    >>> Used((), ()).note.startswith("asv's own pages have their libraries beside them")
+    True
+    """
+
+    missing: tuple[Library, ...]
+    alike: tuple[Library, ...]
+
+    @property
+    def note(self) -> str:
+        """What asv's pages need, in words."""
+        if self.missing:
+            return (
+                f"asv's own pages load {len(self.missing)} libraries from the internet that are "
+                "not kept here: `ridgebench report --fetch-asv-libraries` (docs/offline.md)."
+            )
+        text = (
+            "asv's own pages have their libraries beside them. Open them by `ridgebench preview`: "
+            "browsers let no page of a file read others."
+        )
+        if not self.alike:
+            return text
+        names = ", ".join(one.name for one in self.alike)
+        return f"{text} Of the same name, but not the files that asv names: {names}."
+
+
 def library_folder() -> Path:
     """Return the folder of libraries: `VARIABLE`, else a folder of the user's cache."""
     chosen = os.environ.get(VARIABLE)
@@ -91,7 +128,7 @@ def fetch_libraries(
     InputError : a library cannot be fetched, or is not the one that asv names.
     """
     libraries = find_libraries(page)
-    there = _files(libraries, folder)
+    there = _files(libraries, folder)[0]
     for number, one in enumerate(libraries, 1):
         progress("libraries of asv's pages", number, len(libraries))
         if one not in there:
@@ -99,38 +136,26 @@ def fetch_libraries(
     return [there[one] for one in libraries]
 
 
-def use_libraries(pages: Path, folder: Path) -> list[Library]:
+def use_libraries(pages: Path, folder: Path) -> Used:
     """Let asv's pages in ``pages`` load their libraries from beside them, where all are there.
 
-    Returns those that are not in ``folder``: then the pages stay as they are. A library is known by
-    its digest, whatever its file's name, and one without a digest by its file's name.
+    Where one is not in ``folder`` the pages stay as they are. A library is known by its digest,
+    whatever its file's name; where no file has that, by its name, with or without ``.min``.
     """
     index = pages / "index.html"
     text = index.read_text(encoding="utf-8") if index.is_file() else ""
     libraries = find_libraries(text)
-    files = _files(libraries, folder)
-    missing = [one for one in libraries if one not in files]
+    files, alike = _files(libraries, folder)
+    missing = tuple(one for one in libraries if one not in files and one not in alike)
     if missing or not libraries:
-        return missing
+        return Used(missing, ())
+    files |= alike
     places = {one: f"{BESIDE}/{number:02}-{one.name}" for number, one in enumerate(libraries)}
     for one, place in places.items():
         replace_file(pages / place, partial(shutil.copyfile, files[one]))
     by_address = {one.address: place for one, place in places.items()}
     write_text(index, _TAG.sub(partial(_beside, by_address), text))
-    return []
-
-
-def libraries_note(missing: Sequence[Library]) -> str:
-    """Return what asv's pages need, in one sentence."""
-    if missing:
-        return (
-            f"asv's own pages load {len(missing)} libraries from the internet; "
-            "`ridgebench report --fetch-asv-libraries` keeps them for later (docs/offline.md)."
-        )
-    return (
-        "asv's own pages have their libraries beside them. Open them by `ridgebench preview`: "
-        "browsers let no page of a file read others."
-    )
+    return Used((), tuple(alike))
 
 
 def _beside(places: dict[str, str], tag: re.Match[str]) -> str:
@@ -143,20 +168,25 @@ def _beside(places: dict[str, str], tag: re.Match[str]) -> str:
     return _FOR_OTHER_HOSTS.sub("", kept)
 
 
-def _files(libraries: Iterable[Library], folder: Path) -> dict[Library, Path]:
-    """Return the file of every library that is in ``folder`` or below it."""
+def _files(
+    libraries: Sequence[Library], folder: Path
+) -> tuple[dict[Library, Path], dict[Library, Path]]:
+    """Return the files below ``folder`` that are the libraries, and for others those of the name.
+
+    One without a digest is known by its name.
+    """
     found: dict[Library, Path] = {}
-    wanted = list(libraries)
+    named: dict[Library, Path] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix not in _SUFFIXES or not path.is_file() or path.stat().st_size > _MOST_BYTES:
             continue
         content = path.read_bytes()
-        for one in wanted:
-            if one not in found and (
-                one.accepts(content) if one.integrity else path.name == one.name
-            ):
-                found[one] = path
-    return found
+        for one in libraries:
+            if one.accepts(content) or (not one.integrity and path.name == one.name):
+                found.setdefault(one, path)
+            elif path.name in (one.name, one.name.replace(".min.", ".")):
+                named.setdefault(one, path)
+    return found, {one: path for one, path in named.items() if one not in found}
 
 
 def _fetch(one: Library, path: Path, timeout: float) -> Path:

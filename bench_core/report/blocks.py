@@ -127,7 +127,7 @@ class Table:
     rows: tuple[TableRow, ...]
     caption: str = ""
     folded: str = ""
-    most: int = 2000
+    most: int = 500
 
     @property
     def numeric(self) -> tuple[bool, ...]:

@@ -24,7 +24,7 @@ _WIDTH = 10.0
 MOST_BARS = 30
 """Bars of one panel: more are not readable, and the page's table has all."""
 
-MOST_PANELS = 12
+MOST_PANELS = 8
 
 
 def strategies_figure(table: Iterable[Row]) -> str | None:

@@ -11,7 +11,7 @@ from bench_core.history.regressions import Change, Line, Regressions
 from bench_core.history.texts import answer, method, size_text, state_text, what_text
 
 WIDTH, HEIGHT, EDGE = 640.0, 90.0, 8.0
-_MOST_LINES = 400
+_MOST_LINES = 200
 """Lines that are drawn; those with changes come first, and how many are left out is said."""
 
 

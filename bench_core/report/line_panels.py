@@ -19,7 +19,7 @@ COLUMNS = 3
 PANEL = (3.4, 2.9)
 """Width and height of a panel in inches: its numbers stay readable, however many there are."""
 
-MOST_PANELS = 24
+MOST_PANELS = 12
 _MOST_TICKS = 6
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f7f7f")
 """Okabe and Ito's colours, which the colour-blind tell apart; yellow, too faint here, is grey."""

@@ -18,7 +18,7 @@ from bench_core.comparison.pairing import Dimension, Pairing, pair
 from bench_core.errors import RidgebenchError
 from bench_core.report.site_data import SiteData
 
-MOST_CASES = 4000
+MOST_CASES = 2000
 """Cases that the page judges, all pairs together."""
 
 MOST_PAIRS = 120

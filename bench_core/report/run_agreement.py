@@ -12,7 +12,7 @@ from bench_core.errors import RidgebenchError
 from bench_core.report.blocks import Block, Cell, Heading, Table, Text, number, rows_of
 from bench_core.report.site_data import SiteData
 
-_MOST_RUNS = 5
+_MOST_RUNS = 3
 """Newest runs of a machine of which each is compared with the run before it."""
 
 _MOST_WINNERS = 500
@@ -41,7 +41,7 @@ def agreement_blocks(data: SiteData) -> Sequence[Block]:
             "Two runs are of two commits, next to each other in time: cases whose medians differ, "
             "either way; and of cases in two environments those in which both runs call a winner, "
             "and in which it is not the same. What the code changed between the commits counts as "
-            "well. `ridgebench compare --commit` says it of any two.",
+            "well. ridgebench compare --commit says it of any two.",
             "faint",
         ),
         Table("two-runs", headings, rows_of(map(_cells, found))),

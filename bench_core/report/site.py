@@ -19,7 +19,7 @@ from bench_core.history.reading import regressions_of
 from bench_core.processes import end_tree
 from bench_core.records.model import read_models
 from bench_core.report.answers import Answer, find_answers
-from bench_core.report.asv_libraries import libraries_note, library_folder, use_libraries
+from bench_core.report.asv_libraries import library_folder, use_libraries
 from bench_core.report.asv_pages import link_from_asv
 from bench_core.report.own_results import write_own
 from bench_core.report.pages import write_site
@@ -244,7 +244,7 @@ def build_site(project: Project, machine: str, *, others: bool = False) -> Built
     history = regressions_of(everything, [beside], root=project.root)
     answers = find_answers(runs)
     notes = link_from_asv(project.html, project.page.name)
-    needed = libraries_note(use_libraries(project.html, library_folder()))
+    needed = use_libraries(project.html, library_folder()).note
     write_site(
         runs,
         project.page,

@@ -115,7 +115,7 @@ class PenaltyRequest:
         return None
 
     @property
-    def candidates(self) -> dict[str, tuple[float, ...]]:
+    def candidates(self) -> dict[str, Any]:
         """The candidates as a strategy's constructor takes them; empty for its own."""
         return {} if self.alphas is None else {"alphas": self.alphas}
 

@@ -19,13 +19,13 @@ NODES = 2
 
 
 @contextlib.contextmanager
-def slurm_or_skip(folder: Path) -> Iterator[dict[str, str]]:
+def slurm_or_skip(folder: Path, *, cpus: int = 1) -> Iterator[dict[str, str]]:
     """Yield the variables of a `slurm_site`, or skip the test with the reason."""
     if reason := missing():
         pytest.skip(reason)
     with contextlib.ExitStack() as stack:
         try:
-            variables = stack.enter_context(slurm_site(folder))
+            variables = stack.enter_context(slurm_site(folder, cpus=cpus))
         except NoSlurmError as error:
             pytest.skip(f"Slurm does not run here: {error}")
         yield variables
@@ -57,7 +57,8 @@ def scheduler_cluster(folder: Path) -> Iterator[ClusterSettings]:
 
 
 @contextlib.contextmanager
-def slurm_cluster(folder: Path) -> Iterator[ClusterSettings]:
+def slurm_cluster(folder: Path, *, cpus: int = 1) -> Iterator[ClusterSettings]:
+    """Yield a cluster of two Slurm nodes, each with room for so many nodes of one thread."""
     scratch = folder / "shared"
     scratch.mkdir()
     file = folder / "site.toml"
@@ -66,7 +67,8 @@ def slurm_cluster(folder: Path) -> Iterator[ClusterSettings]:
         'nodes = 2\ncores = 1\nmemory = "1000M"\nwalltime = "00:09:00"\nstart_timeout = 120.0\n'
         'activate = ["export RIDGEBENCH_TEST_ACTIVATED=yes"]\n'
     )
-    with pytest.MonkeyPatch.context() as patch, slurm_or_skip(folder / "slurm") as variables:
+    started = slurm_or_skip(folder / "slurm", cpus=cpus)
+    with pytest.MonkeyPatch.context() as patch, started as variables:
         for name, value in variables.items():
             patch.setenv(name, value)
         yield cluster.read_cluster(file)

@@ -41,10 +41,10 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 MpiDefault=none
 KillWait=2
-NodeName=DEFAULT CPUs=1 RealMemory=1500 State=UNKNOWN
+NodeName=DEFAULT CPUs={cpus} RealMemory=1500 State=UNKNOWN
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]}
 NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]}
-PartitionName=tests Nodes=n1,n2 Default=YES MaxTime=10:00 State=UP
+PartitionName=tests Nodes=n1,n2 Default=YES MaxTime=60:00 State=UP
 """
 
 
@@ -61,13 +61,16 @@ def missing() -> str | None:
 
 
 @contextlib.contextmanager
-def slurm_site(folder: Path) -> Iterator[dict[str, str]]:
-    """Yield the environment variables with which Slurm's commands reach the cluster."""
+def slurm_site(folder: Path, *, cpus: int = 1) -> Iterator[dict[str, str]]:
+    """Yield the environment variables with which Slurm's commands reach the cluster.
+
+    cpus : of each node, by Slurm's count: jobs of one CPU that run there at a time.
+    """
     folder.mkdir(mode=0o755)
     ports = _free_ports(3)
     host = socket.gethostname().partition(".")[0]
     conf = folder / "slurm.conf"
-    conf.write_text(CONFIGURATION.format(folder=folder, ports=ports, host=host))
+    conf.write_text(CONFIGURATION.format(folder=folder, ports=ports, host=host, cpus=cpus))
     (folder / "state").mkdir()
     key = folder / "munge.key"
     key.write_bytes(os.urandom(128))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import secrets
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,17 +17,24 @@ import numpy as np
 import pytest
 
 from bench_core import cluster
-from bench_core.cluster import Cluster, ClusterSettings, NodeLostError, Recovery, presence
-from bench_core.cluster import silence as silences
-from bench_core.cluster.kinds import ssh
+from bench_core.cluster import Cluster, ClusterSettings, NodeLostError, Recovery
+from bench_core.fitting.run import FitFailedError, fit
 from bench_core.measure import FitSpec, measure
+from bench_core.records.record import RecoveryRecord
 from tests.cluster.sites import ssh_site
 from tests.cluster.ssh_hosts import Hosts
 from tests.cores import needs_two_cores
 from tests.faults.conftest import ROOT
-from tests.faults.fits import ALPHAS, DISTRIBUTED, assert_same_model, fit_on
+from tests.faults.fits import (
+    ALPHAS,
+    DISTRIBUTED,
+    assert_same,
+    assert_same_model,
+    fit_on,
+    request,
+)
 from tests.faults.interventions import MARK, assert_none_left, clear, once_held
-from tests.faults.traps import FOLDER
+from tests.faults.traps import FOLDER, HASTY, PATIENCE
 from tests.waiting import wait_until
 
 pytestmark = needs_two_cores
@@ -54,14 +63,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for a shorter time before a silent node counts as lost."""
-    for module, name, seconds in (
-        (silences, "SILENT_S", 2.0),
-        (ssh, "_ASK_S", 1.5),
-        (silences, "STOPPED_S", 0.5),
-        (silences, "UNREACHABLE_S", 4.0),
-    ):
-        monkeypatch.setattr(module, name, seconds)
+    """Wait for a shorter time before a node counts as lost, here and in processes of fits."""
+    monkeypatch.setenv(HASTY, "1")
+    for module, name, seconds in PATIENCE:
+        monkeypatch.setattr(importlib.import_module(module), name, seconds)
 
 
 def whole(running: Cluster) -> bool:
@@ -120,26 +125,106 @@ def test_a_node_that_stands_still_or_is_cut_off_is_lost(
     assert list((site.settings.scratch or tmp_path).glob("ridgebench-*")) == []
 
 
-@pytest.mark.usefixtures("hasty")
-def test_the_host_of_the_scheduler_is_cut_off(
-    site: Site,
-    arrays: tuple[np.ndarray, np.ndarray],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+class Fits:
+    """Fits as ``ridgebench fit`` does them on the hosts, and what they leave in a folder."""
+
+    def __init__(self, site: Site, problem: Path, folder: Path) -> None:
+        self.site, self.problem, self.out = site, problem, folder / "out"
+        self.over = threading.Event()
+        """Set when a fit is over, or begins again."""
+
+    def batches(self) -> int:
+        return len(list(self.out.with_name("out.unfinished").glob("batch-*.npz")))
+
+    def fit(self, name: str, **changes: Any) -> RecoveryRecord:
+        def look(what: str, *_: object) -> None:
+            if what.startswith("going on from"):
+                self.over.set()
+
+        wanted = request(
+            self.problem, self.out, f"trapped-{name}", cluster=self.site.settings, **changes
+        )
+        try:
+            record = fit(wanted, progress=look).record
+        finally:
+            self.over.set()
+        assert record.status == "ok", record.reason
+        assert record.recovery is not None
+        return record.recovery
+
+    def cut(self, host: int, until: Callable[[], object]) -> Callable[[int], None]:
+        """Return an action that cuts a host off once a batch is kept, until something is so."""
+
+        def action(_: int) -> None:
+            assert wait_until(self.batches)
+            with self.site.hosts.cut(host):
+                assert wait_until(until)
+
+        return action
+
+
+@pytest.fixture
+def fits(
+    site: Site, problem_folder: Path, tmp_path: Path, installed: None, hasty: None
+) -> Iterator[Fits]:
+    yield Fits(site, problem_folder, tmp_path)
+    clear(site.traps)
+    assert_none_left(site.mark)
+    assert os.listdir(tmp_path) == ["out"]
+    assert site.settings.scratch is not None
+    assert [each.name for each in site.settings.scratch.iterdir() if each.name != "problems"] == []
+
+
+def test_a_fit_goes_on_when_a_worker_is_killed(
+    fits: Fits, site: Site, undisturbed_folder: Any
 ) -> None:
-    with contextlib.ExitStack() as network:
-        with cluster.start(site.settings, 2, 1, scratch=tmp_path) as running:
-            running.recovery = Recovery(retries=1)
-            monkeypatch.setattr(presence, "SCHEDULER_S", 5.0)
-            with (
-                once_held(site.traps, "until", lambda _: network.enter_context(site.hosts.cut(0))),
-                pytest.raises(NodeLostError, match="scheduler of the ssh cluster"),
-            ):
-                fit_on("bmor", running, arrays)
-        network.close()
-        clear(site.traps)
-        assert_none_left(site.mark)
-    assert list((site.settings.scratch or tmp_path).glob("ridgebench-*")) == []
+    with once_held(site.traps, "SIGKILL", lambda _: None) as held:
+        recovery = fits.fit("mor")
+    (lost,) = recovery.lost
+    assert f"host {site.hosts.spaces[1]}, pid {held[0]}" in lost
+    assert "was killed by SIGKILL" in lost
+    assert recovery.redone == 1
+    assert_same(fits.out, undisturbed_folder("mor"))
+
+
+def test_a_fit_goes_on_when_the_network_to_a_host_is_cut(
+    fits: Fits, site: Site, undisturbed_folder: Any
+) -> None:
+    there = fits.cut(1, lambda: fits.batches() == 2 or fits.over.is_set())
+    with once_held(site.traps, "until", there, first=1) as held:
+        recovery = fits.fit("bmor")
+    (lost,) = recovery.lost
+    assert f"host {site.hosts.spaces[1]}, pid {held[0]}" in lost
+    assert "cannot be reached" in lost
+    assert recovery.redone == 1
+    assert_same(fits.out, undisturbed_folder("bmor"))
+
+
+def test_a_fit_that_may_not_go_on_without_a_host_is_resumed(
+    fits: Fits, site: Site, undisturbed_folder: Any
+) -> None:
+    with (
+        once_held(site.traps, "until", fits.cut(1, fits.over.is_set), first=1),
+        pytest.raises(FitFailedError, match="cannot be reached") as error,
+    ):
+        fits.fit("bmor-shared", retries=0)
+    assert site.hosts.spaces[1] in str(error.value)
+    assert "1 finished batch" in error.value.__notes__[0]
+    clear(site.traps)
+    recovery = fits.fit("bmor-shared", resume=True)
+    assert (recovery.resumed, recovery.redone, recovery.lost) == (1, 0, ())
+    assert_same(fits.out, undisturbed_folder("bmor-shared"))
+
+
+def test_a_fit_begins_again_when_the_host_of_the_scheduler_was_cut_off(
+    fits: Fits, site: Site, undisturbed_folder: Any
+) -> None:
+    with once_held(site.traps, "until", fits.cut(0, fits.over.is_set), first=1):
+        recovery = fits.fit("bmor")
+    (lost,) = recovery.lost
+    assert "scheduler of the ssh cluster does not answer" in lost
+    assert (recovery.redone, recovery.resumed) == (1, 1)
+    assert_same(fits.out, undisturbed_folder("bmor"))
 
 
 @pytest.mark.usefixtures("installed")

@@ -19,6 +19,7 @@ from bench_core.report.asv_libraries import (
     BESIDE,
     VARIABLE,
     Library,
+    Used,
     fetch_libraries,
     find_libraries,
     library_folder,
@@ -100,7 +101,7 @@ def test_pages_load_what_lies_beside_them(tmp_path: Path) -> None:
     index = tmp_path / "html" / "index.html"
     index.parent.mkdir()
     index.write_text(make_page("https://example.org/a"))
-    assert use_libraries(index.parent, tmp_path / "kept") == []
+    assert use_libraries(index.parent, tmp_path / "kept") == Used((), ())
     text = index.read_text()
     assert find_libraries(text) == []
     assert "example.org" not in text
@@ -116,14 +117,32 @@ def test_pages_load_what_lies_beside_them(tmp_path: Path) -> None:
 def test_pages_stay_as_they_are_where_a_library_is_missing(tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "jquery-3.3.1.min.js").write_bytes(CONTENTS["jquery-3.3.1.min.js"])
-    (tmp_path / "kept" / "bootstrap.min.css").write_bytes(b"another version")
+    (tmp_path / "kept" / "other.min.css").write_bytes(b"another")
     index = tmp_path / "index.html"
     index.write_text(before := make_page("https://example.org"))
-    (missing,) = use_libraries(tmp_path, tmp_path / "kept")
-    assert missing.name == "bootstrap.min.css"
+    used = use_libraries(tmp_path, tmp_path / "kept")
+    assert [one.name for one in used.missing] == ["bootstrap.min.css"]
     assert index.read_text() == before
     assert not (tmp_path / BESIDE).exists()
-    assert len(use_libraries(tmp_path, tmp_path / "nowhere")) == 2
+    assert len(use_libraries(tmp_path, tmp_path / "nowhere").missing) == 2
+
+
+def test_a_file_of_the_same_name_stands_for_a_library_and_is_named(tmp_path: Path) -> None:
+    kept = tmp_path / "node_modules"
+    kept.mkdir()
+    (kept / "jquery-3.3.1.min.js").write_bytes(CONTENTS["jquery-3.3.1.min.js"])
+    (kept / "bootstrap.css").write_bytes(b"body { }")
+    (tmp_path / "index.html").write_text(make_page("https://example.org"))
+    used = use_libraries(tmp_path, kept)
+    assert used.missing == ()
+    assert [one.name for one in used.alike] == ["bootstrap.min.css"]
+    assert "bootstrap.min.css" in used.note
+    copies = sorted((tmp_path / BESIDE).iterdir())
+    assert copies[1].read_bytes() == b"body { }"
+    (kept / "0.css").write_bytes(CONTENTS["bootstrap.min.css"])  # the very file goes first
+    (tmp_path / "index.html").write_text(make_page("https://example.org"))
+    assert use_libraries(tmp_path, kept) == Used((), ())
+    assert copies[1].read_bytes() == CONTENTS["bootstrap.min.css"]
 
 
 def test_a_library_without_a_digest_is_known_by_its_name(tmp_path: Path) -> None:
@@ -131,7 +150,7 @@ def test_a_library_without_a_digest_is_known_by_its_name(tmp_path: Path) -> None
     index = tmp_path / "html" / "index.html"
     index.parent.mkdir()
     index.write_text('<script src="https://example.org/one.js?v=2"></script>')
-    assert use_libraries(index.parent, tmp_path) == []
+    assert use_libraries(index.parent, tmp_path) == Used((), ())
     assert index.read_text() == f'<script src="{BESIDE}/00-one.js"></script>'
 
 

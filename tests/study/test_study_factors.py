@@ -21,6 +21,8 @@ from bench_core.study.run import planned, run_study
 from bench_core.study.settings import StudySettings
 from bench_core.study.table import COLUMNS
 from encoders.videogpt.checkpoint import load_gpt, read
+from tests.study.docs_factors import PAGE, table
+from tests.study.docs_factors import read as read_measured
 
 GIVEN = "hidden_dim = [6, 48]\nheads = [1, 2]"
 STUDENT = "[student]\nhidden_dim = 12\nlayers = 1\nweight = 0.25\n[clips]"
@@ -261,3 +263,7 @@ def test_defaults_are_levels() -> None:
         if each.default is not None:
             each.check(each.default, each.name)
     assert factors.changed({"processes": 1, "parallel": "ddp"}, "processes") == {}
+
+
+def test_the_table_of_the_page_is_what_was_measured() -> None:
+    assert table(read_measured()) in PAGE.read_text(encoding="utf-8")

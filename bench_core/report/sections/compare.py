@@ -25,8 +25,8 @@ from bench_core.report.run_agreement import agreement_blocks
 from bench_core.report.sections import Section
 from bench_core.report.site_data import SiteData
 
-_SHOWN_CASES = 1000
-"""Rows of the table of all cases; its CSV file has all of them, and so has the choice of two."""
+_SHOWN_CASES = 200
+"""Rows of folded tables of cases; their CSV files have all of them."""
 
 Judged = tuple[Pair, Comparison]
 
@@ -74,6 +74,7 @@ def _build(data: SiteData) -> Sequence[Block]:
                     ("comparison", "case, and why it has no pair"),
                     rows_of(unpaired),
                     folded=f"{counted(len(unpaired), 'case')} could not be compared",
+                    most=_SHOWN_CASES,
                 )
             )
     blocks += [*_left_out(compared), *agreement_blocks(data)]
