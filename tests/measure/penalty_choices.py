@@ -1,7 +1,8 @@
 """What ways to choose the penalty cost beside their peers, for docs/ridge.md.
 
-Run as ``python -m tests.measure.penalty_choices`` on a machine that does little else; about ten
-minutes. All ways are timed in turns, and a plain matrix product before, between and after them.
+Run as ``python -m tests.measure.penalty_choices`` on a machine that does little else; about a
+quarter of an hour. All ways are timed in turns, and a plain matrix product before, between and
+after them.
 The record goes to docs/penalty-choices.json, and its table to docs/ridge.md; with ``--page`` the
 table is made anew from the record that is there.
 """
