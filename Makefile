@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 PROFILE ?= small
 # Further options of `ridgebench bench`, such as BENCH='--machine NAME'.
 BENCH ?=
-# Processes of `make test`.
-WORKERS ?= 2
+# Processes of `make test`: some tests wait for other processes rather than compute.
+WORKERS ?= 3
 # What the tests exercise: everything.
 EXTRAS := bench,report,conda,brain,docs,encoders,videogpt,games,peers,slurm,ssh,tls,dev
 

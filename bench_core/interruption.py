@@ -50,3 +50,21 @@ def ended_by_signals() -> Iterator[list[int]]:
         if not came:
             for each, handler in before.items():
                 signal.signal(each, handler)
+
+
+@contextmanager
+def sigint_kept() -> Iterator[None]:
+    """Put back the handler of SIGINT that the block replaces, as an import may.
+
+    >>> before = signal.getsignal(signal.SIGINT)
+    >>> with sigint_kept():
+    ...     _ = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    >>> signal.getsignal(signal.SIGINT) == before
+    True
+    """
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) != before:
+            signal.signal(signal.SIGINT, before)

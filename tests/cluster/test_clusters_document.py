@@ -26,6 +26,7 @@ from click.testing import CliRunner
 
 from bench_core.cli import cli
 from bench_core.data import Problem
+from bench_core.interruption import sigint_kept
 from bench_core.measure import FitSpec, seed_session
 from bench_core.measure.resume import RESUME
 from bench_core.measure.sweep_plan import SweepPlan
@@ -106,7 +107,8 @@ def own_variables(project: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Start two Slurm nodes, and write the page's configuration with what is another here."""
-    pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is the slurm extra")
+    with sigint_kept():
+        pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is the slurm extra")
     folder = tmp_path_factory.mktemp("slurm")
     scratch = folder / "shared"
     scratch.mkdir()

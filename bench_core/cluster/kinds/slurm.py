@@ -136,8 +136,11 @@ def start(settings: SlurmSettings, request: NodeRequest) -> Cluster:
 def _jobqueue() -> Any:
     if shutil.which("sbatch") is None:
         raise InputError("Slurm's sbatch is not in PATH: run this on a login node of the cluster")
+    from bench_core.interruption import sigint_kept
+
     try:
-        import dask_jobqueue
+        with sigint_kept():  # its runners take Ctrl-C as the end of a run that went well
+            import dask_jobqueue
     except ImportError as error:
         raise RidgebenchError(f"Slurm needs dask-jobqueue: {install_command('slurm')}") from error
     return dask_jobqueue
