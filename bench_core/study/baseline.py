@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from bench_core.errors import InputError, unknown
-from bench_core.study.factors import FACTORS, Factor, named, of_kind
+from bench_core.study.factors import FACTORS, named, of_kind, section_of
+from bench_core.toml import read_section
 from encoders.videogpt.config import PRESETS, GPTConfig, VideoGPTConfig, VQVAEConfig
 
 SIZES: Mapping[str, Any] = {**asdict(VQVAEConfig()), **asdict(GPTConfig())}
@@ -30,7 +32,11 @@ class Baseline:
         if name not in PRESETS:
             raise unknown("baseline.preset", str(name), PRESETS)
         others = {each.name: each for each in FACTORS.values() if each.in_baseline}
-        levels = {key: _level(each, rest.pop(key, each.default)) for key, each in others.items()}
+        own = {key: rest.pop(key) for key in others if key in rest}
+        section = section_of(others.values(), many=False)
+        levels = vars(read_section(section, own, "baseline", Path()))
+        for key in own:
+            others[key].check(levels[key], f"baseline.{key}")
         for key, value in rest.items():
             if key not in SIZES:
                 raise unknown("key in [baseline]", key, ["preset", *others, *SIZES])
@@ -49,32 +55,21 @@ class Baseline:
 
     def words(self) -> str:
         """Return the baseline in a line; of settings that are the default nothing is said."""
-        gpt, frames = self.sizes.gpt, self.levels["training_frames"]
+        levels = self.all_levels("")
+        frames = levels["training_frames"]
         said = [
             "all frames" if frames is None else f"{frames:,} frames",
-            f"hidden_dim {gpt.hidden_dim}",
-            f"{gpt.layers} layers",
-            f"{gpt.heads} heads",
-            str(self.levels["precision"]),
+            f"hidden_dim {levels['hidden_dim']}",
+            f"{levels['layers']} layers",
+            f"{levels['heads']} heads",
+            str(levels["precision"]),
         ]
-        told = ("training_frames", "precision")
-        others = {name: level for name, level in self.levels.items() if name not in told}
-        defaults = {name: FACTORS[name].default for name in others}
-        for name in ("attention", "checkpointing"):
-            others[name], defaults[name] = getattr(gpt, name), SIZES[name]
-        said += [f"{k} {named(v)}" for k, v in others.items() if v != defaults[k]]
+        told = ("training_frames", "hidden_dim", "layers", "heads", "precision", "layer")
+        for name, each in FACTORS.items():
+            default = SIZES[name] if each.changes == "size" else each.default
+            if name not in told and levels[name] != default:
+                said.append(f"{name} {named(levels[name])}")
         return ", ".join(said)
-
-
-def _level(factor: Factor, value: Any) -> Any:
-    if value is None:
-        return None
-    key = f"baseline.{factor.name}"
-    kinds = {int: "an integer", str: "text in quotes", bool: "true or false"}
-    if not isinstance(value, factor.kind) or (factor.kind is int and isinstance(value, bool)):
-        raise InputError(f"{key} is {value!r}: it must be {kinds[factor.kind]}")
-    factor.check(value, key)
-    return value
 
 
 def _check_size(key: str, value: Any) -> None:

@@ -8,9 +8,10 @@ needed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
+from types import GenericAlias
 from typing import Annotated, Any, Literal
 
 from bench_core.errors import InputError, unknown
@@ -143,7 +144,7 @@ class StudyFactors:
 
         Raises `InputError` or `UnknownNameError`, naming the key.
         """
-        read = vars(read_section(_section(), table, "factors", base))
+        read = vars(read_section(section_of(FACTORS.values(), many=True), table, "factors", base))
         levels = {name: given for name, given in read.items() if given}
         for name, given in levels.items():
             if len(set(given)) < len(given):
@@ -155,16 +156,14 @@ class StudyFactors:
         return cls(levels)
 
 
-def _section() -> type[Any]:
-    """Return a dataclass of the section, a field for every factor."""
-    return make_dataclass(
-        "Levels",
-        [
-            (each.name, Annotated[tuple[each.kind, ...], each.about], field(default=()))  # type: ignore[name-defined]
-            for each in FACTORS.values()
-        ],
-        frozen=True,
-    )
+def section_of(factors: Iterable[Factor], *, many: bool) -> type[Any]:
+    """Return a dataclass of a section with a field for each factor: its levels, or its level."""
+    fields = []
+    for each in factors:
+        kind: Any = GenericAlias(tuple, (each.kind, ...)) if many else each.kind | None
+        default = () if many else each.default
+        fields.append((each.name, Annotated[kind, each.about], field(default=default)))
+    return make_dataclass("Levels", fields, frozen=True)
 
 
 def named(level: Level | None) -> str:

@@ -40,6 +40,7 @@ def test_a_size_needs_one_entry_and_nothing_else(
     entry = Factor("cond_dim", "widths", "width of the conditioning", int, "size")
     monkeypatch.setitem(FACTORS, "cond_dim", entry)  # type: ignore[arg-type]
     settings = read_study(tmp_path, "cond_dim = [12, 24]")
+    assert "cond_dim" in settings.baseline.words()
     found = cells(settings)
     assert [cell.name for cell in found] == ["cond_dim 12", "cond_dim 24"]
     assert [cell.config.gpt.cond_dim for cell in found if cell.config] == [12, 24]
