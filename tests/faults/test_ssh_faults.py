@@ -162,6 +162,13 @@ class Fits:
 
         return action
 
+    def check_lost(self, recovery: RecoveryRecord, pid: int, how: str) -> None:
+        """Check that the process of the second host was lost so, and its batch done again."""
+        (lost,) = recovery.lost
+        assert f"host {self.site.hosts.spaces[1]}, pid {pid}" in lost
+        assert how in lost
+        assert recovery.redone == 1
+
 
 @pytest.fixture
 def fits(
@@ -180,10 +187,7 @@ def test_a_fit_goes_on_when_a_worker_is_killed(
 ) -> None:
     with once_held(site.traps, "SIGKILL", lambda _: None) as held:
         recovery = fits.fit("mor")
-    (lost,) = recovery.lost
-    assert f"host {site.hosts.spaces[1]}, pid {held[0]}" in lost
-    assert "was killed by SIGKILL" in lost
-    assert recovery.redone == 1
+    fits.check_lost(recovery, held[0], "was killed by SIGKILL")
     assert_same(fits.out, undisturbed_folder("mor"))
 
 
@@ -193,10 +197,7 @@ def test_a_fit_goes_on_when_the_network_to_a_host_is_cut(
     there = fits.cut(1, lambda: fits.batches() == 2 or fits.over.is_set())
     with once_held(site.traps, "until", there, first=1) as held:
         recovery = fits.fit("bmor")
-    (lost,) = recovery.lost
-    assert f"host {site.hosts.spaces[1]}, pid {held[0]}" in lost
-    assert "cannot be reached" in lost
-    assert recovery.redone == 1
+    fits.check_lost(recovery, held[0], "cannot be reached")
     assert_same(fits.out, undisturbed_folder("bmor"))
 
 
