@@ -143,6 +143,16 @@ def measured_cases(runs: Iterable[EnvironmentRun]) -> list[Measured]:
     ]
 
 
+def commits_in_time(measured: Iterable[Measured]) -> list[str]:
+    """Return the commits that have valid times, that of the earliest record first."""
+    started: dict[str, str] = {}
+    for one in measured:
+        if one.runs:
+            name = one.place.commit
+            started[name] = min(started.get(name, one.started), one.started)
+    return sorted(started, key=lambda name: (started[name], name))
+
+
 def _measured(place: Place, case: Case, label: str, records: list[Record]) -> Measured:
     unique = list({record.id: record for record in records}.values())
     valid = [one for one in unique if one.status == "ok" and one.times is not None]

@@ -138,16 +138,20 @@ def answer(comparison: Comparison) -> str:
     counts = ", ".join(
         f"{judged.count(verdict)} {verdict}" for verdict in VERDICTS if judged.count(verdict)
     )
-    cases = counted(len(judged.cases), "case")
-    mean = judged.mean
+    cases, mean = mean_cases(judged), judged.mean
     if mean is None:
         return f"{names.second} against {names.first}: cannot tell ({cases}: {counts})"
-    used = sum(one.interval is not None for one in judged.cases)
-    of = cases if used == len(judged.cases) else f"{used} of {cases}"
     return (
         f"{names.second} against {names.first}: {mean.verdict}, {ratio_text(mean)} of the time "
-        f"in the geometric mean over {of} ({counts})"
+        f"in the geometric mean over {cases} ({counts})"
     )
+
+
+def mean_cases(judged: Judgement) -> str:
+    """Return the number of cases that the geometric mean is over, and of how many; else of all."""
+    used = sum(one.interval is not None for one in judged.cases)
+    cases = counted(len(judged.cases), "case")
+    return cases if used in (0, len(judged.cases)) else f"{used} of {cases}"
 
 
 def noise_text(comparison: Comparison) -> str:

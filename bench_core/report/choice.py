@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench_core.comparison.cases import Measured
-from bench_core.comparison.compare import Comparison, noise_text, seconds
+from bench_core.comparison.compare import mean_cases, noise_text, seconds
 from bench_core.comparison.verdicts import VERDICTS, CaseVerdict
-from bench_core.errors import counted
 from bench_core.report.blocks import Choice
 from bench_core.report.charts import pack
 from bench_core.report.pairs import PLURALS, Compared, Pair, Side
@@ -56,7 +55,7 @@ def _pairs(compared: Compared) -> list[dict[str, Any]]:
             {
                 "of": _ends(compared, one),
                 "mean": _mean(judged.judgement.mean),
-                "over": _over(judged),
+                "over": mean_cases(judged.judgement),
                 "rows": [start, end],
                 "notes": [*judged.pairing.notes, noise_text(judged)],
                 "unpaired": len(judged.pairing.unpaired),
@@ -71,14 +70,6 @@ def _mean(mean: CaseVerdict | None) -> list[Any] | None:
     if mean is None:
         return None
     return [mean.ratio, *(mean.interval or (None, None)), mean.verdict]
-
-
-def _over(judged: Comparison) -> str:
-    """Return the cases that the mean is over, as `bench_core.comparison.compare.answer` does."""
-    cases = judged.judgement.cases
-    used = sum(one.interval is not None for one in cases)
-    whole = counted(len(cases), "case")
-    return whole if used in (0, len(cases)) else f"{used} of {whole}"
 
 
 def _columns(

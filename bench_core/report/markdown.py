@@ -19,6 +19,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from bench_core.errors import InputError
+from bench_core.files import write_text
 from bench_core.report.rows import Row, rows
 from bench_core.report.runs import EnvironmentRun, latest, read_runs
 from bench_core.report.solver_table import solver_runs, solver_table
@@ -116,7 +117,7 @@ def _cell(row: Row | None) -> str:
 def _main(path: Path, machine: str | None = None) -> None:
     text = path.read_text(encoding="utf-8")
     new = replace(text, lambda of: read_runs(Path("results"), of), path.name, machine)
-    path.write_text(new, encoding="utf-8")
+    write_text(path, new)
 
 
 if __name__ == "__main__":

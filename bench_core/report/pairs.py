@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from bench_core.comparison.cases import Measured, measured_cases
+from bench_core.comparison.cases import Measured, commits_in_time, measured_cases
 from bench_core.comparison.compare import Comparison, compare_paired
 from bench_core.comparison.pairing import Dimension, Pairing, pair
 from bench_core.errors import RidgebenchError
@@ -183,12 +183,8 @@ def _environment_texts(measured: Sequence[Measured]) -> dict[str, str]:
 
 def _commit_sides(data: SiteData, valid: Sequence[Measured]) -> Iterator[Side]:
     """Yield the measured commits, newest first: in git's order where it is known."""
-    started: dict[str, str] = {}
-    for one in valid:
-        name = one.place.commit
-        started[name] = min(started.get(name, one.started), one.started)
     subjects: dict[str, str] = {}
-    names = sorted(started, key=lambda name: (started[name], name))
+    names = commits_in_time(valid)
     if data.history is not None:
         commits = data.history.order.commits
         subjects = {one.name[:8]: one.subject for one in commits}

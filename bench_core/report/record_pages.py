@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from bench_core.files import write_text
@@ -42,29 +43,22 @@ class RecordPages:
     def write(self, folder: Path, style: str) -> list[Path]:
         """Write the pages to ``folder`` and return their files; ``style`` : address of the CSS.
 
-        A page is written as soon as it is full: no more than one is in memory.
+        Each is made as it is written: no more than one is in memory.
         """
         back = f"../{self._stem}.html"
-        files: list[Path] = []
-        articles: list[str] = []
+        return [
+            write_text(folder / name, _page([_article(*one) for one in own], style, back))
+            for name, own in groupby(self._placed(), lambda one: self._file(one[2]))
+        ]
+
+    def _placed(self) -> Iterator[tuple[EnvironmentRun, Record, int]]:
+        """Yield every record once, in the order of their places."""
         done = 0
-
-        def flush() -> None:
-            if articles:
-                path = folder / self._file(done - 1)
-                files.append(write_text(path, _page(articles, style, back)))
-                articles.clear()
-
         for run, record in _each(self._runs):
             place = self._places[record.id]
-            if place < done:  # the same record again
-                continue
-            articles.append(_article(run, record, place))
-            done += 1
-            if done % PER_PAGE == 0:
-                flush()
-        flush()
-        return files
+            if place == done:  # else the same record again
+                yield run, record, place
+                done += 1
 
     @staticmethod
     def _file(place: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from bench_core.comparison.cases import measured_cases
+from bench_core.comparison.cases import Measured, commits_in_time, measured_cases
 from bench_core.comparison.pairing import pair
 from bench_core.comparison.two_runs import MARGINS, TwoRuns, two_runs
 from bench_core.errors import RidgebenchError
@@ -51,20 +51,13 @@ def agreement_blocks(data: SiteData) -> Sequence[Block]:
 def find_two_runs(data: SiteData) -> Iterator[TwoRuns]:
     """Yield how the newest runs of every machine agree with the run before them, newest first."""
     measured = measured_cases(data.everything)
-    started: dict[str, dict[str, str]] = {}
+    machines: dict[str, list[Measured]] = {}
     for one in measured:
-        if one.runs:
-            own = started.setdefault(one.place.machine, {})
-            own[one.place.commit] = min(own.get(one.place.commit, one.started), one.started)
-    for machine, commits in sorted(started.items()):
-        in_time = sorted(commits, key=lambda name: (commits[name], name))
-        newest = in_time[::-1][: _MOST_RUNS + 1]
+        machines.setdefault(one.place.machine, []).append(one)
+    for _, own in sorted(machines.items()):
+        newest = commits_in_time(own)[::-1][: _MOST_RUNS + 1]
         for second, first in pairwise(newest):
-            both = [
-                one
-                for one in measured
-                if one.place.machine == machine and one.place.commit in (first, second)
-            ]
+            both = [one for one in own if one.place.commit in (first, second)]
             try:
                 paired = pair(both, "commit", first, second)
             except RidgebenchError:  # one commit's name begins the other's

@@ -1,22 +1,10 @@
 // Charts of records: axes and filters are chosen here, Bokeh draws. Names are texts, never markup.
+// tables.js comes before it.
 "use strict";
 
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f7f7f"];
 const MARKERS = ["circle", "square", "triangle", "diamond", "inverted_triangle", "plus", "x", "star"];
 const MOST_NAMES = 24; // series that the legend names
-
-function element(tag, properties, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
-
-// A column as a function of the row: a text, a number or null.
-function reader(column) {
-  if (!column) return () => null;
-  if (column.values) return (row) => column.values[row];
-  return (row) => (column.codes[row] < 0 ? null : column.levels[column.codes[row]]);
-}
 
 class RecordChart {
   constructor(section, data, root) {

@@ -1,13 +1,8 @@
 // Two sides that are chosen, and the comparison of them. Names are texts, never markup.
+// tables.js comes before it.
 "use strict";
 
 const OPPOSITE = { faster: "slower", slower: "faster" };
-
-function make(tag, properties, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
 
 function digits(value) {
   return value === null ? "" : String(Number(value.toPrecision(3)));
@@ -28,17 +23,13 @@ class PairChoice {
     this.section = section;
     this.data = JSON.parse(section.querySelector("script[type='application/json']").textContent);
     this.column = {};
-    for (const [name, one] of Object.entries(this.data.cases)) {
-      this.column[name] = one.values
-        ? (row) => one.values[row]
-        : (row) => (one.codes[row] < 0 ? null : one.levels[one.codes[row]]);
-    }
+    for (const [name, one] of Object.entries(this.data.cases)) this.column[name] = reader(one);
     const box = section.querySelector(".controls");
     this.lists = {};
     for (const [name, label] of [["what", "What"], ["second", "Compare"], ["first", "Against"]]) {
-      const list = make("select");
+      const list = element("select");
       list.addEventListener("change", () => (name === "what" ? this.refill() : this.show()));
-      box.append(make("label", {}, label, list));
+      box.append(element("label", {}, label, list));
       this.lists[name] = list;
     }
     this.fill("what", this.data.what.map(([value, text]) => [value, text]));
@@ -47,7 +38,7 @@ class PairChoice {
 
   fill(name, options) {
     this.lists[name].replaceChildren(
-      ...options.map(([value, textContent]) => make("option", { value, textContent })),
+      ...options.map(([value, textContent]) => element("option", { value, textContent })),
     );
   }
 
@@ -78,19 +69,19 @@ class PairChoice {
     const cases = this.section.querySelector(".cases");
     cases.replaceChildren();
     if (first === second) {
-      answer.replaceChildren(make("p", {}, "Both are the same: choose two."));
+      answer.replaceChildren(element("p", {}, "Both are the same: choose two."));
     } else if (found) {
       const turned = !same(found.of, first, second);
       answer.replaceChildren(...this.words(found, turned, first, second));
       cases.append(this.table(found, turned, first, second));
     } else if (this.data.empty.some(either)) {
-      answer.replaceChildren(make("p", {}, "No case has valid times on both sides."));
+      answer.replaceChildren(element("p", {}, "No case has valid times on both sides."));
     } else {
       const option = this.what === "environment" ? [] : [`--${this.what}`];
       const words = ["ridgebench", "compare", ...option, this.sides[first][0], this.sides[second][0]];
-      const command = make("code", { textContent: words.map(quoted).join(" ") });
+      const command = element("code", { textContent: words.map(quoted).join(" ") });
       answer.replaceChildren(
-        make("p", { className: "warning" }, "This page had no room for this comparison. ", command, " gives it."),
+        element("p", { className: "warning" }, "This page had no room for this comparison. ", command, " gives it."),
       );
     }
   }
@@ -134,8 +125,8 @@ class PairChoice {
     const notes = [...found.notes];
     if (found.unpaired) notes.push(`Cases of one side alone: ${found.unpaired}; the table below has them.`);
     return [
-      make("p", {}, make("strong", { textContent: text })),
-      ...notes.map((note) => make("p", { className: "faint", textContent: note })),
+      element("p", {}, element("strong", { textContent: text })),
+      ...notes.map((note) => element("p", { className: "faint", textContent: note })),
     ];
   }
 
@@ -143,27 +134,27 @@ class PairChoice {
     const names = [first, second].map((place) => this.sides[place][1]);
     const headings = ["machine", "case", ...names, "ratio", "low", "high", "verdict"];
     const numeric = (place) => place > 1 && place < 7;
-    const head = make("tr", {}, ...headings.map((text, place) => (
-      make("th", { scope: "col", className: numeric(place) ? "n" : "", textContent: text })
+    const head = element("tr", {}, ...headings.map((text, place) => (
+      element("th", { scope: "col", className: numeric(place) ? "n" : "", textContent: text })
     )));
     const cell = (text, value, address) => {
-      const made = make("td", { className: value === undefined ? "" : "n" });
+      const made = element("td", { className: value === undefined ? "" : "n" });
       if (typeof value === "number") made.dataset.v = value;
-      made.append(address ? make("a", { href: address, textContent: text }) : text);
+      made.append(address ? element("a", { href: address, textContent: text }) : text);
       return made;
     };
-    const rows = this.rowsOf(found, turned).map((one) => make("tr", {},
+    const rows = this.rowsOf(found, turned).map((one) => element("tr", {},
       cell(one.machine),
       cell(one.case),
       ...one.times.map(([value, address]) => cell(secondsText(value), value, address)),
       ...[one.ratio, one.low, one.high].map((value) => cell(digits(value), value)),
       cell(one.verdict),
     ));
-    const table = make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows));
-    const scroll = make("div", { className: "scroll", tabIndex: 0 }, table);
+    const table = element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows));
+    const scroll = element("div", { className: "scroll", tabIndex: 0 }, table);
     scroll.setAttribute("role", "region");
     scroll.setAttribute("aria-label", `${names[1]} against ${names[0]}`);
-    const box = make("div", { className: "table" }, scroll);
+    const box = element("div", { className: "table" }, scroll);
     if (rows.length > 1) makeSortable(table);
     if (rows.length >= MANY) makeFilter(box, table);
     this.section.dataset.rows = rows.length;

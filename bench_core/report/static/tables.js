@@ -1,7 +1,21 @@
-// Tables that readers sort by any column and filter by words; and old addresses of commits.
+// Tables that readers sort by any column and filter by words; old addresses of commits; and what the
+// other scripts share.
 "use strict";
 
 const MANY = 8; // rows from which on a table has a filter
+
+function element(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+// A column as a function of the row: a text, a number or null.
+function reader(column) {
+  if (!column) return () => null;
+  if (column.values) return (row) => column.values[row];
+  return (row) => (column.codes[row] < 0 ? null : column.levels[column.codes[row]]);
+}
 
 function cellValue(row, column) {
   const cell = row.cells[column];
@@ -27,9 +41,7 @@ function sortBy(table, column, heading) {
 
 function makeSortable(table) {
   Array.from(table.tHead.rows[0].cells).forEach((heading, column) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = heading.textContent;
+    const button = element("button", { type: "button", textContent: heading.textContent });
     button.addEventListener("click", () => sortBy(table, column, heading));
     heading.replaceChildren(button);
   });
@@ -37,14 +49,9 @@ function makeSortable(table) {
 
 function makeFilter(box, table) {
   const rows = Array.from(table.tBodies[0].rows, (row) => [row, row.textContent.toLowerCase()]);
-  const label = document.createElement("label");
-  const input = document.createElement("input");
-  const count = document.createElement("output");
-  input.type = "search";
-  label.append("Rows with all of these words", input);
-  const line = document.createElement("div");
-  line.className = "filter";
-  line.append(label, count);
+  const input = element("input", { type: "search" });
+  const count = element("output");
+  const label = element("label", {}, "Rows with all of these words", input);
   const apply = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
@@ -56,7 +63,7 @@ function makeFilter(box, table) {
   };
   input.addEventListener("input", apply);
   apply();
-  box.prepend(line);
+  box.prepend(element("div", { className: "filter" }, label, count));
 }
 
 // asv's pages and feeds of earlier versions name commits by the first page's address.
