@@ -86,8 +86,6 @@ def strategy_options(
     taken = {name: flags.pop(name) for name in names}
     # 0 decades and a flag that is off are what holds without them.
     given = {name: value for name, value in taken.items() if value}
-    # Leave-one-out is the default of all but one: asked for or not, it is the same case.
-    default = given.get("cv") == "loo" and getattr(kind(), "cv", None) is None
     for name, value in given.items():
         flag = f"--{name.replace('_', '-')}"
         if name in found:
@@ -95,6 +93,6 @@ def strategy_options(
         if name not in kind.supports:
             able = [one for one in strategies.names() if name in strategies.get(one).supports]
             raise InputError(f"{strategy} has no {flag} ({value}): {', '.join(able)} have it")
-    if default:
+    if kind.is_default_cv(given.get("cv")):
         del given["cv"]
     return found | given

@@ -57,9 +57,8 @@ class PenaltyRequest:
         """Return what is asked for as options of a strategy, without leave-one-out if its own."""
         from bench_core import strategies
 
-        values, kind = self.options, strategies.get(strategy)
-        has = "cv" in kind.option_names()
-        if values.get("cv") == "loo" and has and getattr(kind(), "cv", None) is None:
+        values = self.options
+        if strategies.get(strategy).is_default_cv(self.cv):
             del values["cv"]
         return values
 

@@ -134,6 +134,11 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return frozenset(cls._get_param_names()) - {"alphas", "fit_intercept", "cluster"}
 
     @classmethod
+    def is_default_cv(cls, cv: str | int | None) -> bool:
+        """Return True for "loo" where the strategy chooses so without ``cv``: it is one case."""
+        return cv == "loo" and "cv" in cls.option_names() and getattr(cls(), "cv", None) is None
+
+    @classmethod
     def skip(cls, t: int, p: int, s: int, nodes: int, threads: int) -> str | None:
         """Return why t × p to t × s cannot be fitted so, or None if it can."""
         if nodes > 1 and not cls.distributed:

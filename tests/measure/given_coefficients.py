@@ -17,17 +17,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from bench_core import machine
 from bench_core.records import provenance
-from tests.pages import filled
+from tests.pages import DOCS, RecordedTable
 
-RECORD = Path(__file__).parents[2] / "docs" / "given-coefficients.json"
-PAGE = RECORD.with_name("ridge.md")
-PLACE = "given coefficients"
 T, P, S = 400, 1024, 131_072
 """Samples, features and targets: coefficients of 1 GiB in float64, half of it in float32."""
 
@@ -107,18 +103,13 @@ def table(record: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def page(text: str) -> str:
-    """Return the text of docs/ridge.md with the table of the committed record in its place."""
-    return filled(text, {PLACE: table(json.loads(RECORD.read_text(encoding="utf-8")))})
+TABLE = RecordedTable(
+    DOCS / "given-coefficients.json", DOCS / "ridge.md", "given coefficients", table
+)
 
 
-def write_page() -> None:
-    """Put the table into docs/ridge.md."""
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-def main() -> None:
-    """Measure all ways in turns; write the record and its table."""
+def measured() -> dict[str, Any]:
+    """Return the record of all ways, measured in turns."""
     fits: dict[str, dict[str, list[dict[str, Any]]]] = {}
     started = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     busy = []
@@ -132,7 +123,7 @@ def main() -> None:
                 print(dtype, way, found, flush=True)
     huge = {one.pop("huge_pages") for ways in fits.values() for way in ways.values() for one in way}
     (setting,) = huge
-    record = {
+    return {
         "commit": provenance.commit()[0],
         "started": started,
         "cpu": machine.describe()["cpu"]["model"],
@@ -145,10 +136,7 @@ def main() -> None:
         "rounds": ROUNDS,
         "fits": fits,
     }
-    RECORD.write_text(json.dumps(record, indent=1) + "\n")
-    write_page()
-    print(table(record))
 
 
 if __name__ == "__main__":
-    write_page() if "--page" in sys.argv[1:] else main()
+    TABLE.main(measured)

@@ -9,8 +9,6 @@ table is made anew from the record that is there.
 
 from __future__ import annotations
 
-import json
-import sys
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -25,11 +23,8 @@ from bench_core import machine
 from bench_core.measure import FitSpec, measure
 from bench_core.records import provenance
 from benchmarks.penalty_choices import WAYS
-from tests.pages import filled
+from tests.pages import DOCS, RecordedTable
 
-RECORD = Path(__file__).parents[2] / "docs" / "penalty-choices.json"
-PAGE = RECORD.with_name("ridge.md")
-PLACE = "penalty choices"
 PROBLEM, SCALE, THREADS = "whole-brain-bmor", 1 / 8, 2
 ROUNDS = 2
 ONCE = ("ridgecv, per target",)  # minutes for one fit
@@ -100,18 +95,11 @@ def table(record: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def page(text: str) -> str:
-    """Return the text of docs/ridge.md with the table of the committed record in its place."""
-    return filled(text, {PLACE: table(json.loads(RECORD.read_text(encoding="utf-8")))})
+TABLE = RecordedTable(DOCS / "penalty-choices.json", DOCS / "ridge.md", "penalty choices", table)
 
 
-def write_page() -> None:
-    """Put the table into docs/ridge.md."""
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-def main() -> None:
-    """Measure all ways in turns; write the record and its table."""
+def measured() -> dict[str, Any]:
+    """Return the record of all ways, measured in turns."""
     fits: dict[str, list[dict[str, Any]]] = {}
     started = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     rates = [product_rate()]
@@ -124,7 +112,7 @@ def main() -> None:
                 fits.setdefault(way, []).append(fit(way, Path(store)))
             print(way, fits[way][-1], flush=True)
         rates.append(product_rate())
-    record = {
+    return {
         "commit": provenance.commit()[0],
         "started": started,
         "cpu": machine.describe()["cpu"]["model"],
@@ -134,10 +122,7 @@ def main() -> None:
         "product_gflops": rates,
         "fits": {way: fits[way] for way in WAYS if way in fits},
     }
-    RECORD.write_text(json.dumps(record, indent=1) + "\n")
-    write_page()
-    print(table(record))
 
 
 if __name__ == "__main__":
-    write_page() if "--page" in sys.argv[1:] else main()
+    TABLE.main(measured)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import mmap
 from pathlib import Path
 from types import ModuleType
@@ -18,13 +17,14 @@ HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 @pytest.mark.parametrize("source", [penalty_choices, given_coefficients])
 def test_the_page_has_the_recorded_figures(source: ModuleType) -> None:
-    text = source.PAGE.read_text(encoding="utf-8")
-    assert source.page(text) == text
-    assert source.table(json.loads(source.RECORD.read_text())) in text
+    table = source.TABLE
+    text = table.page.read_text(encoding="utf-8")
+    assert table.filled(text) == text
+    assert source.table(table.read()) in text
 
 
 def test_every_way_was_measured_and_ratios_are_of_medians() -> None:
-    record = json.loads(penalty_choices.RECORD.read_text())
+    record = penalty_choices.TABLE.read()
     assert set(record["fits"]) == set(WAYS)
     rows = {
         cells[0]: cells

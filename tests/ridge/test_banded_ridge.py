@@ -13,17 +13,12 @@ from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit
 from bench_core.accuracy import pearson_r
 from bench_core.errors import InputError, ResourceError, UnknownNameError
 from bench_core.ridge.banded import BandedRidgeCV
-from tests.devices import devices, usable_device
+from tests.devices import devices
 from tests.ridge.planted_spaces import planted
 
 ALPHAS = np.logspace(0, 4, 5)
 WEIGHTS = [[0.5, 0.5], [0.95, 0.05], [0.05, 0.95], [1.0, 0.0]]
 FEW = {"candidates": WEIGHTS, "refine": 0, "balanced": False}
-
-
-@pytest.fixture
-def device(request):
-    return usable_device(request.param)
 
 
 def scaled_ridge(X, Y, X_test, alpha, weights, spaces, intercept=True):

@@ -14,7 +14,7 @@ from sklearn.model_selection import PredefinedSplit
 from bench_core.ridge.banded import BandedRidgeCV, planning
 from bench_core.ridge.banded.planning import BandedShape, make_plan
 from bench_core.ridge.banded.skeleton import find_skeleton
-from tests.devices import devices, usable_device
+from tests.devices import devices
 from tests.ridge.planted_spaces import planted
 
 ALPHAS = np.logspace(-2, 3, 8)
@@ -120,11 +120,6 @@ def test_scores_and_choices_are_those_of_refits(problem, device, dtype, scoring,
     assert np.allclose(
         model.cv_results_["mean_scores"].ravel(), means, rtol=tolerance, atol=tolerance
     )
-
-
-@pytest.fixture
-def device(request):
-    return usable_device(request.param)
 
 
 def test_leave_one_out_is_that_of_every_candidate(monkeypatch):

@@ -11,13 +11,8 @@ from sklearn.linear_model import Ridge
 from bench_core.accuracy import pearson_r
 from bench_core.ridge.banded import BandedRidgeCV
 from bench_core.ridge.banded.variance import divide
-from tests.devices import devices, usable_device
+from tests.devices import devices
 from tests.ridge.planted_spaces import planted
-
-
-@pytest.fixture
-def device(request):
-    return usable_device(request.param)
 
 
 @settings(max_examples=50, deadline=None)

@@ -19,7 +19,6 @@ from bench_core.ridge.arrays.device_memory import (
     DEVICE_ROOM,
     DeviceBudget,
     device_budget,
-    free_device_memory,
     smallest_share,
 )
 from bench_core.ridge.banded import BandedRidgeCV
@@ -53,14 +52,14 @@ class Cuda:
 
 def test_what_torch_holds_without_using_it_is_free() -> None:
     gpu = Device("cuda:1")
-    assert free_device_memory(gpu, Cuda(20 * GIB)) == pytest.approx(19 * GIB)
     held = Cuda(10 * GIB, reserved=14 * GIB, allocated=4 * GIB)
-    assert free_device_memory(gpu, held) == pytest.approx(19 * GIB)
+    for cuda in (Cuda(20 * GIB), held):
+        assert smallest_share([device_budget(gpu, cuda)]) == pytest.approx(19 * GIB)
 
 
 @pytest.mark.parametrize("name", ["cpu", "torch"])
 def test_the_processor_has_no_budget(name: str) -> None:
-    assert free_device_memory(Device(name), Cuda(GIB)) is None
+    assert device_budget(Device(name), Cuda(GIB)) is None
 
 
 def test_a_gpu_is_known_by_its_identity_on_any_host() -> None:

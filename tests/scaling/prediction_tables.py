@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from bench_core.cli.display import duration
+from tests.pages import DOCS
 from tests.pages import filled as with_tables
 
-PAGE = Path(__file__).parents[2] / "docs" / "scaling.md"
+PAGE = DOCS / "scaling.md"
 
 
 def _percent(value: float) -> str:
     return f"{value:.1%}"
+
+
+def _groups(found: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Yield words, errors and good choices of all fits, and of those from 0.1 s without choices."""
+    chosen = found["recommended"]
+    yield "", found["all"], f"{chosen['within_10_percent']} of {chosen['choices']}"
+    yield ", from 0.1 s", found["tenth_of_a_second_and_more"], ""
 
 
 def tables(kept: dict[str, Any]) -> dict[str, str]:
@@ -37,14 +45,10 @@ def tables(kept: dict[str, Any]) -> dict[str, str]:
     ]
     words = {"by_part": "by part", "by_problem": "by problem"}
     for part, label in words.items():
-        found = kept["records"][part]
-        chosen = found["recommended"]
-        within = f"{chosen['within_10_percent']} of {chosen['choices']}"
-        for group, rest in (("all", ""), ("tenth_of_a_second_and_more", ", from 0.1 s")):
-            one = found[group]
+        for rest, one, within in _groups(kept["records"][part]):
             lines.append(
                 f"| {label}{rest} | {one['count']} | {_percent(one['median'])} | "
-                f"{_percent(one['p95'])} | {within if group == 'all' else ''} |"
+                f"{_percent(one['p95'])} | {within} |"
             )
     checked = [
         "| machine | BLAS | fits | median error | 95th percentile | largest "
@@ -52,14 +56,11 @@ def tables(kept: dict[str, Any]) -> dict[str, str]:
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     for one in kept["calibrated"]["machines"]:
-        chosen = one["recommended"]
-        within = f"{chosen['within_10_percent']} of {chosen['choices']}"
-        for group, rest in (("all", ""), ("tenth_of_a_second_and_more", ", from 0.1 s")):
-            errors = one[group]
+        for rest, errors, within in _groups(one):
             checked.append(
                 f"| {one['machine']}, {one['cpu']} | {one['blas']} | {errors['count']}{rest} | "
                 f"{_percent(errors['median'])} | {_percent(errors['p95'])} | "
-                f"{_percent(errors['worst'])} | {within if group == 'all' else ''} |"
+                f"{_percent(errors['worst'])} | {within} |"
             )
     ends = [
         "| strategy | 1 node | 8 nodes | 1,024 nodes | where it stops |",

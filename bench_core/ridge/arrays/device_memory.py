@@ -51,15 +51,6 @@ def device_budget(device: Device, cuda: Any = None) -> DeviceBudget | None:
     return DeviceBudget(place, int(free), int(unused))
 
 
-def free_device_memory(device: Device, cuda: Any = None) -> int | None:
-    """Return the bytes of a GPU that a fit in this process may use; None for the processor.
-
-    What torch holds without using it counts as free. ``cuda`` is as in `device_budget`.
-    """
-    budget = device_budget(device, cuda)
-    return None if budget is None else smallest_share([budget])
-
-
 def budget_here(name: str) -> DeviceBudget | None:
     """Return the memory of the GPU called ``name``; None for the processor, or where it is not.
 

@@ -16,9 +16,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from bench_core.progress import silent
 from bench_core.ridge.arrays.backend import Array, to_numpy
-from bench_core.ridge.arrays.target_blocks import Block
 from bench_core.ridge.banded.held_out import Operator
 from bench_core.ridge.banded.kernels import SpaceKernels
 from bench_core.ridge.banded.operators import DOING, candidate_operators, ordered
@@ -108,7 +106,7 @@ class EachTarget:
             if not group.numbers:
                 continue
             numbers = np.array(group.numbers)
-            for block, scores in self._scored(self.targets, group.operators):
+            for columns, _, scores in self._scored(self.targets, group.operators):
                 defined = ~np.isnan(scores)
                 usable = np.where(defined, scores, 0)
                 sums.total[numbers] += usable.sum(axis=2)
@@ -116,7 +114,7 @@ class EachTarget:
                 if self.settings.per_target:
                     count = defined.sum(axis=1)
                     own = np.where(count > 0, usable.sum(axis=1) / np.maximum(count, 1), -np.inf)
-                    keep_best(found, block.columns, own, numbers + offset)
+                    keep_best(found, columns, own, numbers + offset)
         return sums
 
     def _interpolated(self, found: Candidates, weights: NDArray[np.float64]) -> FoldSums | None:
@@ -130,7 +128,7 @@ class EachTarget:
             return None
         offset = len(found.weights) * len(self.settings.alphas)
         members = tried[skeleton.members]
-        known = self._losses(self.targets, weights, members)
+        known = self._losses(weights, members)
         best, score, odd = self._best(skeleton, known)
         s = len(odd)
         if odd.sum() > FEW * s:
@@ -139,17 +137,18 @@ class EachTarget:
         folds, count = known.folds, known.count
         columns = np.flatnonzero(odd)
         if len(columns):
-            some = EachTarget(self.kernels, self._some(columns), self.settings)
+            some = EachTarget(self.kernels, self.targets.some(columns), self.settings)
             own = Candidates(
                 found.weights, found.mean_scores, found.best[columns], found.score[columns]
             )
-            sums += some._predicted(own, weights)
+            sums = some._predicted(own, weights)
             found.best[columns], found.score[columns] = own.best, own.score
-            part = some._losses(some.targets, weights, members)
-            folds, count = folds - part.folds, count - part.count
+            defined = sums.count[members]
+            folds = folds - self._turned(sums.total[members], defined)
+            count = count - defined[0]
         total = skeleton.losses(folds[: skeleton.size])
         total[skeleton.checked] = folds[skeleton.size :]
-        sums.total[tried] += count - total if self.settings.scoring == "r2" else -total
+        sums.total[tried] += self._turned(total, count)
         sums.count[tried] += count
         good = np.flatnonzero(~odd)
         keep_best(found, good, score[None, good], tried[best[good]][None] + offset)
@@ -170,7 +169,7 @@ class EachTarget:
         s, folds = self.targets.Y.shape[1], len(settings.folds)
         number = pilot_targets(len(weights) * len(settings.alphas), folds)
         columns = np.unique(np.linspace(0, s - 1, number).astype(np.intp))
-        targets = replace(self._some(columns), dtype=np.dtype(np.float64))
+        targets = replace(self.targets.some(columns), dtype=np.dtype(np.float64))
         own = EachTarget(self.kernels, targets, replace(settings, scoring="r2", together=1))
         tried, rows, lost = [], [], 0
         for group in own._groups(weights, doing="choosing candidates to predict"):
@@ -178,19 +177,16 @@ class EachTarget:
             if not group.numbers:
                 continue
             tried += group.numbers
-            scores = [found[0] for _, found in own._scored(targets, group.operators)]
+            scores = [found[0] for _, _, found in own._scored(targets, group.operators)]
             rows.append(1 - np.concatenate(scores, axis=1).reshape(-1))
         shares = np.array(rows).reshape(len(tried), -1).T
         defined = np.isfinite(shares).all(axis=1)
         return np.array(tried, np.intp), shares[defined], lost
 
-    def _losses(
-        self, targets: TargetColumns, weights: NDArray[np.float64], members: NDArray[np.intp]
-    ) -> Losses:
+    def _losses(self, weights: NDArray[np.float64], members: NDArray[np.intp]) -> Losses:
         """Return the losses of some candidates, in their order."""
-        settings = self.settings
-        r2 = settings.scoring == "r2"
-        s, folds = targets.Y.shape[1], len(settings.folds)
+        targets, r2 = self.targets, self.settings.scoring == "r2"
+        s, folds = targets.Y.shape[1], len(self.settings.folds)
         place = {int(number): i for i, number in enumerate(members)}
         each = np.zeros((len(members), s), targets.dtype)
         variance, sums, count = np.zeros(s), np.zeros((len(members), folds)), np.zeros(folds)
@@ -198,18 +194,16 @@ class EachTarget:
             if not group.numbers:
                 continue
             rows = [place[one] for one in group.numbers]
-            for block, scores in self._scored(targets, group.operators):
+            for columns, Y, scores in self._scored(targets, group.operators):
                 defined = ~np.isnan(scores[0])
                 folds_of = np.maximum(defined.sum(axis=0), 1)
                 losses = np.where(defined, 1 - scores if r2 else -scores, 0)
-                each[rows, block.columns] = losses.sum(axis=1) / folds_of
+                each[rows, columns] = losses.sum(axis=1) / folds_of
                 sums[rows] += losses.sum(axis=2)
                 if number:
                     continue
                 count += defined.sum(axis=1)
-                variance[block.columns] = (
-                    defined.any(axis=0) if r2 else self._variance(block) / folds_of
-                )
+                variance[columns] = defined.any(axis=0) if r2 else self._variance(Y) / folds_of
         return Losses(each, variance, sums, count)
 
     def _best(
@@ -233,10 +227,11 @@ class EachTarget:
             score[own] = np.where((variance > 0) | (self.settings.scoring != "r2"), found, -np.inf)
         return best, score, odd
 
-    def _some(self, columns: NDArray[np.intp]) -> TargetColumns:
-        """Return some of the targets, copied."""
-        Y = np.take(np.asarray(self.targets.Y), columns, axis=1)
-        return replace(self.targets, Y=Y, progress=silent)
+    def _turned(
+        self, total: NDArray[np.float64], count: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return sums of losses for sums of scores of ``count`` targets, or these for those."""
+        return count - total if self.settings.scoring == "r2" else -total
 
     def _no_sums(self, weights: NDArray[np.float64]) -> FoldSums:
         size = len(weights) * len(self.settings.alphas), len(self.settings.folds)
@@ -272,8 +267,8 @@ class EachTarget:
 
     def _scored(
         self, targets: TargetColumns, group: Sequence[Sequence[Operator]]
-    ) -> Iterator[tuple[Block, NDArray[np.float64]]]:
-        """Yield blocks of targets and their scores (m, folds, b) with some candidates."""
+    ) -> Iterator[tuple[slice, Array, NDArray[np.float64]]]:
+        """Yield blocks of targets: columns, Y in the folds' order, scores (m, folds, b)."""
         folds = len(self.settings.folds)
         for block in targets.blocks("scoring targets"):
             Y = ordered(block.values, self.settings.order)
@@ -282,7 +277,7 @@ class EachTarget:
             for i, operators in enumerate(group):
                 for f, one in enumerate(operators):
                     scores[i, f] = to_numpy(self._fold(one, Y, variances[f]))
-            yield block, scores
+            yield block.columns, Y, scores
 
     def _fold(self, operator: Operator, Y: Array, variance: Array) -> Array:
         """Return the scores (b,) of one candidate in one fold."""
@@ -309,9 +304,8 @@ class EachTarget:
             return [None] * len(self.settings.folds)
         return [spread(Y[rows])[1] for rows in self.settings.folds]
 
-    def _variance(self, block: Block) -> NDArray[np.float64]:
+    def _variance(self, Y: Array) -> NDArray[np.float64]:
         """Return the variances (b,) of a block, summed over folds."""
-        Y = ordered(block.values, self.settings.order)
         found: NDArray[np.float64] = np.zeros(Y.shape[1])
         for rows in self.settings.folds:
             found += to_numpy(spread(Y[rows])[1]) / (rows.stop - rows.start)

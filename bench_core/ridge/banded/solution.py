@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from bench_core.errors import InputError
-from bench_core.progress import silent
 from bench_core.ridge.arrays.backend import Array, Device, cast, to_numpy
 from bench_core.ridge.arrays.target_blocks import Block
 from bench_core.ridge.banded.kernels import Columns, SpaceKernels
@@ -205,8 +203,7 @@ def _by_choice(
     for done, first in enumerate(starts):
         targets.progress("solving", done, len(starts))
         columns = order[first : first + targets.width]
-        Y = np.take(np.asarray(targets.Y), columns, axis=1)
-        for block in replace(targets, Y=Y, progress=silent).blocks("solving"):
+        for block in targets.some(columns).blocks("solving"):
             yield columns, block
     targets.progress("solving", len(starts), len(starts))
 

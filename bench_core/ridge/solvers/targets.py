@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,11 @@ class TargetColumns:
             yield block
         coming.close()
         self.progress(what, len(blocks), len(blocks))
+
+    def some(self, columns: NDArray[np.intp]) -> TargetColumns:
+        """Return some of the targets, copied, whose passes are not reported."""
+        Y = np.take(np.asarray(self.Y), columns, axis=1)
+        return replace(self, Y=Y, progress=silent)
 
 
 @dataclass
