@@ -41,8 +41,5 @@ def usable_device(name: str) -> str:
     return name
 
 
-devices = pytest.mark.parametrize("device", ["cpu", "torch", "cuda"], indirect=True)
-"""Run a test that takes ``device`` on every device that is here."""
-
 torch_devices = pytest.mark.parametrize("device", ["torch", "cuda"], indirect=True)
-"""The same for tests of torch alone."""
+"""Run a test that takes ``device`` with torch alone; without this it runs on every device."""

@@ -12,8 +12,7 @@ from threadpoolctl import threadpool_limits
 def blas_on_one_thread() -> Iterator[None]:
     """Keep BLAS to one thread: more wait for each other, the longer the busier the cores are.
 
-    Processes that a test starts have threads of their own. The fixture ends with the file, so
-    that no other folder's tests run with it.
+    Processes that a test starts have threads of their own.
     """
     with threadpool_limits(1, user_api="blas"):
         yield

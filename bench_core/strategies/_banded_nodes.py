@@ -159,9 +159,9 @@ def solve(
 
     with full_float32_products(features.device):
         along = features.along_means() if job.settings.intercept else None
-        return solve_blocks(
-            solution, job.targets(columns, job.plan.solved), along, keep, whole=job.plan.whole
-        )
+        targets = job.targets(columns, job.plan.solved)
+        dual = np.empty(targets.Y.shape, targets.dtype) if job.plan.whole else None
+        return solve_blocks(solution, targets, along, keep, dual=dual)
 
 
 def explain(

@@ -12,15 +12,13 @@ from bench_core.errors import InputError
 from bench_core.ridge.arrays.backend import find_device, to_numpy
 from bench_core.ridge.banded.held_out import as_ranges, fold_operators, leave_one_out
 from bench_core.ridge.inputs import find_folds
-from tests.devices import devices, usable_device
 
 
 @pytest.fixture
-def device(request):
-    return find_device(usable_device(request.param))
+def device(device):
+    return find_device(device)
 
 
-@devices
 @settings(
     max_examples=30,
     deadline=None,
@@ -59,7 +57,6 @@ def test_residuals_are_those_of_fits_without_the_fold(
     assert total == pytest.approx(expected, rel=1e-6)
 
 
-@devices
 @settings(
     max_examples=30,
     deadline=None,

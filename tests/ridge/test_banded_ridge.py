@@ -13,7 +13,6 @@ from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit
 from bench_core.accuracy import pearson_r
 from bench_core.errors import InputError, ResourceError, UnknownNameError
 from bench_core.ridge.banded import BandedRidgeCV
-from tests.devices import devices
 from tests.ridge.planted_spaces import planted
 
 ALPHAS = np.logspace(0, 4, 5)
@@ -53,7 +52,6 @@ def explicit_scores(data, folds, scoring, intercept=True):
     return scores
 
 
-@devices
 @pytest.mark.parametrize("scoring", ["neg_mean_squared_error", "r2", "pearson"])
 @pytest.mark.parametrize("intercept", [True, False])
 def test_candidates_are_scored_and_chosen_as_by_explicit_refits(device, scoring, intercept):
@@ -80,7 +78,6 @@ def test_candidates_are_scored_and_chosen_as_by_explicit_refits(device, scoring,
         assert np.array_equal(weights.T, np.array(WEIGHTS)[best // len(ALPHAS)])
 
 
-@devices
 @pytest.mark.parametrize("per_target", [False, True])
 @pytest.mark.parametrize(
     ("dtype", "coef", "permuted"),
@@ -123,7 +120,6 @@ def test_the_fit_is_ridge_on_scaled_features(device, per_target, dtype, coef, pe
         assert np.array_equal(np.load(tmp_path / "coef.npy"), model.coef_)
 
 
-@devices
 @pytest.mark.parametrize("per_target", [False, True])
 def test_leave_one_out_of_one_space_is_ridge_cv(device, per_target):
     data = planted(t=60, sizes=(20, 60), s=9)

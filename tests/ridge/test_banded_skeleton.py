@@ -14,7 +14,6 @@ from sklearn.model_selection import PredefinedSplit
 from bench_core.ridge.banded import BandedRidgeCV, planning
 from bench_core.ridge.banded.planning import BandedShape, make_plan
 from bench_core.ridge.banded.skeleton import find_skeleton
-from tests.devices import devices
 from tests.ridge.planted_spaces import planted
 
 ALPHAS = np.logspace(-2, 3, 8)
@@ -78,7 +77,6 @@ def problem():
     return data, folds, {one: losses_of_refits(data, folds, one, float) for one in (True, False)}
 
 
-@devices
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(
     ("scoring", "intercept"),

@@ -11,7 +11,6 @@ from sklearn.linear_model import Ridge
 from bench_core.accuracy import pearson_r
 from bench_core.ridge.banded import BandedRidgeCV
 from bench_core.ridge.banded.variance import divide
-from tests.devices import devices
 from tests.ridge.planted_spaces import planted
 
 
@@ -35,7 +34,6 @@ def centred_r2(y, prediction):
     return 1 - (error**2).sum(axis=0) / ((y - y.mean(axis=0)) ** 2).sum(axis=0)
 
 
-@devices
 @pytest.mark.parametrize("per_target", [False, True])
 @pytest.mark.parametrize("coef", ["memory", None])
 def test_scores_are_those_of_refits_without_the_space(device, per_target, coef):

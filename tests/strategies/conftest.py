@@ -5,9 +5,6 @@ import pytest
 
 from bench_core.cluster import local
 from bench_core.machine import available_cores
-from tests.one_thread import blas_on_one_thread
-
-__all__ = ["blas_on_one_thread", "cluster_of", "make_problem"]
 
 
 @pytest.fixture(scope="session")

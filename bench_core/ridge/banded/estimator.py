@@ -340,30 +340,35 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         t, p = self._features.Xc.shape
         s = targets.Y.shape[1]
         coef = fresh_memory((s, p), dtype) if self.coef == "memory" else None
-        dual = np.empty((t, s), dtype) if self.coef is None else None
+        whole = self.plan_.whole
+        dual = np.empty((t, s), dtype) if whole or self.coef is None else None
 
         def keep(columns: slice, a: Array) -> None:
-            if dual is not None:
-                dual[:, columns] = to_numpy(a)
-            elif coef is not None:
+            if coef is not None:
                 out = coef[columns]
                 rows = solution.coefficients(a, columns, out)
                 if not np.shares_memory(rows, out):
                     out[...] = rows
             elif file is not None:
                 file.write(solution.coefficients(a, columns))
+            elif dual is not None and not whole:
+                dual[:, columns] = to_numpy(a)
 
         wide = replace(targets, width=self.plan_.solved)
         along = self._features.along_means()
         intercept, self._y_mean = solve_blocks(
-            solution, wide, along if self.fit_intercept else None, keep, whole=self.plan_.whole
+            solution,
+            wide,
+            along if self.fit_intercept else None,
+            keep,
+            dual=dual if whole else None,
         )
         for name in ("coef_", "_dual"):
             self.__dict__.pop(name, None)
-        if dual is not None:
-            self._dual = targets.device.put(dual)
-        elif coef is not None:
+        if coef is not None:
             self.coef_ = coef
+        elif dual is not None and file is None:
+            self._dual = targets.device.put(dual)
         self.intercept_ = intercept.astype(dtype)
 
     def _new_rows(self, X: ArrayLike) -> NDArray[Any]:

@@ -310,5 +310,6 @@ def _with_memory(plan: BandedPlan) -> BandedPlan:
     if w.coef is None:
         coefficients = z * t * w.s
     solve = (1 + plan.factors) * square + (4 * 8 + 2 * z) * t * plan.solved + coefficients
-    solve += z * t * (w.s + plan.solved) if plan.whole else 0
+    if plan.whole:  # without coefficients the dual weights are what is kept, and counted
+        solve += z * t * (plan.solved + (w.s if w.coef else 0))
     return replace(plan, peak_bytes=int(small + kept + max(form, search, solve)))

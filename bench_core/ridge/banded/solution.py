@@ -153,7 +153,7 @@ def solve_blocks(
     along: NDArray[np.float64] | None,
     keep: Callable[[slice, Array], None],
     *,
-    whole: bool = False,
+    dual: NDArray[Any] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Solve all targets block by block; return their intercepts (s,) and means (s,).
 
@@ -161,13 +161,12 @@ def solve_blocks(
     ----------
     along : of `PreparedFeatures.along_means`; None without an intercept.
     keep : called with the columns of every block, in order, and its dual weights (t, b).
-    whole : solve targets of one choice together, so that each factor is formed once, and hold the
-        dual weights of all targets in the precision of the products.
+    dual : (t, s), to be filled with the dual weights of all targets: those of one choice are then
+        solved together, so that each factor is formed once.
     """
-    t, s = targets.Y.shape
+    s = targets.Y.shape[1]
     intercept, mean = np.zeros(s), np.zeros(s)
-    dual = np.empty((t, s), targets.dtype) if whole else None
-    blocks = _by_choice(solution.choice.index, targets) if whole else _in_order(targets)
+    blocks = _in_order(targets) if dual is None else _by_choice(solution.choice.index, targets)
     for columns, block in blocks:
         Y = block.values
         if along is not None:
