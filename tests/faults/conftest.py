@@ -15,10 +15,9 @@ from bench_core.data import Problem
 from bench_core.fitting.run import fit
 from tests.faults.fits import ALPHAS, request
 from tests.faults.traps import FOLDER
-from tests.one_thread import blas_on_one_thread
 from tests.strategies.conftest import cluster_of
 
-__all__ = ["blas_on_one_thread", "cluster_of"]
+__all__ = ["cluster_of"]
 
 ROOT = Path(__file__).parents[2]
 NAMES = {"trapped-bmor": "TrappedBmor", "trapped-mor": "TrappedMor",
