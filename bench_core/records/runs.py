@@ -6,6 +6,7 @@ They lie in ``results/<machine>/<commit>-<environment>.records.jsonl``, one reco
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +21,7 @@ from bench_core.records.session import CLOCK_SUITE, SessionRecord
 from bench_core.records.skips import SkipsRecord
 
 SUFFIX = ".records.jsonl"
+_BLAS, _KERNELS = "RIDGEBENCH_BLAS", "RIDGEBENCH_KERNELS"
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,32 @@ def environment_label(run: EnvironmentRun) -> str:
     proved = [blas.numpy for blas in run.proofs]
     proved += [one.blas.numpy for one in run.kernels if one.status == "ok" and one.blas is not None]
     return library_text(proved[0]) if proved else run.environment
+
+
+def environment_texts(names: Iterable[str]) -> dict[str, str]:
+    """Return asv's names of environments as people read them, each with its name.
+
+    Where two would read alike, all stay as they are.
+
+    >>> name = "virtualenv-py3.11-pip_mkl-RIDGEBENCH_BLASmkl-RIDGEBENCH_KERNELSbest"
+    >>> environment_texts([name])[name]
+    'mkl, kernels best, py3.11'
+    """
+    found = {name: _environment_text(name) for name in sorted(set(names))}
+    return found if len(set(found.values())) == len(found) else {name: name for name in found}
+
+
+def _environment_text(name: str) -> str:
+    """Return BLAS, kernels and Python of an environment of asv; another name as it is."""
+    words = name.split("-")
+    blas = [one.removeprefix(_BLAS) for one in words if one.startswith(_BLAS)]
+    if not blas:
+        return name
+    kernels = [one.removeprefix(_KERNELS) for one in words if one.startswith(_KERNELS)]
+    said = [*blas, *(f"kernels {one}" for one in kernels if one != "default")]
+    usual = {"virtualenv", f"pip_{blas[0]}", f"pip+{blas[0]}"}
+    rest = [one for one in words if not one.startswith((_BLAS, _KERNELS)) and one not in usual]
+    return ", ".join([*said, *rest])
 
 
 def library_text(library: LibraryRecord) -> str:

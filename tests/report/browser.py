@@ -73,13 +73,29 @@ class Browser:
                 result: dict[str, Any] = found["result"]
                 return result
 
-    def wait_for(self, event: str, session: str) -> dict[str, Any]:
-        """Return the values of the next event of a session."""
+    def wait_for(self, event: str, session: str | None) -> dict[str, Any]:
+        """Return the values of the next event of a session; None for the browser itself."""
         while True:
             found = self._next()
             if found.get("method") == event and found.get("sessionId") == session:
                 values: dict[str, Any] = found["params"]
                 return values
+
+    def save_to(self, folder: Path) -> None:
+        """Let pages save files to ``folder``, under the names that they give them."""
+        self.ask(
+            "Browser.setDownloadBehavior",
+            behavior="allow",
+            downloadPath=str(folder),
+            eventsEnabled=True,
+        )
+
+    def wait_for_file(self) -> str:
+        """Return how the saving of a file ended: "completed" or "canceled"."""
+        while True:
+            found = self.wait_for("Browser.downloadProgress", None)
+            if found["state"] != "inProgress":
+                return str(found["state"])
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._read:
