@@ -115,7 +115,7 @@ def write_site(
         text = render(
             "page.html",
             version=__version__,
-            machines=data.machines,
+            origins=data.origins,
             pages=pages,
             page=page,
             files=files.name,
