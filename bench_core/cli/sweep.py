@@ -94,7 +94,8 @@ def _print(plan: SweepPlan, project: Project) -> None:
     shown: dict[str | None, PlannedEnvironment] = {}
     for one in timed:
         shown.setdefault(one.calibration, one)
-    columns = ("suite", "case", "data", "memory", "read", "moved")
+    sent = () if plan.cluster == "local" else ("sent",)
+    columns = ("suite", "case", "data", "memory", "read", "moved", *sent)
     headings = [f"fit, {one.blas or 'any BLAS'}" for one in shown.values()]
     rows = [
         (*row[:-1], *(_time(case, one.name) for one in shown.values()), row[-1])
@@ -132,6 +133,11 @@ def _print(plan: SweepPlan, project: Project) -> None:
         "data: X and Y of a problem; memory: of a fit, X included, all nodes together; read: X on "
         "every node, Y once; moved: between processes, where nodes see the scratch folder"
     )
+    if sent:
+        say(
+            "sent: instead, where they do not (`ridgebench cluster check` tells): X to every node "
+            "that works with it, to each its own targets, coefficients back"
+        )
     if timed:
         say(
             "times: fits and the start of their nodes, if no time varies; problems, checks, nulls "

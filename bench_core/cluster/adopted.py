@@ -241,6 +241,7 @@ class AdoptedCluster(RemoteArrays):
         self.sees_scratch = all(seen) and answers == self.nodes
         if not self.sees_scratch:
             self.data = "messages"
+            self.client.direct_to_workers = True  # results need not go through the scheduler
             self._open_folders()
 
     def check(self) -> None:

@@ -21,7 +21,7 @@ from bench_core import strategies
 from bench_core.cluster.settings import chosen_cluster
 from bench_core.errors import RidgebenchError, counted, readable_bytes
 from bench_core.records.skips import SkippedSets
-from bench_core.runner.planning import planned_options
+from bench_core.runner.planning import planned_strategy
 from bench_core.runner.preflight import preflight
 from bench_core.runner.problem_cache import problem_shape
 from bench_core.runner.spec import FitSpec, ProblemShape
@@ -71,6 +71,8 @@ class PlannedCase:
     read_bytes : of X and Y that all nodes together read in one fit: X on each of them.
     moved_bytes : that processes send each other in one fit, where nodes see the scratch folder;
         None where it is not known.
+    sent_bytes : that a fit sends where they do not: X, Y and coefficients. None on this machine,
+        and where one process fits.
     runs : processes that time it. times : by environment, where a calibration is there.
 
     Examples
@@ -88,6 +90,7 @@ class PlannedCase:
     shared: bool = False
     read_bytes: int | None = None
     moved_bytes: int | None = None
+    sent_bytes: int | None = None
     runs: int = 1
     times: tuple[PlannedTime, ...] = ()
 
@@ -260,6 +263,7 @@ def _case(suite: Any, parameters: tuple[Any, ...], runs: int) -> CaseCost:
     except RidgebenchError as error:
         return CaseCost(replace(planned, reason=str(error)), spec, None)
     cost = None if checked.error is not None else fit_cost(spec, shape, samples)
+    elsewhere = cost is not None and chosen_cluster().elsewhere
     planned = replace(
         planned,
         data_bytes=shape.nbytes,
@@ -267,19 +271,28 @@ def _case(suite: Any, parameters: tuple[Any, ...], runs: int) -> CaseCost:
         reason=None if checked.error is None else str(checked.error),
         read_bytes=_read_bytes(spec, shape, samples),
         moved_bytes=None if cost is None else int(cost.amount("network")),
+        sent_bytes=_sent_bytes(spec, shape, samples) if elsewhere else None,
     )
     return CaseCost(planned, spec, cost)
 
 
 def fit_cost(spec: FitSpec, shape: ProblemShape, samples: int) -> FitCost | None:
     """Return what a fit of so many samples takes; None where the strategy does not say."""
-    kind = strategies.get(spec.strategy)
-    options = planned_options(spec.options, samples)
     try:
-        model = kind(alphas=spec.penalties, fit_intercept=spec.fit_intercept, **options)
-        return model.cost(samples, shape.p, shape.s, spec.dtype, spec.nodes)
+        return _planned(spec, samples).cost(samples, shape.p, shape.s, spec.dtype, spec.nodes)
     except (RidgebenchError, TypeError):
         return None  # the fit is refused, which the plan says, or has options without a cost
+
+
+def _sent_bytes(spec: FitSpec, shape: ProblemShape, samples: int) -> int | None:
+    model = _planned(spec, samples)
+    return model.sent_bytes(samples, shape.p, shape.s, spec.dtype, spec.nodes)
+
+
+def _planned(spec: FitSpec, samples: int) -> strategies.Strategy:
+    """Return the strategy with the options of the case, to plan so many samples with."""
+    options = {**spec.options, "fit_intercept": spec.fit_intercept}
+    return planned_strategy(spec.strategy, samples, spec.penalties, options)
 
 
 def _read_bytes(spec: FitSpec, shape: ProblemShape, samples: int) -> int:
@@ -309,9 +322,14 @@ def size_text(count: int | None) -> str:
 
 
 def plan_rows(plan: SweepPlan) -> Iterator[tuple[str, ...]]:
-    """Yield suite, case, bytes of data, of memory, read and moved, and what becomes of it."""
+    """Yield suite, case, bytes of data, of memory, read, moved and sent, and what becomes of it.
+
+    Bytes sent are left out where the nodes are processes of this machine.
+    """
     for case in plan.cases:
-        sizes = (case.data_bytes, case.needed_bytes, case.read_bytes, case.moved_bytes)
+        sizes = [case.data_bytes, case.needed_bytes, case.read_bytes, case.moved_bytes]
+        if plan.cluster != "local":
+            sizes.append(case.sent_bytes)
         yield case.suite, case.text, *map(size_text, sizes), case_fate(case)
 
 

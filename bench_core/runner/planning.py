@@ -47,13 +47,23 @@ def plan_fit(
     InputError : options that no fit of t samples can use.
     ResourceError : no plan fits the option ``memory_limit``.
     """
-    kind = strategies.get(strategy)
-    check_options(kind, options)
-    chosen = kind(alphas, **planned_options(options, t, runs))
+    check_options(strategies.get(strategy), options)
+    chosen = planned_strategy(strategy, t, alphas, options, runs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the fit itself says what it leaves out
         chosen.check_options(t)
     return chosen.plan(t, p, s, dtype, nodes)
+
+
+def planned_strategy(
+    strategy: str,
+    t: int,
+    alphas: tuple[float, ...],
+    options: Mapping[str, Any],
+    runs: NDArray[Any] | None = None,
+) -> strategies.Strategy:
+    """Return a strategy to plan fits of t samples with; see `plan_fit`."""
+    return strategies.get(strategy)(alphas, **planned_options(options, t, runs))
 
 
 def planned_options(

@@ -170,6 +170,18 @@ class Strategy(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """
         return None
 
+    def sent_bytes(
+        self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1
+    ) -> int | None:
+        """Return the bytes that a fit sends where nodes do not see the files of X and Y.
+
+        X goes to every node that works with it, Y is divided among nodes, and coefficients come
+        back. None for a strategy of one process. Where nodes see the files, none of it is sent.
+        """
+        if not self.distributed:
+            return None
+        return (min(nodes, s) * t * p + t * s + s * p) * np.dtype(dtype).itemsize
+
     @classmethod
     def bytes_needed(cls, t: int, p: int, s: int, dtype: DTypeLike, nodes: int) -> int:
         """Return the memory that a fit takes, all processes together, in bytes.

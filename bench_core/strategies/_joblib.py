@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from joblib._dask import Batch, DaskDistributedBackend  # noqa: PLC2701  # joblib exports it nowhere
 
 from bench_core.cluster.waiting import Watchman
@@ -23,9 +25,14 @@ class DaskBackend(DaskDistributedBackend):
     Dask itself gives up, because its worker died, never calls back (joblib 1.6), and
     ``Parallel`` would wait for it for ever, as for one on a node that stands still: a watch on
     the nodes ends the wait.
+
+    Where nodes do not see files, the arrays of a task go straight to a node, the nodes taking
+    turns, and Dask starts the task where they are. In a task they would travel by way of the
+    scheduler, twice.
     """
 
     nodes: int | None = None
+    _sent_to: Iterator[str] | None = None
     _check: Callable[[], None] | None = None
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -40,6 +47,8 @@ class DaskBackend(DaskDistributedBackend):
         found = cls(client=cluster.client, workers=living)
         found.nodes = len(living)
         found._check = cluster.check
+        if cluster.data == "messages":
+            found._sent_to = cycle(living)
         return found
 
     def start_call(self) -> None:
@@ -65,11 +74,27 @@ class DaskBackend(DaskDistributedBackend):
         return max(2, super().effective_n_jobs(n_jobs) if self.nodes is None else self.nodes)
 
     async def _to_func_args(self, func: Any) -> tuple[Any, list[Any]]:
-        """Leave arguments as they are: they are small, or one target.
+        """Leave arguments as they are, small ones; arrays go to the next node where files do not.
 
         joblib would put arrays on some worker first, from where they would travel once more.
         """
-        return Batch(func.items), list(func.items)
+        if self._sent_to is None:
+            return Batch(func.items), list(func.items)
+        node = next(self._sent_to)
+        tasks = [
+            (function, [await self._sent(one, node) for one in arguments], named)
+            for function, arguments, named in func.items
+        ]
+        return Batch(tasks), tasks
+
+    async def _sent(self, argument: Any, node: str) -> Any:
+        if not isinstance(argument, np.ndarray):
+            return argument
+        sent = self.client.scatter(
+            [argument], workers=[node], direct=True, hash=False, asynchronous=True
+        )
+        (future,) = await sent
+        return future
 
     def submit(self, func: Any, callback: Callable[[Any], None] | None = None) -> Future[Any]:
         """Submit a batch of tasks; ``callback`` gets its outcome, which may be an exception."""

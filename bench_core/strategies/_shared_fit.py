@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from bench_core.cluster import RowFile
 from bench_core.progress import Progress, silent
 from bench_core.ridge.penalty_grid import PenaltyGrid
-from bench_core.ridge.planning.nodes import NodePlan
 from bench_core.ridge.solvers.base import Fold
 from bench_core.ridge.solvers.choice import Choice, choose
 from bench_core.ridge.solvers.penalty_scores import Scores, mean_scores
@@ -75,7 +74,7 @@ class SharedFit:
     def _factorised(self) -> dict[int, Future]:
         """Start the factorisation; return its future on every node that has it of its own."""
         plan = self.job.plan
-        used, holding = used_nodes(plan), holders(plan)
+        used, holding = plan.used_nodes, plan.nodes_with_x
         solvers = {node: self._submit(node, on_node.factorise) for node in holding}
         if len(holding) < len(used) and plan.sums_need_x:  # others wait for the factors
             self.cluster.wait([self._submit(0, on_node.broadcast, solvers[0])])
@@ -183,15 +182,3 @@ def _folder(cluster: Cluster, folds: list[Fold]) -> Iterator[str]:
         on_node.save_folds(folder, folds)
         cluster.spread(folder)
         yield folder
-
-
-def used_nodes(plan: NodePlan) -> list[int]:
-    """Return the nodes that have targets to score or to solve, and node 0."""
-    shares = zip(plan.targets, plan.solved, strict=True)
-    busy = [node for node, both in enumerate(shares) if any(stop > start for start, stop in both)]
-    return sorted({0, *busy})
-
-
-def holders(plan: NodePlan) -> list[int]:
-    """Return the nodes that need X."""
-    return used_nodes(plan) if plan.holders > 1 else [0]

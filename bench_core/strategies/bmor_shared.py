@@ -43,7 +43,7 @@ from bench_core.strategies._base import COMMON_OPTIONS, Strategy
 from bench_core.strategies._coef_rows import float_dtype, keep_rows, open_rows
 from bench_core.strategies._plans import common_plan
 from bench_core.strategies._ridgecv import default_scoring, own_cv
-from bench_core.strategies._shared_fit import SharedFit, holders
+from bench_core.strategies._shared_fit import SharedFit
 from bench_core.strategies._shared_nodes import Job
 
 if TYPE_CHECKING:
@@ -144,6 +144,13 @@ class SharedBatches(Strategy):
         """Return the work of the plan; see `Strategy.cost`."""
         return costs.bmor_shared(self._node_plan(t, p, s, dtype, nodes))
 
+    def sent_bytes(self, t: int, p: int, s: int, dtype: str = "float64", nodes: int = 1) -> int:
+        """Return what `Strategy.sent_bytes` counts, and what nodes send each other."""
+        plan = self._node_plan(t, p, s, dtype, nodes)
+        arrays = len(plan.nodes_with_x) * t * p + t * s + s * p
+        exchanged = plan.sum_bytes + (len(plan.used_nodes) - 1) * plan.file_bytes
+        return arrays * np.dtype(dtype).itemsize + exchanged
+
     def _node_plan(self, t: int, p: int, s: int, dtype: str, nodes: int) -> NodePlan:
         products, limit = product_dtype(self.dtype, dtype), within_device(self.device, None, nodes)
         return self._plan((t, p, s), self._folds(t), Method(products), nodes, limit)
@@ -213,7 +220,7 @@ class SharedBatches(Strategy):
             method, done = Method(dtype), None
             while done is None:
                 plan = self._plan(size, folds, method, cluster.nodes, limit)
-                with cluster.shared(X, Y, nodes=holders(plan), columns=_columns(plan)) as (
+                with cluster.shared(X, Y, nodes=plan.nodes_with_x, columns=_columns(plan)) as (
                     X_ref,
                     Y_ref,
                 ):

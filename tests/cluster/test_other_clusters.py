@@ -149,9 +149,10 @@ def test_each_array_travels_once_to_each_node_that_needs_it(
         assert moved < X.nbytes / 4  # tasks and results of all targets and rounds
     else:
         needed = NODES * X.nbytes + Y.nbytes + coef
-        # Targets of mor travel with their tasks, by way of the scheduler, which is elsewhere here.
-        twice = Y.nbytes if name == "mor" else 0
-        assert needed <= moved < 1.1 * (needed + twice)
+        assert needed <= moved < 1.1 * needed
+        planned = model.sent_bytes(*X.shape, Y.shape[1], nodes=NODES)
+        assert planned is not None
+        assert needed <= planned < 1.1 * needed
 
 
 def test_every_node_is_proven(site: Site, running: AdoptedCluster) -> None:

@@ -65,6 +65,20 @@ def test_nodes_and_other_strategies():
     assert "makes no plan" in planned("ridgecv", "parcels")
 
 
+def test_what_is_sent_to_nodes_that_see_no_files():
+    t, p, s = 500, 900, 4000
+    sizes = ("-t", t, "-p", p, "-s", s, "--dtype", "float32")
+    once = 4 * (t * p + t * s + s * p)
+    for strategy, more in {"mor": 0, "bmor": 0, "bmor-shared": 0.2 * once}.items():
+        sent = json.loads(planned(strategy, *sizes, "--nodes", 1, "--json"))["sent_bytes"]
+        assert sent == once
+        sent = json.loads(planned(strategy, *sizes, "--nodes", 3, "--json"))["sent_bytes"]
+        assert once <= sent <= once + 2 * 4 * t * p + more
+    assert json.loads(planned("multitarget", *sizes, "--json"))["sent_bytes"] is None
+    assert "else by messages" in planned("bmor", *sizes, "--nodes", 3)
+    assert "messages" not in planned("multitarget", *sizes)
+
+
 def test_a_folder_knows_its_size(tmp_path):
     make("parcels", scale=1 / 64, dtype="float32", folder=tmp_path / "small")
     found = json.loads(planned("multitarget", tmp_path / "small", "--json", "--test-fraction", "0"))

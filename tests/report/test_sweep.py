@@ -205,6 +205,26 @@ def test_a_plan_has_every_case_with_its_bytes_and_what_becomes_of_it() -> None:
     assert from_json(SweepPlan, to_json(plan), "the plan") == plan
 
 
+def test_a_plan_for_nodes_elsewhere_has_what_they_are_sent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cluster = tmp_path / "hosts.toml"
+    cluster.write_text(
+        f'kind = "ssh"\nhosts = ["a", "b"]\ncores = 2\ninterface = "lo"\nscratch = "{tmp_path}"\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("RIDGEBENCH_CLUSTER", str(cluster))
+    plan, _ = plan_suites([Small], runs=1)
+    size = shape("parcels", scale=1 / 24)
+    sent = {case.text.partition("float64 ")[2]: case.sent_bytes for case in plan.cases}
+    assert sent["ridgecv 1 × 1"] is None
+    once = size.t * (size.p + size.s) + size.s * size.p
+    assert sent["bmor 1 × 1"] == 8 * once
+    assert sent["bmor 2 × 1"] == 8 * (once + size.t * size.p)
+    assert all(len(row) == 8 for row in plan_rows(plan))
+    assert from_json(SweepPlan, to_json(plan), "the plan") == plan
+
+
 def test_a_plan_has_what_is_selected_and_counts_the_rest() -> None:
     plan, _ = plan_suites(
         [Small, Other],

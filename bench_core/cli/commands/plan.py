@@ -54,8 +54,14 @@ def command(
     from bench_core import strategies
     from bench_core.checks import check_alphas
     from bench_core.data import THESIS_ALPHAS
-    from bench_core.errors import InputError
-    from bench_core.runner.planning import describe_plan, fit_bytes, plan_fit, with_spaces
+    from bench_core.errors import InputError, readable_bytes
+    from bench_core.runner.planning import (
+        describe_plan,
+        fit_bytes,
+        plan_fit,
+        planned_strategy,
+        with_spaces,
+    )
 
     if former_strategy is not None:
         click.echo("--strategy is now the first argument: plan STRATEGY [PROBLEM]", err=True)
@@ -89,14 +95,22 @@ def command(
     if (no_coef or coef_file) and "coef" in supports:
         chosen["coef"] = None if no_coef else "coef.npy"
     plan = plan_fit(strategy, *shape, dtype, nodes=nodes, alphas=alphas, options=chosen)
+    sent = planned_strategy(strategy, shape[0], alphas, chosen).sent_bytes(*shape, dtype, nodes)
     if not as_json:
         click.echo(describe_plan(strategy, *shape, dtype, nodes, plan))
+        if sent is not None:
+            click.echo(
+                "  X and Y by path where nodes see their files; else by messages, "
+                f"{readable_bytes(sent)} with the coefficients"
+            )
         return
     t, p, s = shape
     values = {"strategy": strategy, "t": t, "p": p, "s": s, "dtype": dtype, "nodes": nodes}
     needed = fit_bytes(strategy, *shape, dtype, nodes, plan)
     steps = None if plan is None else asdict(plan)
-    click.echo(json.dumps(values | {"memory_needed": needed, "plan": steps}, indent=1))
+    click.echo(
+        json.dumps(values | {"memory_needed": needed, "sent_bytes": sent, "plan": steps}, indent=1)
+    )
 
 
 def problem_shape(

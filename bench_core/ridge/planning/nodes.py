@@ -99,6 +99,18 @@ class NodePlan:
         return self.nodes if self.factorise == "each" or own_folds else 1
 
     @property
+    def used_nodes(self) -> list[int]:
+        """Nodes that have targets to score or to solve, and node 0."""
+        shares = enumerate(zip(self.targets, self.solved, strict=True))
+        busy = [node for node, both in shares if any(stop > start for start, stop in both)]
+        return sorted({0, *busy})
+
+    @property
+    def nodes_with_x(self) -> list[int]:
+        """Nodes that X is sent to."""
+        return self.used_nodes if self.holders > 1 else [0]
+
+    @property
     def by_fold(self) -> bool:
         """True where every fold has a factorisation of its own."""
         return bool(self.shape.folds) and not self.joint
