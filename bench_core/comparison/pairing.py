@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench_core.comparison.cases import Measured
 from bench_core.errors import InputError, unknown
+from bench_core.records.runs import whole_commits
 
 Dimension = Literal["environment", "strategy", "machine", "commit"]
 
@@ -40,7 +42,7 @@ def pair(measured: Sequence[Measured], dimension: Dimension, first: str, second:
 
     Everything else is equal in a pair. Environments and strategies are compared at the newest
     commit of each machine that has both; machines at the newest commit that both have, else each
-    at its own.
+    at its own. The newest is the one that was measured last, whole and not in part.
 
     Raises
     ------
@@ -172,8 +174,8 @@ def _at_newest(
             [one for one in side if one.place.machine in shared or not shared] for side in sides
         ]
     if dimension == "machine":
-        common = _newest(sides)
-        chosen = [common or _newest([side]) for side in sides]
+        common = _newest(sides, notes)
+        chosen = [common or _newest([side], notes) for side in sides]
         if common is None:
             notes.append(f"no common commit: compared are {chosen[0]} and {chosen[1]}")
         return [
@@ -183,18 +185,33 @@ def _at_newest(
     found: list[list[Measured]] = [[], []]
     for machine in sorted({one.place.machine for side in sides for one in side}):
         own = [[one for one in side if one.place.machine == machine] for side in sides]
-        commit = _newest(own)
+        commit = _newest(own, notes)
         for number, side in enumerate(own):
-            at = commit or _newest([side])
+            at = commit or _newest([side], notes)
             found[number] += [one for one in side if one.place.commit == at]
     return found
 
 
-def _newest(sides: Sequence[Sequence[Measured]]) -> str | None:
-    """Return the commit that all sides have and that was measured last."""
+def _newest(sides: Sequence[Sequence[Measured]], notes: list[str]) -> str | None:
+    """Return the commit that all sides have and that was measured last; whole, not in part."""
     common = set.intersection(*({one.place.commit for one in side} for side in sides))
-    times = [(one.started, one.place.commit) for side in sides for one in side]
-    return max((pair for pair in times if pair[1] in common), default=("", None))[1]
+    started: dict[str, str] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    for number, side in enumerate(sides):
+        for one in side:
+            commit = one.place.commit
+            if commit in common:
+                started[commit] = max(started.get(commit, ""), one.started)
+                counts[str(number), commit] += 1
+    if not started:
+        return None
+    whole = whole_commits(counts)
+    chosen = max(whole, key=lambda commit: (started[commit], commit))
+    later = sorted(one for one in started if started[one] > started[chosen])
+    if later:
+        names = ", ".join(one[:8] for one in later)
+        notes.append(f"compared at {chosen[:8]}; measured later, but in part: {names}")
+    return chosen
 
 
 def _paired(

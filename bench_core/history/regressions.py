@@ -6,7 +6,7 @@ Steps of all cases and figures are judged together, at one false-discovery rate.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,6 +14,7 @@ from bench_core.comparison.noise import moderation
 from bench_core.errors import InputError
 from bench_core.fdr import adjusted_p
 from bench_core.history.commits import Commit, CommitOrder
+from bench_core.history.coverage import Measured, coverage_notes, measured_whole
 from bench_core.history.figures import Figure
 from bench_core.history.series import CaseHistory, Point
 from bench_core.history.steps import Spread, Step, find_steps, residual_spread
@@ -162,13 +163,13 @@ def find_regressions(
         for number, steps in kept.items()
         for k in range(len(steps))
     ]
-    measured = _measured_at(histories, place)
+    measured = measured_whole(histories, place)
     for history in histories:
         changes += _status_changes(history, order.commits, place, measured)
     at = {commit.name: n for n, commit in enumerate(order.commits)}
     rank = {"broken": 0, "worse": 1, "missing": 2, "better": 3, "mended": 4}
     changes.sort(key=lambda one: (-at[one.last.name], one.undone, rank[one.kind], one.case))
-    said = (*order.notes, *_obsolete(measured, order.commits), *notes)
+    said = (*order.notes, *coverage_notes(measured, order.commits), *notes)
     return Regressions(order, tuple(changes), tuple(judged), len(lines), rate, said)
 
 
@@ -280,35 +281,11 @@ def _differences(before: Point, after: Point) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _measured_at(
-    histories: Sequence[CaseHistory], place: dict[str, int]
-) -> dict[tuple[str, str], list[int]]:
-    """Return the commits at which each environment of each machine gave anything, in order."""
-    found: dict[tuple[str, str], set[int]] = {}
-    for history in histories:
-        places = (place[name] for name, _ in _known(history, place))
-        found.setdefault((history.machine, history.environment), set()).update(places)
-    return {key: sorted(places) for key, places in found.items()}
-
-
-def _obsolete(measured: dict[tuple[str, str], list[int]], commits: Sequence[Commit]) -> list[str]:
-    """Return a line for every environment that its machine measures no more."""
-    newest: dict[str, int] = {}
-    for (machine, _), places in measured.items():
-        newest[machine] = max([newest.get(machine, -1), *places])
-    return [
-        f"obsolete: {environment} on {machine}, last measured at "
-        f"{commits[places[-1]].name[:8]}, others at {commits[newest[machine]].name[:8]}"
-        for (machine, environment), places in sorted(measured.items())
-        if places and places[-1] < newest[machine]
-    ]
-
-
 def _status_changes(
     history: CaseHistory,
     commits: Sequence[Commit],
     place: dict[str, int],
-    measured: dict[tuple[str, str], list[int]],
+    measured: Mapping[tuple[str, str], Measured],
 ) -> list[Change]:
     """Return where a case stopped to give figures, or gave them again, or was measured last."""
     points = {place[name]: one for name, one in _known(history, place)}
@@ -326,7 +303,7 @@ def _status_changes(
             broken = _status(history, "broken", commits[good], commits[at], point)
             found.append(broken)
     if good is not None and broken is None:
-        since = [at for at in measured[history.machine, history.environment] if at > good]
+        since = [at for at in measured[history.machine, history.environment].whole if at > good]
         if since:
             point = _point(history, commits[good])
             found.append(_status(history, "missing", commits[good], commits[since[0]], point))

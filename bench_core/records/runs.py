@@ -6,6 +6,8 @@ They lie in ``results/<machine>/<commit>-<environment>.records.jsonl``, one reco
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +22,10 @@ from bench_core.records.session import CLOCK_SUITE, SessionRecord
 from bench_core.records.skips import SkipsRecord
 
 SUFFIX = ".records.jsonl"
+WHOLE = 0.75
+"""Part of the cases from which on a commit was measured whole, and not in part."""
+
+_BLAS, _KERNELS = "RIDGEBENCH_BLAS", "RIDGEBENCH_KERNELS"
 
 
 @dataclass(frozen=True)
@@ -100,10 +106,81 @@ def latest(runs: list[EnvironmentRun]) -> list[EnvironmentRun]:
     """
     newest: dict[str, tuple[str, str]] = {}
     for run in runs:
-        own = [one.started for one in run.fits if one.case.suite != CLOCK_SUITE]
-        started = max([*own, *(one.started for one in run.figures)], default="")
+        started = _last_start(run)
         newest[run.machine] = max(newest.get(run.machine, ("", "")), (started, run.commit))
     return [run for run in runs if newest[run.machine][1] == run.commit]
+
+
+def whole_commits(counts: Mapping[tuple[str, str], int]) -> set[str]:
+    """Return the commits of one machine that were measured whole, not in part.
+
+    That is, in some environment with at least `WHOLE` of the most cases that it has at any commit.
+
+    Parameters
+    ----------
+    counts : (environment, commit) → number of its cases.
+
+    >>> sorted(whole_commits({("a", "1"): 40, ("a", "2"): 12, ("b", "3"): 9}))
+    ['1', '3']
+    """
+    most: dict[str, int] = {}
+    for (environment, _), count in counts.items():
+        most[environment] = max(most.get(environment, 0), count)
+    return {
+        commit
+        for (environment, commit), count in counts.items()
+        if count and count >= WHOLE * most[environment]
+    }
+
+
+def newest_whole(runs: Sequence[EnvironmentRun], order: Sequence[str] = ()) -> list[EnvironmentRun]:
+    """Return, for each machine, the runs of its newest commit that was measured whole.
+
+    order : names of commits, the oldest first; those that are not in it come before, in the order
+        of measuring.
+    """
+    place = {name[:8]: number for number, name in enumerate(order)}
+    found: list[EnvironmentRun] = []
+    for machine in dict.fromkeys(run.machine for run in runs):
+        own = [run for run in runs if run.machine == machine]
+        sizes: Counter[tuple[str, str]] = Counter()
+        for run in own:
+            sizes[run.environment, run.commit] += _size(run)
+        whole = whole_commits(sizes)
+        started = {run.commit: "" for run in own if run.commit in whole or not whole}
+        for run in own:
+            if run.commit in started:
+                started[run.commit] = max(started[run.commit], _last_start(run))
+        newest = max(started, key=lambda one: (place.get(one[:8], -1), started[one], one))
+        found += [run for run in own if run.commit == newest]
+    return found
+
+
+def fullest(runs: Sequence[EnvironmentRun]) -> list[EnvironmentRun]:
+    """Return, for each machine, the runs of the commit with most measurements, of equals the last.
+
+    Commits that were measured in part, sooner or later, do not change what is returned.
+    """
+    worth: dict[tuple[str, str], tuple[int, str]] = {}
+    for run in runs:
+        size, started = worth.get((run.machine, run.commit), (0, ""))
+        worth[run.machine, run.commit] = size + _size(run), max(started, _last_start(run))
+    best = {
+        machine: max((one for one in worth if one[0] == machine), key=lambda one: worth[one])
+        for machine, _ in worth
+    }
+    return [run for run in runs if best[run.machine] == (run.machine, run.commit)]
+
+
+def _size(run: EnvironmentRun) -> int:
+    """Return the number of measurements of a run; the clock is none."""
+    fits = sum(one.case.suite != CLOCK_SUITE for one in run.fits)
+    return fits + len(run.kernels) + len(run.figures)
+
+
+def _last_start(run: EnvironmentRun) -> str:
+    own = [one.started for one in run.fits if one.case.suite != CLOCK_SUITE]
+    return max([*own, *(one.started for one in run.figures)], default="")
 
 
 def environment_label(run: EnvironmentRun) -> str:
@@ -115,6 +192,32 @@ def environment_label(run: EnvironmentRun) -> str:
     proved = [blas.numpy for blas in run.proofs]
     proved += [one.blas.numpy for one in run.kernels if one.status == "ok" and one.blas is not None]
     return library_text(proved[0]) if proved else run.environment
+
+
+def environment_texts(names: Iterable[str]) -> dict[str, str]:
+    """Return asv's names of environments as people read them, each with its name.
+
+    Where two would read alike, all stay as they are.
+
+    >>> name = "virtualenv-py3.11-pip_mkl-RIDGEBENCH_BLASmkl-RIDGEBENCH_KERNELSbest"
+    >>> environment_texts([name])[name]
+    'mkl, kernels best, py3.11'
+    """
+    found = {name: _environment_text(name) for name in sorted(set(names))}
+    return found if len(set(found.values())) == len(found) else {name: name for name in found}
+
+
+def _environment_text(name: str) -> str:
+    """Return BLAS, kernels and Python of an environment of asv; another name as it is."""
+    words = name.split("-")
+    blas = [one.removeprefix(_BLAS) for one in words if one.startswith(_BLAS)]
+    if not blas:
+        return name
+    kernels = [one.removeprefix(_KERNELS) for one in words if one.startswith(_KERNELS)]
+    said = [*blas, *(f"kernels {one}" for one in kernels if one != "default")]
+    usual = {"virtualenv", f"pip_{blas[0]}", f"pip+{blas[0]}"}
+    rest = [one for one in words if not one.startswith((_BLAS, _KERNELS)) and one not in usual]
+    return ", ".join([*said, *rest])
 
 
 def library_text(library: LibraryRecord) -> str:

@@ -56,6 +56,7 @@ class Chart:
     hover : columns that are shown of a point, with their words.
     reference : column that is "yes" for points to compare with, drawn dashed; empty for none.
     link : column of the addresses of records.
+    named : column of names of the y axis, which has the one that all shown points share.
     joined : whether lines join the points of a series.
     log_x, log_y : whether axes are logarithmic. ``ticks`` : x values with a text each.
 
@@ -79,6 +80,7 @@ class Chart:
     hover: Mapping[str, str] = field(default_factory=dict)
     reference: str = ""
     link: str = "record"
+    named: str = ""
     joined: bool = True
     log_x: bool = True
     log_y: bool = True
@@ -94,6 +96,7 @@ class Chart:
         """What the script in the page reads, as JSON's own types."""
         return {
             "name": self.name,
+            "title": self.title,
             "columns": {name: pack(values) for name, values in self.columns.items()},
             "length": self.length,
             "x": [vars(one) for one in self.x],
@@ -104,9 +107,11 @@ class Chart:
             "hover": list(self.hover.items()),
             "reference": self.reference,
             "link": self.link if self.link in self.columns else "",
+            "named": self.named,
             "joined": self.joined,
             "logX": self.log_x,
             "logY": self.log_y,
+            "ticks": bool(self.ticks),
             "bokeh": _bokeh_item(self),
         }
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from bench_core.errors import InputError
 from bench_core.files import write_text
 from bench_core.report.rows import Row, rows
-from bench_core.report.runs import EnvironmentRun, latest, read_runs
+from bench_core.report.runs import EnvironmentRun, fullest, read_runs
 from bench_core.report.solver_table import solver_runs, solver_table
 from bench_core.report.units import seconds_text
 
@@ -53,7 +53,7 @@ def comparison(runs: list[EnvironmentRun]) -> str:
 
 
 TABLES: dict[str, Callable[[list[EnvironmentRun]], str]] = {
-    "reference run": lambda runs: comparison(latest(runs)),
+    "reference run": lambda runs: comparison(fullest(runs)),
     "solvers": lambda runs: solver_table(solver_runs(runs)),
 }
 """Tables by name, each from all runs of a machine, of which it chooses its own."""

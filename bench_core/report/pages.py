@@ -28,7 +28,7 @@ from bench_core.report.sections import all_sections
 from bench_core.report.site_data import INDEX, SiteData
 from bench_core.report.templating import render
 
-_STATIC = ("site.css", "tables.js", "choice.js", "chart.js")
+_STATIC = ("site.css", "tables.js", "choice.js", "picture.js", "chart.js")
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def write_site(
         text = render(
             "page.html",
             version=__version__,
-            machines=data.machines,
+            origins=data.origins,
             pages=pages,
             page=page,
             files=files.name,
@@ -166,7 +166,7 @@ def _scripts(page: Page) -> _Scripts:
     own = ["tables.js", *["choice.js"] * choices]
     if not _charts(page) or bokeh_script() is None:
         return _Scripts("", "", tuple(own))
-    return _Scripts(SCRIPT, bokeh_version(), (*own, "chart.js"))
+    return _Scripts(SCRIPT, bokeh_version(), (*own, "picture.js", "chart.js"))
 
 
 def _write_static(files: Path, *, charts: bool) -> None:

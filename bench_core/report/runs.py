@@ -13,9 +13,17 @@ from pathlib import Path
 from bench_core.files import write_text
 from bench_core.records import AnyRecord, record_line
 from bench_core.records.case_lines import CaseLines, each_line, record_or_none
-from bench_core.records.runs import SUFFIX, EnvironmentRun, latest, read_runs
+from bench_core.records.runs import SUFFIX, EnvironmentRun, fullest, latest, newest_whole, read_runs
 
-__all__ = ["SUFFIX", "EnvironmentRun", "collect", "latest", "read_runs"]
+__all__ = [
+    "SUFFIX",
+    "EnvironmentRun",
+    "collect",
+    "fullest",
+    "latest",
+    "newest_whole",
+    "read_runs",
+]
 
 
 def pending_folder(root: Path, label: str = "") -> Path:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,14 @@ from bench_core.report.asv_pages import link_from_asv
 from bench_core.report.own_results import write_own
 from bench_core.report.pages import write_site
 from bench_core.report.published_results import write_published
-from bench_core.report.runs import EnvironmentRun, collect, latest, pending_folder, read_runs
+from bench_core.report.runs import (
+    EnvironmentRun,
+    collect,
+    latest,
+    newest_whole,
+    pending_folder,
+    read_runs,
+)
 
 CONFIGURATION = "asv.conf.json"
 DEVICES = "envs/asv.devices.conf.json"
@@ -227,10 +235,16 @@ class Built:
     asv: str
 
 
-def build_site(project: Project, machine: str, *, others: bool = False) -> Built:
+def build_site(
+    project: Project, machine: str, *, others: bool = False, just_measured: bool = False
+) -> Built:
     """Collect this machine's records, publish everything, and return what to summarise.
 
+    Parameters
+    ----------
     others : return runs of other machines where ``machine`` has none; the page shows them anyway.
+    just_measured : show the commit that was measured last, even if in part; else the newest in
+        git's order that was measured whole.
     """
     _need_benchmarks(project.results)
     collect(project.pending, project.results, machine)
@@ -238,10 +252,12 @@ def build_site(project: Project, machine: str, *, others: bool = False) -> Built
     everything = read_runs(project.results)
     write_own(project.results, project.root, everything)
     asv(project, "publish", "--no-pull")
-    own = latest([run for run in everything if run.machine == machine])
-    runs = own or latest(everything)
     beside = read_asv_results(project.results, everything)
     history = regressions_of(everything, [beside], root=project.root)
+    order = [commit.name for commit in history.order.commits]
+    choose = latest if just_measured else partial(newest_whole, order=order)
+    own = choose([run for run in everything if run.machine == machine])
+    runs = own or choose(everything)
     answers = find_answers(runs)
     notes = link_from_asv(project.html, project.page.name)
     needed = use_libraries(project.html, library_folder()).note

@@ -103,6 +103,28 @@ class SiteData:
                     found[run.machine] = _where_it_ran(record)
         return [replace(about, name=name) for name, about in found.items()]
 
+    @cached_property
+    def origins(self) -> list[str]:
+        """Each machine that is shown, in words: its processor, the commit, the day of measuring."""
+        about = {one.name: (one.cpu or {}).get("model") for one in self.machines}
+        found: dict[tuple[str, str], str] = {}
+        for run in self.runs:
+            started = max((one.started for one in run.fits), default="")
+            key = run.machine, run.commit
+            found[key] = max(found.get(key, ""), started)
+        return [
+            ", ".join(
+                word
+                for word in (
+                    f"{machine}: {about[machine]}" if about.get(machine) else machine,
+                    f"commit {commit[:8]}",
+                    started and f"measured {started[:10]}",
+                )
+                if word
+            )
+            for (machine, commit), started in found.items()
+        ]
+
     def address(self, page: str) -> str:
         """Return the address of a page from another page of the site."""
         return f"{self.stem}.html" if page == INDEX else f"{self.stem}-{page}.html"

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench_core.history.asv_results import read_asv_results
 from bench_core.history.commits import order_commits
 from bench_core.records import EnvironmentRun
-from bench_core.records.runs import environment_label, read_runs
+from bench_core.records.runs import environment_label, newest_whole, read_runs
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Held:
     label : the BLAS that answered at its newest commit, with version and kernels.
     commits : at which it was measured, oldest first, eight digits each.
     fits : number of fits by status, over all commits.
-    obsolete : the machine's newest commit was measured without it.
+    obsolete : the machine's newest commit that was measured whole was measured without it.
 
     Examples
     --------
@@ -41,7 +41,8 @@ class Held:
 def inventory(results: Path, root: Path | None = None) -> tuple[list[Held], list[str]]:
     """Return what is held, by machine and environment, and a line for what could not be read.
 
-    An environment is obsolete where its machine's newest commit was measured in others alone.
+    An environment is obsolete where the newest commit that its machine measured whole, and not in
+    part, was measured in others alone.
 
     Parameters
     ----------
@@ -55,12 +56,15 @@ def inventory(results: Path, root: Path | None = None) -> tuple[list[Held], list
         started[run.commit[:8]] = min(started.get(run.commit[:8], first), first)
     order = order_commits(started, full=asv.full, dates=asv.dates, root=root)
     place = {commit.name[:8]: number for number, commit in enumerate(order.commits)}
+    names = [commit.name for commit in order.commits]
+    machines: dict[str, list[EnvironmentRun]] = {}
     together: dict[tuple[str, str], list[EnvironmentRun]] = {}
     for run in runs:
         together.setdefault((run.machine, run.environment), []).append(run)
+        machines.setdefault(run.machine, []).append(run)
     newest = {
-        machine: max(place.get(run.commit[:8], -1) for run in runs if run.machine == machine)
-        for machine in {run.machine for run in runs}
+        machine: place.get(newest_whole(runs_there, names)[0].commit[:8], -1)
+        for machine, runs_there in machines.items()
     }
     found = []
     for (machine, environment), own in sorted(together.items()):

@@ -70,6 +70,36 @@ def test_ratios_are_the_seconds_over_the_firsts(
     assert found["counts"][verdict] == 4
 
 
+def test_a_commit_measured_later_in_part_is_not_what_is_compared() -> None:
+    def at(commit: str, day: int, count: int) -> list[EnvironmentRun]:
+        return [
+            EnvironmentRun(
+                "here",
+                commit,
+                f"env-{library}",
+                [
+                    make_record(
+                        1.0,
+                        1.1,
+                        library=library,
+                        threads=threads,
+                        started=f"2026-02-{day:02}T00:00:00Z",
+                    )
+                    for threads in range(1, count + 1)
+                ],
+            )
+            for library in ("openblas", "mkl")
+        ]
+
+    whole, part = at("aaaaaaaa", 1, 8), at("bbbbbbbb", 2, 3)
+    for runs, commit in ((whole + part, "aaaaaaaa"), (part, "bbbbbbbb")):
+        paired = pair(measured_cases(runs), "environment", "openblas", "mkl")
+        assert {one.place.commit for both in paired.pairs for one in both} == {commit}
+        assert any("bbbbbbbb" in note for note in paired.notes) == (commit == "aaaaaaaa")
+    found = pair(measured_cases(whole + at("cccccccc", 3, 7)), "environment", "openblas", "mkl")
+    assert {one.place.commit for both in found.pairs for one in both} == {"cccccccc"}
+
+
 def test_machines_are_compared_at_their_common_commit(tmp_path: Path) -> None:
     runs = [*_runs(), EnvironmentRun("there", "aaaaaaaa", "env-o", _grid(3, day=5))]
     done = _compare(keep(tmp_path, *runs), "--machine", "here", "there", "--json")

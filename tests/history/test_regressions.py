@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -161,16 +162,59 @@ def test_a_step_that_was_undone_is_no_regression() -> None:
     assert not worse.is_regression
 
 
+THREADS = (1, 2, 4, 8, 16)
+
+
+def _measured(chosen: Callable[[int], tuple[int, ...]], step: float = 1.0) -> Regressions:
+    """Return what changed where a commit measures the chosen threads, two slow from the 13th on."""
+    return _found(
+        runs_of(
+            COMMITS,
+            [
+                [
+                    record_at(one, _seconds(n, 0, step if threads == 2 else 1.0), threads=threads)
+                    for threads in chosen(n)
+                ]
+                for n, one in enumerate(COMMITS)
+            ],
+        )
+    )
+
+
 def test_a_case_that_is_no_more_measured_is_missing() -> None:
-    runs = [
-        [record_at(one, _seconds(n, 0)), *([record_at(one, 1.0, threads=2)] if n < 16 else [])]
-        for n, one in enumerate(COMMITS)
-    ]
-    missing = [one for one in _found(runs_of(COMMITS, runs)).changes if one.kind == "missing"]
-    (one,) = missing
+    found = _measured(lambda n: THREADS if n < 16 else THREADS[:1] + THREADS[2:])
+    (one,) = (one for one in found.changes if one.kind == "missing")
     assert one.case.endswith("1×2")
     assert (one.after.full, one.first.full) == (COMMITS[15], COMMITS[16])
     assert not one.is_regression
+
+
+def test_what_a_commit_did_not_measure_is_not_missing_and_no_regression() -> None:
+    """Commits measure all, or one or two cases in turn; the last six measure one."""
+
+    def chosen(n: int) -> tuple[int, ...]:
+        if n % 4 == 0 and n < 16:
+            return THREADS
+        return THREADS[n % 2 : n % 2 + 2] if n < 14 else THREADS[:1]
+
+    found = _measured(chosen)
+    assert found.changes == ()
+    (note,) = (note for note in found.notes if "in part" in note)
+    assert note.startswith("16 commits")
+    assert all(commit[:8] in note for commit in COMMITS[-5:])
+    # A line has the commits that measured it, and the step between two of them is found.
+    slow = _measured(lambda n: THREADS if n % 4 == 0 else THREADS[:2], 1.5)
+    times = {
+        one.history.case[-3:]: one.positions for one in slow.lines if one.figure.name == "time"
+    }
+    assert times["1×2"] == tuple(range(20))
+    assert times["1×8"] == (0, 4, 8, 12, 16)
+    (worse,) = (one for one in slow.changes if one.figure is not None and one.figure.name == "time")
+    assert (worse.kind, worse.case[-3:]) == ("worse", "1×2")
+    assert worse.first.full <= COMMITS[12] <= worse.last.full
+    assert {one.kind for one in slow.changes} == {"worse"}
+    feed = ElementTree.fromstring(as_atom(found))
+    assert feed.findall("a:entry", {"a": "http://www.w3.org/2005/Atom"}) == []
 
 
 def test_what_else_changed_is_named() -> None:

@@ -22,7 +22,7 @@ def find_browser() -> str | None:
 
 
 class Browser:
-    """A headless Chromium that resolves no name and reaches no host."""
+    """A headless Chromium that resolves no name and reaches no host but this machine."""
 
     def __init__(self, program: str, profile: Path) -> None:
         commands, self._commands = os.pipe()
@@ -35,7 +35,7 @@ class Browser:
             "--disable-dev-shm-usage",
             "--no-first-run",
             "--remote-debugging-pipe",
-            "--host-resolver-rules=MAP * ~NOTFOUND",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
             "--proxy-server=127.0.0.1:9",
             f"--user-data-dir={profile}",
             "about:blank",
@@ -73,13 +73,29 @@ class Browser:
                 result: dict[str, Any] = found["result"]
                 return result
 
-    def wait_for(self, event: str, session: str) -> dict[str, Any]:
-        """Return the values of the next event of a session."""
+    def wait_for(self, event: str, session: str | None) -> dict[str, Any]:
+        """Return the values of the next event of a session; None for the browser itself."""
         while True:
             found = self._next()
             if found.get("method") == event and found.get("sessionId") == session:
                 values: dict[str, Any] = found["params"]
                 return values
+
+    def save_to(self, folder: Path) -> None:
+        """Let pages save files to ``folder``, under the names that they give them."""
+        self.ask(
+            "Browser.setDownloadBehavior",
+            behavior="allow",
+            downloadPath=str(folder),
+            eventsEnabled=True,
+        )
+
+    def wait_for_file(self) -> str:
+        """Return how the saving of a file ended: "completed" or "canceled"."""
+        while True:
+            found = self.wait_for("Browser.downloadProgress", None)
+            if found["state"] != "inProgress":
+                return str(found["state"])
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._read:
@@ -152,6 +168,22 @@ class Tab:
               new MutationObserver(() => ready() && done())
                 .observe(document.body, { attributes: true });
             })"""
+        )
+
+    def open_address(self, address: str, until: str) -> None:
+        """Open an address anew; return when an element of the selector ``until`` is there."""
+        self._ask("Page.navigate", url="about:blank")  # a fragment alone would load nothing
+        self.browser.wait_for("Page.loadEventFired", self._session)
+        self._ask("Page.navigate", url=address)
+        self.browser.wait_for("Page.loadEventFired", self._session)
+        self.run(
+            f"""new Promise((done, failed) => {{
+              const there = () => document.querySelector({json.dumps(until)});
+              if (there()) return done();
+              new MutationObserver(() => there() && done())
+                .observe(document, {{ childList: true, subtree: true, attributes: true }});
+              setTimeout(() => failed(new Error(document.body.innerText)), 20000);
+            }})"""
         )
 
     def run(self, script: str) -> Any:

@@ -171,6 +171,7 @@ def test_the_installed_asv_names_a_digest_for_each_of_its_libraries() -> None:
 
 
 def test_the_folder_is_the_users_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setenv("RIDGEBENCH_CACHE", str(tmp_path / "cache"))
     assert library_folder() == tmp_path / "cache" / "asv-libraries"
     monkeypatch.setenv(VARIABLE, str(tmp_path / "own"))

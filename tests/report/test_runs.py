@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 
 from bench_core.records.skips import make_skips
 from bench_core.report.rows import find_issues
-from bench_core.report.runs import collect, latest, read_runs
+from bench_core.report.runs import (
+    EnvironmentRun,
+    collect,
+    fullest,
+    latest,
+    newest_whole,
+    read_runs,
+)
 
 
 def test_collect_merges_by_parameters_and_can_be_repeated(tmp_path, record, leave):
@@ -99,6 +106,38 @@ def test_latest_is_per_machine_by_start(tmp_path, record, leave):
     collect(tmp_path / "q", tmp_path / "results", "there")
     found = {(run.machine, run.commit) for run in latest(read_runs(tmp_path / "results"))}
     assert found == {("here", "00000000"), ("there", "ffffffff")}
+
+
+def test_commits_measured_in_part_change_neither_pages_nor_tables(record):
+    """The third commit was measured whole; the others in part, before it and after."""
+
+    def at(name, day, count, environment="env-a"):
+        fits = [
+            replace(record(8.0, threads=threads), started=f"2026-02-{day:02}T00:00:00Z")
+            for threads in range(1, count + 1)
+        ]
+        return EnvironmentRun("here", name, environment, fits)
+
+    names = [f"{number:08d}" for number in range(1, 6)]
+    whole = [at(names[2], 3, 20), at(names[2], 3, 20, "env-b")]
+    older = [at(names[0], 9, 5), at(names[1], 10, 14), at(names[1], 10, 14, "env-b")]
+    later = [at(names[3], 11, 14), at(names[4], 12, 1, "env-b")]
+    runs = [*older, *whole, *later]
+    assert newest_whole(runs, names) == whole
+    assert newest_whole(runs) == whole
+    assert fullest(runs) == whole
+    assert latest(runs) == [later[1]]
+    # Another whole one is newer in git's order, whenever it was measured; the table stays.
+    again = at(names[3], 1, 19)
+    assert newest_whole([*runs, again], names) == [later[0], again]
+    assert newest_whole([*whole, again]) == whole
+    assert fullest([*whole, again]) == whole
+    there = EnvironmentRun("there", names[0], "env-a", older[0].records)
+    assert newest_whole([*runs, there], names) == [*whole, there]
+    assert newest_whole([]) == fullest([]) == []
+    # Where nothing was measured whole or at all, what there is is shown.
+    empty = EnvironmentRun("here", names[0], "env-a", [])
+    assert newest_whole([empty]) == fullest([empty]) == [empty]
 
 
 def test_the_clock_alone_is_no_measurement_of_a_commit(tmp_path, record, leave):

@@ -353,6 +353,10 @@ def test_no_name_is_markup(browser: Browser, site: MadeSite, tmp_path: Path) -> 
         if path.name == "ridgebench-scaling.html" and bokeh_script() is not None:
             tab.run("ridgebenchCharts[0].step(1)")
             assert HOSTILE in tab.run("document.querySelector('.picked').textContent")
+            kept = "new ChartPicture(ridgebenchCharts[0]).element()"
+            assert HOSTILE[:30] in tab.run(f"{kept}.textContent")
+            inside = f"Array.from({kept}.querySelectorAll('*'), (one) => one.tagName)"
+            assert not {"script", "img"} & {one.lower() for one in tab.run(inside)}
             assert tab.run(tags) == []
     assert tab.errors == []
     tab.close()

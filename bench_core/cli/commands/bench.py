@@ -212,7 +212,7 @@ def command(
             return
     else:
         end_sweep(state)
-    built = build_site(project, name)
+    built = build_site(project, name, just_measured=True)
     if not any(run.fits or run.kernels for run in built.runs):
         say(f"Nothing was measured on {name}; .asv/run.log has asv's own words.")
     print_summary(built.runs, screen, profile=profile, answers=built.answers)

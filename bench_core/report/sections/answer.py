@@ -30,6 +30,8 @@ def _build(data: SiteData) -> Sequence[Block]:
     if svg is not None:
         caption = "Time of a whole fit, median and 95 % interval; shorter is better."
         blocks.append(Figure("strategies", "Strategies", svg, caption))
+        fits = ("all valid fits", data.address("fits"))
+        blocks.append(Text("The figure's data: ", "faint", fits))
     return blocks
 
 

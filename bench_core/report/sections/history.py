@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench_core.history.figures import Figure
 from bench_core.history.regressions import Line, Regressions
+from bench_core.records.runs import environment_texts
 from bench_core.report.blocks import Block, Cell, Markup, Table, TableRow, Text
 from bench_core.report.charts import Axis, Chart
 from bench_core.report.history import HistoryView, history_view
@@ -72,6 +74,10 @@ def _chart(data: SiteData, found: Regressions) -> Chart:
         for position, value in zip(line.positions, line.y, strict=True)
     ]
     links = data.case_links
+    environments = environment_texts(line.history.environment for line in found.lines)
+    details: dict[tuple[str, str, str], set[str]] = {}
+    for line in found.lines:
+        details.setdefault(_named(line), set()).add(line.history.detail)
 
     def record(line: Line, position: int) -> str:
         one = line.history
@@ -85,9 +91,14 @@ def _chart(data: SiteData, found: Regressions) -> Chart:
         {
             "figure": [line.figure.name for line, _, _ in points],
             "machine": [line.history.machine for line, _, _ in points],
-            "environment": [line.history.environment for line, _, _ in points],
+            "environment": [environments[line.history.environment] for line, _, _ in points],
             "case": [line.history.case for line, _, _ in points],
-            "detail": [line.history.detail for line, _, _ in points],
+            # Seeds, split and penalties, where cases of the same words differ in them.
+            "detail": [
+                line.history.detail or None if len(details[_named(line)]) > 1 else None
+                for line, _, _ in points
+            ],
+            "axis": [_axis(line.figure) for line, _, _ in points],
             "commit": [commits[position] for _, position, _ in points],
             "text": [f"{value:.4g} {line.figure.unit}" for line, _, value in points],
             "record": [record(line, position) for line, position, _ in points],
@@ -112,9 +123,18 @@ def _chart(data: SiteData, found: Regressions) -> Chart:
             "environment": "environment",
             "machine": "machine",
         },
+        named="axis",
         log_x=False,
         ticks=tuple(commits),
     )
+
+
+def _named(line: Line) -> tuple[str, str, str]:
+    return line.history.machine, line.history.environment, line.history.case
+
+
+def _axis(figure: Figure) -> str:
+    return f"{figure.name} ({figure.unit})" if figure.unit else figure.name
 
 
 SECTION = Section("History", 30, _build)

@@ -1,5 +1,5 @@
 // Charts of records: axes and filters are chosen here, Bokeh draws. Names are texts, never markup.
-// tables.js comes before it.
+// tables.js and picture.js come before it.
 "use strict";
 
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f7f7f"];
@@ -66,6 +66,8 @@ class RecordChart {
     button("Whole", () => this.fit());
     button("Previous point", () => this.step(-1));
     button("Next point", () => this.step(1));
+    button("Save as SVG", () => new ChartPicture(this).save("svg"));
+    button("Save as PNG", () => new ChartPicture(this).save("png"));
   }
 
   // Rows that the filters leave and that have both coordinates. Without a value, a row stays.
@@ -88,7 +90,7 @@ class RecordChart {
     // What the x axis does not show tells lines apart: nodes against threads, and the other way.
     const rest = this.data.x.map((one) => one.column).filter((one) => one !== this.x.column);
     const own = this.x.column === "cores" || this.data.x.length < 2 ? [] : rest.filter((one) => one !== "cores");
-    const words = this.data.series.map((name) => this.columns[name](row)).filter((one) => one !== null && one !== "");
+    const words = this.telling.map((name) => this.columns[name](row)).filter((one) => one !== null && one !== "");
     const count = (name) => {
       const value = this.columns[name](row);
       return `${value} ${value === 1 ? name.replace(/s$/, "") : name}`;
@@ -96,8 +98,26 @@ class RecordChart {
     return [words.join(", "), ...own.map(count)].join(", ");
   }
 
+  // Columns that tell the lines that are shown apart: what all have in common is in the lists above.
+  tellingColumns(rows) {
+    const differ = this.data.series.filter((name) => {
+      const values = new Set(rows.map(this.columns[name]));
+      values.delete(null);
+      return values.size > 1;
+    });
+    return differ.length > 0 ? differ : this.data.series.slice(0, 1);
+  }
+
+  // The name of the y axis: that of the points, where they have one in common.
+  yLabel(rows) {
+    if (!this.data.named || rows.length === 0) return this.y.label;
+    const names = new Set(rows.map(this.columns[this.data.named]));
+    return names.size === 1 ? Array.from(names)[0] : this.y.label;
+  }
+
   draw() {
     const rows = this.rows();
+    this.telling = this.tellingColumns(rows);
     const series = new Map();
     for (const row of rows) {
       const name = this.seriesOf(row);
@@ -119,10 +139,10 @@ class RecordChart {
       const colour = COLOURS[place % COLOURS.length];
       const marker = MARKERS[(place + Math.floor(place / COLOURS.length)) % MARKERS.length];
       place += 1;
-      names.push([name, colour]);
+      const dashed = reference(own[0]) === "yes";
+      names.push([name, colour, marker, dashed]);
       if (this.hidden.has(name)) continue;
       own.sort((one, other) => x(one) - x(other));
-      const dashed = reference(own[0]) === "yes";
       for (const row of own) {
         points.x.push(x(row));
         points.y.push(y(row));
@@ -146,8 +166,9 @@ class RecordChart {
     this.model("references").data = references;
     this.model("ideal").data = this.ideal(points.x);
     this.plot.below[0].axis_label = this.x.label;
-    this.plot.left[0].axis_label = this.y.label;
+    this.plot.left[0].axis_label = this.yLabel(rows);
     this.place = -1;
+    this.names = names;
     this.makeLegend(names);
     this.fit();
     this.section.dataset.points = points.x.length;
@@ -231,7 +252,7 @@ class RecordChart {
     const row = this.points.data.row[this.place];
     const words = this.data.hover.map(([name, label]) => `${label}: ${this.columns[name](row) ?? ""}`);
     const y = this.columns[this.y.column](row);
-    const parts = [`${this.y.label}: ${Number(y.toPrecision(6))}; ${words.join("; ")} `];
+    const parts = [`${this.plot.left[0].axis_label}: ${Number(y.toPrecision(6))}; ${words.join("; ")} `];
     const address = this.data.link ? this.columns[this.data.link](row) : null;
     if (address) parts.push(element("a", { href: address, textContent: "record" }));
     if (chosen.length > 1) parts.push(` (and ${chosen.length - 1} more here)`);
