@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
@@ -19,6 +17,8 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
     command = [mount or "mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "small", str(folder)]
     done = subprocess.run(command, capture_output=True) if mount else None
     if done is None or done.returncode:
+        import pytest  # nodes that spring traps import this module, and no pytest
+
         pytest.skip("mounting a file system is not allowed here")
     try:
         yield folder

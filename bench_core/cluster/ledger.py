@@ -81,7 +81,8 @@ class Ledger:
         if self.folder is not None:
             if (coef := self.folder / COEF).exists():
                 _flush(coef)
-            replace_file(self.folder / f"batch-{name}.npz", lambda part: _write(part, arrays))
+            path = self.folder / f"batch-{name}.npz"
+            replace_file(path, lambda part: _write(part, arrays, path))
         self._found[name] = arrays
 
     def rows(self, shape: tuple[int, int], dtype: np.dtype[Any]) -> RowFile | None:
@@ -229,8 +230,8 @@ def _read(path: Path) -> Arrays:
         raise InputError(f"{path} is damaged ({error}): remove it to do its batch again") from None
 
 
-def _write(path: Path, arrays: Arrays) -> None:
-    with full_disk(path, sum(array.nbytes for array in arrays)), path.open("wb") as file:
+def _write(part: Path, arrays: Arrays, path: Path) -> None:
+    with full_disk(path, sum(array.nbytes for array in arrays)), part.open("wb") as file:
         np.savez(file, *arrays)
         file.flush()
         os.fsync(file.fileno())

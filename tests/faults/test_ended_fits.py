@@ -66,41 +66,68 @@ def test_a_fit_that_lost_every_node_begins_again(problem_folder, scratch, tmp_pa
 COMMAND = "import sys; from bench_core.cli import main; sys.argv[0] = 'ridgebench'; main()"
 
 
-def arguments(problem, out, scratch):
+def arguments(problem, out, scratch, name="bmor"):
     """Return the words after ``ridgebench`` of the fit that `request` asks for."""
-    return ["fit", "trapped-bmor", str(problem), "--out", str(out),
+    return ["fit", f"trapped-{name}", str(problem), "--out", str(out),
             "--alphas", ",".join(map(str, ALPHAS)), "--nodes", "2", "--threads", "1",
             "--split", "run", "--no-figures", "--scratch", str(scratch)]  # fmt: skip
 
 
-def start_fit(problem, out, scratch, traps):
+def start_fit(problem, out, scratch, traps, name="bmor"):
     """Start a fit whose second batch is held, and return it when it is so and the first is kept."""
+    target = 33 if name == "mor" else SECOND  # mor keeps 32 targets together on two nodes
+    set_trap(traps, target, "hold")
     process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *arguments(problem, out, scratch)],
+        [sys.executable, "-c", COMMAND, *arguments(problem, out, scratch, name)],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
     )  # fmt: skip
-    kept = out.with_name("out.unfinished") / "batch-0.npz"
-    held = traps / f"{SECOND}.pid"
-    assert wait_until(lambda: (kept.exists() and held.exists()) or process.poll() is not None)
+    kept, held = out.with_name("out.unfinished"), traps / f"{target}.pid"
+    assert wait_until(
+        lambda: (held.exists() and any(kept.glob("batch-*"))) or process.poll() is not None
+    )
     assert process.poll() is None, process.communicate()
     return process
+
+
+def end_by(number, process):
+    """Send a signal to a fit that `start_fit` started, and check that all of it ends, and how."""
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "1 finished batch" in said
+    assert "--resume" in said
+    assert psutil.wait_procs(family, timeout=30)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [("mor", signal.SIGINT), ("bmor-shared", signal.SIGHUP)]
+)
+def test_a_cancelled_fit_leaves_only_finished_batches(
+    name, number, problem_folder, tmp_path, traps
+):
+    """Like `bmor` in the test below; that these batches are used: `test_lost_nodes`."""
+    scratch = tmp_path / "scratch"
+    process = start_fit(problem_folder, tmp_path / "out", scratch, traps, name)
+    assert list(tmp_path.glob(".out.partial-*"))
+    assert list(tmp_path.glob("scratch/run-*/ridgebench-*/node-1.json"))
+    (held,) = traps.glob("*.pid")
+    psutil.Process(int(held.read_text())).suspend()  # one that is stopped ends too
+    end_by(number, process)
+    assert sorted(os.listdir(tmp_path)) == ["out.unfinished", "scratch", "traps"]
+    assert os.listdir(scratch) == []
+    (made,) = tmp_path.glob("out.unfinished/batch-*")
+    assert made.name == ("batch-0-32.npz" if name == "mor" else "batch-0.npz")
 
 
 def test_a_cancelled_fit_keeps_finished_batches_and_goes_on(
     problem_folder, scratch, tmp_path, traps, undisturbed_folder
 ):
     out = tmp_path / "out"
-    set_trap(traps, SECOND, "hold")
     process = start_fit(problem_folder, out, scratch, traps)
-    family = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGTERM)  # SIGINT ends in the same way: tests/fitting
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
-    assert "1 finished batch" in said
-    assert "--resume" in said
-    assert psutil.wait_procs(family, timeout=30)[1] == []
+    end_by(signal.SIGTERM, process)
     assert sorted(os.listdir(tmp_path)) == ["out.unfinished", "traps"]
     for changes, named in (  # what is not asked for, or is another fit, is refused
         ({}, "--resume"),

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -20,10 +21,14 @@ from bench_core.cluster import (
     base,
     local,
 )
+from bench_core.errors import ResourceError
 from bench_core.machine import available_cores
 from tests.faults.fits import ALPHAS, DISTRIBUTED, assert_same_model, fit_on
+from tests.faults.interventions import clear, once_held
 from tests.faults.memory_group import memory_group
-from tests.faults.traps import set_trap, spring
+from tests.faults.traps import look_in, set_trap, spring
+from tests.small_disk import small_disk
+from tests.waiting import wait_until
 
 
 def second_batch(model):
@@ -98,60 +103,128 @@ def double(number):
     return 2 * number
 
 
+@pytest.fixture
+def shared_nodes(cluster_of, traps):
+    """Return the two nodes that all tests share, which look for this test's traps meanwhile."""
+    cluster = cluster_of(2)
+    cluster.client.run(look_in, str(traps))
+    yield cluster
+    cluster.recovery = None
+    clear(traps)  # a node that is held goes on
+    cluster.client.run(look_in, None)
+
+
+def late(name):
+    """Return a target that a second batch has; mor keeps 32 together on two nodes."""
+    return 33 if name == "mor" else 20
+
+
 @pytest.mark.parametrize("name", DISTRIBUTED)
-def test_finished_batches_are_used_and_not_made_again(
-    name, arrays, tmp_path, cluster_of, undisturbed, monkeypatch
+def test_an_interrupted_fit_keeps_finished_batches_which_are_not_made_again(
+    name, arrays, tmp_path, shared_nodes, traps, undisturbed
 ):
-    cluster, expected = cluster_of(2), undisturbed(name)
+    """Ctrl-C in the process that fits."""
+    expected = undisturbed(name)
+    folder = tmp_path / "ledger"
+    folder.mkdir()
 
-    class Interrupting(Ledger):
-        def keep(self, name, result):
-            super().keep(name, result)
-            raise KeyboardInterrupt
+    def interrupt(_):
+        assert wait_until(lambda: list(folder.glob("batch-*")))
+        os.kill(os.getpid(), signal.SIGINT)
 
-    made = []
-    with monkeypatch.context() as patch:
-        for kind, interrupted in ((Interrupting, True), (Ledger, False)):
-            ledger = kind(tmp_path)
-            patch.setattr(cluster, "recovery", Recovery(2, ledger))
-            model = strategies.get(name)(ALPHAS, cluster=cluster)
-            if interrupted:
-                with pytest.raises(KeyboardInterrupt):
-                    model.fit(*arrays)
-                made = sorted(tmp_path.glob("batch-*"))
-                before = made[0].stat().st_mtime_ns
-                assert len(made) == 1
-            else:
-                assert_same_model(model.fit(*arrays), expected)
-                assert ledger.resumed == 1
-                assert made[0].stat().st_mtime_ns == before
-                assert len(list(tmp_path.glob("batch-*"))) == 2
-    assert cluster.recovery is None
+    shared_nodes.recovery = Recovery(2, Ledger(folder))
+    with (
+        once_held(traps, "until", interrupt, first=late(name)),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        fit_on(name, shared_nodes, arrays)
+    clear(traps)
+    (made,) = folder.glob("batch-*")
+    before = made.stat().st_mtime_ns
+    ledger = Ledger(folder)
+    shared_nodes.recovery = Recovery(2, ledger)
+    model = strategies.get(name)(ALPHAS, cluster=shared_nodes)
+    assert_same_model(model.fit(*arrays), expected)
+    assert ledger.resumed == 1
+    assert made.stat().st_mtime_ns == before
+    assert len(list(folder.glob("batch-*"))) == 2
+
+
+@pytest.mark.parametrize("name", DISTRIBUTED)
+def test_a_full_disk_is_an_error_and_finished_batches_are_kept(
+    name, tmp_path, shared_nodes, traps, monkeypatch
+):
+    """On a file system that promises space and does not have it."""
+    rng = np.random.default_rng(5)
+    wide = rng.standard_normal((150, 400)), rng.standard_normal((150, 40))  # pages of coefficients
+    expected = strategies.get(name)(ALPHAS, cluster=shared_nodes).fit(*wide)
+    monkeypatch.setattr(os, "posix_fallocate", lambda *_: None)
+    set_trap(traps, late(name), "fill")
+    with small_disk(tmp_path / "disk", 1) as disk:
+        (traps / f"{late(name)}.disk").write_text(str(disk))
+        folder = disk / "out.unfinished"
+        folder.mkdir()
+        shared_nodes.recovery = Recovery(2, Ledger(folder))
+        with pytest.raises(ResourceError, match=r"\d+ bytes.*free") as error:
+            fit_on(name, shared_nodes, wide)
+        assert len(list(folder.glob("batch-*"))) == 1
+        # Nodes write to the file of coefficients; those of mor return them, to be kept by batches.
+        named = "batch-32-40.npz" if name == "mor" else "coef.npy"
+        assert str(folder / named) in str(error.value)
+        (disk / "filler").unlink()
+        ledger = Ledger(folder)
+        shared_nodes.recovery = Recovery(2, ledger)
+        assert_same_model(strategies.get(name)(ALPHAS, cluster=shared_nodes).fit(*wide), expected)
+        assert ledger.resumed == 1
 
 
 OUT_OF_MEMORY = """
 import os, sys
 from pathlib import Path
-Path(sys.argv[1], "cgroup.procs").write_text(str(os.getpid()))
-from bench_core.cluster import NodeLostError, local
-from tests.faults.test_lost_nodes import eat
-try:
-    with local(1, 1, scratch=sys.argv[2]) as running:
-        running.map(eat, [()])
-except NodeLostError as error:
-    print(error)
+Path(sys.argv.pop(1), "cgroup.procs").write_text(str(os.getpid()))
+from tests.faults.test_lost_nodes import run_out_of_memory
+run_out_of_memory(Path(sys.argv[1]), Path(sys.argv[2]))
 """
+
+
+def run_out_of_memory(scratch: Path, traps: Path) -> None:
+    """Lose a node of four to the limit in a measurement, and in a fit of each of two strategies."""
+    with start(4, scratch) as cluster:
+        arrays = np.load(traps / "X.npy"), np.load(traps / "Y.npy")
+        expected = {
+            name: strategies.get(name)(ALPHAS, cluster=cluster).fit(*arrays)
+            for name in ("mor", "bmor-shared")
+        }
+        try:
+            cluster.map(eat, [()])
+        except NodeLostError as error:
+            print(error)
+        for name, model in expected.items():
+            cluster.recovery = Recovery(retries=1)
+            set_trap(traps, second_batch(model), "memory")
+            assert_same_model(fit_on(name, cluster, arrays), model)
+            assert cluster.recovery.redone == 1
+            print(cluster.recovery.lost[-1])  # after those lost before
 
 
 def eat():
     eaten = []
     while True:
-        eaten.append(np.ones(2**22))
+        eaten.append(np.ones(2**20))
 
 
-def test_a_node_without_memory_says_so(tmp_path):
-    with memory_group(600 * 2**20) as folder:
-        arguments = [sys.executable, "-c", OUT_OF_MEMORY, str(folder), str(tmp_path)]
-        done = subprocess.run(arguments, capture_output=True, text=True, timeout=100)
-        assert "SIGKILL: out of memory" in done.stdout, done.stderr
-        assert list(tmp_path.iterdir()) == []
+def test_a_node_without_memory_says_so_and_a_fit_goes_on(arrays, traps, tmp_path):
+    """`mor` and `bmor-shared`; `bmor` as ``ridgebench fit`` in `test_ended_fits`."""
+    scratch = tmp_path / "scratch"
+    for array, name in zip(arrays, "XY", strict=True):
+        np.save(traps / name, array)
+    with memory_group(1600 * 2**20) as folder:
+        arguments = [sys.executable, "-c", OUT_OF_MEMORY, str(folder), str(scratch), str(traps)]
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert len(said) == 3, said
+    assert all("SIGKILL: out of memory" in line for line in said)
+    sprung = {path.read_text() for path in traps.glob("*.pid")}
+    assert [sum(f"pid {pid} " in line for line in said[1:]) for pid in sprung] == [1, 1]
+    assert list(scratch.iterdir()) == []

@@ -20,6 +20,7 @@ from bench_core import cluster
 from bench_core.cluster import Cluster, ClusterSettings, NodeLostError, Recovery
 from bench_core.fitting.run import FitFailedError, fit
 from bench_core.measure import FitSpec, measure
+from bench_core.records import Record, read
 from bench_core.records.record import RecoveryRecord
 from tests.cluster.sites import ssh_site
 from tests.cluster.ssh_hosts import Hosts
@@ -228,15 +229,28 @@ def test_a_fit_begins_again_when_the_host_of_the_scheduler_was_cut_off(
     assert_same(fits.out, undisturbed_folder("bmor"))
 
 
-@pytest.mark.usefixtures("installed")
-def test_a_measurement_names_the_host_of_a_node_that_stands_still(
-    site: Site, problem_folder: Path, tmp_path: Path
+@pytest.mark.usefixtures("installed", "hasty")
+@pytest.mark.parametrize("fault", ["SIGSTOP", "cut"])
+def test_a_measurement_names_the_host_of_a_node_that_stands_still_or_is_cut_off(
+    fault: str, site: Site, problem_folder: Path, tmp_path: Path
 ) -> None:
     spec = FitSpec(str(problem_folder), "trapped-bmor", nodes=2, alphas=ALPHAS, null="skip")
-    with once_held(site.traps, "SIGSTOP", lambda _: None) as held:
-        record = measure(spec, store=tmp_path / "store", cluster=site.settings)
+    store = tmp_path / "store"
+    with contextlib.ExitStack() as network:
+
+        def act(_: int) -> None:
+            if fault == "cut":
+                network.enter_context(site.hosts.cut(1))
+
+        trap = "SIGSTOP" if fault == "SIGSTOP" else "until"
+        with once_held(site.traps, trap, act) as held:
+            record = measure(spec, store=store, cluster=site.settings)
+    clear(site.traps)
     assert record.status == "failed"
     assert record.times is None
-    for named in (f"host {site.hosts.spaces[1]}, pid {held[0]}", "SIGSTOP"):
+    how = "SIGSTOP" if fault == "SIGSTOP" else "cannot be reached"
+    for named in (f"host {site.hosts.spaces[1]}, pid {held[0]}", how):
         assert named in str(record.reason)
+    (path,) = store.glob("*.json")
+    assert read(Record, path) == record
     assert_none_left(site.mark)

@@ -42,6 +42,14 @@ def set_trap(folder: Path, target: int, fault: str) -> None:
     (folder / str(target)).write_text(fault)
 
 
+def look_in(folder: str | None) -> None:
+    """Look for traps in this folder from now on, in a process that runs already; None: nowhere."""
+    if folder is None:
+        os.environ.pop(FOLDER, None)
+    else:
+        os.environ[FOLDER] = folder
+
+
 def spring(target: int) -> None:
     """Do what the trap of this target says, if it is set."""
     trap = Path(os.environ.get(FOLDER, "/nowhere"), str(target))
@@ -62,7 +70,7 @@ def spring(target: int) -> None:
         assert wait_until(lambda: not sprung.exists(), 600)  # until the test removes it
     elif fault == "fill":
         disk = Path(sprung.with_suffix(".disk").read_text())
-        assert wait_until(lambda: list(disk.glob("*.unfinished/batch-0.npz")))
+        assert wait_until(lambda: list(disk.glob("*.unfinished/batch-*.npz")))
         fill(disk)
     elif fault == "driver":
         os.kill(os.getppid(), signal.SIGKILL)
