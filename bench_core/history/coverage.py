@@ -5,7 +5,6 @@ A case that is not there at a commit that was measured in part says nothing of t
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,18 +45,27 @@ def measured_whole(
 
     place : first eight digits of a commit → its number in the order of commits.
     """
-    counts: dict[tuple[str, str], Counter[str]] = {}
+    cases: dict[tuple[str, str], dict[str, set[tuple[str, str]]]] = {}
     for history in histories:
-        own = counts.setdefault((history.machine, history.environment), Counter())
-        own.update({name[:8] for name in history.points} & set(place))
+        own = cases.setdefault((history.machine, history.environment), {})
+        for name in {name[:8] for name in history.points} & set(place):
+            own.setdefault(name, set()).add((_fitted(history.case), history.detail))
     found = {}
-    for key, own in counts.items():
-        whole = whole_commits({("", name): count for name, count in own.items()})
+    for key, own in cases.items():
+        whole = whole_commits({("", name): len(these) for name, these in own.items()})
         found[key] = Measured(
             tuple(sorted(place[name] for name in whole)),
             tuple(sorted(place[name] for name in set(own) - whole)),
         )
     return found
+
+
+def _fitted(case: str) -> str:
+    """Return what was measured: of a benchmark of asv its suite and parameters, not its figure."""
+    benchmark, bracket, parameters = case.partition("(")
+    if ".track_" not in benchmark:
+        return case
+    return f"{benchmark.partition('.')[0]}{bracket}{parameters}"
 
 
 def coverage_notes(

@@ -25,7 +25,13 @@ def answer(found: Regressions) -> str:
     rest = f" ({counts or 'nothing changed'}{f'; {undone} undone since' if undone else ''})"
     head = "No regression" if not regressions else counted(len(regressions), "regression")
     where = f" of {counted(cases, 'case')}" if regressions else ""
-    return f"{head}{where} over {commits} and {counted(found.tests, 'line')}{rest}"
+    joined = {at for line in found.lines for at in line.positions}
+    alone = len(found.order.commits) - len(joined)
+    lines = counted(found.tests, "line")
+    over = f"over {counted(len(joined), 'commit')} and {lines}{rest}"
+    if alone:
+        over += f"; {counted(alone, 'further commit')} share no case with another"
+    return f"{head}{where} {over}"
 
 
 def method(found: Regressions) -> str:

@@ -26,6 +26,9 @@ from bench_core.report.units import seconds_text
 DEFAULT = "ridgecv"
 """Strategy that users run who choose nothing: scikit-learn's RidgeCV on all cores, in float64."""
 
+_MAKERS = {"AuthenticAMD": "AMD", "HygonGenuine": "Hygon", "CentaurHauls": "Zhaoxin"}
+"""Makers of processors, by what the processor answers."""
+
 _NAMED = 3
 """Configurations that a sentence names; it counts the others."""
 
@@ -38,7 +41,8 @@ class Answer:
     ----------
     best : the fastest valid one. ``times`` : its interval in seconds; None for a single time.
     others : number of further configurations that were measured.
-    alike : those of them that cannot be told from the best, nearest first.
+    alike : those of them that noise does not tell from the best, nearest first. ``unsure`` : those
+        that nothing can be said of, since they or the best were measured once, nearest first.
     default : what runs where nothing is chosen (`DEFAULT`); None where it was not measured.
     saving : time of the default over that of the best, with its verdict; None without a default,
         or where the default is the best.
@@ -55,6 +59,7 @@ class Answer:
     times: tuple[float, float] | None
     others: int
     alike: tuple[Measured, ...]
+    unsure: tuple[Measured, ...]
     default: Measured | None
     saving: CaseVerdict | None
     data: tuple[str, ...] = ()
@@ -80,11 +85,24 @@ class Answer:
         """How sure it is that nothing else of what was measured is as fast."""
         if not self.others:
             return "nothing else was measured"
-        if not self.alike:
+        if not self.alike and not self.unsure:
             return f"faster than the other {counted(self.others, 'configuration')}"
-        named = "; ".join(_configuration(one) for one in self.alike[:_NAMED])
-        more = len(self.alike) - _NAMED
-        return f"within the noise of {named}" + (f"; and {more} more" if more > 0 else "")
+        parts = []
+        if self.alike:
+            named = "; ".join(_configuration(one) for one in self.alike[:_NAMED])
+            more = len(self.alike) - _NAMED
+            parts.append(
+                f"within the noise of {named}" + (f"; and {more} more" if more > 0 else "")
+            )
+        if self.unsure:
+            nearest = self.unsure[0]
+            times = _seconds(nearest) / _seconds(self.best)
+            which = counted(len(self.unsure), "configuration")
+            parts.append(
+                f"{which} cannot be judged, for want of repeats; the nearest, "
+                f"{_configuration(nearest)}, took {times:.3g} times as long"
+            )
+        return "; ".join(parts)
 
     @property
     def against_default(self) -> str:
@@ -94,6 +112,11 @@ class Answer:
         if self.saving is None:
             return "this is the default"
         default = f"the default ({_configuration(self.default)}: {_default_time(self.default)})"
+        if self.saving.interval is None:
+            return (
+                f"{_times(self.saving)} as fast as {default}, without an interval: one of the two "
+                "was measured once"
+            )
         if self.saving.verdict != "slower":
             return f"no certain gain over {default}"
         return f"{_times(self.saving)} as fast as {default}"
@@ -175,12 +198,14 @@ def fit_command(record: Record, data: Sequence[str] = ()) -> str:
 
 def _answer(choice: list[Measured], verdicts: dict[tuple[int, int], CaseVerdict]) -> Answer:
     best, *others = choice
-    alike = tuple(one for one in others if verdicts[id(best), id(one)].verdict != "slower")
+    found = [(one, verdicts[id(best), id(one)]) for one in others]
+    alike = tuple(one for one, verdict in found if verdict.interval and verdict.verdict != "slower")
+    unsure = tuple(one for one, verdict in found if verdict.interval is None)
     default = _default(choice)
     saving = None if default in (None, best) else verdicts[id(best), id(default)]
     times = best.record.times
     interval = times.ci95_s if times is not None and len(best.runs) == 1 else None
-    return Answer(best, interval, len(others), alike, default, saving)
+    return Answer(best, interval, len(others), alike, unsure, default, saving)
 
 
 def _default(choice: list[Measured]) -> Measured | None:
@@ -229,6 +254,7 @@ def _general_kernels(record: Record) -> list[str]:
         return []
     kernels = library.architecture or "unnamed"
     return [
-        f"MKL is made for Intel's processors and ran its {kernels} kernels on one of {vendor}: "
+        f"MKL is made for Intel's processors and ran its {kernels} kernels on one of "
+        f"{_MAKERS.get(vendor, vendor)}: "
         "compare it with OpenBLAS on the machine where you will fit"
     ]

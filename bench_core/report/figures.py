@@ -79,10 +79,15 @@ def strategies_figure(table: Iterable[Row]) -> str | None:
 
 
 def kernels_figure(runs: Iterable[EnvironmentRun]) -> str | None:
-    """Return GFLOP/s of gemm, syrk, eigh and svd per BLAS, at the most threads and largest size."""
+    """Return GFLOP/s of gemm, syrk, eigh and svd per BLAS, at the most threads and largest size.
+
+    Of several machines each has its own bars.
+    """
     import pandas as pd
     import seaborn as sns
 
+    runs = list(runs)
+    several = len({run.machine for run in runs}) > 1
     records = [
         {
             "BLAS": label,
@@ -93,7 +98,7 @@ def kernels_figure(runs: Iterable[EnvironmentRun]) -> str | None:
             "GFLOP/s": rate.gflops,
         }
         for run in runs
-        for label in [environment_label(run)]
+        for label in [environment_label(run) + (f", {run.machine}" if several else "")]
         for record in run.kernels
         if record.status == "ok" and record.rates is not None
         for precision, rates in record.rates.items()
@@ -115,6 +120,7 @@ def kernels_figure(runs: Iterable[EnvironmentRun]) -> str | None:
             hue="BLAS",
             order=KERNELS,
             hue_order=sorted(frame["BLAS"].unique()),
+            palette=_palette(frame["BLAS"].nunique()),
             ax=axis,
         )
         axis.set(title=f"{precision}, {threads} thread{'s' if threads > 1 else ''}", xlabel="")
@@ -187,7 +193,7 @@ def panel_rows(bars: list[int]) -> tuple[Figure, list[Axes]]:
 def _palette(count: int) -> list[Any]:
     import seaborn as sns
 
-    return list(sns.color_palette(n_colors=count))
+    return list(sns.color_palette("colorblind", n_colors=count))
 
 
 def patch(colour: Any, label: str, hatch: str | None = None) -> Any:

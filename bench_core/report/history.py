@@ -9,6 +9,7 @@ from bench_core.history.commits import Commit
 from bench_core.history.figures import Figure
 from bench_core.history.regressions import Change, Line, Regressions
 from bench_core.history.texts import answer, method, size_text, state_text, what_text
+from bench_core.records.runs import environment_texts
 
 WIDTH, HEIGHT, EDGE = 640.0, 90.0, 8.0
 _MOST_LINES = 120
@@ -76,11 +77,12 @@ def history_view(found: Regressions) -> HistoryView:
     place = {commit.name[:8]: n for n, commit in enumerate(found.order.commits)}
     changed = {(one.machine, one.environment, one.case, one.detail) for one in found.changes}
     lines = sorted(found.lines, key=lambda one: (not one.steps, _key(one) not in changed))
+    names = environment_texts(line.history.environment for line in lines)
     return HistoryView(
         answer(found),
         method(found),
         tuple(_change(one) for one in found.changes),
-        tuple(_drawing(one, found, place) for one in lines[:_MOST_LINES]),
+        tuple(_drawing(one, found, place, names) for one in lines[:_MOST_LINES]),
         max(0, len(lines) - _MOST_LINES),
         tuple(_commit(one) for one in reversed(found.order.commits)),
         found.notes,
@@ -112,7 +114,9 @@ def _commit(one: Commit) -> dict[str, str]:
     return {"full": one.full, "day": day, "subject": one.subject}
 
 
-def _drawing(line: Line, found: Regressions, place: dict[str, int]) -> Drawing:
+def _drawing(
+    line: Line, found: Regressions, place: dict[str, int], names: dict[str, str]
+) -> Drawing:
     low, high = min(line.y), max(line.y)
     last = max(len(found.order.commits) - 1, 1)
 
@@ -142,9 +146,8 @@ def _drawing(line: Line, found: Regressions, place: dict[str, int]) -> Drawing:
         if point.trouble is not None and name[:8] in place
     )
     history = line.history
-    return Drawing(
-        history.case, line.figure.name, history.machine, history.environment, dots, steps, gaps
-    )
+    environment = names[history.environment]
+    return Drawing(history.case, line.figure.name, history.machine, environment, dots, steps, gaps)
 
 
 def _value(line: Line, value: float) -> str:

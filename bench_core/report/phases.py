@@ -77,8 +77,11 @@ def phase_rows(runs: Iterable[EnvironmentRun]) -> list[PhaseRow]:
     the cost model, a row of that follows the path. Of equal fits the first counts.
     """
     found: dict[tuple[object, ...], list[PhaseRow]] = {}
+    runs = list(runs)
+    several_machines = len({run.machine for run in runs}) > 1
     for run in runs:
         label = environment_label(run)
+        where = f", {run.machine}" if several_machines else ""
         for record in run.fits:
             phases = record.phases
             if record.status != "ok" or phases is None:
@@ -87,7 +90,7 @@ def phase_rows(runs: Iterable[EnvironmentRun]) -> list[PhaseRow]:
             several = len(phases.processes) > 1
             rows = [
                 PhaseRow(
-                    environment=record_label(record, label),
+                    environment=record_label(record, label) + where,
                     problem=problem.name,
                     scale=scale_text(problem.scale),
                     dtype=problem.dtype,

@@ -6,7 +6,7 @@ The same rows make the terminal's table, the page and its figures.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -16,6 +16,7 @@ from bench_core.records import KernelsRecord, Record
 from bench_core.records.blas import LibraryRecord
 from bench_core.records.runs import (
     environment_label,
+    environment_texts,
     problem_text,
     record_label,
     scale_text,
@@ -141,10 +142,12 @@ def find_issues(runs: Iterable[EnvironmentRun], *, by_case: bool = False) -> lis
 
     by_case : group by case, too, and name it. What a suite left out has none.
     """
+    runs = list(runs)
+    places_of = place_texts(runs)
     counts: Counter[tuple[str, str, str | None, str, str]] = Counter()
     first: dict[tuple[str, str, str], str] = {}
     for run in runs:
-        label = environment_label(run)
+        label = places_of[run.machine, run.environment]
         for skips in run.skips:
             for one in skips.left_out:
                 counts[label, skips.status, one.suite, one.reason, ""] += one.count
@@ -179,6 +182,23 @@ def find_issues(runs: Iterable[EnvironmentRun], *, by_case: bool = False) -> lis
     return sorted(
         found, key=lambda one: (ranks.get(one.status, 6), one.text, one.case, one.environments)
     )
+
+
+def place_texts(runs: Sequence[EnvironmentRun]) -> dict[tuple[str, str], str]:
+    """Return where each run measured, by machine and environment: the BLAS that answered.
+
+    The machine follows where there are several, and an environment in which none answered has its
+    own name, in short.
+    """
+    names = environment_texts(run.environment for run in runs)
+    several = len({run.machine for run in runs}) > 1
+    found = {}
+    for run in runs:
+        label = environment_label(run)
+        named = names[run.environment] if label == run.environment else label
+        where = f", {run.machine}" if several else ""
+        found[run.machine, run.environment] = f"{named}{where}"
+    return found
 
 
 def _case_text(record: Record | KernelsRecord) -> str:

@@ -55,6 +55,13 @@ class SiteData:
         return rows(self.runs)
 
     @cached_property
+    def figure_rows(self) -> list[Row]:
+        """The same for figures, which tell environments of several machines apart."""
+        if not self.several_machines:
+            return self.rows
+        return [replace(one, environment=f"{one.environment}, {one.machine}") for one in self.rows]
+
+    @cached_property
     def issues(self) -> list[Issue]:
         """What was skipped, invalid, failed or no answer, a line for every case."""
         return find_issues(self.runs, by_case=True)

@@ -20,6 +20,7 @@ from bench_core.report.rows import (
     Row,
     environment_label,
     find_issues,
+    place_texts,
     proved_libraries,
     record_label,
     rows,
@@ -57,7 +58,7 @@ def print_summary(
         console.print(Text("Nothing measured yet: run `ridgebench bench`."), soft_wrap=True)
         return
     labels = [environment_label(run) for run in runs]
-    environments = len(set(labels))
+    environments = len(set(place_texts(runs).values()))
     labels += [
         record_label(one, label)
         for run, label in zip(runs, labels, strict=True)
@@ -73,7 +74,10 @@ def print_summary(
         Part("Encoders and training", 6, lambda: print_tables(runs, short, console)),
         Part("Skipped", 4, lambda: _print_issues(find_issues(runs), environments, console, lines)),
     ]
-    shown = AnswerPart(found, lambda one, whole: print_answer(one, console, whole=whole))
+    several = len({run.machine for run in runs}) > 1
+    shown = AnswerPart(
+        found, lambda one, whole: print_answer(one, console, whole=whole, where=several)
+    )
     print_parts(parts, shown, console, lines)
 
 
@@ -136,12 +140,17 @@ def _software(commit: str, runs: list[EnvironmentRun]) -> str:
     return f"ridgebench {', '.join(releases)}"
 
 
-def print_answer(answer: Answer, console: Console, *, whole: bool = True) -> None:
+def print_answer(
+    answer: Answer, console: Console, *, whole: bool = True, where: bool = False
+) -> None:
     """Print the fastest configuration, how sure that is, what it saves, and the command.
 
-    whole : or the first of these alone.
+    Parameters
+    ----------
+    whole : or the first of these alone. where : name the machine, too.
     """
-    console.print(Text.assemble((answer.problem, "bold green"), f": {answer.fastest}"))
+    named = f"{answer.problem} on {answer.best.place.machine}" if where else answer.problem
+    console.print(Text.assemble((named, "bold green"), f": {answer.fastest}"))
     if not whole:
         return
     for text in (answer.sureness, answer.against_default, *answer.notes, *answer.warnings):
@@ -273,7 +282,8 @@ def where(one: Issue, environments: int) -> str:
     """Return where something gave no number: the environments, or that it was all of them."""
     if environments > 1 and len(one.environments) == environments:
         return "all"
-    return ", ".join(one.environments)
+    several = any("," in name for name in one.environments)  # with a machine, or short names
+    return ("; " if several else ", ").join(one.environments)
 
 
 def _print_issues(found: list[Issue], environments: int, console: Console, lines: int) -> None:

@@ -61,9 +61,26 @@ def test_what_cannot_be_told_apart_is_named(repeated):
 def test_single_times_are_never_sure(record):
     (answer,) = find_answers([_run([record(8.0), record(1.0, strategy="bmor", nodes=2)])])
     assert answer.best.case.strategy == "bmor"
-    assert [one.case.strategy for one in answer.alike] == ["ridgecv"]
+    assert answer.alike == ()
+    assert [one.case.strategy for one in answer.unsure] == ["ridgecv"]
     assert answer.saving.interval is None
-    assert "no certain gain" in answer.against_default
+    for text in (answer.sureness, answer.against_default):
+        assert "8 times" in text
+    assert "within the noise" not in answer.sureness
+
+
+def test_a_single_time_beside_repeated_ones_is_named_apart(repeated, record):
+    records = [
+        repeated(1.0, strategy="bmor", nodes=2),
+        repeated(1.005, strategy="mor", nodes=2),
+        repeated(4.0, strategy="mor"),
+        record(67.0),
+    ]
+    (answer,) = find_answers([_run(records)])
+    assert [one.case.strategy for one in answer.alike] == ["mor"]
+    assert [one.case.strategy for one in answer.unsure] == ["ridgecv"]
+    assert "67 times" in answer.against_default
+    assert "ridgecv" not in answer.sureness.partition("1 configuration")[0]
 
 
 def test_the_default_is_no_saving_over_itself(repeated):

@@ -46,7 +46,7 @@ def _build(data: SiteData) -> Sequence[Block]:
             "faint",
         )
     ]
-    svg = accuracy_figure(data.rows)
+    svg = accuracy_figure(data.figure_rows)
     if svg is not None:
         caption = (
             "Held-out correlation beside its shuffled null: a fast answer must be the same answer."

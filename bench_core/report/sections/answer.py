@@ -19,20 +19,27 @@ def _build(data: SiteData) -> Sequence[Block]:
             Card(
                 answer.problem + where,
                 answer.fastest,
-                (f"{answer.sureness}; {answer.against_default}", *answer.notes),
+                (
+                    f"{_sentence(answer.sureness)} {_sentence(answer.against_default)}",
+                    *answer.notes,
+                ),
                 answer.warnings,
                 answer.command,
             )
         )
     if not data.answers:
         blocks.append(Text("No problem was measured in more than one configuration yet."))
-    svg = strategies_figure(data.rows)
+    svg = strategies_figure(data.figure_rows)
     if svg is not None:
         caption = "Time of a whole fit, median and 95 % interval; shorter is better."
         blocks.append(Figure("strategies", "Strategies", svg, caption))
         fits = ("all valid fits", data.address("fits"))
         blocks.append(Text("The figure's data: ", "faint", fits))
     return blocks
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 SECTION = Section("Answer", 0, _build)

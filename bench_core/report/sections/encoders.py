@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench_core.records.runs import environment_texts
 from bench_core.report.blocks import Block, Cell, Heading, Table, Text, number, rows_of
 from bench_core.report.encoding import suite_tables
 from bench_core.report.sections import Section
@@ -48,6 +49,7 @@ def _of_asv(data: SiteData) -> list[Block]:
         return []
     rows: list[list[str | Cell]] = []
     dates = data.asv.dates
+    names = environment_texts(history.environment for history in data.asv.histories)
     for history in data.asv.histories:
         benchmark, _, parameters = history.case.partition("(")
         suite = benchmark.partition(".")[0]
@@ -60,7 +62,7 @@ def _of_asv(data: SiteData) -> list[Block]:
             rows.append(
                 [
                     history.machine,
-                    history.environment,
+                    names[history.environment],
                     suite,
                     benchmark.rpartition(".")[2].removeprefix("track_").replace("_", " "),
                     parameters.removesuffix(")"),

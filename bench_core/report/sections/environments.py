@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from bench_core.errors import readable_bytes
+from bench_core.errors import counted, readable_bytes
 from bench_core.records.machine import MachineRecord
 from bench_core.report.blocks import Block, Heading, Table, TableRow, Text, number, rows_of
 from bench_core.report.rows import environment_label, proved_libraries
@@ -78,20 +79,56 @@ def machines_table(machines: Sequence[MachineRecord]) -> Table:
     """Return processor, cores, memory and system of every machine."""
     return Table(
         "machines",
-        ("machine", "processor", "cores", "memory", "GPUs", "system"),
+        ("machine", "processor", "cores", "memory", "GPUs", "system", "settings"),
         rows_of(
             (
                 str(one.name),
                 str((one.cpu or {}).get("model") or ""),
-                ", ".join(f"{key} {value}" for key, value in (one.cores or {}).items()),
-                ", ".join(
-                    f"{key} {readable_bytes(value)}" for key, value in (one.memory or {}).items()
-                ),
+                _cores(one.cores or {}),
+                _memory(one.memory or {}),
                 ", ".join(str(gpu.get("name", "")) for gpu in one.gpus or ()),
                 one.system or "",
+                _settings(one.settings),
             )
             for one in machines
         ),
+    )
+
+
+def _cores(cores: Mapping[str, Any]) -> str:
+    """Return the cores in words: those that fits may use first."""
+    words = [f"{cores['available']} to use"] if "available" in cores else []
+    named = (
+        ("physical", "physical core"),
+        ("logical", "logical processor"),
+        ("sockets", "socket"),
+        ("memory_domains", "memory domain"),
+    )
+    words += [counted(cores[key], name) for key, name in named if cores.get(key)]
+    return ", ".join(words)
+
+
+def _memory(memory: Mapping[str, int]) -> str:
+    words = [readable_bytes(memory["total_bytes"])] if "total_bytes" in memory else []
+    if "available_bytes" in memory:
+        words.append(f"{readable_bytes(memory['available_bytes'])} available")
+    return ", ".join(words)
+
+
+def _settings(settings: Mapping[str, Any] | None) -> str:
+    """Return what the system is set to that makes times differ; unknown where it does not say."""
+    if settings is None:
+        return "not recorded"
+
+    def on_or_off(name: str) -> str:
+        value = settings.get(name)
+        return "unknown" if value is None else "on" if value else "off"
+
+    governors = " and ".join(map(str, settings.get("governors") or ())) or "unknown"
+    return (
+        f"governor {governors}; turbo {on_or_off('turbo')}; two threads a core "
+        f"{on_or_off('hardware_threads')}; NUMA balancing {on_or_off('numa_balancing')}"
+        + ("; a virtual machine" if settings.get("virtual") else "")
     )
 
 

@@ -63,8 +63,9 @@ def _build(data: SiteData) -> Sequence[Block]:
             Text(
                 "Rate: the operations that the result needs over the time, against the gemm of as "
                 "many threads in the same environment (of torch's library where it multiplied; "
-                "nodes together count as their threads). Memory: the peak of all processes over "
-                "the bytes of X and Y.",
+                "nodes together count as their threads); there is none where the plan does not "
+                "count the operations, as scikit-learn's does not. Memory: the peak of all "
+                "processes over the bytes of X and Y.",
                 "faint",
             ),
             Table("limits-table", _HEADINGS, rows_of(rows)),

@@ -82,6 +82,9 @@ def scaling_chart(data: SiteData) -> Chart:
     for row in measured:
         shapes.setdefault(row.name, set()).add((row.nodes, row.threads))
     first = max(shapes, key=lambda name: len(shapes[name]))
+    chosen = {"problem": first}
+    if data.several_machines:
+        chosen["machine"] = next(row.machine for row in measured if row.name == first)
     return Chart(
         "scaling",
         "All valid fits",
@@ -100,7 +103,7 @@ def scaling_chart(data: SiteData) -> Chart:
             "subject": "Subject",
             "thesis": "Published times",
         },
-        chosen={"problem": first},
+        chosen=chosen,
         series=("strategy", "blas", "machine", "scale", "precision", "subject"),
         hover={
             "problem": "problem",
@@ -128,7 +131,7 @@ def _build(data: SiteData) -> Sequence[Block]:
         ),
         scaling_chart(data),
     ]
-    for name, title, caption, svg in scaling_figures(data.rows):
+    for name, title, caption, svg in scaling_figures(data.figure_rows):
         blocks.append(Figure(name, title, svg, caption))
     blocks.append(Text("The figures' data: ", "faint", ("all valid fits", data.address("fits"))))
     return blocks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench_core.report.blocks import Block, Cell, Table, TableRow, number
-from bench_core.report.rows import environment_label
+from bench_core.report.rows import place_texts
 from bench_core.report.sections import Section
 from bench_core.report.site_data import SiteData
 from bench_core.report.terminal import where
@@ -14,7 +14,7 @@ from bench_core.report.terminal import where
 def _build(data: SiteData) -> Sequence[Block]:
     if not data.issues:
         return []
-    environments = len({environment_label(run) for run in data.runs})
+    environments = len(set(place_texts(data.runs).values()))
     rows = tuple(
         TableRow(
             (
