@@ -85,7 +85,7 @@ class BlockTridiagonal:
     def extremes(self) -> tuple[float, float]:
         """The smallest and the largest eigenvalue of B, positive semidefinite, to some percent.
 
-        The smallest is 0 where it is below p ε times the largest: nothing is known of it then.
+        The smallest is 0 where it is below 4 p ε times the largest: nothing is known of it then.
         """
         p = self.bounds[-1].stop
         v = np.random.default_rng(0).standard_normal((p, 1))
@@ -96,9 +96,9 @@ class BlockTridiagonal:
             if largest == 0:
                 return 0.0, 0.0
             v /= largest
-        floor = p * EPSILON * largest
+        floor = ROUNDINGS * p * EPSILON * largest
         try:
-            factors = self.shifted(np.array([ROUNDINGS * floor]))
+            factors = self.shifted(np.array([floor]))
         except np.linalg.LinAlgError:
             return 0.0, largest
         v = np.random.default_rng(1).standard_normal((p, 1))
@@ -107,13 +107,13 @@ class BlockTridiagonal:
             v = factors.solve(v, 0)
             size = float(np.linalg.norm(v))
             v /= size
-        smallest = 1 / size - ROUNDINGS * floor
+        smallest = 1 / size - floor
         return (smallest if smallest > floor else 0.0), largest
 
     def errors(self, alphas: Matrix) -> Matrix:
         """Return the relative error (r,) of what is made of (B + λ)⁻¹, as `Eigh.errors`.
 
-        A null vector counts: its eigenvalue is 0 and known to ε w_max only.
+        A null vector counts as one whose eigenvalue is 0.
         """
         smallest, largest = self.extremes
         found: Matrix = ROUNDINGS * EPSILON * largest / (smallest + alphas)

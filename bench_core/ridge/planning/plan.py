@@ -237,7 +237,7 @@ def _candidates(
     if shape.each:
         selections = ("each",)
     ways = ((a, b, c) for a, b in product(forms, selections) for c in fold_ways(shape, a, joint))
-    if tridiagonal is None and shape.p < without_eigenvectors.SMALLEST:
+    if tridiagonal is None and not without_eigenvectors.may_pay(shape):
         tridiagonal = False
     for a, b, c in ways:
         if tridiagonal is not False and without_eigenvectors.serves(shape, a, b):

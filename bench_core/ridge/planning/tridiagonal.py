@@ -17,6 +17,9 @@ from bench_core.ridge.planning.flops import FitShape, Form, Selection, Step
 SMALLEST = 2048
 """Features below which this way is not looked at: an eigendecomposition takes few seconds."""
 
+TALL = 1.5
+"""Samples per feature below which it is not: leverages near 1 would ask for eigenvectors."""
+
 REDUCTION_COST = 2.5
 """Time of a flop of the reduction in those of a product, and of what surrounds it.
 
@@ -38,6 +41,11 @@ def serves(shape: FitShape, form: Form, selection: Selection) -> bool:
     """
     left_out = not (shape.folds or shape.gcv or shape.exact or shape.on_gpu)
     return left_out and form == "primal" and selection == "each" and shape.t > shape.p
+
+
+def may_pay(shape: FitShape) -> bool:
+    """Return True if the plan is to compare the cost of this way with that of others."""
+    return shape.p >= SMALLEST and shape.t >= TALL * shape.p
 
 
 def steps(shape: FitShape) -> Iterator[Step]:

@@ -1,8 +1,8 @@
 """Solver of the primal form without eigenvectors, for tall data and targets scored one by one.
 
-See `bench_core.ridge.formulas.block_tridiagonal`. It is for leave-one-out in numpy alone, and
-where every B + λ is well conditioned. Where one is not, what rounding leaves of X has to be told
-from what it makes, which eigenvalues do: `EigenvectorsNeededError` asks for them.
+See `bench_core.ridge.formulas.block_tridiagonal`. It is for leave-one-out in numpy alone, where X
+has full rank and every B + λ is well conditioned. Elsewhere what rounding leaves of X has to be
+told from what it makes, which eigenvalues do: `EigenvectorsNeededError` asks for them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LEAST_REST = 1e-2
 
 
 class EigenvectorsNeededError(Exception):
-    """A system with B + λ is too badly conditioned, or a leverage too near 1."""
+    """X has null vectors, B + λ is too badly conditioned, or a leverage too near 1."""
 
 
 @dataclass
@@ -62,6 +62,8 @@ class TridiagonalSolver(PrimalSolver):
         assert not self.folds
         assert not self.gcv
         assert not self.exact
+        if not self.X.any(axis=0).all():  # a column of zeros: seen before anything is multiplied
+            raise EigenvectorsNeededError
         with self.phases("gram"):
             square = primal.covariance(self.X)
         self._require_finite_x(np.diagonal(square))
@@ -76,7 +78,7 @@ class TridiagonalSolver(PrimalSolver):
         smallest, largest = self.B.extremes
         condition = largest / (smallest + float(self.alphas.min()))
         rounded = float(np.finfo(self.dtype).eps) * condition**0.5
-        if not (worst <= MOST_ERROR and rounded <= MOST_ROUNDED):
+        if not (smallest > 0 and worst <= MOST_ERROR and rounded <= MOST_ROUNDED):
             raise EigenvectorsNeededError
 
     def _make_validation(self, number: int) -> Validation:
