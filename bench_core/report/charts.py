@@ -56,7 +56,8 @@ class Chart:
     hover : columns that are shown of a point, with their words.
     reference : column that is "yes" for points to compare with, drawn dashed; empty for none.
     link : column of the addresses of records.
-    named : column of names of the y axis, which has the one that all shown points share.
+    named : column of names of the first y axis, which has the one that all shown points share.
+    y_choice : what the choice of a y axis is called.
     joined : whether lines join the points of a series.
     log_x, log_y : whether axes are logarithmic. ``ticks`` : x values with a text each.
 
@@ -81,6 +82,7 @@ class Chart:
     reference: str = ""
     link: str = "record"
     named: str = ""
+    y_choice: str = "Figure"
     joined: bool = True
     log_x: bool = True
     log_y: bool = True
@@ -108,6 +110,7 @@ class Chart:
             "reference": self.reference,
             "link": self.link if self.link in self.columns else "",
             "named": self.named,
+            "yChoice": self.y_choice,
             "joined": self.joined,
             "logX": self.log_x,
             "logY": self.log_y,

@@ -39,7 +39,7 @@ class RecordChart {
       const choices = this.data[axis];
       if (choices.length > 1) {
         const options = choices.map((one) => [one.column, one.label]);
-        select(axis === "y" ? "Figure" : "Against", options, this[axis].column, (value) => {
+        select(axis === "y" ? this.data.yChoice : "Against", options, this[axis].column, (value) => {
           this[axis] = choices.find((one) => one.column === value);
         });
       }
@@ -110,7 +110,7 @@ class RecordChart {
 
   // The name of the y axis: that of the points, where they have one in common.
   yLabel(rows) {
-    if (!this.data.named || rows.length === 0) return this.y.label;
+    if (!this.data.named || this.y !== this.data.y[0] || rows.length === 0) return this.y.label;
     const names = new Set(rows.map(this.columns[this.data.named]));
     return names.size === 1 ? Array.from(names)[0] : this.y.label;
   }
