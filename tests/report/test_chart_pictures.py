@@ -100,7 +100,7 @@ def test_commits_are_named_below_the_lines(tab: Tab, site: MadeSite, kept: Path)
     tab.run(
         """(() => { const list = Array.from(document.querySelectorAll(".controls label"))
           .find((one) => one.firstChild.textContent === "Shown").querySelector("select");
-        list.value = "relative"; list.dispatchEvent(new Event("change")); })()"""
+        list.value = "value-relative"; list.dispatchEvent(new Event("change")); })()"""
     )
     data = "ridgebenchCharts[0].points.data"
     found = zip(tab.run(f"Array.from({data}.x)"), tab.run(f"Array.from({data}.y)"), strict=True)

@@ -14,6 +14,8 @@ from bench_core.report.sections import Section
 from bench_core.report.site_data import SiteData
 from bench_core.report.templating import render
 
+_RELATIVE = "relative to the first commit of each line"
+
 
 def _build(data: SiteData) -> Sequence[Block]:
     if data.history is None or not data.history.order.commits:
@@ -99,18 +101,16 @@ def _chart(data: SiteData, found: Regressions) -> Chart:
                 line.history.detail or None if len(details[_named(line)]) > 1 else None
                 for line, _, _ in points
             ],
-            "axis": [_axis(line.figure) for line, _, _ in points],
             "commit": [commits[position] for _, position, _ in points],
             "text": [value_text(line.figure, value) for line in found.lines for value in line.y],
             "record": [record(line, position) for line, position, _ in points],
             "position": [position for _, position, _ in points],
             "value": [value for _, _, value in points],
-            "relative": [_relative(line, value) for line, _, value in points],
         },
         (Axis("commit", "position"),),
         (
             Axis("value, in the unit of its figure", "value"),
-            Axis("relative to the first commit of each line", "relative", ideal="1"),
+            Axis(_RELATIVE, "value", ideal="1", relative=True),
         ),
         filters={
             "figure": "Figure",
@@ -128,17 +128,12 @@ def _chart(data: SiteData, found: Regressions) -> Chart:
             "environment": "environment",
             "machine": "machine",
         },
-        named="axis",
+        named="figure",
+        names={line.figure.name: _axis(line.figure) for line in found.lines},
         y_choice="Shown",
         log_x=False,
         ticks=tuple(commits),
     )
-
-
-def _relative(line: Line, value: float) -> float | None:
-    """Return a value over that of the line's first commit; None where that is no ratio."""
-    first = line.figure.from_scale(line.y[0])
-    return value / first if first > 0 and value > 0 else None
 
 
 def _named(line: Line) -> tuple[str, str, str]:
