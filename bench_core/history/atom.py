@@ -35,7 +35,8 @@ def as_atom(found: Regressions, *, title: str = "ridgebench: regressions", page:
     _add(feed, "subtitle", answer(found))
     _add(feed, "id", _urn("feed", title))
     times = [_time(one) for one in found.changes]
-    _add(feed, "updated", max(times, default=_when(None)))
+    known = [one.seconds for one in found.order.commits if one.seconds is not None]
+    _add(feed, "updated", max(times, default=_when(max(known, default=None))))
     _add(ElementTree.SubElement(feed, _name("author")), "name", "ridgebench")
     for change, time in zip(found.changes, times, strict=True):
         entry = ElementTree.SubElement(feed, _name("entry"))

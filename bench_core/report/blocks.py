@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -17,6 +18,8 @@ from bench_core.report.units import seconds_text
 
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 """With these a spreadsheet begins a formula."""
+
+_WORDS = re.compile(r"(?:'[^']*'|\"[^\"]*\"|\S)+")
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,8 @@ class Card:
 
     Examples
     --------
-    >>> Card("parcels", "bmor: 2 s", ("faster than the others",)).command
-    ''
+    >>> Card("mine", "bmor: 2 s", (), command="ridgebench fit bmor 'my data' --nodes 2").words
+    ['ridgebench', 'fit', 'bmor', "'my data'", '--nodes', '2']
     """
 
     kind: ClassVar[str] = "card"
@@ -66,6 +69,11 @@ class Card:
     texts: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     command: str = ""
+
+    @property
+    def words(self) -> list[str]:
+        """Words of the command as it is written, quotes included: lines break between them."""
+        return _WORDS.findall(self.command)
 
 
 @dataclass(frozen=True, slots=True)

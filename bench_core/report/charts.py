@@ -28,6 +28,7 @@ class Axis:
     label : in words, with the unit.
     column : of values. ``low``, ``high`` : columns of the interval's ends; empty for none.
     ideal : line of what is best possible: "x" (as much as on the other axis), "1", or none.
+    relative : shows every value over that of the first point of its line, where both are positive.
 
     Examples
     --------
@@ -40,6 +41,7 @@ class Axis:
     low: str = ""
     high: str = ""
     ideal: str = ""
+    relative: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class Chart:
     hover : columns that are shown of a point, with their words.
     reference : column that is "yes" for points to compare with, drawn dashed; empty for none.
     link : column of the addresses of records.
-    named : column of names of the y axis, which has the one that all shown points share.
+    named : column whose value, if all shown points share it, names the first y axis by ``names``.
+    y_choice : what the choice of a y axis is called.
     joined : whether lines join the points of a series.
     log_x, log_y : whether axes are logarithmic. ``ticks`` : x values with a text each.
 
@@ -81,6 +84,8 @@ class Chart:
     reference: str = ""
     link: str = "record"
     named: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+    y_choice: str = "Figure"
     joined: bool = True
     log_x: bool = True
     log_y: bool = True
@@ -108,6 +113,8 @@ class Chart:
             "reference": self.reference,
             "link": self.link if self.link in self.columns else "",
             "named": self.named,
+            "names": dict(self.names),
+            "yChoice": self.y_choice,
             "joined": self.joined,
             "logX": self.log_x,
             "logY": self.log_y,
@@ -134,7 +141,12 @@ def bokeh_version() -> str:
 
 
 def pack(values: Sequence[str | float | None]) -> dict[str, Any]:
-    """Return texts as numbers of a list of different ones, and numbers as they are."""
+    """Return texts as numbers of a list of different ones, and numbers as they are.
+
+    A column without a value is empty.
+    """
+    if all(one is None for one in values):
+        return {"values": []}
     if not any(isinstance(one, str) for one in values):
         return {"values": [_finite(one) for one in values]}
     levels = list(dict.fromkeys(one for one in values if one is not None))

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from bench_core.errors import readable_bytes
 from bench_core.history.commits import Commit
 from bench_core.history.figures import Figure
 from bench_core.history.regressions import Change, Line, Regressions
 from bench_core.history.texts import answer, method, size_text, state_text, what_text
 from bench_core.records.runs import environment_texts
+from bench_core.report.units import seconds_text
 
-WIDTH, HEIGHT, EDGE = 640.0, 90.0, 8.0
+WIDTH, HEIGHT, EDGE = 640.0, 100.0, 8.0
+_ABOVE = 20.0
+"""Of a drawing, kept free for what is written beside steps."""
+
 _MOST_LINES = 120
 """Lines that are drawn; those with changes come first, and how many are left out is said."""
 
@@ -36,7 +41,8 @@ class Dot:
 class Drawing:
     """One line over commits: its dots, the places of its steps with their kind, and its names.
 
-    ``gaps`` are places of commits at which the case gave no figure, with the reason.
+    ``gaps`` are places of commits at which the case gave no figure, with the reason. ``ends`` are
+    the highest and the lowest place with their values.
 
     Examples
     --------
@@ -51,6 +57,7 @@ class Drawing:
     dots: tuple[Dot, ...]
     steps: tuple[tuple[float, str, str], ...]
     gaps: tuple[tuple[float, str], ...]
+    ends: tuple[tuple[float, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,11 +132,16 @@ def _drawing(
 
     def y(value: float) -> float:
         part = 0.5 if high == low else (value - low) / (high - low)
-        return round(HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * part, 1)
+        return round(HEIGHT - EDGE - (HEIGHT - EDGE - _ABOVE) * part, 1)
 
     commits = found.order.commits
     dots = tuple(
-        Dot(x(at), y(value), commits[at].full, f"{commits[at].full[:8]}: {_value(line, value)}")
+        Dot(
+            x(at),
+            y(value),
+            commits[at].full,
+            f"{commits[at].full[:8]}: {value_text(line.figure, value)}",
+        )
         for at, value in zip(line.positions, line.y, strict=True)
     )
     steps = tuple(
@@ -147,9 +159,29 @@ def _drawing(
     )
     history = line.history
     environment = names[history.environment]
-    return Drawing(history.case, line.figure.name, history.machine, environment, dots, steps, gaps)
+    ends = tuple((y(value), _end_text(line.figure, value)) for value in dict.fromkeys((high, low)))
+    return Drawing(
+        history.case,
+        line.figure.name,
+        history.machine,
+        environment,
+        dots,
+        steps,
+        gaps,
+        ends,
+    )
 
 
-def _value(line: Line, value: float) -> str:
-    figure: Figure = line.figure
-    return f"{figure.from_scale(value):.4g} {figure.unit}"
+def value_text(figure: Figure, value: float) -> str:
+    """Return a value on a figure's scale as people read it, with its unit."""
+    own = figure.from_scale(value)
+    if figure.unit == "s":
+        return seconds_text(own)
+    if figure.unit == "bytes":
+        return readable_bytes(round(own))
+    return f"{own:.4g} {figure.unit}"
+
+
+def _end_text(figure: Figure, value: float) -> str:
+    """Return the same beside a drawing, whose heading names the figure: short, for want of room."""
+    return value_text(figure, value).removesuffix(f" {figure.unit}")

@@ -315,6 +315,11 @@ def test_the_command_says_it_as_text_json_markdown_and_feed(
     for entry in [root, *entries]:
         for tag in ("title", "id", "updated"):
             assert entry.findtext(f"a:{tag}", "", space)
+    quiet = ElementTree.fromstring(as_atom(_measured(lambda n: THREADS)))
+    assert quiet.findtext("a:updated", "", space).startswith("1970")  # of commits without a date
+    dated = CommitOrder(tuple(Commit(one[:8], one, "", 86_400.0 * 365) for one in COMMITS), ())
+    dates = ElementTree.fromstring(as_atom(find_regressions([], dated)))
+    assert dates.findtext("a:updated", "", space) == "1971-01-01T00:00:00Z"
     again = as_atom(read_regressions([], []))
     assert ElementTree.fromstring(again).findall("a:entry", space) == []
 

@@ -95,6 +95,17 @@ def test_commits_are_named_below_the_lines(tab: Tab, site: MadeSite, kept: Path)
     picture = ET.fromstring(_save(tab, "svg", kept / "history.svg"))
     names = [one.text for one in picture.iter(f"{SVG}text") if "rotate(-35" in str(one.attrib)]
     assert names == [commit.name[:8] for commit in site.history.order.commits]
+
+    # Relative to the first commit every line begins at 1.
+    tab.run(
+        """(() => { const list = Array.from(document.querySelectorAll(".controls label"))
+          .find((one) => one.firstChild.textContent === "Shown").querySelector("select");
+        list.value = "value-relative"; list.dispatchEvent(new Event("change")); })()"""
+    )
+    data = "ridgebenchCharts[0].points.data"
+    found = zip(tab.run(f"Array.from({data}.x)"), tab.run(f"Array.from({data}.y)"), strict=True)
+    assert {y for x, y in found if x == 0} == {1}
+    assert "relative" in tab.run("ridgebenchCharts[0].plot.left[0].axis_label")
     assert tab.errors == []
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench_core.history.figures import Figure
+from bench_core.history.figures import TIME, Figure
 from bench_core.history.regressions import Line, Regressions
 from bench_core.records.runs import environment_texts
 from bench_core.report.blocks import Block, Cell, Markup, Table, TableRow, Text
 from bench_core.report.charts import Axis, Chart
-from bench_core.report.history import HistoryView, history_view
+from bench_core.report.history import HistoryView, history_view, value_text
 from bench_core.report.sections import Section
 from bench_core.report.site_data import SiteData
 from bench_core.report.templating import render
+
+_RELATIVE = "relative to the first commit of each line"
 
 
 def _build(data: SiteData) -> Sequence[Block]:
@@ -75,6 +77,7 @@ def _chart(data: SiteData, found: Regressions) -> Chart:
     ]
     links = data.case_links
     environments = environment_texts(line.history.environment for line in found.lines)
+    figures = [line.figure.name for line in found.lines]
     details: dict[tuple[str, str, str], set[str]] = {}
     for line in found.lines:
         details.setdefault(_named(line), set()).add(line.history.detail)
@@ -98,22 +101,24 @@ def _chart(data: SiteData, found: Regressions) -> Chart:
                 line.history.detail or None if len(details[_named(line)]) > 1 else None
                 for line, _, _ in points
             ],
-            "axis": [_axis(line.figure) for line, _, _ in points],
             "commit": [commits[position] for _, position, _ in points],
-            "text": [f"{value:.4g} {line.figure.unit}" for line, _, value in points],
+            "text": [value_text(line.figure, value) for line in found.lines for value in line.y],
             "record": [record(line, position) for line, position, _ in points],
             "position": [position for _, position, _ in points],
             "value": [value for _, _, value in points],
         },
         (Axis("commit", "position"),),
-        (Axis("value, in the unit of its figure", "value"),),
+        (
+            Axis("value, in the unit of its figure", "value"),
+            Axis(_RELATIVE, "value", ideal="1", relative=True),
+        ),
         filters={
             "figure": "Figure",
             "machine": "Machine",
             "environment": "Environment",
             "case": "Case",
         },
-        chosen={"figure": points[0][0].figure.name},
+        chosen={"figure": TIME.name if TIME.name in figures else figures[0]},
         series=("case", "environment", "machine", "figure", "detail"),
         hover={
             "case": "case",
@@ -123,7 +128,9 @@ def _chart(data: SiteData, found: Regressions) -> Chart:
             "environment": "environment",
             "machine": "machine",
         },
-        named="axis",
+        named="figure",
+        names={line.figure.name: _axis(line.figure) for line in found.lines},
+        y_choice="Shown",
         log_x=False,
         ticks=tuple(commits),
     )
@@ -134,7 +141,7 @@ def _named(line: Line) -> tuple[str, str, str]:
 
 
 def _axis(figure: Figure) -> str:
-    return f"{figure.name} ({figure.unit})" if figure.unit else figure.name
+    return f"{figure.name} ({figure.unit})" if figure.unit != figure.name else figure.name
 
 
 SECTION = Section("History", 30, _build)

@@ -38,9 +38,10 @@ class RecordChart {
     for (const axis of ["y", "x"]) {
       const choices = this.data[axis];
       if (choices.length > 1) {
-        const options = choices.map((one) => [one.column, one.label]);
-        select(axis === "y" ? "Figure" : "Against", options, this[axis].column, (value) => {
-          this[axis] = choices.find((one) => one.column === value);
+        const key = (one) => (one.relative ? `${one.column}-relative` : one.column);
+        const options = choices.map((one) => [key(one), one.label]);
+        select(axis === "y" ? this.data.yChoice : "Against", options, key(this[axis]), (value) => {
+          this[axis] = choices.find((one) => key(one) === value);
         });
       }
     }
@@ -81,7 +82,8 @@ class RecordChart {
         const own = column(row);
         return own === null || own === value;
       });
-      if (kept && x(row) !== null && y(row) !== null) found.push(row);
+      const own = y(row);
+      if (kept && x(row) !== null && own !== null && !(this.y.relative && own <= 0)) found.push(row);
     }
     return found;
   }
@@ -110,9 +112,9 @@ class RecordChart {
 
   // The name of the y axis: that of the points, where they have one in common.
   yLabel(rows) {
-    if (!this.data.named || rows.length === 0) return this.y.label;
+    if (!this.data.named || this.y !== this.data.y[0] || rows.length === 0) return this.y.label;
     const names = new Set(rows.map(this.columns[this.data.named]));
-    return names.size === 1 ? Array.from(names)[0] : this.y.label;
+    return names.size === 1 ? this.data.names[Array.from(names)[0]] : this.y.label;
   }
 
   draw() {
@@ -139,15 +141,17 @@ class RecordChart {
       const colour = COLOURS[place % COLOURS.length];
       const marker = MARKERS[(place + Math.floor(place / COLOURS.length)) % MARKERS.length];
       place += 1;
+      const base = this.y.relative ? y(own.reduce((one, other) => (x(other) < x(one) ? other : one))) : 1;
+      const value = (row) => y(row) / base;
       const dashed = reference(own[0]) === "yes";
       names.push([name, colour, marker, dashed]);
       if (this.hidden.has(name)) continue;
       own.sort((one, other) => x(one) - x(other));
       for (const row of own) {
         points.x.push(x(row));
-        points.y.push(y(row));
-        points.low.push(low(row) === null ? y(row) : low(row));
-        points.high.push(high(row) === null ? y(row) : high(row));
+        points.y.push(value(row));
+        points.low.push(low(row) === null ? value(row) : low(row));
+        points.high.push(high(row) === null ? value(row) : high(row));
         points.colour.push(colour);
         points.marker.push(marker);
         points.alpha.push(dashed ? 0 : 0.9);
@@ -157,7 +161,7 @@ class RecordChart {
       if (!this.data.joined) continue;
       const target = dashed ? references : lines;
       target.xs.push(own.map(x));
-      target.ys.push(own.map(y));
+      target.ys.push(own.map(value));
       target.colour.push(colour);
     }
     this.points.selected.indices = [];
@@ -251,7 +255,7 @@ class RecordChart {
     this.place = chosen[0];
     const row = this.points.data.row[this.place];
     const words = this.data.hover.map(([name, label]) => `${label}: ${this.columns[name](row) ?? ""}`);
-    const y = this.columns[this.y.column](row);
+    const y = this.points.data.y[this.place];
     const parts = [`${this.plot.left[0].axis_label}: ${Number(y.toPrecision(6))}; ${words.join("; ")} `];
     const address = this.data.link ? this.columns[this.data.link](row) : null;
     if (address) parts.push(element("a", { href: address, textContent: "record" }));

@@ -13,7 +13,7 @@ function element(tag, properties, ...children) {
 // A column as a function of the row: a text, a number or null.
 function reader(column) {
   if (!column) return () => null;
-  if (column.values) return (row) => column.values[row];
+  if (column.values) return (row) => column.values[row] ?? null;
   return (row) => (column.codes[row] < 0 ? null : column.levels[column.codes[row]]);
 }
 
