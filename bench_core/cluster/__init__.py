@@ -11,28 +11,26 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench_core.cluster.arrays import ArrayRef, RowFile, forget_pages, share_array
-from bench_core.cluster.cores import pin, place_nodes, whole_cores_first
-from bench_core.cluster.ledger import Ledger, LedgerFolder, count_finished, remove_empty
-from bench_core.cluster.losses import NodeLostError, Recovery, RetriesUsedError
-from bench_core.cluster.settings import (
-    KINDS,
-    LOCAL,
-    ClusterKind,
-    ClusterSettings,
-    CommonSettings,
-    NodeRequest,
-    chosen_cluster,
-    parse_cluster,
-    read_cluster,
-)
-from bench_core.cluster.site_settings import check_dask
-from bench_core.cluster.task_times import task_phases, timed_task
-
 if TYPE_CHECKING:
+    from bench_core.cluster.arrays import ArrayRef, RowFile, forget_pages, share_array
     from bench_core.cluster.base import Cluster
+    from bench_core.cluster.cores import pin, place_nodes, whole_cores_first
     from bench_core.cluster.dispatch import NodeInfo
     from bench_core.cluster.kinds.local import local
+    from bench_core.cluster.ledger import Ledger, LedgerFolder, count_finished, remove_empty
+    from bench_core.cluster.losses import NodeLostError, Recovery, RetriesUsedError
+    from bench_core.cluster.settings import (
+        KINDS,
+        LOCAL,
+        ClusterKind,
+        ClusterSettings,
+        CommonSettings,
+        NodeRequest,
+        chosen_cluster,
+        parse_cluster,
+        read_cluster,
+    )
+    from bench_core.cluster.task_times import task_phases, timed_task
 
 __all__ = [
     "KINDS",
@@ -101,6 +99,9 @@ def start(
         differ.
     InputError, ResourceError, BlasMismatchError, NodeLostError : as `local` does.
     """
+    from bench_core.cluster.settings import KINDS, ClusterSettings, NodeRequest
+    from bench_core.cluster.site_settings import check_dask
+
     check_dask()
     chosen = ClusterSettings(cluster) if isinstance(cluster, str) else cluster
     kind: ClusterKind = KINDS.get(chosen.kind)
@@ -109,19 +110,47 @@ def start(
     return found
 
 
-# Imported when asked for: Dask takes a second, which no process without a cluster has to wait.
+# Imported when asked for: Dask takes a second, which no process without a cluster has to wait, and
+# numpy and the types of records half of one, which the start of a node has no use for.
 _PLACES = {
-    "Cluster": "bench_core.cluster.base",
-    "NodeInfo": "bench_core.cluster.dispatch",
-    "local": "bench_core.cluster.kinds.local",
+    "KINDS": "settings",
+    "LOCAL": "settings",
+    "ArrayRef": "arrays",
+    "Cluster": "base",
+    "ClusterKind": "settings",
+    "ClusterSettings": "settings",
+    "CommonSettings": "settings",
+    "Ledger": "ledger",
+    "LedgerFolder": "ledger",
+    "NodeInfo": "dispatch",
+    "NodeLostError": "losses",
+    "NodeRequest": "settings",
+    "Recovery": "losses",
+    "RetriesUsedError": "losses",
+    "RowFile": "arrays",
+    "chosen_cluster": "settings",
+    "count_finished": "ledger",
+    "forget_pages": "arrays",
+    "local": "kinds.local",
+    "parse_cluster": "settings",
+    "pin": "cores",
+    "place_nodes": "cores",
+    "read_cluster": "settings",
+    "remove_empty": "ledger",
+    "share_array": "arrays",
+    "task_phases": "task_times",
+    "timed_task": "task_times",
+    "whole_cores_first": "cores",
 }
+_WITH_DASK = {"Cluster", "NodeInfo", "local"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PLACES:
-        check_dask()
-        return getattr(importlib.import_module(_PLACES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _WITH_DASK:
+        importlib.import_module("bench_core.cluster.site_settings").check_dask()
+    return getattr(importlib.import_module(f"bench_core.cluster.{_PLACES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -121,6 +121,8 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
     phases: Phases = NO_PHASES
     _joint: bool | None = None
     """Whether folds have to come from one factorisation, for tests of either way."""
+    _tridiagonal: bool | None = None
+    """Whether eigenvectors have to be done without where they can, for tests and measurements."""
 
     def __init__(
         self,
@@ -277,6 +279,9 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             exact=method.exact,
             gcv=by_gcv(self.cv),
         )
+        tridiagonal = self._tridiagonal if method.tridiagonal is None else method.tridiagonal
+        if self.device != "cpu":  # numpy alone
+            tridiagonal = False
         limit = self.memory_limit
         if self.device.startswith("cuda"):
             # Coefficients are on the host: of them a block is on the GPU.
@@ -289,6 +294,7 @@ class MultiTargetRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             form=find_form(self.solver),
             selection=method.selection or self._selection,
             joint=self._joint if method.joint is None else method.joint,
+            tridiagonal=tridiagonal,
         )
 
     def _fit(

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bench_core.checks import check_xy
-from bench_core.cluster import ArrayRef, Cluster, RowFile, task_phases
+from bench_core.cluster import ArrayRef, RowFile, task_phases
 from bench_core.cluster.delivery import SentArray
 from bench_core.data import THESIS_ALPHAS
 from bench_core.errors import InputError
@@ -29,6 +29,9 @@ from bench_core.strategies._ridgecv import (
     release,
     scored_options,
 )
+
+if TYPE_CHECKING:
+    from bench_core.cluster import Cluster
 
 
 def batch_boundaries(s: int, nodes: int) -> list[int]:

@@ -158,7 +158,7 @@ def run_bench(channels: Channels, flavour: Flavour) -> Bench:
         "RIDGEBENCH_ACCEPT_LOAD": "1",  # other tests run beside it
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
-        "PIP_NO_COMPILE": "1",
+        "PIP_NO_COMPILE": "0",  # pip's way to say yes to an option that begins with "no"
         "RATTLER_CACHE_DIR": str(folder / "rattler-cache"),
         "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
         "XDG_CONFIG_HOME": os.environ.get("XDG_CONFIG_HOME", str(Path.home() / ".config")),

@@ -15,6 +15,7 @@ from bench_core.data import Problem
 from bench_core.fitting.run import fit
 from tests.faults.fits import ALPHAS, request
 from tests.faults.traps import FOLDER
+from tests.once import made_once
 from tests.strategies.conftest import cluster_of
 
 __all__ = ["cluster_of"]
@@ -87,17 +88,19 @@ def undisturbed(cluster_of, arrays):
 
 @pytest.fixture(scope="session")
 def undisturbed_folder(problem_folder, scratch, installed, tmp_path_factory):
-    """Return a function from a strategy's name to the result folder of an undisturbed fit."""
-    found = {}
+    """Return a function from a strategy's name to the result folder of an undisturbed fit.
+
+    Each is fitted once for all processes of pytest-xdist.
+    """
 
     def fitted(name="bmor"):
-        if name not in found:
-            out = tmp_path_factory.mktemp("undisturbed") / "out"
+        def make(folder: Path) -> None:
+            out = folder / "out"
             done = fit(request(problem_folder, out, f"trapped-{name}"), scratch=scratch)
             assert done.record.status == "ok"
             assert done.record.recovery is None
-            assert os.listdir(out.parent) == ["out"]
-            found[name] = out
-        return found[name]
+            assert os.listdir(folder) == ["out"]
+
+        return made_once(tmp_path_factory, f"undisturbed-{name}", make) / "out"
 
     return fitted

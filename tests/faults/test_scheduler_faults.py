@@ -44,6 +44,13 @@ def scheduler(folder: Path) -> Iterator[tuple[ClusterSettings, int]]:
         yield cluster.read_cluster(file), pid
 
 
+@pytest.fixture(scope="module")
+def next_scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterSettings]:
+    """Yield the cluster of a scheduler that was started again, which all tests resume on."""
+    with scheduler(tmp_path_factory.mktemp("next") / "dask") as (settings, _):
+        yield settings
+
+
 @pytest.mark.parametrize("name", DISTRIBUTED)
 def test_a_fit_whose_scheduler_is_killed_is_resumed(
     name: str,
@@ -51,9 +58,11 @@ def test_a_fit_whose_scheduler_is_killed_is_resumed(
     scratch: Path,
     tmp_path: Path,
     traps: Path,
+    next_scheduler: ClusterSettings,
     undisturbed_folder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    expected = undisturbed_folder(name)
     out = tmp_path / "out"
     unfinished = out.with_name("out.unfinished")
     mark = secrets.token_hex(8)
@@ -75,12 +84,11 @@ def test_a_fit_whose_scheduler_is_killed_is_resumed(
     assert "1 finished batch" in error.value.__notes__[0]
     assert_none_left(mark)
     assert sorted(os.listdir(tmp_path)) == ["first", "out.unfinished", "traps"]
-    with scheduler(tmp_path / "second") as (settings, _):
-        done = fit(dataclasses.replace(wanted, cluster=settings, resume=True), scratch=scratch)
+    done = fit(dataclasses.replace(wanted, cluster=next_scheduler, resume=True), scratch=scratch)
     assert done.record.recovery is not None
     assert (done.record.recovery.resumed, done.record.recovery.lost) == (1, ())
-    assert_same(out, undisturbed_folder(name))
-    assert sorted(os.listdir(tmp_path)) == ["first", "out", "second", "traps"]
+    assert_same(out, expected)
+    assert sorted(os.listdir(tmp_path)) == ["first", "out", "traps"]
     assert_none_left(mark)
     # The problem and the proof of the BLAS stay for the next fit.
     assert {path.name for path in scratch.iterdir()} <= {"problems", "blas"}

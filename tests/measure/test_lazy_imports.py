@@ -37,6 +37,11 @@ def test_reading_a_stored_record_imports_nothing_that_fits(tmp_path: Path) -> No
     assert not loaded & HEAVY
 
 
-def test_strategies_of_one_process_do_not_import_dask() -> None:
-    code = "from bench_core import strategies\nstrategies.get('multitarget')"
+def test_strategies_do_not_import_dask_before_they_fit() -> None:
+    names = "multitarget", "bmor", "bmor-shared"  # joblib's backend, of mor, is Dask's own
+    code = f"from bench_core import strategies\nfor name in {names}: strategies.get(name)"
     assert not _loaded(code) & {"dask", "distributed"}
+
+
+def test_the_start_of_a_node_imports_nothing_that_fits() -> None:
+    assert not _loaded("import bench_core.cluster.launch") & (HEAVY | {"pydantic"})

@@ -19,6 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from bench_core.errors import InputError
 from bench_core.ridge import GridEdgeWarning, MultiTargetRidgeCV
 from bench_core.ridge.planning import plan
+from bench_core.ridge.solvers.tridiagonal import TridiagonalSolver
 
 ALPHAS = [0.1, 1.0, 10.0, 100.0, 1000.0]
 
@@ -44,11 +45,24 @@ def same_choice(scores, expected):
     return expected[int(np.argmax(scores))] >= expected.max() - 1e-9 * abs(expected.max())
 
 
-@pytest.fixture(params=list(product(("dual", "primal"), ("shared", "each"))), ids="-".join)
+FORCED = list(product(("dual", "primal"), ("shared", "each")))
+
+
+@pytest.fixture(params=FORCED, ids="-".join)
 def forced(request, monkeypatch):
     """Make every plan score in one way, and return the solver to ask for and that way."""
     solver, selection = request.param
     monkeypatch.setattr(MultiTargetRidgeCV, "_selection", selection)
+    return solver, selection
+
+
+@pytest.fixture(params=[*FORCED, ("primal", "each", "no eigenvectors")], ids="-".join)
+def forced_loo(request, monkeypatch):
+    """The same, and the primal form without eigenvectors, in blocks small enough for several."""
+    solver, selection, *without = request.param
+    monkeypatch.setattr(MultiTargetRidgeCV, "_selection", selection)
+    monkeypatch.setattr(MultiTargetRidgeCV, "_tridiagonal", bool(without))
+    monkeypatch.setattr(TridiagonalSolver, "block", 7)
     return solver, selection
 
 
@@ -104,13 +118,13 @@ def test_equals_ridgecv(shape, seed, rank, intercept, mean, noise, scale, order,
 
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize("shape", [(50, 30, 20), (300, 40, 200), (31, 30, 7)])
-def test_every_form_equals_ridgecv(forced, device, shape, intercept):
+def test_every_form_equals_ridgecv(forced_loo, device, shape, intercept):
     X, Y = planted(1, *shape, mean=50.0)
     expected, sk = reference(X, Y, ALPHAS, intercept)
     found = MultiTargetRidgeCV(
-        ALPHAS, fit_intercept=intercept, device=device, batch_size=9, solver=forced[0]
+        ALPHAS, fit_intercept=intercept, device=device, batch_size=9, solver=forced_loo[0]
     ).fit(X, Y)
-    assert (found.plan_.form, found.plan_.selection) == forced
+    assert (found.plan_.form, found.plan_.selection) == forced_loo
     np.testing.assert_allclose(found.cv_results_["mean_scores"], expected, rtol=1e-9)
     assert found.alpha_ == sk.alpha_
     atol = 1e-8 * np.abs(Y).std()
@@ -161,7 +175,7 @@ def test_groups_reach_the_splitter(shape):
 
 
 @pytest.mark.parametrize("intercept", [True, False])
-def test_leave_one_out_r2_equals_ridgecv(intercept, forced, device):
+def test_leave_one_out_r2_equals_ridgecv(intercept, forced_loo, device):
     X, Y = planted(4, 90, 40, 15, mean=2.0)
     for alpha in ALPHAS[1:]:
         sk = RidgeCV([alpha], fit_intercept=intercept, scoring="r2", gcv_mode="svd").fit(X, Y)
@@ -171,17 +185,17 @@ def test_leave_one_out_r2_equals_ridgecv(intercept, forced, device):
             scoring="r2",
             device=device,
             batch_size=4,
-            solver=forced[0],
+            solver=forced_loo[0],
         ).fit(X, Y)
         assert found.best_score_ == pytest.approx(float(sk.best_score_), rel=1e-9)
 
 
 @pytest.mark.parametrize("cv", ["loo", 4])
-def test_constant_targets_are_left_out_of_the_mean_r2(forced, cv):
+def test_constant_targets_are_left_out_of_the_mean_r2(forced_loo, cv):
     X, Y = planted(16, 90, 40, 15, mean=2.0)
-    expected = MultiTargetRidgeCV(ALPHAS, scoring="r2", cv=cv, solver=forced[0]).fit(X, Y)
+    expected = MultiTargetRidgeCV(ALPHAS, scoring="r2", cv=cv, solver=forced_loo[0]).fit(X, Y)
     constant = np.full((90, 1), 0.1)
-    found = MultiTargetRidgeCV(ALPHAS, scoring="r2", cv=cv, batch_size=4, solver=forced[0])
+    found = MultiTargetRidgeCV(ALPHAS, scoring="r2", cv=cv, batch_size=4, solver=forced_loo[0])
     found.fit(X, np.hstack([Y[:, :6], constant, Y[:, 6:]]))
     np.testing.assert_allclose(
         found.cv_results_["mean_scores"], expected.cv_results_["mean_scores"], rtol=1e-9
@@ -189,12 +203,15 @@ def test_constant_targets_are_left_out_of_the_mean_r2(forced, cv):
     np.testing.assert_allclose(found.coef_[6], 0, atol=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(40, 90, 15), (90, 40, 15)])
+@pytest.mark.parametrize("shape", [(40, 90, 15), (90, 40, 15), (90, 40, 15, "no eigenvectors")])
 @pytest.mark.parametrize("cv", ["loo", 3])
-def test_pearson_is_the_correlation_of_held_out_predictions(shape, cv, device):
+def test_pearson_is_the_correlation_of_held_out_predictions(shape, cv, device, monkeypatch):
+    without, shape = len(shape) > 3, shape[:3]
+    monkeypatch.setattr(TridiagonalSolver, "block", 12)
     X, Y = planted(5, *shape)
     Y[:, 3] = 1.0
     found = MultiTargetRidgeCV(ALPHAS, scoring="pearson", cv=cv, device=device, batch_size=4)
+    found._tridiagonal = without
     found.fit(X, Y)
     splits = list(KFold(shape[0] if cv == "loo" else 3).split(X))
     expected = []
@@ -219,10 +236,12 @@ def test_pearson_is_the_correlation_of_held_out_predictions(shape, cv, device):
     np.testing.assert_allclose(found.cv_results_["mean_scores"], expected, rtol=1e-8)
 
 
-@pytest.mark.parametrize("shape", [(40, 90, 15), (90, 40, 15)])
+@pytest.mark.parametrize("shape", [(40, 90, 15), (90, 40, 15), (90, 40, 15, "no eigenvectors")])
 @pytest.mark.parametrize("intercept", [True, False])
-def test_penalty_per_target_equals_ridgecv(shape, intercept, device):
-    X, Y = planted(6, *shape, noise=3.0)
+def test_penalty_per_target_equals_ridgecv(shape, intercept, device, monkeypatch):
+    monkeypatch.setattr(MultiTargetRidgeCV, "_tridiagonal", len(shape) > 3)
+    monkeypatch.setattr(TridiagonalSolver, "block", 13)
+    X, Y = planted(6, *shape[:3], noise=3.0)
     sk = RidgeCV(ALPHAS, fit_intercept=intercept, alpha_per_target=True).fit(X, Y)
     found = MultiTargetRidgeCV(
         ALPHAS, fit_intercept=intercept, alpha_per_target=True, device=device, batch_size=4
@@ -235,11 +254,17 @@ def test_penalty_per_target_equals_ridgecv(shape, intercept, device):
     np.testing.assert_allclose(without.predict(X[:5]), sk.predict(X[:5]), atol=1e-9)
 
 
-@pytest.mark.parametrize("shape", [(60, 150, 80), (150, 60, 80), (150, 60, 400)])
+@pytest.mark.parametrize(
+    "shape", [(60, 150, 80), (150, 60, 80), (150, 60, 400), (150, 60, 80, "no eigenvectors")]
+)
 @pytest.mark.parametrize("noise", [1.0, 1e-3])
 @pytest.mark.parametrize("mean", [0.0, 1000.0])
-def test_float32_chooses_as_float64(shape, noise, mean, device):
-    X, Y = planted(7, *shape, noise=noise, mean=mean)
+def test_float32_chooses_as_float64(shape, noise, mean, device, monkeypatch):
+    if len(shape) > 3:
+        monkeypatch.setattr(MultiTargetRidgeCV, "_tridiagonal", True)
+        monkeypatch.setattr(MultiTargetRidgeCV, "_selection", "each")
+        monkeypatch.setattr(TridiagonalSolver, "block", 16)
+    X, Y = planted(7, *shape[:3], noise=noise, mean=mean)
     X, Y = X.astype(np.float32), Y.astype(np.float32)
     alphas = np.logspace(-2, 4, 13)
     expected, _ = reference(X, Y, alphas, True)
@@ -306,14 +331,14 @@ def test_singular_kernel_and_extreme_penalties_stay_finite(alphas, device):
         )
 
 
-def test_leverage_of_one_is_not_a_silent_nan(forced):
+def test_leverage_of_one_is_not_a_silent_nan(forced_loo):
     rng = np.random.default_rng(10)
     X = rng.standard_normal((30, 4))
     X[:, 3] = 0
     X[5, 3] = 1e9
     Y = rng.standard_normal((30, 40))
-    model = MultiTargetRidgeCV([1e-3, 1e17, 1e19], solver=forced[0])
-    if forced[0] == "primal":
+    model = MultiTargetRidgeCV([1e-3, 1e17, 1e19], solver=forced_loo[0])
+    if forced_loo[0] == "primal":
         with pytest.warns(RuntimeWarning, match="leverage"):
             model.fit(X, Y)
     else:

@@ -49,6 +49,12 @@ class Validation:
     train: Array | None = None
     test: Array | None = None
 
+    def damped(self, C: Array, numbers: range) -> Array:
+        """Return diag(f) C (m, n b) of some penalties side by side, for C (m, b)."""
+        f = cast(self.f[numbers.start : numbers.stop], to_numpy(C[:0]).dtype)
+        wide = f.T[:, :, None] * C[:, None, :]
+        return array_namespace(C).reshape(wide, (C.shape[0], len(numbers) * C.shape[1]))
+
 
 def dual_loo(eigen: Eigh, alphas: Array) -> Validation:
     """Return leave-one-out by the eigenvectors of K."""

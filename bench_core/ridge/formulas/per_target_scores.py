@@ -53,17 +53,17 @@ def block_scores(validation: Validation, Y: Array, scoring: str, *, intercept: b
     xp = array_namespace(Y)
     Y_S, Y_T = training_and_test(validation, Y, intercept=intercept)
     dtype = to_numpy(Y[:0]).dtype
-    U, f = cast(validation.U, dtype), cast(validation.f, dtype)
+    U = cast(validation.U, dtype)
     C = xp.matmul(cast(validation.project, dtype), Y_S)
     divisor = None if validation.divisor is None else cast(validation.divisor, dtype)
-    r, b = f.shape[0], Y.shape[1]
+    r, b = validation.f.shape[0], Y.shape[1]
     scores = xp.empty((r, b), dtype=xp.float64, device=device(Y))
     squares = xp.empty(r, dtype=xp.float64, device=device(Y))
     together = max(1, TOGETHER // b)
     for first in range(0, r, together):
         some = slice(first, min(first + together, r))
         n = some.stop - first
-        damped = xp.reshape(f[some].T[:, :, None] * C[:, None, :], (C.shape[0], n * b))
+        damped = validation.damped(C, range(some.start, some.stop))
         residuals = xp.reshape(xp.matmul(U, damped), (U.shape[0], n, b))
         if not validation.direct:
             residuals *= -1

@@ -62,7 +62,8 @@ class Step:
 
     phase : "factorise" X; "validate", the folds' own factorisations of X; "sum" over targets;
     "select" a penalty from the sums; "solution", all else that depends on X alone;
-    "coefficients" of all targets. "sum" and "coefficients" divide over targets.
+    "coefficients" of all targets. "sum" and "coefficients" divide over targets. weight : time of
+    one of its flops, in those of its kernel.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Step:
     phase: Phase
     read: int = 0
     written: int = 0
+    weight: float = 1.0
 
     @property
     def kernel(self) -> Kernel:
@@ -80,7 +82,7 @@ class Step:
     @property
     def cost(self) -> float:
         """Time of the step in float64 flops."""
-        return self.flops * (FLOAT32_COST if self.dtype == "float32" else 1.0)
+        return self.weight * self.flops * (FLOAT32_COST if self.dtype == "float32" else 1.0)
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def _gram(n: int, itemsize: int) -> int:
     return itemsize * max(min(n, GRAM_ROWS), n - n // 2) ** 2
 
 
-def _scored(shape: FitShape, width: int) -> int:
+def scored_columns(shape: FitShape, width: int) -> int:
     """Return the columns that `block_scores` predicts at once."""
     return max(width, min(per_target_scores.TOGETHER, shape.r * width))
 
@@ -166,7 +166,7 @@ def _dual(shape: FitShape, selection: Selection, b: int, triangles: bool) -> dic
         own = kept + 4 * square + 3 * 8 * test * t if shape.folds else X + 4 * square
         phases["select"] = own + _diagonals(test, t, r)
     else:
-        wide = 9 * z * t * b + 2 * z * t * _scored(shape, b)
+        wide = 9 * z * t * b + 2 * z * t * scored_columns(shape, b)
         if triangles or shape.gcv:  # centred targets, their coordinates, those times d, a panel
             wide = z * b * (4 * t + residual_factors.PANEL)
         phases["sum"] = kept + 3 * square + buffers + wide
@@ -262,6 +262,6 @@ def _primal(shape: FitShape, selection: Selection, b: int) -> dict[Phase, int]:
         scores = 2 * square + cast + _diagonals(test, p, r)
         phases["select"] = max(leverages, kept + held + coordinates + scores)
     else:
-        wide = z * (t + 2 * p) * _scored(shape, b)
+        wide = z * (t + 2 * p) * scored_columns(shape, b)
         phases["sum"] = max(leverages, kept + held + cast + buffers + 9 * z * t * b + wide)
     return phases

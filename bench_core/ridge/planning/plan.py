@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 from bench_core.errors import ResourceError, counted, readable_bytes
+from bench_core.ridge.planning import tridiagonal as without_eigenvectors
 from bench_core.ridge.planning.flops import (
     FitShape,
     Form,
@@ -40,7 +41,8 @@ class Plan:
     where there is one. slowdown : cost relative to the fastest plan, which the memory limit rules
     out; None if this is the fastest. fastest_bytes : memory that the fastest plan needs.
     triangles : squared residuals come from a triangle for each penalty. joint : folds follow from
-    the factorisation of all samples.
+    the factorisation of all samples. tridiagonal : systems with a block-tridiagonal matrix take the
+    place of eigenvectors.
 
     Examples
     --------
@@ -59,6 +61,7 @@ class Plan:
     fastest_bytes: int | None = None
     triangles: bool = False
     joint: bool = False
+    tridiagonal: bool = False
 
     @property
     def keeps_coordinates(self) -> bool:
@@ -85,6 +88,8 @@ class Plan:
     @property
     def useful_flops(self) -> float:
         """Flops that the result needs, by `bench_core.ridge.planning.flops.useful_flops`."""
+        if self.tridiagonal:
+            return self.flops
         return useful_flops(
             self.shape,
             self.form,
@@ -103,6 +108,7 @@ class Plan:
             "exact": self.shape.exact,
             "triangles": self.triangles,
             "joint": self.joint,
+            "tridiagonal": self.tridiagonal,
             "width": self.width,
             "flops": self.flops,
             "useful_flops": self.useful_flops,
@@ -137,6 +143,7 @@ class Plan:
             f"ridge, {self.form} form, {w.dtype}: {size_text(w)}",
             f"selection by {scheme}, {rule}",
             f"coefficients {where[w.coef]}; blocks of {counted(self.width, 'target')}",
+            *(["no eigenvectors: systems with a block-tridiagonal matrix"] * self.tridiagonal),
             *(["X itself is decomposed: its square would be too inexact"] if w.exact else []),
         ]
         for step in self.steps:
@@ -167,17 +174,18 @@ def make_plan(
     form: Form | None = None,
     selection: Selection | None = None,
     joint: bool | None = None,
+    tridiagonal: bool | None = None,
 ) -> Plan:
     """Return the fastest plan for ``shape`` within ``memory_limit`` bytes.
 
-    ``width``, ``form``, ``selection`` and ``joint`` are chosen unless given. Float32 flops count
-    half.
+    ``width``, ``form``, ``selection``, ``joint`` and ``tridiagonal`` are chosen unless given; True
+    for the last counts where that way serves. Float32 flops count half.
     Raises `ResourceError`, with the bytes that the leanest plan needs, when none fits.
     """
     candidates = []
     leanest: Plan | None = None
     fastest: Plan | None = None
-    for candidate in _candidates(shape, form, selection, joint):
+    for candidate in _candidates(shape, form, selection, joint, tridiagonal):
         fitted = _fit_width(candidate, memory_limit, width)
         if fitted is not None:
             candidates.append(fitted)
@@ -216,7 +224,11 @@ def no_room(shape: FitShape, needed: int, limit: int, *, whose: str = "this fit"
 
 
 def _candidates(
-    shape: FitShape, form: Form | None, selection: Selection | None, joint: bool | None
+    shape: FitShape,
+    form: Form | None,
+    selection: Selection | None,
+    joint: bool | None,
+    tridiagonal: bool | None,
 ) -> Iterator[Plan]:
     # With t ≤ p a primal leverage comes near 1 and its complement loses its digits.
     usual: tuple[Form, ...] = ("dual",) if shape.t <= shape.p else ("dual", "primal")
@@ -225,7 +237,13 @@ def _candidates(
     if shape.each:
         selections = ("each",)
     ways = ((a, b, c) for a, b in product(forms, selections) for c in fold_ways(shape, a, joint))
+    if tridiagonal is None and not without_eigenvectors.may_pay(shape):
+        tridiagonal = False
     for a, b, c in ways:
+        if tridiagonal is not False and without_eigenvectors.serves(shape, a, b):
+            yield Plan(shape, a, b, 1, (), 0, tridiagonal=True)
+            if tridiagonal:
+                continue
         yield Plan(shape, a, b, 1, (), 0, joint=c)
         if triangles_serve(shape, a, b, joint=c):
             yield Plan(shape, a, b, 1, (), 0, triangles=True, joint=c)
@@ -251,6 +269,12 @@ def _fit_width(plan: Plan, limit: int | None, width: int | None) -> Plan | None:
 def _with_width(plan: Plan, width: int) -> Plan:
     """Return the plan for blocks of ``width`` targets: its steps, and its peak memory."""
     candidate = replace(plan, width=width)
+    if plan.tridiagonal:
+        return replace(
+            candidate,
+            steps=tuple(without_eigenvectors.steps(plan.shape)),
+            peak_bytes=without_eigenvectors.peak_bytes(plan.shape, width),
+        )
     keeps = candidate.keeps_coordinates
     return replace(
         candidate,

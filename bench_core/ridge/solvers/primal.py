@@ -136,7 +136,7 @@ class PrimalSolver(Solver):
     def _make_criterion(self) -> Criterion:
         return gcv.primal(self.X, self.eigen, self.alphas, intercept=self.intercept)
 
-    def solve(self, alphas: float | NDArray[np.float64]) -> PrimalSolution:
+    def solve(self, alphas: float | NDArray[np.float64]) -> Solution:
         self._latest = self._joint_folds = None
         self.require_factors()
         return PrimalSolution(

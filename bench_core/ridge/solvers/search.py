@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from bench_core.ridge.solvers.base import Fold, Solver
 from bench_core.ridge.solvers.choice import Choice, choose
 from bench_core.ridge.solvers.penalty_scores import Scores
 from bench_core.ridge.solvers.targets import TargetColumns
+from bench_core.ridge.solvers.tridiagonal import EigenvectorsNeededError, TridiagonalSolver
 from bench_core.ridge.solvers.trust import Method, Remedy, remedy, require_scores, too_inexact
 
 
@@ -68,7 +69,11 @@ def search(task: Task, make_plan: Callable[[Method], Plan], method: Method) -> F
     """
     while True:
         plan = make_plan(method)
-        solver, targets, scores = _scored(task, plan, method)
+        try:
+            solver, targets, scores = _scored(task, plan, method)
+        except EigenvectorsNeededError:
+            method = replace(method, tridiagonal=False)
+            continue
         with task.phases("scores"):
             choice = choose(scores, task.grid, per_target=task.per_target)
             wanted = remedy(choice.scores, method, plan.selection, choice.chosen, joint=plan.joint)
@@ -90,7 +95,8 @@ def search(task: Task, make_plan: Callable[[Method], Plan], method: Method) -> F
 
 def _scored(task: Task, plan: Plan, method: Method) -> tuple[Solver, TargetColumns, Scores]:
     """Return a solver with X factorised, the targets that it reads, and its scores."""
-    solver = SOLVERS[plan.form](
+    make = TridiagonalSolver if plan.tridiagonal else SOLVERS[plan.form]
+    solver = make(
         task.X,
         task.grid.alphas,
         selection=plan.selection,

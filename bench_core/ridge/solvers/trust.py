@@ -27,13 +27,15 @@ class Method:
 
     dtype : precision of products with Y. selection : how penalties are scored, None for what the
     plan finds cheapest. exact : decompose X itself and not its square. joint : False where every
-    fold has to be factorised for itself, None for what the plan finds cheapest.
+    fold has to be factorised for itself, None for what the plan finds cheapest. tridiagonal : False
+    where eigenvectors are needed, None for what the plan finds cheapest.
     """
 
     dtype: np.dtype[Any]
     selection: Selection | None = None
     exact: bool = False
     joint: bool | None = None
+    tridiagonal: bool | None = None
 
     def improved(self, by: Remedy) -> Method:
         """Return the method with this remedy."""

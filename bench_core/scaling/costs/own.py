@@ -165,7 +165,8 @@ def step_operations(plan: Plan | NodePlan, step: Step, targets: int) -> Iterator
     phase: Phase = _PHASES[step.phase]
     if kernel == "syrk" and step.phase in ("factorise", "solution") and step.name != "inverse":
         phase = "Gram or covariance"
-    yield Operation(phase, kernel, step.flops * share, float(size), 0.0, step.dtype)
+    flops = step.flops * step.weight * share
+    yield Operation(phase, kernel, flops, float(size), 0.0, step.dtype)
     order_bytes = 8.0 * order * order
     if step.name == TRIANGLES:
         yield resource(phase, "fresh", shape.r * 4 * order_bytes, each=order_bytes)
@@ -174,7 +175,7 @@ def step_operations(plan: Plan | NodePlan, step: Step, targets: int) -> Iterator
         yield resource(phase, "fresh", many * 3 * order_bytes, each=order_bytes)
     elif step.phase in ("select", "solution"):
         yield resource(phase, "fresh", 2 * order_bytes, each=order_bytes)
-    elif step.phase == "sum" and plan.selection == "each":
+    elif step.name == "scores" and plan.selection == "each":
         # Damped coordinates, residuals, their division, squares and sums, for every penalty.
         held = shape.t * targets * shape.itemsize
         passes = 2 if plan.triangles else 1 if shape.gcv else 6
