@@ -128,9 +128,9 @@ class Answer:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What may mislead: kernels that do not suit the processor, threads, held-out rows."""
+        """What may mislead: others on the machine, kernels that do not suit it, threads."""
         record = self.best.record
-        found = [*_general_kernels(record)]
+        found = [*_others(record), *_general_kernels(record)]
         if record.processor is not None and record.processor.note is not None:
             found.append(record.processor.note)
         return tuple(found)
@@ -244,6 +244,13 @@ def _times(saving: CaseVerdict) -> str:
 
 def _seconds(one: Measured) -> float:
     return math.exp(location(one.runs))
+
+
+def _others(record: Record) -> list[str]:
+    """Return a warning where times count although others used the machine (`--accept-load`)."""
+    runs = () if record.times is None else record.times.runs
+    found = dict.fromkeys(one.disturbed for one in runs if one.counted and one.disturbed)
+    return [f"others used the machine while this was measured: {reason}" for reason in found]
 
 
 def _general_kernels(record: Record) -> list[str]:

@@ -28,6 +28,8 @@ class Axis:
     label : in words, with the unit.
     column : of values. ``low``, ``high`` : columns of the interval's ends; empty for none.
     ideal : line of what is best possible: "x" (as much as on the other axis), "1", or none.
+    over : column that all values are divided by; empty for none.
+    inverse : shows one over every value; the ends of intervals change sides.
     relative : shows every value over that of the first point of its line, where both are positive.
 
     Examples
@@ -41,6 +43,8 @@ class Axis:
     low: str = ""
     high: str = ""
     ideal: str = ""
+    over: str = ""
+    inverse: bool = False
     relative: bool = False
 
 

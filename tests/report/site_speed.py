@@ -142,10 +142,13 @@ def in_browser(page: Path, profile: Path) -> dict[str, Any] | None:
             times.append(tab.run("performance.now()") / 1000)
             points = tab.run("document.querySelector('.chart').dataset.points")
             tab.run(
-                """(() => { const list = Array.from(document.querySelectorAll(".controls label"))
-                .find((one) => one.firstChild.textContent === "Problem").querySelector("select");
+                """(() => { const found = (label) => Array.from(
+                  document.querySelectorAll(".controls label"))
+                .find((one) => one.firstChild.textContent === label).querySelector("select");
+                const all = (list) => { list.value = ""; list.dispatchEvent(new Event("change")); };
+                all(found("Machine"));
                 window.began = performance.now();
-                list.value = ""; list.dispatchEvent(new Event("change")); })()"""
+                all(found("Problem")); })()"""
             )
             tab.run("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
             all_points = tab.run("document.querySelector('.chart').dataset.points")

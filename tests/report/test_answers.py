@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from bench_core.cli.commands.fit import command as fit_command_line
 from bench_core.penalties import log_spaced
 from bench_core.records.statistics import median_interval
+from bench_core.records.times import RunTimes
 from bench_core.report.answers import find_answers, fit_command
 from bench_core.report.runs import EnvironmentRun
 
@@ -81,6 +82,21 @@ def test_a_single_time_beside_repeated_ones_is_named_apart(repeated, record):
     assert [one.case.strategy for one in answer.unsure] == ["ridgecv"]
     assert "67 times" in answer.against_default
     assert "ridgecv" not in answer.sureness.partition("1 configuration")[0]
+
+
+def test_times_that_count_although_others_used_the_machine_are_warned_of(repeated):
+    def at(seconds, reason, **case):
+        made = repeated(seconds, **case)
+        run = RunTimes(0, "2026-01-01T00:00:00Z", (), made.times.fit_s, "repeats", disturbed=reason)
+        return replace(made, times=replace(made.times, runs=(run,)))
+
+    for reason in ("others kept 1.9 cores busy", None):
+        records = [at(1.0, reason, strategy="bmor"), at(2.0, None)]
+        (answer,) = find_answers([_run(records)])
+        assert [one for one in answer.warnings if "1.9 cores" in one] == list(
+            answer.warnings if reason else ()
+        )
+        assert bool(answer.warnings) == bool(reason)
 
 
 def test_the_default_is_no_saving_over_itself(repeated):

@@ -258,6 +258,16 @@ def test_the_chart_shows_the_records_figures(tab: Tab, site: MadeSite) -> None:
     wanted = [row.dsu for row in table if (row.machine, row.strategy) == ("there", "bmor")]
     assert sorted(tab.run(f"{points}.y")) == pytest.approx(sorted(wanted), rel=1e-8)
     assert tab.run("ridgebenchCharts[0].plot.left[0].axis_label").startswith("DSU")
+    tab.run(f"{choose}('Figure', 'dsu-inverse')")
+    inverse = [1 / row.dsu for row in table if (row.machine, row.strategy) == ("there", "bmor")]
+    assert sorted(tab.run(f"{points}.y")) == pytest.approx(sorted(inverse), rel=1e-8)
+    low, high = tab.run(f"{points}.low"), tab.run(f"{points}.high")
+    assert all(a <= y <= b for a, y, b in zip(low, tab.run(f"{points}.y"), high, strict=True))
+    assert any(a < b for a, b in zip(low, high, strict=True))
+    tab.run(f"{choose}('Figure', 'su-over')")
+    efficient = [row.pe for row in table if (row.machine, row.strategy) == ("there", "bmor")]
+    assert sorted(tab.run(f"{points}.y")) == pytest.approx(sorted(efficient), rel=1e-8)
+    tab.run(f"{choose}('Figure', 'dsu')")
     tab.run(f"{choose}('Published times', '=yes')")
     tab.run(f"{choose}('Strategy', '=ridgecv')")
     assert max(tab.run(f"{points}.y")) == pytest.approx(4161.0 / 480.17, rel=1e-4)

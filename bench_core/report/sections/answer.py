@@ -27,6 +27,7 @@ def _build(data: SiteData) -> Sequence[Block]:
                 answer.command,
             )
         )
+    blocks += _without_answer(data)
     if not data.answers:
         blocks.append(Text("No problem was measured in more than one configuration yet."))
     svg = strategies_figure(data.figure_rows)
@@ -36,6 +37,19 @@ def _build(data: SiteData) -> Sequence[Block]:
         fits = ("all valid fits", data.address("fits"))
         blocks.append(Text("The figure's data: ", "faint", fits))
     return blocks
+
+
+def _without_answer(data: SiteData) -> list[Block]:
+    """Return a line for every reason for which problems that were measured have no answer."""
+    problems: dict[str, list[str]] = {}
+    for one in data.issues:
+        if one.status == "no answer":
+            problems.setdefault(one.reason, []).append(one.case.partition(",")[0])
+    link = ("all cases", data.address("skipped"))
+    return [
+        Text(f"No answer to {', '.join(dict.fromkeys(names))}: {reason}. ", "warning", link)
+        for reason, names in problems.items()
+    ]
 
 
 def _sentence(words: str) -> str:

@@ -21,9 +21,9 @@ _X = (
 _Y = (
     Axis("time in seconds", "seconds", "seconds_low", "seconds_high"),
     Axis("SU: speed-up over one thread", "su", "su_low", "su_high", "x"),
-    Axis("PE: SU over threads", "pe", "pe_low", "pe_high", "1"),
+    Axis("PE: SU over threads", "su", "su_low", "su_high", "1", over="threads"),
     Axis("DSU: speed-up over ridgecv 1 × 1", "dsu", "dsu_low", "dsu_high", "x"),
-    Axis("time relative to ridgecv 1 × 1", "relative", "relative_low", "relative_high"),
+    Axis("time relative to ridgecv 1 × 1", "dsu", "dsu_low", "dsu_high", inverse=True),
 )
 
 
@@ -68,15 +68,9 @@ def scaling_chart(data: SiteData) -> Chart:
         "su": numbers(lambda row: row.su),
         "su_low": numbers(lambda row: row.su_ci95 and row.su_ci95[0]),
         "su_high": numbers(lambda row: row.su_ci95 and row.su_ci95[1]),
-        "pe": numbers(lambda row: row.pe),
-        "pe_low": numbers(lambda row: row.su_ci95 and row.su_ci95[0] / row.threads),
-        "pe_high": numbers(lambda row: row.su_ci95 and row.su_ci95[1] / row.threads),
         "dsu": numbers(lambda row: row.dsu),
         "dsu_low": numbers(lambda row: row.dsu_ci95 and row.dsu_ci95[0]),
         "dsu_high": numbers(lambda row: row.dsu_ci95 and row.dsu_ci95[1]),
-        "relative": numbers(lambda row: row.dsu and 1 / row.dsu),
-        "relative_low": numbers(lambda row: row.dsu_ci95 and 1 / row.dsu_ci95[1]),
-        "relative_high": numbers(lambda row: row.dsu_ci95 and 1 / row.dsu_ci95[0]),
     }
     shapes: dict[str, set[tuple[int, int]]] = {}
     for row in measured:

@@ -38,7 +38,7 @@ class RecordChart {
     for (const axis of ["y", "x"]) {
       const choices = this.data[axis];
       if (choices.length > 1) {
-        const key = (one) => (one.relative ? `${one.column}-relative` : one.column);
+        const key = (one) => [one.column, ...["over", "inverse", "relative"].filter((kind) => one[kind])].join("-");
         const options = choices.map((one) => [key(one), one.label]);
         select(axis === "y" ? this.data.yChoice : "Against", options, key(this[axis]), (value) => {
           this[axis] = choices.find((one) => key(one) === value);
@@ -71,11 +71,24 @@ class RecordChart {
     button("Save as PNG", () => new ChartPicture(this).save("png"));
   }
 
+  // A column of the y axis as a function of the row.
+  yValue(name) {
+    if (!name) return () => null;
+    const column = this.columns[name];
+    if (!this.y.inverse && !this.y.over) return column;
+    const over = this.y.over ? this.columns[this.y.over] : () => 1;
+    return (row) => {
+      const value = column(row);
+      if (value === null || (this.y.inverse && value <= 0)) return null;
+      return this.y.inverse ? over(row) / value : value / over(row);
+    };
+  }
+
   // Rows that the filters leave and that have both coordinates. Without a value, a row stays.
   rows() {
     const filters = Object.entries(this.chosen).map(([name, value]) => [this.columns[name], value]);
     const x = this.columns[this.x.column];
-    const y = this.columns[this.y.column];
+    const y = this.yValue(this.y.column);
     const found = [];
     for (let row = 0; row < this.data.length; row += 1) {
       const kept = filters.every(([column, value]) => {
@@ -127,9 +140,9 @@ class RecordChart {
       series.get(name).push(row);
     }
     const hoverColumns = this.data.hover.map(([name]) => this.columns[name]);
-    const [x, y, low, high] = [this.x.column, this.y.column, this.y.low, this.y.high].map(
-      (name) => (name ? this.columns[name] : () => null),
-    );
+    const x = this.columns[this.x.column];
+    const ends = this.y.inverse ? [this.y.high, this.y.low] : [this.y.low, this.y.high];
+    const [y, low, high] = [this.y.column, ...ends].map((name) => this.yValue(name));
     const reference = this.data.reference ? this.columns[this.data.reference] : () => null;
     const points = { x: [], y: [], low: [], high: [], colour: [], marker: [], alpha: [], row: [] };
     hoverColumns.forEach((_, n) => { points[`h${n}`] = []; });
