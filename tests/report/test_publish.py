@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from bench_core.cli import cli
 from bench_core.records import EnvironmentRun, record_line
+from bench_core.report.asv_libraries import VARIABLE
 from tests.comparison.made_runs import keep
 from tests.history.made_history import made_commits, record_at, runs_of
 from tests.report.site_html import SitePage
@@ -48,9 +49,10 @@ def _report() -> Result:
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_published(
-    project: tuple[Path, list[str]],
+    project: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     root, commits = project
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "no libraries"))
     records = [
         [record_at(one, seconds, threads=threads, started=f"2026-01-0{day}T00:00:00Z")
          for threads, seconds in ((1, 1.0), (2, 0.6))]
