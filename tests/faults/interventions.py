@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.faults.traps import set_trap
+from tests.faults.traps import set_traps
 from tests.waiting import wait_until
 
 MARK = "RIDGEBENCH_TEST_MARK"
@@ -25,12 +25,11 @@ def once_held(
 ) -> Iterator[list[int]]:
     """Set traps that do ``fault``; call ``action`` with the process that springs the first one.
 
-    Traps are set for all targets from ``first`` on, and the others go when one is sprung. Yields
-    the process, once it is known. What ``action`` raises is raised at the end.
+    Traps are set for all targets from ``first`` on; one is sprung, and the others go. Yields the
+    process, once it is known. What ``action`` raises is raised at the end.
     """
     clear(traps)
-    for target in range(first, TARGETS):
-        set_trap(traps, target, fault)
+    set_traps(traps, first, TARGETS, fault)
     held: list[int] = []
     over = threading.Event()
 
@@ -55,7 +54,7 @@ def once_held(
 def clear(traps: Path) -> None:
     """Remove traps and what is left of them; a node that waits for that goes on."""
     for path in traps.iterdir():
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def marked(mark: str) -> list[int]:

@@ -33,6 +33,8 @@ PATIENCE = (
     ("bench_core.cluster.adopted", "CLOSE_S", 3.0),
 )
 """What `HASTY` makes shorter: module, name, seconds."""
+ONE = "one"
+"""File that the first node takes away which springs a trap of which one alone is to be sprung."""
 ANY = 13
 """The target whose trap any target of mor springs where targets travel by messages."""
 
@@ -40,6 +42,13 @@ ANY = 13
 def set_trap(folder: Path, target: int, fault: str) -> None:
     """Have the node that fits the batch which begins with ``target`` do ``fault``, once."""
     (folder / str(target)).write_text(fault)
+
+
+def set_traps(folder: Path, first: int, stop: int, fault: str) -> None:
+    """Set traps for targets [first, stop), the one that is reached first does ``fault``."""
+    (folder / ONE).touch()
+    for target in range(first, stop):
+        set_trap(folder, target, f"{ONE} {fault}")
 
 
 def look_in(folder: str | None) -> None:
@@ -54,10 +63,12 @@ def spring(target: int) -> None:
     """Do what the trap of this target says, if it is set."""
     trap = Path(os.environ.get(FOLDER, "/nowhere"), str(target))
     try:
+        *alone, fault = trap.read_text().split()
+        if alone:
+            trap.with_name(ONE).unlink()
         sprung = trap.rename(trap.with_suffix(".sprung"))
     except OSError:
         return
-    fault = sprung.read_text()
     sprung.with_suffix(".pid").write_text(str(os.getpid()))
     if fault == "hold":
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
