@@ -16,6 +16,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from bench_core.lazy import lazy
+
 if TYPE_CHECKING:
     from bench_core import strategies
     from bench_core.data import Problem
@@ -42,20 +44,19 @@ __all__ = [
 # Imported when asked for: `import bench_core` stays quick, and numpy is not loaded before a
 # process has set its BLAS threads.
 _PLACES = {
-    "FitSpec": "bench_core.runner.spec",
-    "MultiTargetRidgeCV": "bench_core.ridge",
-    "Problem": "bench_core.data",
-    "Record": "bench_core.records",
-    "check_strategy": "bench_core.strategies",
+    "FitSpec": "runner.spec",
+    "MultiTargetRidgeCV": "ridge",
+    "Problem": "data",
+    "Record": "records",
+    "check_strategy": "strategies",
 }
+_find = lazy(__name__, _PLACES)
 
 
 def __getattr__(name: str) -> Any:
     if name in ("measure", "strategies"):
         return importlib.import_module(f"bench_core.{name}")
-    if name in _PLACES:
-        return getattr(importlib.import_module(_PLACES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _find(name)
 
 
 def __dir__() -> list[str]:

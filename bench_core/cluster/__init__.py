@@ -11,6 +11,8 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench_core.lazy import lazy
+
 if TYPE_CHECKING:
     from bench_core.cluster.arrays import ArrayRef, RowFile, forget_pages, share_array
     from bench_core.cluster.base import Cluster
@@ -143,14 +145,13 @@ _PLACES = {
     "whole_cores_first": "cores",
 }
 _WITH_DASK = {"Cluster", "NodeInfo", "local"}
+_find = lazy(__name__, _PLACES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in _WITH_DASK:
         importlib.import_module("bench_core.cluster.site_settings").check_dask()
-    return getattr(importlib.import_module(f"bench_core.cluster.{_PLACES[name]}"), name)
+    return _find(name)
 
 
 def __dir__() -> list[str]:

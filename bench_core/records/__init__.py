@@ -7,8 +7,9 @@ training, the way from a film to r.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bench_core.lazy import lazy
 
 if TYPE_CHECKING:
     from bench_core.records.codec import from_json, json_schema, read, to_dict, to_json, write
@@ -67,7 +68,7 @@ __all__ = [
     "write",
 ]
 
-# Imported when asked for: a node that fits needs two of these modules, not the types of all.
+# A node that fits needs two of these modules, not the types of all.
 _PLACES = {
     "SCHEMA": "record",
     "SCHEMA_FIGURES": "figures",
@@ -105,10 +106,7 @@ _PLACES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _PLACES:
-        return getattr(importlib.import_module(f"bench_core.records.{_PLACES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy(__name__, _PLACES)
 
 
 def __dir__() -> list[str]:

@@ -16,6 +16,8 @@ import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from bench_core.lazy import lazy
+
 if TYPE_CHECKING:
     from bench_core.ridge.estimator import MultiTargetRidgeCV
     from bench_core.ridge.penalty_grid import GridEdgeWarning
@@ -33,6 +35,8 @@ _HOMES = {
     "make_plan": "planning.plan",
 }
 
+_find = lazy(__name__, _HOMES)
+
 # Modules that the documentation named, under their old names.
 _MOVED = {
     "dual": "formulas.dual",
@@ -46,8 +50,6 @@ _MOVED = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     if name in _MOVED:
         home = f"{__name__}.{_MOVED[name]}"
         warnings.warn(
@@ -56,7 +58,7 @@ def __getattr__(name: str) -> Any:
             stacklevel=2,
         )
         return import_module(home)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _find(name)
 
 
 def __dir__() -> list[str]:

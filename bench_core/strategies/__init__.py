@@ -7,8 +7,9 @@ with `check_strategy`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bench_core.lazy import lazy
 from bench_core.plugins import Registry
 from bench_core.strategies._base import COMMON_OPTIONS, Strategy
 
@@ -52,12 +53,8 @@ def with_cost() -> list[str]:
     return [name for name in names() if get(name).cost is not Strategy.cost]
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("ConformanceError", "check_strategy"):  # scikit-learn's models take long to import
-        from bench_core.strategies import _conformance
-
-        return getattr(_conformance, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# scikit-learn's models take long to import.
+__getattr__ = lazy(__name__, dict.fromkeys(("ConformanceError", "check_strategy"), "_conformance"))
 
 
 def __dir__() -> list[str]:

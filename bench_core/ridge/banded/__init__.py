@@ -9,7 +9,9 @@ explained among the spaces, `planning` knows flops and memory.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bench_core.lazy import lazy
 
 if TYPE_CHECKING:
     from bench_core.ridge.banded.estimator import BandedRidgeCV
@@ -18,16 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["BandedRidgeCV", "SpaceScores"]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "BandedRidgeCV":  # scikit-learn takes long to import
-        from bench_core.ridge.banded.estimator import BandedRidgeCV
-
-        return BandedRidgeCV
-    if name == "SpaceScores":
-        from bench_core.ridge.banded.variance import SpaceScores
-
-        return SpaceScores
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# scikit-learn takes long to import.
+__getattr__ = lazy(__name__, {"BandedRidgeCV": "estimator", "SpaceScores": "variance"})
 
 
 def __dir__() -> list[str]:
