@@ -25,7 +25,7 @@ from bench_core.ridge.arrays.target_blocks import fits_in_memory
 from bench_core.ridge.formulas.eigensystem import Eigh
 from bench_core.ridge.planning.nodes import NodePlan
 from bench_core.ridge.solvers import SOLVERS, Solver
-from bench_core.ridge.solvers.base import Factors, Fold, Solution, factor_arrays
+from bench_core.ridge.solvers.base import Factors, Fold, RestorableSolution, Solution, factor_arrays
 from bench_core.ridge.solvers.dual import TO_SOLVE, DualSolution
 from bench_core.ridge.solvers.penalty_scores import Scores
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums
@@ -185,6 +185,7 @@ def solve(job: Job, solver: Solver, alphas: Penalties, others: bool) -> Solution
         solution = solver.solve(alphas)
         if not others:
             return solution
+        assert isinstance(solution, RestorableSolution)
         arrays = solution.arrays()
     with phases("transfers"):
         _save_all(job, arrays)

@@ -108,6 +108,10 @@ class Solution(ABC):
         It takes a block and its coefficients, if there are any, and returns (n, b).
         """
 
+
+class RestorableSolution(Solution):
+    """A solution that another process can restore from arrays."""
+
     @abstractmethod
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays, by name, from which another process can restore the solution."""

@@ -25,7 +25,13 @@ from bench_core.ridge.formulas.eigensystem import Eigh, clear_null_rows
 from bench_core.ridge.formulas.gcv import Criterion
 from bench_core.ridge.formulas.joint_folds import JointFolds
 from bench_core.ridge.formulas.quadratic_forms import congruence, damping, halved
-from bench_core.ridge.solvers.base import Factors, Predictor, Solution, Solver, factor_arrays
+from bench_core.ridge.solvers.base import (
+    Factors,
+    Predictor,
+    RestorableSolution,
+    Solver,
+    factor_arrays,
+)
 from bench_core.ridge.solvers.penalty_scores import Scores, conditioning, mean_scores
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums, scaled
 
@@ -165,7 +171,7 @@ class DualSolver(Solver):
         )
 
 
-class DualSolution(Solution):
+class DualSolution(RestorableSolution):
     """Penalties chosen, in the dual form: coefficients are M Y, or (f ∘ Vᵀ Y)ᵀ B of every target.
 
     X : Xc (t, p), overwritten where every target has its penalty; None where ``basis``, B = Vᵀ Xc

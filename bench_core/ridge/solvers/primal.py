@@ -23,7 +23,14 @@ from bench_core.ridge.formulas.joint_folds import FoldSums, JointFolds
 from bench_core.ridge.formulas.per_target_scores import training_and_test
 from bench_core.ridge.formulas.primal import ErrorSums
 from bench_core.ridge.formulas.quadratic_forms import halved
-from bench_core.ridge.solvers.base import Factors, Predictor, Solution, Solver, factor_arrays
+from bench_core.ridge.solvers.base import (
+    Factors,
+    Predictor,
+    RestorableSolution,
+    Solution,
+    Solver,
+    factor_arrays,
+)
 from bench_core.ridge.solvers.penalty_scores import Scores, conditioning, mean_scores
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums, scaled
 
@@ -148,7 +155,7 @@ class PrimalSolver(Solver):
         )
 
 
-class PrimalSolution(Solution):
+class PrimalSolution(RestorableSolution):
     """Penalties chosen, in the primal form: coefficients are V diag(f) Qᵀ Y."""
 
     def __init__(

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench_core.ridge.arrays.band_reduction import BLOCK, Reflections, reduce
+from bench_core.ridge.arrays.band_reduction import BLOCK, reduce
+from bench_core.ridge.arrays.reflections import Reflections
 from bench_core.ridge.arrays.target_blocks import Block
 from bench_core.ridge.formulas import primal
 from bench_core.ridge.formulas.block_tridiagonal import BlockCholesky, BlockTridiagonal
@@ -145,6 +146,3 @@ class TridiagonalSolution(Solution):
             return found
 
         return predict
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        raise NotImplementedError("nodes are sent eigenvectors")
