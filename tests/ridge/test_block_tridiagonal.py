@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge
 
 from bench_core.errors import InputError
 from bench_core.ridge import GridEdgeWarning, MultiTargetRidgeCV
-from bench_core.ridge.arrays import band_reduction
+from bench_core.ridge.arrays import band_reduction, reflections
 from bench_core.ridge.arrays.band_reduction import reduce
 from bench_core.ridge.formulas import block_tridiagonal
 from bench_core.ridge.formulas.block_tridiagonal import BlockTridiagonal
@@ -28,7 +28,7 @@ ALPHAS = np.array([1e-3, 1.0, 1e3])
 def small_parts(monkeypatch):
     """Make panels, groups and chunks so small that every loop has several turns."""
     monkeypatch.setattr(band_reduction, "GROUP", 20)
-    monkeypatch.setattr(band_reduction, "ROWS", 11)
+    monkeypatch.setattr(reflections, "ROWS", 11)
     monkeypatch.setattr(band_reduction, "STRIP", 3)
     monkeypatch.setattr(band_reduction, "COMPACTED", 3)
     monkeypatch.setattr(block_tridiagonal, "ROWS", 70)

@@ -1,8 +1,8 @@
 """A symmetric float64 matrix as H B Hᵀ with B block-tridiagonal, by products of matrices alone.
 
 A panel of b columns is factorised into Householder reflections, which annihilate what lies below
-the subdiagonal block. With their compact WY form Q = I − V R⁻¹ Vᵀ (`bench_core.ridge.arrays.eigh`
-has R) the rest of the matrix becomes Qᵀ A Q = A − V Xᵀ − X Vᵀ,
+the subdiagonal block. With Q = I − V R⁻¹ Vᵀ, their product (`bench_core.ridge.arrays.reflections`),
+the rest of the matrix becomes Qᵀ A Q = A − V Xᵀ − X Vᵀ,
 
     W = A V R⁻¹,   X = W − ½ V R⁻ᵀ Vᵀ W
 
@@ -15,12 +15,10 @@ All products are scipy's: the threads of its BLAS and of numpy's get in each oth
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
+
+from bench_core.ridge.arrays.reflections import Reflections, triangle, unit_columns
 
 BLOCK = 64
 """Order b of the blocks: wide enough for fast products, narrow enough for cheap systems with B."""
@@ -34,82 +32,7 @@ COMPACTED = 8
 GROUP = 512
 """Reflections applied to rows at once."""
 
-ROWS = 2048
-"""Rows that are reflected at once, copied columns first: BLAS then changes them in place."""
-
 Matrix = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Reflections:
-    """H (n, n), the product of n − b Householder reflections, in the form in which it is applied.
-
-    vectors : (n, n), columns first; below the subdiagonal block of column i the vector of
-    reflection i, whose entry i + ``block`` is 1. scales : (n − b,) τ, 0 for no reflection.
-    """
-
-    vectors: Matrix
-    scales: Matrix
-    block: int
-
-    def rotate(self, X: NDArray[Any]) -> None:
-        """Replace X (t, n), float32 or float64, by X H."""
-        groups = list(self._groups(X.dtype, transposed=False))
-        for start in range(0, len(X), ROWS):
-            part = np.array(X[start : start + ROWS], order="F")
-            for group in groups:
-                _reflect(part, *group)
-            X[start : start + ROWS] = part
-
-    def rotate_back(self, C: NDArray[Any]) -> None:
-        """Replace C (b, n), columns first, by C Hᵀ."""
-        assert C.flags.f_contiguous
-        for group in self._groups(C.dtype, transposed=True):
-            _reflect(C, *group)
-
-    def _groups(
-        self, dtype: np.dtype[Any], *, transposed: bool
-    ) -> Iterator[tuple[int, NDArray[Any], NDArray[Any]]]:
-        """Yield (first column, U, W) of groups I − U Wᵀ of reflections, in the order of use.
-
-        W = U R⁻¹, or U R⁻ᵀ for the transposed product, whose groups come last to first.
-        """
-        from scipy.linalg import blas
-
-        starts = range(0, len(self.scales), GROUP)
-        for start in reversed(starts) if transposed else starts:
-            stop = min(start + GROUP, len(self.scales))
-            U = unit_columns(self.vectors[start + self.block :, start:stop])
-            R = triangle(U, self.scales[start:stop])
-            W = blas.dtrsm(1.0, R, U, side=True, trans_a=not transposed)
-            yield start + self.block, U.astype(dtype), W.astype(dtype)
-
-
-def _reflect(part: NDArray[Any], first: int, U: NDArray[Any], W: NDArray[Any]) -> None:
-    """Multiply columns from ``first`` of ``part`` by I − U Wᵀ in place; all are columns first."""
-    from scipy.linalg import blas
-
-    gemm = blas.sgemm if part.dtype == np.float32 else blas.dgemm
-    columns = part[:, first:]
-    gemm(-1.0, gemm(1.0, columns, U), W, trans_b=True, beta=1.0, c=columns, overwrite_c=True)
-
-
-def unit_columns(V: Matrix) -> Matrix:
-    """Return reflections' vectors (m, k) as a full matrix: 1 on its diagonal, 0 above."""
-    U = np.array(V, order="F")
-    k = U.shape[1]
-    U[:k] = np.tril(U[:k], k=-1) + np.eye(*U[:k].shape)
-    return U
-
-
-def triangle(U: Matrix, scales: Matrix) -> Matrix:
-    """Return R (k, k), upper, of k reflections; those of scale 0 vanish from ``U`` (m, k)."""
-    from scipy.linalg import blas
-
-    U[:, scales == 0] = 0
-    R = np.triu(blas.dgemm(1.0, U, U, trans_a=True), k=1)
-    np.fill_diagonal(R, 1 / np.where(scales == 0, 1, scales))
-    return np.asfortranarray(R)
 
 
 def panel(P: Matrix) -> tuple[Matrix, Matrix]:
@@ -172,4 +95,4 @@ def reduce(K: Matrix, block: int = BLOCK) -> tuple[list[Matrix], list[Matrix], R
         VW = blas.dtrsm(1.0, R, blas.dgemm(1.0, V, W, trans_a=True), trans_a=True)
         blas.dgemm(-0.5, V, VW, beta=1.0, c=W, overwrite_c=True)
         blas.dsyr2k(-1.0, V, W, beta=1.0, c=A, lower=True, overwrite_c=True)
-    return diagonal, below, Reflections(store, scales, block)
+    return diagonal, below, Reflections(store, scales, block, GROUP)

@@ -3,13 +3,8 @@
 Divide and conquer (``syevd``) takes three: K = H T Hᵀ with T tridiagonal, T = Z diag(w) Zᵀ, and
 V = H Z. The last is 2 n³ flops of nothing but products, yet takes 40 to 50 % of the time in
 OpenBLAS, which has it from reference LAPACK: the n − 1 reflections that make up H are applied in
-groups of 32, too few for a fast product. Here they are applied in wider ones,
-
-    H_i … H_{i+b} = I − U R⁻¹ Uᵀ,   R = striu(Uᵀ U) + diag(1 / τ),
-
-with U (n, b) the reflections' vectors and τ (b,) their scales: the compact WY form (Schreiber and
-Van Loan, 1989, SIAM J. Sci. Stat. Comput. 10, 53–57) with the inverse of its triangle (Puglisi,
-1992, SIAM J. Sci. Stat. Comput. 13, 723–726).
+groups of 32, too few for a fast product. Here they are applied in wider ones
+(`bench_core.ridge.arrays.reflections`).
 """
 
 from __future__ import annotations
@@ -21,9 +16,10 @@ from numpy.typing import NDArray
 
 from bench_core.ridge.arrays import torch_linalg
 from bench_core.ridge.arrays.backend import Array
+from bench_core.ridge.arrays.reflections import Reflections
 
 GROUP = 128
-"""Reflections applied at once: more make faster products, and more work on R."""
+"""Reflections applied at once."""
 
 SMALL = 512
 """Order below which one call of LAPACK does it all, in some 20 ms."""
@@ -72,25 +68,10 @@ def reflect(
     ``H`` (n, n) and ``tau`` (n − 1,) are what LAPACK's ``sytrd`` leaves for the lower triangle:
     below the subdiagonal of column i the vector of reflection i, whose entry i + 1 is 1.
     """
-    from scipy.linalg import blas
-
-    n = H.shape[0]
     # Reflection i leaves rows up to i alone. As columns of Zᵀ the others lie together, and BLAS
     # changes them in place; what has gaps it would copy.
     W = _transpose(np.asfortranarray(Z))
-    for start in reversed(range(0, n - 1, GROUP)):
-        stop = min(start + GROUP, n - 1)
-        b = stop - start
-        U = np.array(H[start + 1 :, start:stop], order="F")
-        U[:b] = np.tril(U[:b], k=-1) + np.eye(b)
-        scale = tau[start:stop]
-        U[:, scale == 0] = 0  # no reflection
-        R = np.triu(blas.dgemm(1.0, U, U, trans_a=True), k=1)
-        R += np.diag(1 / np.where(scale == 0, 1, scale))
-        UR = blas.dtrsm(1.0, R, U, side=True)
-        rows = W[:, start + 1 :]
-        along = blas.dgemm(1.0, rows, U)
-        blas.dgemm(-1.0, along, UR, trans_b=True, beta=1.0, c=rows, overwrite_c=True)
+    Reflections(H, tau, block=1, group=GROUP).rotate_back(W)
     return W.T
 
 

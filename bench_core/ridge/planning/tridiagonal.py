@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench_core.ridge.arrays import band_reduction
+from bench_core.ridge.arrays import band_reduction, reflections
 from bench_core.ridge.arrays.band_reduction import BLOCK
 from bench_core.ridge.formulas import block_tridiagonal
 from bench_core.ridge.planning import memory
@@ -78,7 +78,7 @@ def peak_bytes(shape: FitShape, width: int) -> int:
     # What is left of the matrix, twice while it is copied together, its panels beside it.
     reduced = held + 2 * square + 6 * 8 * p * BLOCK
     group = 4 * 8 * p * band_reduction.GROUP
-    rows = z * min(t, band_reduction.ROWS) * (p + band_reduction.GROUP)
+    rows = z * min(t, reflections.ROWS) * (p + band_reduction.GROUP)
     rotated = held + z * p * p + group + rows
     factors = 2 * 8 * r * p * BLOCK
     some = z * min(t, block_tridiagonal.ROWS) * (p + 2 * r * BLOCK)
