@@ -12,8 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from bench_core.report.charts import bokeh_script
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 _SECONDS = 120
+
+needs_bokeh = pytest.mark.skipif(
+    bokeh_script() is None, reason="Bokeh is not installed (extra: report)"
+)
 
 
 def find_browser() -> str | None:

@@ -11,13 +11,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bench_core.report.charts import bokeh_script
-from tests.report.browser import Browser, Tab
+from tests.report.browser import Browser, Tab, needs_bokeh
 from tests.report.made_site import MadeSite
 
-pytestmark = pytest.mark.skipif(
-    bokeh_script() is None, reason="Bokeh is not installed (extra: report)"
-)
+pytestmark = needs_bokeh
 
 SVG = "{http://www.w3.org/2000/svg}"
 CLICK = """((text) => Array.from(document.querySelectorAll(".controls button"))

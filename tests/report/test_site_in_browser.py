@@ -14,7 +14,7 @@ from bench_core.report.asv_libraries import use_libraries
 from bench_core.report.charts import bokeh_script
 from bench_core.report.rows import rows
 from tests.installed import ROOT
-from tests.report.browser import Browser, Tab
+from tests.report.browser import Browser, Tab, needs_bokeh
 from tests.report.made_site import COMMITS, MadeSite, make_site
 
 HOSTILE = "".join(
@@ -24,11 +24,6 @@ HOSTILE = "".join(
         "</title></svg></script><script>document.title='hit'</script>",
         "{{ 7 * 7 }}javascript:document.title='hit'",
     )
-)
-
-
-needs_bokeh = pytest.mark.skipif(
-    bokeh_script() is None, reason="Bokeh is not installed (extra: report)"
 )
 
 
