@@ -22,7 +22,7 @@ from bench_core.blas.proof import state
 from bench_core.blas.rate import ProductFailedError, gemm_rate
 from bench_core.blas.report import BlasReport
 from bench_core.machine.activity import read_activity
-from bench_core.machine.quiet import quiet_advice, timing_settings
+from bench_core.machine.quiet import quiet_advice, throttling_advice, timing_settings
 
 # Below this number of busy cores, other processes do not affect a timing.
 _BUSY_CORES = 0.3
@@ -34,11 +34,12 @@ def diagnose(measure: bool = True) -> dict[str, Any]:
     ``machine`` (see `bench_core.machine.describe`), ``blas`` (numpy, scipy), ``declared``,
     ``relinked`` (see `bench_core.blas.proof.state`), ``environment`` (variables that change
     threading or kernels), ``load``, ``steal_cores`` (taken by the hypervisor meanwhile; null where
-    the system does not say), ``quiet`` (what a quiet machine would change: ``setting``, ``now`` and
-    ``remedy``), ``kernels`` (library, current, best, environment, reason and
-    ``rates`` in GFLOP/s of one thread: "current", and "best" where that differs; null when not
-    measured, and a rate null where the product failed), ``known_bad`` (package and entry of
-    `bench_core.blas.known_bad`) and ``warnings``, each with ``code``, ``message`` and ``remedy``.
+    the system does not say), ``quiet`` (what a quiet machine would change, what heat and quotas
+    have slowed so far included: ``setting``, ``now`` and ``remedy``), ``kernels`` (library,
+    current, best, environment, reason and ``rates`` in GFLOP/s of one thread: "current", and
+    "best" where that differs; null when not measured, and a rate null where the product failed),
+    ``known_bad`` (package and entry of `bench_core.blas.known_bad`) and ``warnings``, each with
+    ``code``, ``message`` and ``remedy``.
     """
     before = read_activity()
     load = machine.load()
@@ -58,6 +59,7 @@ def diagnose(measure: bool = True) -> dict[str, Any]:
             if name == "current" or variables:
                 rates[name] = _rate(variables, failures)
     described = machine.describe()
+    quiet = [*quiet_advice(timing_settings()), *throttling_advice(after)]
     relinked = state()
     bad = bad_entries(report, processor)
     return {
@@ -68,7 +70,7 @@ def diagnose(measure: bool = True) -> dict[str, Any]:
         "environment": threading_variables(),
         "load": load,
         "steal_cores": steal,
-        "quiet": [asdict(one) for one in quiet_advice(timing_settings())],
+        "quiet": [asdict(one) for one in quiet],
         "kernels": asdict(advice) | {"rates": rates},
         "known_bad": [{"package": package, **asdict(entry)} for package, entry in bad],
         "warnings": [

@@ -1,6 +1,7 @@
 """How two runs of one machine agree: medians that differ, and winners that flip.
 
-The two runs are of two commits, so that what the code changed between them counts as well.
+The two runs are of two commits, so that what the code changed between them counts as well. A case
+that either run timed once, as the suite of accuracy does, has no median: it is counted apart.
 """
 
 from __future__ import annotations
@@ -67,8 +68,10 @@ class TwoRuns:
 
     Parameters
     ----------
-    ratios : of every case of both, the time in the second run over that in the first.
-    winners : of every case and two environments of both.
+    ratios : of every case that both timed more than once, the median time in the second run over
+        that in the first.
+    winners : of every such case and two environments of both.
+    timed_once : number of cases of both that either run timed once.
 
     Examples
     --------
@@ -82,14 +85,15 @@ class TwoRuns:
     second: str
     ratios: tuple[float, ...]
     winners: tuple[Winner, ...]
+    timed_once: int = 0
 
     def beyond(self, margin: float) -> int:
         """Return the number of cases whose times differ by more than ``margin``, either way."""
         return sum(max(one, 1 / one) > 1 + margin for one in self.ratios)
 
     def share(self, margin: float) -> float:
-        """Return the part of the cases whose times differ by more than ``margin``."""
-        return self.beyond(margin) / len(self.ratios)
+        """Return the part of the cases whose times differ by more than ``margin``; 0 of none."""
+        return self.beyond(margin) / max(len(self.ratios), 1)
 
     @property
     def called(self) -> int:
@@ -126,14 +130,17 @@ def two_runs(
     for one, other in found.pairs:
         key = (one.place.machine, one.place.commit, other.place.commit)
         machines.setdefault(key, []).append((one, other))
-    return tuple(
-        TwoRuns(
-            *key,
-            tuple(seconds(other.runs) / seconds(one.runs) for one, other in pairs),
-            tuple(_winners(pairs, measured, runs)) if winners else (),
-        )
-        for key, pairs in sorted(machines.items())
-    )
+    agreements = []
+    for key, every in sorted(machines.items()):
+        pairs = [both for both in every if not any(map(_timed_once, both))]
+        ratios = tuple(seconds(other.runs) / seconds(one.runs) for one, other in pairs)
+        called = tuple(_winners(pairs, measured, runs)) if winners and pairs else ()
+        agreements.append(TwoRuns(*key, ratios, called, len(every) - len(pairs)))
+    return tuple(agreements)
+
+
+def _timed_once(one: Measured) -> bool:
+    return sum(map(len, one.runs)) == 1
 
 
 def _winners(
@@ -177,6 +184,8 @@ def two_runs_text(found: TwoRuns) -> str:
     )
     cases = counted(len(found.ratios), "case")
     text = f"{found.machine}, {found.first} and {found.second}: of {cases} medians differ {shares}."
+    if found.timed_once:
+        text += f" Left out: {counted(found.timed_once, 'case')} timed once."
     if not found.winners:
         return text
     return (
@@ -192,6 +201,7 @@ def two_runs_dict(found: TwoRuns) -> dict[str, Any]:
         "machine": found.machine,
         "commits": [found.first, found.second],
         "cases": len(found.ratios),
+        "timed_once": found.timed_once,
         "beyond": {f"{margin:g}": found.beyond(margin) for margin in MARGINS},
         "winners": {
             "compared": len(found.winners),

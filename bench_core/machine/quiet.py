@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench_core.errors import counted
+from bench_core.machine.activity import Activity
+
 _CPUS = "sys/devices/system/cpu"
 
 
@@ -88,6 +91,30 @@ def quiet_advice(found: TimingSettings) -> list[Advice]:
     if found.virtual:
         now = "a virtual machine: other machines may be given its processors"
         advice.append(Advice("virtual", now, "look at `use` in records, or measure on hardware"))
+    return advice
+
+
+def throttling_advice(so_far: Activity) -> list[Advice]:
+    """Return what has slowed or stopped processors until now; empty where nothing is known to.
+
+    so_far : counters since the machine started, or since this control group was made.
+
+    Examples
+    --------
+    >>> hot = Activity(0, None, None, None, None, thermal_events=12, megahertz=None)
+    >>> [one.now for one in throttling_advice(hot)]
+    ['processors have slowed down 12 times to cool since the machine started']
+    """
+    advice = []
+    if so_far.thermal_events:
+        times = counted(so_far.thermal_events, "time")
+        now = f"processors have slowed down {times} to cool since the machine started"
+        advice.append(Advice("heat", now, "better cooling, or fewer threads; records count it too"))
+    if so_far.throttled_s:
+        now = f"a quota has stopped this control group for {so_far.throttled_s:.3g} s so far"
+        advice.append(
+            Advice("quota", now, "ask for more cores, or for fewer threads than the quota")
+        )
     return advice
 
 

@@ -29,6 +29,7 @@ def agreement_blocks(data: SiteData) -> Sequence[Block]:
         "run",
         "next run",
         "cases",
+        "timed once, left out",
         *(f"differ by more than {margin:.0%}" for margin in MARGINS),
         "cases in two environments",
         "a winner in both runs",
@@ -39,9 +40,10 @@ def agreement_blocks(data: SiteData) -> Sequence[Block]:
         Heading("How runs of one machine agree", "agreement"),
         Text(
             "Two runs are of two commits, next to each other in time: cases whose medians differ, "
-            "either way; and of cases in two environments those in which both runs call a winner, "
-            "and in which it is not the same. What the code changed between the commits counts as "
-            "well. ridgebench compare --commit says it of any two.",
+            "either way, without those that either run timed once; and of cases in two "
+            "environments those in which both runs call a winner, and in which it is not the "
+            "same. What the code changed between the commits counts as well. ridgebench compare "
+            "--commit says it of any two.",
             "faint",
         ),
         Table("two-runs", headings, rows_of(map(_cells, found))),
@@ -73,6 +75,7 @@ def _cells(one: TwoRuns) -> list[str | Cell]:
         one.first,
         one.second,
         number(len(one.ratios), "d"),
+        number(one.timed_once, "d"),
         *(_share(one, margin) for margin in MARGINS),
         *(number(count if one.winners else None, "d") for count in counts),
     ]

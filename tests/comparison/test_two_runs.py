@@ -89,6 +89,22 @@ def test_machines_are_told_apart_and_one_with_one_commit_is_left_out() -> None:
     assert [one.beyond(0.1) for one in found.values()] == [0, 4]
 
 
+def test_cases_that_a_run_timed_once_are_counted_apart() -> None:
+    def run(commit: str, *times: tuple[float, ...]) -> EnvironmentRun:
+        made = [make_record(*own, threads=k) for k, own in zip(THREADS, times, strict=False)]
+        return EnvironmentRun("here", commit, "env-mkl", made)
+
+    twice, once = (1.0, 1.0), (1.0,)
+    (found,) = _agreement(
+        run("1aaaaaaa", twice, once, twice, once),
+        run("2bbbbbbb", (1.3, 1.3), (9.0,), (9.0,), (9.0, 9.0)),
+    )
+    assert (found.ratios, found.timed_once) == (pytest.approx((1.3,)), 3)
+    (found,) = _agreement(run("1aaaaaaa", once), run("2bbbbbbb", once))
+    assert (found.ratios, found.winners, found.timed_once, found.share(0.1)) == ((), (), 1, 0)
+    assert "1 case timed once" in two_runs_text(found)
+
+
 @given(st.lists(st.floats(0.01, 100.0), min_size=1, max_size=20))
 def test_the_order_of_the_runs_does_not_matter(ratios: list[float]) -> None:
     one = TwoRuns("here", "a", "b", tuple(ratios), ())
@@ -113,6 +129,7 @@ def test_the_command_says_how_two_commits_agree(tmp_path: Path) -> None:
         "machine": "here",
         "commits": ["1aaaaaaa", "2bbbbbbb"],
         "cases": 8,
+        "timed_once": 0,
         "beyond": {"0.1": 1, "0.2": 1},
         "winners": {"compared": 4, "called": 4, "flips": 0, "contradicted": 0},
     }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench_core.doctor import diagnose
-from bench_core.machine.quiet import quiet_advice, timing_settings
+from bench_core.machine.activity import read_activity
+from bench_core.machine.quiet import quiet_advice, throttling_advice, timing_settings
 
 CPUS = "sys/devices/system/cpu"
 
@@ -52,6 +53,20 @@ def test_everything_that_makes_times_differ_is_named(tmp_path: Path) -> None:
     assert all(one.remedy for one in quiet_advice(found))
 
 
+def test_heat_and_a_quota_are_named_once_they_have_slowed_anything(tmp_path: Path) -> None:
+    write(tmp_path, "proc/self/cgroup", "0::/")
+    throttle = f"{CPUS}/cpu0/thermal_throttle/core_throttle_count"
+    write(tmp_path, "sys/fs/cgroup/cpu.stat", "throttled_usec 0")
+    write(tmp_path, throttle, "0")
+    assert throttling_advice(read_activity(tmp_path)) == []
+    write(tmp_path, "sys/fs/cgroup/cpu.stat", "throttled_usec 1500000")
+    write(tmp_path, throttle, "1")
+    heat, quota = throttling_advice(read_activity(tmp_path))
+    assert (heat.setting, quota.setting) == ("heat", "quota")
+    assert " 1 time " in heat.now
+    assert " 1.5 s " in quota.now
+
+
 def test_amd_says_boost(tmp_path: Path) -> None:
     write(tmp_path, f"{CPUS}/cpufreq/boost", "1")
     write(tmp_path, "proc/cpuinfo", "flags : fpu")
@@ -68,8 +83,6 @@ def test_the_doctor_says_what_a_quiet_machine_would_change() -> None:
         "numa_balancing",
         "virtual",
     }
-    settings = timing_settings()
-    assert [one["setting"] for one in found["quiet"]] == [
-        one.setting for one in quiet_advice(settings)
-    ]
+    expected = [*quiet_advice(timing_settings()), *throttling_advice(read_activity())]
+    assert [one["setting"] for one in found["quiet"]] == [one.setting for one in expected]
     assert found["steal_cores"] is None or found["steal_cores"] >= 0
