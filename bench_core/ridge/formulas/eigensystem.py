@@ -101,14 +101,18 @@ def verify_null_vectors(eigen: Eigh, rows: Array) -> Eigh:
     return replace(eigen, known=total <= rounding**2 * float(eigen.w[-1]) * V.shape[1])
 
 
-def clear_null_rows(eigen: Eigh, error: float) -> Eigh:
+def clear_null_rows(eigen: Eigh, error: float, most: float = 1e-3) -> Eigh:
     """Set rows of the null vectors to 0, in place, where they hold nothing but rounding.
 
     A sample that no null vector touches (one that is not repeated, say) has a leave-one-out
     residual of the size of λ / w. For a small λ rounding in a null vector would outweigh it.
 
-    error : that of a unit vector's direction, ε w_max / w_min.
+    error : that of a unit vector's direction, ε w_max / w_min. most : where it is larger nothing
+    is set to 0, as rows cannot be told from rounding. They matter less then: λ is not small against
+    w_min, or X is to be decomposed itself.
     """
+    if error > most:
+        return eigen
     xp = array_namespace(eigen.V)
     null = eigen.V[:, : eigen.null]
     empty = xp.sum(null * null, axis=1) <= (10 * error) ** 2

@@ -34,6 +34,7 @@ from bench_core.ridge.solvers.base import (
 )
 from bench_core.ridge.solvers.penalty_scores import Scores, conditioning, mean_scores
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums, scaled
+from bench_core.ridge.solvers.trust import MOST_ERROR
 
 TO_SOLVE = "-to-solve"
 """End of the names of factors that serve to solve with a penalty per target."""
@@ -66,7 +67,8 @@ class DualSolver(Solver):
             eigen = dual.factorise(K, intercept=self.intercept)
             self.eigen = eigen = self._verified(eigen, self.X)
             if eigen.known and 0 < eigen.null < eigen.w.shape[0]:
-                self.eigen = clear_null_rows(eigen, eigen.rounding / eigen.smallest)
+                error = eigen.rounding / eigen.smallest
+                self.eigen = clear_null_rows(eigen, error, MOST_ERROR[self.dtype.name])
         self.factorised = True
 
     def partial_sums(self, number: int, targets: TargetColumns) -> Sums:
