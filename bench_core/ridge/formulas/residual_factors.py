@@ -14,6 +14,8 @@ Mean squared errors of folds sum alike: with e_T = U_T C and U_T = W_T D of ever
 (`bench_core.ridge.formulas.joint_folds`), Σ_T ω_T ‖e_T‖² = ‖R z‖², R the triangle of a QR
 decomposition of all √ω_T W_T, one above the other. Each fold's mean counts alike: ω_T = t / (k n_T)
 for k folds.
+
+What is kept is R diag(d), which is multiplied with Vᵀ Yc: no z is formed.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ from bench_core.ridge.formulas.joint_folds import JointFolds
 from bench_core.ridge.formulas.per_target_scores import BlockScores
 from bench_core.ridge.formulas.scores import column_sums, scores_of_squares
 
-PANEL = 192
-"""Rows of R that are multiplied at once: few, as R has zeros left of them, enough for speed."""
+PANEL = 384
+"""Rows that are multiplied at once, of all triangles: enough for a product's full speed."""
 
 MOST_UNEVEN = 1e3
 """Largest ratio of two A_ii: its square is the condition of M, which must keep its digits."""
@@ -43,13 +45,13 @@ class ResidualFactors:
     """What the squared residuals of leave-one-out need of X, for every penalty.
 
     project : (m, t), coordinates of centred targets. f : (r, m), the d of every penalty. panels :
-    for every penalty the rows of R, in groups of `PANEL`, each from its first column that is not 0.
-    gain : (r, t), errors : (r,), as in `Validation`.
+    (r, n, ·) rows of the R diag(d) of all penalties, in groups of `panel_rows`, each from its
+    first column that is not 0. gain : (r, t), errors : (r,), as in `Validation`.
     """
 
     project: Array
     f: Array
-    panels: list[list[Array]]
+    panels: list[Array]
     gain: Array
     errors: NDArray[np.float64]
     direct: ClassVar[bool] = True
@@ -62,15 +64,15 @@ def factorise(check: Validation, dtype: np.dtype[np.generic]) -> ResidualFactors
     assert check.divisor is not None
     if float(xp.max(check.divisor)) > MOST_UNEVEN * float(xp.min(check.divisor)):
         return None
-    panels = []
-    for divisor in check.divisor:
+    panels = _empty_panels(check.f, dtype)
+    for number, divisor in enumerate(check.divisor):
         scaled = check.U / divisor[:, None]
         try:
             # Not scipy's product: the threads of its BLAS and of numpy's get in each other's way.
             R = xp.linalg.cholesky(xp.matmul(scaled.T, scaled)).T
         except (np.linalg.LinAlgError, RuntimeError):  # torch raises a subclass of the latter
             return None
-        panels.append(_panels(R, dtype))
+        _keep(panels, number, R * check.f[number])
     return ResidualFactors(
         cast(check.project, dtype), cast(check.f, dtype), panels, check.gain, check.errors
     )
@@ -82,7 +84,7 @@ def factorise_folds(folds: JointFolds, dtype: np.dtype[np.generic]) -> ResidualF
     assert not folds.primal
     t, r = folds.basis.shape[0], folds.f.shape[0]
     gain = xp.zeros((r, t), dtype=xp.float64, device=device(folds.w))
-    panels, errors = [], []
+    panels, errors = _empty_panels(folds.f, dtype), []
     for number in range(r):
         one = slice(number, number + 1)
         stacked = []
@@ -94,7 +96,7 @@ def factorise_folds(folds: JointFolds, dtype: np.dtype[np.generic]) -> ResidualF
             gain[number, rows] += weight * found.gain[0]
             worst = max(worst, float(found.errors[0]))
         R = _triangle(xp.concat(stacked))
-        panels.append(_panels(R, dtype))
+        _keep(panels, number, R * folds.f[number])
         errors.append(worst)
     project = cast(folds.basis, dtype).T
     return ResidualFactors(project, cast(folds.f, dtype), panels, gain, np.asarray(errors))
@@ -109,11 +111,34 @@ def _triangle(W: Array) -> Array:
     return torch.linalg.qr(W, mode="r").R
 
 
-def _panels(R: Array, dtype: np.dtype[np.generic]) -> list[Array]:
-    """Return groups of rows of a triangle R, each from its first column that is not 0."""
-    xp = array_namespace(R)
-    rows = range(0, R.shape[0], PANEL)
-    return [xp.asarray(cast(R[k : k + PANEL, k:], dtype), copy=True) for k in rows]
+def panel_rows(r: int) -> int:
+    """Return the rows of each of r triangles in a panel: few, as there are zeros left of them.
+
+    >>> panel_rows(1), panel_rows(11), panel_rows(100)
+    (128, 34, 16)
+    """
+    return min(128, max(16, PANEL // r))
+
+
+def _empty_panels(f: Array, dtype: np.dtype[np.generic]) -> list[Array]:
+    """Return room for the panels of a triangle for each penalty of f (r, m)."""
+    xp = array_namespace(f)
+    r, m = f.shape
+    rows = panel_rows(r)
+    kind = getattr(xp, dtype.name)
+    return [
+        xp.empty((r, min(rows, m - k), m - k), dtype=kind, device=device(f))
+        for k in range(0, m, rows)
+    ]
+
+
+def _keep(panels: list[Array], number: int, R: Array) -> None:
+    """Write the triangle R (m, m) of one penalty into the panels."""
+    k = 0
+    for panel in panels:
+        end = k + panel.shape[1]
+        panel[number] = R[k:end, k:]
+        k = end
 
 
 def block_scores(
@@ -124,21 +149,17 @@ def block_scores(
     b = Y.shape[1]
     Yc = Y - xp.mean(Y, axis=0) if intercept else Y
     C = xp.matmul(factors.project, Yc)
-    Z = xp.empty_like(C)
-    rows = xp.empty((min(PANEL, C.shape[0]), b), dtype=C.dtype, device=device(C))
-    squares = xp.zeros((len(factors.panels), b), dtype=xp.float64, device=device(Y))
-    for total, d, panels in zip(squares, factors.f, factors.panels, strict=True):
-        if isinstance(C, np.ndarray):
-            np.multiply(C, d[:, None], out=Z)
-        else:
-            Z = C * d[:, None]
-        for number, R in enumerate(panels):
-            below = Z[number * PANEL :]
-            if isinstance(C, np.ndarray):
-                found = np.matmul(R, below, out=rows[: R.shape[0]])
-            else:
-                found = xp.matmul(R, below)
-            total += column_sums(found, found)
+    r, most = factors.panels[0].shape[:2]
+    room = xp.empty(r * most * b, dtype=C.dtype, device=device(C))
+    squares = xp.zeros((r, b), dtype=xp.float64, device=device(Y))
+    k = 0
+    for panel in factors.panels:
+        n = panel.shape[1]
+        found = xp.reshape(room[: r * n * b], (r * n, b))
+        xp.matmul(xp.reshape(panel, (r * n, -1)), C[k:], out=found)
+        for total, part in zip(squares, xp.reshape(found, (r, n, b)), strict=True):
+            total += column_sums(part, part)
+        k += n
     scores = scores_of_squares(Y, squares, scoring)
     own = xp.sum(Yc * Yc, axis=1, dtype=xp.float64)
     gained = xp.matmul(factors.gain, own)

@@ -116,7 +116,7 @@ def triangle_bytes(shape: FitShape) -> int:
     Those are V with its rows scaled, their product, its factor and what LAPACK is given.
     """
     t = shape.t
-    held = shape.r * shape.itemsize * t * (t + min(t, residual_factors.PANEL)) // 2
+    held = shape.r * shape.itemsize * t * (t + min(t, residual_factors.panel_rows(shape.r))) // 2
     return held + 4 * 8 * t * t
 
 
@@ -167,8 +167,10 @@ def _dual(shape: FitShape, selection: Selection, b: int, triangles: bool) -> dic
         phases["select"] = own + _diagonals(test, t, r)
     else:
         wide = 9 * z * t * b + 2 * z * t * scored_columns(shape, b)
-        if triangles or shape.gcv:  # centred targets, their coordinates, those times d, a panel
-            wide = z * b * (4 * t + residual_factors.PANEL)
+        if triangles:  # centred targets, their coordinates, squares of the former, a panel
+            wide = z * b * (3 * t + r * residual_factors.panel_rows(r))
+        elif shape.gcv:  # centred targets, their coordinates, squares of either, scores
+            wide = z * b * (4 * t + 2 * r)
         phases["sum"] = kept + 3 * square + buffers + wide
         if triangles:
             phases["sum"] += triangle_bytes(shape)
