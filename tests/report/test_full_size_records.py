@@ -9,7 +9,11 @@ import pytest
 from bench_core.records import Record, read, read_lines
 
 ROOT = Path(__file__).parents[2]
-SIZES = {"whole-brain-bmor": (10_000, 16_384, 264_805), "parcels": (69_202, 16_384, 444)}
+SIZES = {
+    "whole-brain-bmor": (10_000, 16_384, 264_805),
+    "parcels": (69_202, 16_384, 444),
+    "roi": (69_202, 16_384, 6_728),
+}
 RECORDS = sorted((ROOT / "docs" / "records").glob("*.json"))
 
 
