@@ -38,13 +38,18 @@ def difference_sd(y: Floats) -> float:
     return float(np.median(np.abs(np.diff(y)))) * _MAD_TO_SD / math.sqrt(2)
 
 
+_TIE = 1e-6
+"""Weight of the distance beside its truncated square: it decides between equal sums alone."""
+
+
 def propose_changes(
     y: Floats, sd: float, weights: Floats | None = None, *, spikes: bool = True
 ) -> list[int]:
     """Return the first positions of all segments of ``y`` (n,) but the first.
 
     Minimises the sum of min(w_i (y_i - m_i)² / sd², K²) plus a penalty for every change of the
-    level m, exactly, over levels that are values of ``y`` or halfway between two of them.
+    level m, exactly, over levels that are values of ``y`` or halfway between two of them. Of equal
+    sums that with spikes nearer to their levels is taken: a step is beside a spike, not on it.
 
     Parameters
     ----------
@@ -67,7 +72,8 @@ def propose_changes(
         stay = cost <= cost[best] + penalty if i else np.ones(len(levels), dtype=bool)
         came[i] = np.where(stay, np.arange(len(levels)), best)
         cost = np.where(stay, cost, cost[best] + penalty)
-        cost = cost + np.minimum(w[i] * (y[i] - levels) ** 2 / sd**2, most)
+        squares = w[i] * (y[i] - levels) ** 2 / sd**2
+        cost = cost + np.minimum(squares, most) + _TIE * np.log1p(squares)
     level = int(np.argmin(cost))
     changes = []
     for i in range(n - 1, 0, -1):
