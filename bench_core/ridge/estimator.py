@@ -36,10 +36,11 @@ from bench_core.ridge.inputs import (
 from bench_core.ridge.penalty_grid import PenaltyGrid, make_grid, warn_at_edge
 from bench_core.ridge.planning.flops import Selection
 from bench_core.ridge.planning.plan import Plan, make_plan
-from bench_core.ridge.solvers.base import Fold, Solution
+from bench_core.ridge.solvers.base import Fold
 from bench_core.ridge.solvers.choice import Choice
 from bench_core.ridge.solvers.last_pass import solve_targets
 from bench_core.ridge.solvers.search import Found, Task, search
+from bench_core.ridge.solvers.solution import Solution
 from bench_core.ridge.solvers.targets import TargetColumns
 from bench_core.ridge.solvers.trust import Method
 

@@ -25,9 +25,10 @@ from bench_core.ridge.arrays.target_blocks import fits_in_memory
 from bench_core.ridge.formulas.eigensystem import Eigh
 from bench_core.ridge.planning.nodes import NodePlan
 from bench_core.ridge.solvers import SOLVERS, Solver
-from bench_core.ridge.solvers.base import Factors, Fold, RestorableSolution, Solution, factor_arrays
+from bench_core.ridge.solvers.base import Fold
 from bench_core.ridge.solvers.dual import TO_SOLVE, DualSolution
 from bench_core.ridge.solvers.penalty_scores import Scores
+from bench_core.ridge.solvers.solution import Factors, RestorableSolution, Solution, factor_arrays
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums
 
 if TYPE_CHECKING:

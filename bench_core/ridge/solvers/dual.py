@@ -25,14 +25,9 @@ from bench_core.ridge.formulas.eigensystem import Eigh, clear_null_rows
 from bench_core.ridge.formulas.gcv import Criterion
 from bench_core.ridge.formulas.joint_folds import JointFolds
 from bench_core.ridge.formulas.quadratic_forms import congruence, damping, halved
-from bench_core.ridge.solvers.base import (
-    Factors,
-    Predictor,
-    RestorableSolution,
-    Solver,
-    factor_arrays,
-)
+from bench_core.ridge.solvers.base import Solver
 from bench_core.ridge.solvers.penalty_scores import Scores, conditioning, mean_scores
+from bench_core.ridge.solvers.solution import Factors, Predictor, RestorableSolution, factor_arrays
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums, scaled
 from bench_core.ridge.solvers.trust import MOST_ERROR
 

@@ -11,7 +11,7 @@ from bench_core.phases import Phases
 from bench_core.ridge.arrays.backend import to_numpy
 from bench_core.ridge.arrays.coef_file import CoefFile
 from bench_core.ridge.formulas.scores import pearson
-from bench_core.ridge.solvers.base import Solution
+from bench_core.ridge.solvers.solution import Solution
 from bench_core.ridge.solvers.targets import TargetColumns
 
 

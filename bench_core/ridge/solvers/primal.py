@@ -23,15 +23,15 @@ from bench_core.ridge.formulas.joint_folds import FoldSums, JointFolds
 from bench_core.ridge.formulas.per_target_scores import training_and_test
 from bench_core.ridge.formulas.primal import ErrorSums
 from bench_core.ridge.formulas.quadratic_forms import halved
-from bench_core.ridge.solvers.base import (
+from bench_core.ridge.solvers.base import Solver
+from bench_core.ridge.solvers.penalty_scores import Scores, conditioning, mean_scores
+from bench_core.ridge.solvers.solution import (
     Factors,
     Predictor,
     RestorableSolution,
     Solution,
-    Solver,
     factor_arrays,
 )
-from bench_core.ridge.solvers.penalty_scores import Scores, conditioning, mean_scores
 from bench_core.ridge.solvers.targets import Sums, TargetColumns, TargetSums, scaled
 
 

@@ -19,8 +19,8 @@ from bench_core.ridge.arrays.target_blocks import Block
 from bench_core.ridge.formulas import primal
 from bench_core.ridge.formulas.block_tridiagonal import BlockCholesky, BlockTridiagonal
 from bench_core.ridge.formulas.cross_validation import Validation
-from bench_core.ridge.solvers.base import Predictor, Solution
 from bench_core.ridge.solvers.primal import PrimalSolver
+from bench_core.ridge.solvers.solution import Predictor, Solution
 
 MOST_ERROR = 1e-6
 """Largest relative error of (B + λ)⁻¹ for which eigenvalues are not asked for."""
