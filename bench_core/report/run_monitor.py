@@ -53,30 +53,45 @@ def watch(
 
 
 def progress_line(record: AnyRecord) -> str | None:
-    """Return what to print of one record, None for one that was skipped."""
+    """Return what to print of one record: its case, and what came of it; None if it was skipped."""
     if record.status == "skipped":
         return None
+    case = _case(record)
     if record.status != "ok":
-        return f"{record.status}: {record.reason}"
+        return ": ".join(filter(None, (case, record.status, record.reason)))
+    found = _found(record)
+    return None if found is None else f"{case}: {found}"
+
+
+def _case(record: AnyRecord) -> str:
+    """Return what was measured, empty for a record of no single case."""
+    if isinstance(record, KernelsRecord):
+        return f"kernels, {counted(record.case.threads, 'thread')}"
+    if isinstance(record, FiguresRecord):
+        return f"{record.case.suite}, {record.case.text}"
+    if not isinstance(record, Record):
+        return ""
+    case = record.case
+    problem = case.problem
+    return (
+        f"{problem_text(problem)} {scale_text(problem.scale)} {problem.dtype}, "
+        f"{strategy_text(case)} {case.nodes} x {case.threads}"
+    )
+
+
+def _found(record: AnyRecord) -> str | None:
+    """Return what a valid record found, None for a record of no single case."""
     if isinstance(record, KernelsRecord):
         rate = (record.rates or {})["float64"]["gemm"].gflops
-        return (
-            f"kernels, {counted(record.case.threads, 'thread')}: gemm {rate:.0f} GFLOP/s in float64"
-        )
+        return f"gemm {rate:.0f} GFLOP/s in float64"
     if isinstance(record, FiguresRecord):
-        return f"{record.case.suite}, {record.case.text}: {figures_text(record)}"
+        return figures_text(record)
     if not isinstance(record, Record):
         return None
     assert record.times is not None
-    case = record.case
-    problem = case.problem
     mean = None if record.accuracy is None else record.accuracy.mean
     r = "" if mean is None else f", mean r {mean:.3f}"
-    return (
-        f"{problem_text(problem)} {scale_text(problem.scale)} {problem.dtype}, "
-        f"{strategy_text(case)} {case.nodes} x {case.threads}: "
-        f"{seconds_text(record.times.median_s)}{r}"
-    )
+    return f"{seconds_text(record.times.median_s)}{r}"
 
 
 def _texts(pending: Path) -> dict[Path, str]:

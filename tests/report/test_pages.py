@@ -136,7 +136,9 @@ def test_progress_says_each_record_once(tmp_path, record, leave):
 
 def test_progress_passes_over_what_was_skipped(record):
     assert progress_line(record(status="skipped", reason="too big")) is None
-    assert progress_line(record(status="failed", reason="boom")) == "failed: boom"
+    case = progress_line(record()).partition(": ")[0]
+    assert case.startswith("whole-brain-bmor 1/16 float64, ")
+    assert progress_line(record(status="failed", reason="boom")) == f"{case}: failed: boom"
 
 
 @pytest.mark.parametrize(
